@@ -1,0 +1,44 @@
+package fleet
+
+import "time"
+
+// Build is one accepted bundle of a model. Its files are assets/<model>/firmware-<version>.zip and .bin. A plain image
+// is no build: it replaces the flat file and sets the model's version.
+type Build struct {
+	Model       ModelCode `json:"model_code"`
+	Version     Version   `json:"firmware_version"`
+	Chip        string    `json:"chip"`
+	Project     string    `json:"project"`
+	IDFVersion  string    `json:"idf_version"`
+	GitCommit   string    `json:"git_commit,omitempty"`
+	BundleSize  int64     `json:"bundle_size"` // bytes
+	ImageSize   int64     `json:"image_size"`  // bytes
+	ImageSHA256 string    `json:"image_sha256"`
+	ELFSHA256   string    `json:"elf_sha256"` // of the ELF file; a dump's hash is a prefix of it
+	Origin      Origin    `json:"origin"`
+	Sequence    uint64    `json:"sequence"` // order of acceptance over all models, set by the catalog
+	AcceptedAt  time.Time `json:"accepted_at"`
+	Warnings    []string  `json:"warnings,omitempty"`
+}
+
+// Origin is the way by which a build came.
+type Origin string
+
+const (
+	FromAPI  Origin = "api"
+	FromDrop Origin = "drop"
+	Found    Origin = "found" // lay on disk without a record; never published by itself
+)
+
+// SameFirmware reports that two builds have the same image and ELF, whatever ZIP is around them.
+func (b Build) SameFirmware(o Build) bool {
+	return b.ImageSHA256 == o.ImageSHA256 && b.ELFSHA256 == o.ELFSHA256
+}
+
+// Newer orders two builds of one model: by version, and where that does not decide by acceptance.
+func (b Build) Newer(o Build) bool {
+	if sign, decided := CompareVersions(b.Version, o.Version); decided {
+		return sign > 0
+	}
+	return b.Sequence > o.Sequence
+}

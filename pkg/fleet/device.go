@@ -1,0 +1,32 @@
+package fleet
+
+import (
+	"encoding/json"
+	"maps"
+	"time"
+)
+
+// Device is one ESP32. Its secret is auth's matter and not here.
+type Device struct {
+	Key          DeviceKey         `json:"device_key"`
+	Model        ModelCode         `json:"model_code"`
+	Name         string            `json:"name,omitempty"`
+	Revoked      bool              `json:"revoked,omitempty"`
+	NotBefore    time.Time         `json:"not_before,omitzero"` // tokens issued earlier are refused
+	Config       json.RawMessage   `json:"config,omitempty"`    // nil until one is set
+	Provisioning map[string]string `json:"provisioning,omitempty"`
+	CreatedAt    time.Time         `json:"created_at"`
+	UpdatedAt    time.Time         `json:"updated_at"`
+}
+
+// ClientID is the device's OAuth client id.
+func (d Device) ClientID() string { return ClientID(d.Model, d.Key) }
+
+// ProvisioningValues lays the device's values over its model's and those over the gateway's: the closest wins.
+func ProvisioningValues(gateway map[string]string, m Model, d Device) map[string]string {
+	values := make(map[string]string, len(gateway)+len(m.Provisioning)+len(d.Provisioning))
+	maps.Copy(values, gateway)
+	maps.Copy(values, m.Provisioning)
+	maps.Copy(values, d.Provisioning)
+	return values
+}

@@ -1,0 +1,40 @@
+package fleet
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The four ways in which the house says no. Doors turn them into statuses (404, 409, 400, 507), the drop folder into
+// rejections (ErrRefused, ErrTaken) or a later try (everything else).
+var (
+	ErrUnknown = errors.New("unknown")
+	ErrTaken   = errors.New("taken")
+	ErrRefused = errors.New("refused")
+	ErrFull    = errors.New("full")
+)
+
+// Error is one of the four with a sentence that an operator may see. Its text is the sentence alone.
+type Error struct {
+	Kind   error // ErrUnknown, ErrTaken, ErrRefused or ErrFull
+	Reason string
+}
+
+func (e *Error) Error() string { return e.Reason }
+func (e *Error) Unwrap() error { return e.Kind }
+
+// Unknown says that something named does not exist.
+func Unknown(format string, args ...any) error { return newError(ErrUnknown, format, args) }
+
+// Taken says that something else has the name already, or that it is in use.
+func Taken(format string, args ...any) error { return newError(ErrTaken, format, args) }
+
+// Refused says that the input can never be accepted as it is.
+func Refused(format string, args ...any) error { return newError(ErrRefused, format, args) }
+
+// Full says that the disk has no room.
+func Full(format string, args ...any) error { return newError(ErrFull, format, args) }
+
+func newError(kind error, format string, args []any) error {
+	return &Error{Kind: kind, Reason: fmt.Sprintf(format, args...)}
+}
