@@ -24,6 +24,7 @@ type Build struct {
 // Origin is the way by which a build came.
 type Origin string
 
+// The three ways.
 const (
 	FromAPI  Origin = "api"
 	FromDrop Origin = "drop"

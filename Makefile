@@ -1,0 +1,68 @@
+# make run    starts a gateway with sample firmware on 127.0.0.1:8480
+# make test   runs every test
+# The other targets: make help
+
+GO        ?= go
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.0)
+COMMIT    ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+BUILT     ?= $(shell git log -1 --format=%cI 2>/dev/null)
+TOOLS     := $(CURDIR)/.tools/bin
+BUILD     := $(CURDIR)/.build
+LDFLAGS   := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.built=$(BUILT)
+FUZZTIME  ?= 20s
+
+# Tools, pinned here and installed into the checkout: they are no part of the product, so go.mod does not know them.
+GOLANGCI_VERSION := v2.15.0
+
+# testdata is passed over by ./..., so its packages are named.
+PACKAGES := ./... ./testdata/firmware/...
+
+# The race detector needs a C compiler; the product itself is built without one.
+RACE := $(shell command -v $${CC:-gcc} >/dev/null 2>&1 && echo -race)
+
+export CGO_ENABLED ?= 0
+
+.PHONY: help run build cross test lint fmt fuzz bench clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+build: ## the binary, into .build/slipway
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BUILD)/slipway ./daemon
+
+run: build ## a gateway on 127.0.0.1:8480 with a model, a device, tokens and sample firmware
+	@GO='$(GO)' testdata/tryout/run.sh $(BUILD)/slipway $(CURDIR)/.run
+
+test: ## every test; with the race detector where a C compiler is
+	@[ -n '$(RACE)' ] || echo 'no C compiler: running without the race detector'
+	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) -timeout 20m $(PACKAGES)
+
+cross: ## binaries for the three architectures, into .build/
+	GOARCH=amd64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BUILD)/slipway-amd64 ./daemon
+	GOARCH=arm64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BUILD)/slipway-arm64 ./daemon
+	GOARCH=arm GOARM=7 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BUILD)/slipway-armv7 ./daemon
+
+lint: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) ## formatting, linters, and who may import whom
+	$< fmt --config configs/golangci.yml --diff ./...
+	$< run --config configs/golangci.yml $(PACKAGES)
+
+fmt: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) ## formats the code
+	$< fmt --config configs/golangci.yml ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for package in $$($(GO) list ./pkg/...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "fuzz $$package $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; \
+	done
+
+bench: ## every benchmark once
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime 1x -timeout 30m $(PACKAGES)
+
+clean: ## removes what make made
+	rm -rf $(BUILD) .run
+
+$(TOOLS)/golangci-lint-$(GOLANGCI_VERSION):
+	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv $(TOOLS)/golangci-lint $@
