@@ -1,0 +1,195 @@
+package dumps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// indexed is what the index says of a device's dumps: name to size.
+type indexed map[fleet.DumpName]int64
+
+// recover makes disk, memory and index agree. Temporary names are removed, removals finished; a .dmp without a sidecar
+// was never acknowledged and goes to quarantine, a sidecar without its dump or with another hash goes there with an
+// alarm. Pairs that the index has and that are older than the last clean stop are checked by existence and size, the
+// others by hash.
+func (s *Store) recover(ctx context.Context) error {
+	known := map[fleet.DeviceKey]indexed{}
+	err := s.Index.EachDump(func(d fleet.Dump) error {
+		if known[d.Device] == nil {
+			known[d.Device] = indexed{}
+		}
+		known[d.Device][d.Name()] = d.Size
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(s.Dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		key, err := fleet.ParseDeviceKey(e.Name())
+		if err != nil || !e.IsDir() {
+			continue // quarantine, lost+found, what people leave
+		}
+		if err := s.recoverDevice(ctx, key, known[key]); err != nil {
+			return fmt.Errorf("device %s: %w", key, err)
+		}
+		delete(known, key)
+	}
+	for key, dumps := range known { // the directory is gone
+		if err := s.forget(ctx, key, dumps); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) forget(ctx context.Context, key fleet.DeviceKey, dumps indexed) error {
+	for name := range dumps {
+		if err := s.Index.RemoveDump(ctx, key, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) recoverDevice(ctx context.Context, key fleet.DeviceKey, known indexed) error {
+	dir := s.dir(key)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	sidecars := map[fleet.DumpName]bool{}
+	dumps := map[fleet.DumpName]fs.DirEntry{}
+	for _, e := range entries {
+		file := e.Name()
+		if rest, hidden := strings.CutPrefix(file, "."); hidden {
+			if err := mendHidden(dir, file, rest); err != nil {
+				return err
+			}
+			continue
+		}
+		base, suffix := splitSuffix(file)
+		name, err := fleet.ParseDumpName(base)
+		switch {
+		case err != nil:
+		case suffix == dumpSuffix:
+			dumps[name] = e
+		case suffix == sidecarSuffix:
+			sidecars[name] = true
+		}
+	}
+	var missing []fleet.Dump
+	for name, e := range dumps {
+		if _, err := os.Lstat(filepath.Join(dir, file(name, dumpSuffix))); errors.Is(err, fs.ErrNotExist) {
+			continue // its removal has just been finished
+		}
+		d, found, err := s.check(key, name, e, sidecars[name], known)
+		if err != nil {
+			return err
+		}
+		if !found {
+			continue
+		}
+		delete(sidecars, name)
+		if _, has := known[name]; !has {
+			missing = append(missing, d)
+		}
+		delete(known, name)
+		s.keep(key, name, d.Size)
+	}
+	for name := range sidecars {
+		if dumps[name] != nil {
+			continue // quarantined with its dump
+		}
+		s.Logger.Error("dump lost: its sidecar stands alone", "device", key, "file", file(name, sidecarSuffix))
+		if err := s.quarantine(key, file(name, sidecarSuffix)); err != nil {
+			return err
+		}
+	}
+	if err := s.forget(ctx, key, known); err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return s.Index.RecordDumps(ctx, missing)
+	}
+	return nil
+}
+
+func file(name fleet.DumpName, suffix string) string { return string(name) + suffix }
+
+func splitSuffix(file string) (base, suffix string) {
+	for _, suffix := range []string{dumpSuffix, sidecarSuffix, reportSuffix} {
+		if base, ok := strings.CutSuffix(file, suffix); ok {
+			return base, suffix
+		}
+	}
+	return file, ""
+}
+
+// mendHidden finishes a removal and removes every other temporary name.
+func mendHidden(dir, file, rest string) error {
+	if base, ok := strings.CutSuffix(rest, goneSuffix); ok {
+		if name, err := fleet.ParseDumpName(base); err == nil {
+			return finishRemoval(dir, name)
+		}
+	}
+	return os.Remove(filepath.Join(dir, file))
+}
+
+// check decides whether a pair is whole. What is not goes to quarantine.
+func (s *Store) check(key fleet.DeviceKey, name fleet.DumpName, e fs.DirEntry, sidecar bool, known indexed) (d fleet.Dump, whole bool, err error) {
+	if !sidecar {
+		s.Logger.Warn("dump quarantined: its upload was cut off", "device", key, "file", e.Name())
+		return d, false, s.quarantine(key, e.Name())
+	}
+	at, err := name.Time()
+	if err != nil {
+		return d, false, err
+	}
+	info, err := e.Info()
+	if err != nil {
+		return d, false, err
+	}
+	if size, has := known[name]; has && size == info.Size() && at.Before(s.CleanStop) {
+		return fleet.Dump{Size: size}, true, nil
+	}
+	d, err = s.verify(key, name)
+	var bad *damagedError
+	if errors.As(err, &bad) {
+		s.Logger.Error("dump quarantined: it is damaged", "device", key, "file", e.Name(), "reason", bad.reason)
+		return d, false, errors.Join(s.quarantine(key, e.Name()), s.quarantine(key, file(name, sidecarSuffix)))
+	}
+	return d, err == nil, err
+}
+
+// keep puts a pair that is whole on its shelf.
+func (s *Store) keep(key fleet.DeviceKey, name fleet.DumpName, size int64) {
+	at, err := name.Time()
+	if err != nil {
+		return // ParseDumpName made it
+	}
+	s.shelve(key, pair{micros: at.UnixMicro(), bytes: size + sidecarRoom})
+	s.mu.Lock()
+	sh := s.devices[key]
+	sh.last = max(sh.last, at.UnixMicro())
+	s.mu.Unlock()
+}
+
+// quarantine moves a file out of a device's directory, where a person can look at it.
+func (s *Store) quarantine(key fleet.DeviceKey, name string) error {
+	to := filepath.Join(s.Dir, quarantine, string(key))
+	if err := os.MkdirAll(to, 0o750); err != nil {
+		return err
+	}
+	return os.Rename(filepath.Join(s.dir(key), name), filepath.Join(to, name))
+}
