@@ -17,20 +17,26 @@ const readBuffer = 32 << 10
 // Read reads an image of size bytes from its first to its last byte, once. What a device would refuse (a checksum, a
 // hash) is in the result; a [FormatError] says that there is no image, or not all of it.
 func Read(r io.ReaderAt, size int64) (*Image, error) {
+	return Scan(io.NewSectionReader(r, 0, max(size, 0)), size)
+}
+
+// Scan is [Read] for an image that passes by only once, such as one that is being inflated. It takes at most size bytes
+// and may leave some behind the signature.
+func Scan(r io.Reader, size int64) (*Image, error) {
+	size = max(size, 0)
 	w := &walk{
-		in:   bufio.NewReaderSize(io.NewSectionReader(r, 0, max(size, 0)), readBuffer),
+		in:   bufio.NewReaderSize(io.LimitReader(r, size), readBuffer),
 		hash: sha256.New(),
-		size: max(size, 0),
+		size: size,
 	}
 	img, err := w.image()
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		// The walk asks for no byte beyond size, so that the reader has less than it was said to have.
-		return nil, fmt.Errorf("read image at %d of %d bytes: %w", w.at, w.size, io.ErrUnexpectedEOF)
-	case err != nil:
-		return nil, err
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF // the walk asks for no byte beyond size
 	}
-	return img, nil
+	if refused := (*FormatError)(nil); err != nil && !errors.As(err, &refused) {
+		return nil, fmt.Errorf("read image at %d of %d bytes: %w", w.at, size, err)
+	}
+	return img, err
 }
 
 // walk goes through an image once, hashing what it passes.
@@ -61,8 +67,10 @@ func (w *walk) image() (*Image, error) {
 	if err := w.footer(img); err != nil {
 		return nil, err
 	}
-	img.Signature, err = w.signature()
-	return img, err
+	if img.Signature, err = w.signature(); err != nil {
+		return nil, err
+	}
+	return img, nil
 }
 
 func (w *walk) segment(img *Image, i int) error {

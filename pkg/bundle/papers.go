@@ -1,0 +1,70 @@
+package bundle
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"strings"
+)
+
+// readVersions reads version.json. Its fields are for people: where they differ from the image, the image is right.
+func (b *Bundle) readVersions() error {
+	var text []byte
+	if _, err := b.digest(b.versions, func(r io.Reader) (err error) {
+		text, err = io.ReadAll(r)
+		return err
+	}); err != nil {
+		return err
+	}
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // PowerShell writes a byte order mark
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return refuse("%s is no JSON object: %s", versionsName, err)
+	}
+	var firmware string
+	for _, f := range []struct {
+		name  string
+		value *string
+	}{{"git_commit", &b.GitCommit}, {"idf_version", &b.IDFVersion}, {"firmware_version", &firmware}} {
+		raw, ok := fields[f.name]
+		if !ok {
+			return refuse("%s lacks %s", versionsName, f.name)
+		}
+		if raw[0] != '"' || json.Unmarshal(raw, f.value) != nil {
+			return refuse("%s: %s is not a text", versionsName, f.name)
+		}
+		*f.value = printable(*f.value)
+	}
+	if firmware != b.Version {
+		b.warn("%s says version %q, the image says %q", versionsName, firmware, b.Version)
+	}
+	if b.IDFVersion != b.Image.App.IDFVersion {
+		b.warn("%s says ESP-IDF %q, the image says %q", versionsName, b.IDFVersion, printable(b.Image.App.IDFVersion))
+	}
+	return nil
+}
+
+// readSettings looks in sdkconfig for the chip that the build was for.
+func (b *Bundle) readSettings() error {
+	target := ""
+	_, err := b.digest(b.settings, func(r io.Reader) error {
+		lines := bufio.NewScanner(r)
+		for lines.Scan() {
+			if v, ok := strings.CutPrefix(strings.TrimSpace(lines.Text()), "CONFIG_IDF_TARGET="); ok {
+				target = strings.Trim(v, `"`)
+			}
+		}
+		if err := lines.Err(); err != bufio.ErrTooLong { // opaque but for that line
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if want := b.Image.ChipID.Target(); target != "" && want != "" && target != want {
+		b.warn("%s is for %q, the image for %q", settingsName, printable(target), want)
+	}
+	return nil
+}
