@@ -1,0 +1,77 @@
+// Package crash turns dumps into crashes and crashes into groups: what crashes, where in the code, since which firmware.
+//
+// [Triage] is the queue. It finds what waits, has it decoded by a process of its own that it never trusts, and records
+// the outcome. A [Crash] is the summary of one dump's report, a [Group] all crashes with one fingerprint. Both are plain
+// records: the whole report is a file beside the dump, derived and made again at need.
+//
+// The package knows no store, no file and no process: it declares the few methods that it needs of each.
+package crash
+
+import (
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// Crash is what is known of one dump's decoding. It stays under 4 KiB, whatever the dump says: [Summarize] clips.
+type Crash struct {
+	Device   fleet.DeviceKey `json:"device_key"`
+	Model    fleet.ModelCode `json:"model_code"`
+	Name     fleet.DumpName  `json:"name"`
+	Uploaded time.Time       `json:"uploaded_at"`
+
+	State     State     `json:"state"`
+	Why       string    `json:"why,omitempty"` // of a failed one, and what a missing one waits for
+	DecodedAt time.Time `json:"decoded_at,omitzero"`
+
+	DeclaredVersion string        `json:"declared_version"` // what the device said when it uploaded
+	DeclaredChip    string        `json:"declared_chip"`
+	ELFHash         string        `json:"elf_hash,omitempty"` // hex prefix that the dump itself carries
+	Grade           Grade         `json:"grade,omitempty"`
+	Version         fleet.Version `json:"firmware_version,omitempty"` // of the build that decoded it
+	Chip            string        `json:"chip,omitempty"`             // what the dump says
+	Disagreements   []string      `json:"disagreements,omitempty"`    // between device, dump and image
+
+	Fingerprint string `json:"fingerprint,omitempty"`
+	Kind        string `json:"kind,omitempty"` // abort, assert, stack_overflow, task_wdt, int_wdt, cache, fault:…
+	Reason      string `json:"reason,omitempty"`
+	Task        string `json:"task,omitempty"`
+	TopFrame    string `json:"top_frame,omitempty"` // "function file:line", the first in the app
+	Warnings    int    `json:"warnings,omitempty"`
+	News        News   `json:"news,omitempty"` // what the crash was to its group when it came
+}
+
+// State is how far a dump has come.
+type State string
+
+// The states of a dump. Each but Reported leaves its pair on disk as it is.
+const (
+	Waiting  State = "waiting"  // nobody has looked at it yet
+	Missing  State = "missing"  // its ELF is not here; the build's arrival wakes it
+	Reported State = "reported" // its report can be read
+	Failed   State = "failed"   // it could not be decoded; Why says what happened
+)
+
+// States lists all of them, for metrics and filters.
+var States = []State{Waiting, Missing, Reported, Failed}
+
+// Grade says how well the ELF fits the dump.
+type Grade string
+
+// The grades of ESPCORE.md's "Which ELF".
+const (
+	Exact       Grade = "exact"    // the dump's hash is a prefix of the ELF's
+	Mismatch    Grade = "mismatch" // it is not; the frames may be wrong
+	UnknownHash Grade = "unknown"  // the dump carries no hash
+	MissingELF  Grade = "missing"  // no ELF
+)
+
+// News is what a crash was to its group when it came.
+type News string
+
+// The three kinds of news.
+const (
+	New        News = "new"        // the first of its group
+	Known      News = "known"      // seen before
+	Regression News = "regression" // its group was resolved, and it comes from a version in which it should be gone
+)

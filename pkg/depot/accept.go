@@ -1,0 +1,114 @@
+package depot
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// Submission is a firmware that somebody hands in.
+type Submission struct {
+	Model   fleet.ModelCode // "": the one that the bundle names
+	Body    io.Reader
+	Size    int64 // bytes, -1 when unknown
+	Origin  fleet.Origin
+	Replace bool // of a version that is there with other bytes
+}
+
+// Kind is what a submission turned out to be.
+type Kind string
+
+// The two kinds.
+const (
+	Bundle Kind = "bundle"
+	Image  Kind = "image"
+)
+
+// Accepted is what became of a submission.
+type Accepted struct {
+	Kind      Kind
+	Build     fleet.Build // of a plain image: model, version, chip, project, size and hash alone
+	Published bool        // devices are offered it now
+	Changed   bool        // false: the same firmware was there already
+	Warnings  []string
+}
+
+// Accept takes a bundle, or a plain image. It returns *fleet.Error: ErrUnknown for a model that is not known, ErrRefused
+// for what can never be taken, ErrTaken for a version that has other bytes, ErrFull without room; any other error is the
+// disk's or the sender's.
+func (d *Depot) Accept(ctx context.Context, s Submission) (Accepted, error) {
+	if s.Model != "" {
+		if _, err := d.Recorder.Model(s.Model); err != nil {
+			return Accepted{}, err
+		}
+	}
+	if err := d.room(max(s.Size, 0)); err != nil {
+		return Accepted{}, err
+	}
+	t, size, err := d.spool(s)
+	if err != nil {
+		return Accepted{}, noRoom(err)
+	}
+	defer t.drop()
+	head := make([]byte, 4)
+	if _, err := t.file.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+		return Accepted{}, err
+	}
+	if string(head) == "PK\x03\x04" {
+		accepted, err := d.acceptBundle(ctx, s, t, size)
+		return accepted, noRoom(err)
+	}
+	accepted, err := d.acceptImage(ctx, s, t, size)
+	return accepted, noRoom(err)
+}
+
+// room refuses before anything is written what would take the disk below its reserve.
+func (d *Depot) room(n int64) error {
+	free, _, err := d.Space()
+	if err != nil {
+		return err
+	}
+	if free-n < d.Reserve {
+		return fleet.Full("no room for firmware: less than %d MiB would stay free", d.Reserve>>20)
+	}
+	return nil
+}
+
+// spool lands the body under a temporary name beside its destination, bounded by what it is and not by what it claims.
+func (d *Depot) spool(s Submission) (*temporary, int64, error) {
+	if s.Size > d.MaxBytes {
+		return nil, 0, fleet.Refused("the upload is larger than %d bytes", d.MaxBytes)
+	}
+	t, err := newTemporary(d.Dir)
+	if err != nil {
+		return nil, 0, err
+	}
+	n, err := io.Copy(t.file, io.LimitReader(s.Body, d.MaxBytes+1))
+	switch {
+	case err != nil:
+	case n == 0:
+		err = fleet.Refused("the upload is empty")
+	case n > d.MaxBytes:
+		err = fleet.Refused("the upload is larger than %d bytes", d.MaxBytes)
+	case s.Size >= 0 && n != s.Size:
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		t.drop()
+		return nil, 0, err
+	}
+	return t, n, nil
+}
+
+// fits refuses an image for another chip or project than the model's first build pinned.
+func fits(m fleet.Model, chip, project string) error {
+	if m.Chip != "" && m.Chip != chip {
+		return fleet.Refused("the image is for %s and model %s is %s", chip, m.Code, m.Chip)
+	}
+	if m.Project != "" && m.Project != project {
+		return fleet.Refused("the image is of project %q and model %s runs %q", project, m.Code, m.Project)
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+package depot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/slipway-gateway/slipway/pkg/bundle"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// acceptBundle takes a bundle's whole way: verify, land ZIP and image, record, replace the flat file, wake who waits.
+func (d *Depot) acceptBundle(ctx context.Context, s Submission, t *temporary, size int64) (Accepted, error) {
+	b, err := d.readBundle(t.file, size, s.Model)
+	if err != nil {
+		return Accepted{}, err
+	}
+	version, err := fleet.ParseVersion(b.Version)
+	if err != nil {
+		return Accepted{}, err
+	}
+	code, err := fleet.ParseModelCode(b.Code)
+	if err != nil {
+		return Accepted{}, err
+	}
+	build := buildOf(b, code, version, size)
+	build.Origin, build.AcceptedAt = s.Origin, d.Now().UTC()
+	accepted := Accepted{Kind: Bundle, Build: build, Warnings: b.Warnings}
+
+	defer d.locks.lock(code)()
+	model, err := d.model(ctx, s, code)
+	if err != nil {
+		return Accepted{}, err
+	}
+	if err := fits(model, build.Chip, build.Project); err != nil {
+		return Accepted{}, err
+	}
+	same, err := d.known(model, build, s.Replace)
+	if err != nil {
+		return Accepted{}, err
+	}
+	if same != nil {
+		accepted.Build, accepted.Published = *same, model.FirmwareVersion == version
+		return accepted, nil
+	}
+	return d.store(ctx, accepted, b, t)
+}
+
+// readBundle verifies a bundle of a model, or of whichever model it names.
+func (d *Depot) readBundle(r io.ReaderAt, size int64, code fleet.ModelCode) (*bundle.Bundle, error) {
+	limits := bundle.DefaultLimits
+	limits.Whole = d.MaxBytes
+	b, err := bundle.Read(r, size, string(code), limits)
+	var refusal *bundle.Refusal
+	if errors.As(err, &refusal) {
+		return nil, fleet.Refused("%s", refusal.Reason)
+	}
+	return b, err
+}
+
+func buildOf(b *bundle.Bundle, code fleet.ModelCode, v fleet.Version, size int64) fleet.Build {
+	return fleet.Build{
+		Model: code, Version: v, Chip: b.Image.Chip, Project: b.Image.App.Project, IDFVersion: b.Image.App.IDFVersion,
+		GitCommit: b.GitCommit, BundleSize: size, ImageSize: b.ImageSize(), ImageSHA256: b.ImageSHA256,
+		ELFSHA256: b.ELFSHA256, ELFSize: b.ELFSize(), Warnings: b.Warnings,
+	}
+}
+
+// known decides about a version that is there already: the same firmware changes nothing (same is its record), another
+// is refused unless it is to be replaced. A build that was found on disk has never been offered to anybody: when its
+// bundle comes it is taken as new.
+func (d *Depot) known(m fleet.Model, b fleet.Build, replace bool) (same *fleet.Build, err error) {
+	stored, err := d.Recorder.Build(m.Code, b.Version)
+	switch {
+	case errors.Is(err, fleet.ErrUnknown):
+		if m.FirmwareVersion != b.Version || replace {
+			return nil, nil
+		}
+		// The model runs a plain image of this version: devices may be in the middle of it.
+		if sum := d.flatSum(m.Code); sum != "" && sum != b.ImageSHA256 {
+			return nil, fleet.Taken("model %s runs version %s as a plain image with other bytes: raise the version, or replace it", m.Code, b.Version)
+		}
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !stored.SameFirmware(b):
+		if replace {
+			return nil, nil
+		}
+		return nil, fleet.Taken("version %s of model %s is stored with another image or ELF: raise the version, or replace it", b.Version, m.Code)
+	case stored.Origin == fleet.Found && m.FirmwareVersion != b.Version:
+		return nil, nil
+	}
+	return &stored, nil
+}
+
+func (d *Depot) store(ctx context.Context, accepted Accepted, b *bundle.Bundle, t *temporary) (Accepted, error) {
+	build := accepted.Build
+	if err := ensureDir(d.modelDir(build.Model)); err != nil {
+		return Accepted{}, err
+	}
+	if err := d.landBuild(build, b, t); err != nil {
+		return Accepted{}, err
+	}
+	recorded, model, err := d.Recorder.RecordBuild(ctx, build, !d.Manual)
+	if err != nil {
+		return Accepted{}, err
+	}
+	accepted.Build, accepted.Changed = recorded, true
+	accepted.Published = model.FirmwareVersion == build.Version
+	if accepted.Published {
+		if err := d.setFlat(build.Model, d.path(build.Model, build.Version, imageSuffix)); err != nil {
+			return Accepted{}, err
+		}
+	}
+	d.Logger.Info("build accepted", "model", build.Model, "version", build.Version, "sha256", build.ImageSHA256,
+		"origin", build.Origin, "published", accepted.Published)
+	for _, w := range accepted.Warnings {
+		d.Logger.Warn("build accepted with a warning", "model", build.Model, "version", build.Version, "warning", w)
+	}
+	// The build is safe: what follows must not make its sender believe otherwise.
+	if err := d.retain(ctx, model); err != nil {
+		d.Logger.Error("old builds not removed", "model", model.Code, "error", err)
+	}
+	if err := d.Waker.BuildArrived(ctx, recorded); err != nil {
+		d.Logger.Error("waiting dumps not woken", "model", model.Code, "version", build.Version, "error", err)
+	}
+	return accepted, nil
+}
+
+// landBuild makes ZIP and image durable under their names. The ZIP comes first: an image without its ZIP would be
+// nobody's, while a ZIP without its image gives it again.
+func (d *Depot) landBuild(build fleet.Build, b *bundle.Bundle, t *temporary) error {
+	image, err := d.extract(b.OpenImage(), build.ImageSize, d.modelDir(build.Model))
+	if err != nil {
+		return err
+	}
+	defer image.drop()
+	if err := t.land(d.path(build.Model, build.Version, bundleSuffix)); err != nil {
+		return err
+	}
+	if err := image.land(d.path(build.Model, build.Version, imageSuffix)); err != nil {
+		return err
+	}
+	d.elves.forget(d.path(build.Model, build.Version, elfSuffix)) // of the build that this one replaces
+	return syncDir(d.modelDir(build.Model))
+}
+
+// extract writes a file of a bundle to a temporary one.
+func (d *Depot) extract(from io.ReadCloser, size int64, dir string) (*temporary, error) {
+	defer from.Close()
+	if err := d.room(size); err != nil {
+		return nil, err
+	}
+	t, err := newTemporary(dir)
+	if err != nil {
+		return nil, err
+	}
+	n, err := io.Copy(t.file, from)
+	if err == nil && n != size {
+		err = fmt.Errorf("%d bytes extracted, want %d", n, size)
+	}
+	if err != nil {
+		t.drop()
+		return nil, err
+	}
+	return t, nil
+}

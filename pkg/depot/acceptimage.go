@@ -1,0 +1,140 @@
+package depot
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/slipway-gateway/slipway/pkg/espimage"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// mostImage bounds an image: no ESP32 has a larger application partition.
+const mostImage = 16 << 20
+
+// acceptImage takes a plain image: it replaces the flat file and nothing else, and is offered at once. The flat file
+// comes before the record, as the next start can read the version from the file and not the other way round.
+func (d *Depot) acceptImage(ctx context.Context, s Submission, t *temporary, size int64) (Accepted, error) {
+	if s.Model == "" {
+		return Accepted{}, fleet.Refused("no ZIP: a plain image does not say whose it is, push it to its model")
+	}
+	if d.Manual {
+		return Accepted{}, fleet.Refused("a plain image is offered at once, and firmware.publish is manual: send a bundle")
+	}
+	if size > mostImage {
+		return Accepted{}, fleet.Refused("the image is larger than %d bytes", mostImage)
+	}
+	image, err := readImage(t.file, size)
+	if err != nil {
+		return Accepted{}, err
+	}
+	version, err := fleet.ParseVersion(image.App.Version)
+	if err != nil {
+		return Accepted{}, err
+	}
+	sum, err := hashFile(t.file, size)
+	if err != nil {
+		return Accepted{}, err
+	}
+	accepted := Accepted{Kind: Image, Published: true, Warnings: warningsOf(image), Build: fleet.Build{
+		Model: s.Model, Version: version, Chip: image.Chip, Project: image.App.Project, IDFVersion: image.App.IDFVersion,
+		ImageSize: size, ImageSHA256: sum, ELFSHA256: image.App.ELFSHA256, Origin: s.Origin, AcceptedAt: d.Now().UTC(),
+	}}
+
+	defer d.locks.lock(s.Model)()
+	model, err := d.Recorder.Model(s.Model)
+	if err != nil {
+		return Accepted{}, err
+	}
+	if err := fits(model, image.Chip, image.App.Project); err != nil {
+		return Accepted{}, err
+	}
+	stored, err := d.Recorder.Build(s.Model, version)
+	switch {
+	case err == nil && stored.ImageSHA256 != sum:
+		return Accepted{}, fleet.Taken("version %s of model %s is a stored build with another image", version, s.Model)
+	case err == nil:
+		accepted.Published = model.FirmwareVersion == version
+		return accepted, nil
+	case !errors.Is(err, fleet.ErrUnknown):
+		return Accepted{}, err
+	}
+	if model.FirmwareVersion == version && d.flatSum(s.Model) == sum {
+		return accepted, nil
+	}
+	accepted.Changed = true
+	if err := t.land(d.flatPath(s.Model)); err != nil {
+		return Accepted{}, err
+	}
+	if err := syncDir(d.Dir); err != nil {
+		return Accepted{}, err
+	}
+	if _, err := d.Recorder.PublishImage(ctx, s.Model, version, image.Chip, image.App.Project); err != nil {
+		return Accepted{}, err
+	}
+	d.Logger.Info("image accepted", "model", s.Model, "version", version, "sha256", sum, "origin", s.Origin)
+	return accepted, nil
+}
+
+// readImage refuses what is no application image with a descriptor.
+func readImage(f *os.File, size int64) (*espimage.Image, error) {
+	image, err := espimage.Read(f, size)
+	var format *espimage.FormatError
+	if errors.As(err, &format) {
+		return nil, fleet.Refused("%s", format.Error())
+	}
+	if err != nil {
+		return nil, err
+	}
+	if image.App == nil {
+		return nil, fleet.Refused("the image has no application descriptor")
+	}
+	if err := image.App.CheckVersion(); err != nil {
+		return nil, fleet.Refused("%s", err.Error())
+	}
+	return image, nil
+}
+
+// warningsOf names what a device will not like about an image that is one.
+func warningsOf(image *espimage.Image) []string {
+	var warnings []string
+	if !image.ChecksumValid {
+		warnings = append(warnings, "the image's checksum is wrong: devices will refuse it")
+	}
+	if image.HashAppended && !image.HashValid {
+		warnings = append(warnings, "the image's validation hash is wrong: devices will refuse it")
+	}
+	if image.App.ELFHashAbsent() {
+		warnings = append(warnings, "the image does not carry its ELF's hash: its core dumps cannot be matched for certain")
+	}
+	return warnings
+}
+
+func hashFile(r io.ReaderAt, size int64) (string, error) {
+	hash := sha256.New()
+	if _, err := io.Copy(hash, io.NewSectionReader(r, 0, size)); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// flatSum is the hash of the flat file, "" where there is none that can be read.
+func (d *Depot) flatSum(code fleet.ModelCode) string {
+	f, err := os.Open(d.flatPath(code))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return ""
+	}
+	sum, err := hashFile(f, info.Size())
+	if err != nil {
+		return ""
+	}
+	return sum
+}

@@ -1,0 +1,131 @@
+package depot
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/bundle"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// elfCache knows which inflated ELFs are in use; how many bytes they may take is Options.ELFCache.
+type elfCache struct {
+	mu    sync.Mutex     // guards inUse
+	inUse map[string]int // path to users
+}
+
+// ELF inflates a build's ELF beside its bundle, unless it lies there already, and keeps it until release is called.
+// The least recently used ones go when all of them take more than the cache may.
+func (d *Depot) ELF(_ context.Context, b fleet.Build) (path string, release func(), err error) {
+	path = d.path(b.Model, b.Version, elfSuffix)
+	d.elves.use(path)
+	release = func() { d.elves.unuse(path) }
+	if err := d.inflate(b, path); err != nil {
+		release()
+		return "", nil, err
+	}
+	return path, release, nil
+}
+
+func (d *Depot) inflate(b fleet.Build, path string) error {
+	defer d.locks.lock(b.Model)()
+	now := d.Now()
+	// The time of last use is the file's own, so that it outlives a restart; mounts are often noatime.
+	if info, err := os.Stat(path); err == nil && info.Size() == b.ELFSize {
+		return os.Chtimes(path, now, now)
+	}
+	zip, err := d.OpenBundle(b.Model, b.Version)
+	if err != nil {
+		return err
+	}
+	defer zip.Close()
+	limits := bundle.DefaultLimits
+	limits.Whole = b.BundleSize
+	archive, err := bundle.Open(zip, b.BundleSize, string(b.Model), limits)
+	if err != nil {
+		return err
+	}
+	if err := d.evict(b.ELFSize); err != nil {
+		return err
+	}
+	t, err := d.extract(archive.OpenELF(), b.ELFSize, d.modelDir(b.Model))
+	if err != nil {
+		return noRoom(err)
+	}
+	defer t.drop()
+	return t.land(path)
+}
+
+// evict makes room for n bytes. One ELF that is larger than the whole cache is inflated all the same: without it its
+// dumps would never be read.
+func (d *Depot) evict(n int64) error {
+	type cached struct {
+		path string
+		size int64
+		used time.Time
+	}
+	var all []cached
+	var total int64
+	err := filepath.WalkDir(d.Dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || !strings.HasSuffix(path, elfSuffix) {
+			return err
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		all = append(all, cached{path, info.Size(), info.ModTime()})
+		total += info.Size()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].used.Before(all[j].used) })
+	for _, c := range all {
+		if total+n <= d.ELFCache {
+			return nil
+		}
+		if d.elves.drop(c.path) {
+			total -= c.size
+		}
+	}
+	return nil
+}
+
+func (c *elfCache) use(path string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inUse == nil {
+		c.inUse = map[string]int{}
+	}
+	c.inUse[path]++
+}
+
+func (c *elfCache) unuse(path string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inUse[path]--; c.inUse[path] == 0 {
+		delete(c.inUse, path)
+	}
+}
+
+// drop removes an ELF that nobody uses.
+func (c *elfCache) drop(path string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.inUse[path] == 0 && os.Remove(path) == nil
+}
+
+// forget removes an ELF that is no longer its build's. A worker that has it open goes on with the old one.
+func (c *elfCache) forget(path string) { os.Remove(path) }

@@ -1,0 +1,50 @@
+package depot
+
+import (
+	"context"
+	"errors"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// model finds the model that a bundle is for. In the drop folder nobody waits for an answer, so an unknown one is made
+// when the settings say so, and else refused with the nearest name: most are typing errors.
+func (d *Depot) model(ctx context.Context, s Submission, code fleet.ModelCode) (fleet.Model, error) {
+	m, err := d.Recorder.Model(code)
+	if !errors.Is(err, fleet.ErrUnknown) || s.Origin != fleet.FromDrop {
+		return m, err
+	}
+	if d.CreateModels {
+		now := d.Now().UTC()
+		m := fleet.Model{Code: code, CreatedAt: now, UpdatedAt: now}
+		if err := d.Recorder.AddModel(ctx, m); err != nil {
+			return m, err
+		}
+		d.Logger.Info("model made for a dropped bundle", "model", code)
+		return m, nil
+	}
+	nearest, err := d.nearest(code)
+	if err != nil {
+		return m, err
+	}
+	if nearest == "" {
+		return m, fleet.Refused("the bundle is for model %q, and there are no models yet: make it with slipway model add %s", code, code)
+	}
+	return m, fleet.Refused("the bundle is for model %q, which is not known; the nearest known one is %q", code, nearest)
+}
+
+func (d *Depot) nearest(code fleet.ModelCode) (fleet.ModelCode, error) {
+	models, err := d.Recorder.Models()
+	if err != nil {
+		return "", err
+	}
+	var nearest fleet.ModelCode
+	least := -1
+	for _, m := range models {
+		if n := levenshtein.ComputeDistance(string(code), string(m.Code)); least < 0 || n < least {
+			nearest, least = m.Code, n
+		}
+	}
+	return nearest, nil
+}

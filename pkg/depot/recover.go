@@ -1,0 +1,280 @@
+package depot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// Recover makes disk and records agree. Temporary names go. A whole bundle without a record is recorded as found, not
+// offered; a record without its bundle goes; an image that is missing is extracted again. The flat file follows the
+// record of a bundle, and the record of a plain image follows the flat file.
+//
+// With rebuild, for a catalog that is new, it also makes a model for each code with a bundle or a flat file, current
+// at the flat file's version.
+func (d *Depot) Recover(ctx context.Context, rebuild bool) error {
+	if err := os.MkdirAll(d.Dir, 0o750); err != nil {
+		return err
+	}
+	if err := removeTemporaries(d.Dir); err != nil {
+		return err
+	}
+	codes, err := d.codes()
+	if err != nil {
+		return err
+	}
+	for _, code := range codes {
+		if err := d.recoverModel(ctx, code, rebuild); err != nil {
+			return fmt.Errorf("recover the firmware of model %s: %w", code, err)
+		}
+	}
+	return nil
+}
+
+// codes are the models that the folder or the catalog knows.
+func (d *Depot) codes() ([]fleet.ModelCode, error) {
+	entries, err := os.ReadDir(d.Dir)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[fleet.ModelCode]bool{}
+	var codes []fleet.ModelCode
+	add := func(s string) {
+		if code, err := fleet.ParseModelCode(s); err == nil && !seen[code] {
+			seen[code] = true
+			codes = append(codes, code)
+		}
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			add(e.Name())
+		} else if stem, ok := strings.CutPrefix(e.Name(), "firmware-"); ok {
+			if code, ok := strings.CutSuffix(stem, imageSuffix); ok {
+				add(code)
+			}
+		}
+	}
+	models, err := d.Recorder.Models()
+	for _, m := range models {
+		add(string(m.Code))
+	}
+	return codes, err
+}
+
+func (d *Depot) recoverModel(ctx context.Context, code fleet.ModelCode, rebuild bool) error {
+	defer d.locks.lock(code)()
+	model, err := d.Recorder.Model(code)
+	if errors.Is(err, fleet.ErrUnknown) {
+		if !rebuild {
+			d.Logger.Warn("firmware of an unknown model lies in the depot", "model", code)
+			return nil
+		}
+		now := d.Now().UTC()
+		model = fleet.Model{Code: code, CreatedAt: now, UpdatedAt: now}
+		err = d.Recorder.AddModel(ctx, model)
+	}
+	if err != nil {
+		return err
+	}
+	if err := removeTemporaries(d.modelDir(code)); err != nil {
+		return err
+	}
+	if err := d.recoverBuilds(ctx, code); err != nil {
+		return err
+	}
+	return d.recoverFlat(ctx, model, rebuild)
+}
+
+func (d *Depot) recoverBuilds(ctx context.Context, code fleet.ModelCode) error {
+	builds, err := d.Recorder.Builds(code)
+	if err != nil {
+		return err
+	}
+	for _, b := range builds {
+		if _, err := os.Stat(d.path(code, b.Version, bundleSuffix)); errors.Is(err, fs.ErrNotExist) {
+			d.Logger.Error("build lost: its bundle is not on the disk", "model", code, "version", b.Version)
+			if err := d.Recorder.RemoveBuild(ctx, code, b.Version); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := d.restoreImage(b); err != nil {
+			return err
+		}
+	}
+	entries, err := os.ReadDir(d.modelDir(code))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		stem, isZIP := strings.CutSuffix(e.Name(), bundleSuffix)
+		name, isFirmware := strings.CutPrefix(stem, "firmware-")
+		version, err := fleet.ParseVersion(name)
+		if !isZIP || !isFirmware || err != nil {
+			continue
+		}
+		if _, err := d.Recorder.Build(code, version); err == nil {
+			continue
+		} else if !errors.Is(err, fleet.ErrUnknown) {
+			return err
+		}
+		if err := d.recordFound(ctx, code, version); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recordFound records a bundle that lies there whole without a record: a kill came between its files and its record.
+// One that is not whole is left for a person to look at.
+func (d *Depot) recordFound(ctx context.Context, code fleet.ModelCode, v fleet.Version) error {
+	f, err := d.OpenBundle(code, v)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	b, err := d.readBundle(f, info.Size(), code)
+	if errors.Is(err, fleet.ErrRefused) || err == nil && b.Version != string(v) {
+		d.Logger.Error("bundle on the disk is damaged", "model", code, "version", v, "error", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	build := buildOf(b, code, v, info.Size())
+	build.Origin, build.AcceptedAt = fleet.Found, info.ModTime().UTC()
+	if err := d.restoreImage(build); err != nil {
+		return err
+	}
+	if _, _, err := d.Recorder.RecordBuild(ctx, build, false); err != nil {
+		return err
+	}
+	d.Logger.Info("build found", "model", code, "version", v)
+	return nil
+}
+
+// restoreImage extracts a build's image again where it is missing.
+func (d *Depot) restoreImage(b fleet.Build) error {
+	path := d.path(b.Model, b.Version, imageSuffix)
+	if info, err := os.Stat(path); err == nil && info.Size() == b.ImageSize {
+		return nil
+	}
+	f, err := d.OpenBundle(b.Model, b.Version)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	archive, err := d.readBundle(f, info.Size(), b.Model)
+	if err != nil {
+		d.Logger.Error("bundle on the disk is damaged", "model", b.Model, "version", b.Version, "error", err)
+		return nil
+	}
+	t, err := d.extract(archive.OpenImage(), b.ImageSize, d.modelDir(b.Model))
+	if err != nil {
+		return err
+	}
+	defer t.drop()
+	if err := t.land(path); err != nil {
+		return err
+	}
+	return syncDir(d.modelDir(b.Model))
+}
+
+// recoverFlat makes the flat file and the model's record agree.
+func (d *Depot) recoverFlat(ctx context.Context, m fleet.Model, rebuild bool) error {
+	if m.FirmwareVersion != "" {
+		_, err := d.Recorder.Build(m.Code, m.FirmwareVersion)
+		if err == nil {
+			return d.setFlat(m.Code, d.path(m.Code, m.FirmwareVersion, imageSuffix))
+		}
+		if !errors.Is(err, fleet.ErrUnknown) {
+			return err
+		}
+	}
+	f, err := os.Open(d.flatPath(m.Code))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	image, err := readImage(f, info.Size())
+	if err != nil {
+		d.Logger.Error("flat file is no image", "model", m.Code, "error", err)
+		return nil
+	}
+	version, err := fleet.ParseVersion(image.App.Version)
+	if err != nil {
+		d.Logger.Error("flat file is no image", "model", m.Code, "error", err)
+		return nil
+	}
+	if version == m.FirmwareVersion || m.FirmwareVersion == "" && !rebuild && d.Manual {
+		return nil
+	}
+	_, err = d.Recorder.PublishImage(ctx, m.Code, version, image.Chip, image.App.Project)
+	return err
+}
+
+func removeTemporaries(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") && !e.IsDir() {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Usage is how many bytes the folder's files take; one that has two names counts once.
+func (d *Depot) Usage() (int64, error) {
+	var total int64
+	seen := map[fileID]bool{}
+	err := filepath.WalkDir(d.Dir, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if id := identify(info); !seen[id] {
+			seen[id] = true
+			total += info.Size()
+		}
+		return nil
+	})
+	return total, err
+}

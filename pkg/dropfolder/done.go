@@ -1,0 +1,127 @@
+package dropfolder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"golang.org/x/sys/unix"
+)
+
+// openRegular opens a file without following a link in its last element.
+func openRegular(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is no regular file")
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// take hands a whole file over and puts it where its fate says.
+func (f *Folder) take(ctx context.Context, name string, file *os.File, size int64) {
+	start := time.Now()
+	summary, err := f.Accept(ctx, &beating{io.NewSectionReader(file, 0, size), f.Beat}, size)
+	if ctx.Err() != nil {
+		return // it stays for the next start
+	}
+	f.Observe(time.Since(start), err)
+	switch {
+	case err == nil:
+		f.Logger.Info("dropped bundle accepted", "file", name, "build", summary)
+		f.move(name, acceptedDir)
+	case errors.Is(err, fleet.ErrRefused), errors.Is(err, fleet.ErrTaken):
+		f.reject(name, err.Error())
+	default:
+		c := f.waiting[name]
+		c.backoff = min(max(2*c.backoff, firstRetry), mostRetry)
+		c.retryAt = time.Now().Add(c.backoff)
+		f.Logger.Error("dropped bundle not taken, trying again", "file", name, "error", err, "again_in", c.backoff)
+	}
+}
+
+// beating gives a sign of life with every block that is read: a large bundle on slow flash takes longer than the
+// watchdog waits.
+type beating struct {
+	io.Reader
+	beat func()
+}
+
+func (b *beating) Read(p []byte) (int, error) {
+	b.beat()
+	return b.Reader.Read(p)
+}
+
+// reject lays a file into rejected/ beside the reason, written for whoever dropped it.
+func (f *Folder) reject(name, reason string) {
+	f.Logger.Warn("dropped file rejected", "file", name, "reason", reason)
+	moved := f.move(name, rejectedDir)
+	if moved == "" {
+		return
+	}
+	text := fmt.Sprintf("%s was rejected on %s:\n\n%s\n", name, time.Now().Format(time.RFC1123Z), reason)
+	if err := os.WriteFile(moved+".reason.txt", []byte(text), 0o664); err != nil {
+		f.Logger.Error("reason not written", "file", name, "error", err)
+	}
+}
+
+// move renames a file into a folder below, as name, name-2, name-3, …, and returns where it lies now.
+func (f *Folder) move(name, dir string) string {
+	extension := filepath.Ext(name)
+	stem := strings.TrimSuffix(name, extension)
+	for n := 1; ; n++ {
+		target := filepath.Join(f.Dir, dir, name)
+		if n > 1 {
+			target = filepath.Join(f.Dir, dir, fmt.Sprintf("%s-%d%s", stem, n, extension))
+		}
+		err := unix.Renameat2(unix.AT_FDCWD, filepath.Join(f.Dir, name), unix.AT_FDCWD, target, unix.RENAME_NOREPLACE)
+		if err == nil {
+			delete(f.waiting, name)
+			return target
+		}
+		if !errors.Is(err, unix.EEXIST) {
+			f.Logger.Error("dropped file not moved", "file", name, "to", dir, "error", err)
+			f.waiting[name].retryAt = time.Now().Add(mostRetry) // not once more every half second
+			return ""
+		}
+	}
+}
+
+// sweep removes what has lain in accepted/ and rejected/ for KeepDone. The change time counts, which the move set: the
+// file's own time is that of whoever made it.
+func (f *Folder) sweep() {
+	for _, dir := range []string{acceptedDir, rejectedDir} {
+		entries, err := os.ReadDir(filepath.Join(f.Dir, dir))
+		if err != nil {
+			f.Logger.Error("drop folder cannot be swept", "dir", dir, "error", err)
+			continue
+		}
+		for _, e := range entries {
+			info, err := e.Info()
+			if err != nil || !info.Mode().IsRegular() {
+				continue
+			}
+			stat, ok := info.Sys().(*syscall.Stat_t)
+			if !ok || time.Since(time.Unix(stat.Ctim.Unix())) < f.KeepDone {
+				continue
+			}
+			if err := os.Remove(filepath.Join(f.Dir, dir, e.Name())); err != nil {
+				f.Logger.Error("done file not removed", "file", e.Name(), "error", err)
+			}
+		}
+	}
+}

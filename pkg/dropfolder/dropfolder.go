@@ -1,0 +1,245 @@
+// Package dropfolder watches the folder into which people and scripts drop firmware bundles, and hands each over once it
+// is whole.
+//
+// A file that is renamed in is taken at once, one that is copied in slowly only when its last byte is there; the package
+// knows that from the ZIP's end record, as the kernel tells no difference between the two. Whatever happens to a file is
+// in the journal: an accepted one lies in accepted/, a rejected one in rejected/ beside its reason, and one that could
+// not be taken for another reason, such as a full disk, stays and is tried again.
+//
+// It trusts no name and no file type: regular files alone, opened without following links.
+package dropfolder
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// Options are the folder and what is done with its files.
+type Options struct {
+	Dir string
+	// Accept takes a whole bundle. fleet.ErrRefused and fleet.ErrTaken reject the file; any other error is tried again.
+	Accept func(ctx context.Context, body io.Reader, size int64) (summary string, err error)
+	// Complete reports that the file ends as a whole bundle does.
+	Complete     func(r io.ReaderAt, size int64) (bool, error)
+	KeepDone     time.Duration // age at which accepted and rejected files go
+	StalledAfter time.Duration // without growth, after which a file that is not whole is rejected
+	Logger       *slog.Logger
+	Beat         func()                              // a sign of life, at least every five seconds
+	Observe      func(took time.Duration, err error) // one bundle handled
+}
+
+// The pace of the loop.
+const (
+	lookAgain   = 500 * time.Millisecond // at files that are not whole yet
+	scanEvery   = 30 * time.Second       // network shares send no events
+	firstRetry  = 5 * time.Second
+	mostRetry   = 5 * time.Minute
+	acceptedDir = "accepted"
+	rejectedDir = "rejected"
+)
+
+// Folder is the drop folder; one goroutine, Run's, owns all that it knows.
+type Folder struct {
+	Options
+	waiting map[string]*candidate // by name
+	told    map[string]bool       // names whose trouble was told once
+}
+
+// candidate is a file that has not been taken yet.
+type candidate struct {
+	size     int64
+	modified time.Time
+	changed  time.Time // when it was last seen to differ
+	retryAt  time.Time // after an error that is not the file's
+	backoff  time.Duration
+}
+
+// Open makes the folder and those below it.
+func Open(o Options) (*Folder, error) {
+	for _, dir := range []string{o.Dir, filepath.Join(o.Dir, acceptedDir), filepath.Join(o.Dir, rejectedDir)} {
+		if err := os.MkdirAll(dir, 0o770); err != nil {
+			return nil, fmt.Errorf("make the drop folder: %w", err)
+		}
+	}
+	return &Folder{Options: o, waiting: map[string]*candidate{}, told: map[string]bool{}}, nil
+}
+
+// Run watches until ctx ends. What was dropped while nobody watched is found by the first scan.
+func (f *Folder) Run(ctx context.Context) error {
+	events, stop := f.watch()
+	defer stop()
+	f.scan(ctx)
+	look := time.NewTicker(lookAgain)
+	defer look.Stop()
+	scan := time.NewTicker(scanEvery)
+	defer scan.Stop()
+	for {
+		f.Beat()
+		select {
+		case <-ctx.Done():
+			return nil
+		case event := <-events:
+			if event.overflow {
+				f.scan(ctx)
+			} else {
+				f.look(ctx, event.name)
+			}
+		case <-look.C:
+			for name := range f.waiting {
+				f.look(ctx, name)
+			}
+		case <-scan.C:
+			f.scan(ctx)
+			f.sweep()
+		}
+	}
+}
+
+// event is a name in the folder that changed, or that events were lost.
+type event struct {
+	name     string
+	overflow bool
+}
+
+// watch starts fsnotify. Where the kernel gives no watch, the scans are left.
+func (f *Folder) watch() (<-chan event, func()) {
+	watcher, err := fsnotify.NewWatcher()
+	if err == nil {
+		err = watcher.Add(f.Dir)
+	}
+	if err != nil {
+		f.Logger.Warn("drop folder is scanned every 30 s alone: no watch", "error", err)
+		return nil, func() {}
+	}
+	events := make(chan event)
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			var e event
+			select {
+			case <-quit:
+				return
+			case raw, open := <-watcher.Events:
+				if !open {
+					return
+				}
+				e = event{name: filepath.Base(raw.Name)}
+			case err, open := <-watcher.Errors:
+				if !open {
+					return
+				}
+				f.Logger.Warn("drop folder events lost", "error", err)
+				e = event{overflow: true}
+			}
+			select {
+			case <-quit:
+				return
+			case events <- e:
+			}
+		}
+	}()
+	return events, func() {
+		close(quit)
+		watcher.Close()
+		<-done
+	}
+}
+
+// scan looks at every name in the folder.
+func (f *Folder) scan(ctx context.Context) {
+	entries, err := os.ReadDir(f.Dir)
+	if err != nil {
+		f.Logger.Error("drop folder cannot be read", "dir", f.Dir, "error", err)
+		return
+	}
+	present := make(map[string]bool, len(entries))
+	for _, e := range entries {
+		present[e.Name()] = true
+		if ctx.Err() != nil {
+			return
+		}
+		f.look(ctx, e.Name())
+	}
+	for name := range f.told {
+		if !present[name] {
+			delete(f.told, name)
+		}
+	}
+}
+
+// partial names are files that some program is still writing.
+var partialSuffixes = []string{".part", ".tmp", ".filepart", ".crdownload"}
+
+func ignored(name string) bool {
+	if strings.HasPrefix(name, ".") || name == acceptedDir || name == rejectedDir {
+		return true
+	}
+	for _, suffix := range partialSuffixes {
+		if strings.HasSuffix(strings.ToLower(name), suffix) {
+			return true
+		}
+	}
+	return false
+}
+
+// look decides about one name: not yet, take it, or reject it as incomplete.
+func (f *Folder) look(ctx context.Context, name string) {
+	if ignored(name) {
+		return
+	}
+	path := filepath.Join(f.Dir, name)
+	info, err := os.Lstat(path)
+	if err != nil {
+		delete(f.waiting, name)
+		return
+	}
+	if !info.Mode().IsRegular() {
+		f.tell(name, "it is no regular file")
+		return
+	}
+	now := time.Now()
+	c := f.waiting[name]
+	if c == nil {
+		c = &candidate{changed: now, size: -1}
+		f.waiting[name] = c
+	}
+	if c.size != info.Size() || !c.modified.Equal(info.ModTime()) {
+		*c = candidate{size: info.Size(), modified: info.ModTime(), changed: now}
+	}
+	if now.Before(c.retryAt) {
+		return
+	}
+	file, err := openRegular(path)
+	if err != nil {
+		f.tell(name, "it cannot be read: "+err.Error())
+		return
+	}
+	defer file.Close()
+	whole, err := f.Complete(file, info.Size())
+	switch {
+	case err != nil:
+		f.tell(name, "it cannot be read: "+err.Error())
+	case info.Size() > 0 && whole:
+		f.take(ctx, name, file, info.Size())
+	case now.Sub(c.changed) >= f.StalledAfter:
+		f.reject(name, fmt.Sprintf("the file is incomplete: it has not grown for %s and does not end as a ZIP does. Copy it again.", f.StalledAfter))
+	}
+}
+
+// tell writes once about a file that is left alone.
+func (f *Folder) tell(name, why string) {
+	if !f.told[name] {
+		f.told[name] = true
+		f.Logger.Warn("dropped file left alone", "file", name, "reason", why)
+	}
+	delete(f.waiting, name) // the next scan looks again
+}
