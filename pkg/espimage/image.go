@@ -81,7 +81,7 @@ type Header struct {
 	FlashFreq    string `json:"flash_freq"` // such as "80m"
 	FlashMode    string `json:"flash_mode"` // such as "DIO"
 
-	WPPin       Hex8     `json:"wp_pin"`
+	WPPin       Hex4     `json:"wp_pin"`
 	WPPinOff    bool     `json:"wp_pin_disabled"`
 	Drive       Drive    `json:"flash_pins_drive"`
 	ChipID      Chip     `json:"chip_id"`
@@ -129,7 +129,7 @@ func parseHeader(b []byte) (Header, error) {
 		FlashSize:    flashSizes[b[3]&0xF0],
 		FlashFreq:    chip.flashFreq(b[3] & 0x0F),
 		FlashMode:    flashModes[b[2]],
-		WPPin:        Hex8(b[8]),
+		WPPin:        Hex4(b[8]),
 		WPPinOff:     b[8] == pinDisabled,
 		Drive: Drive{
 			Clk: Hex4(b[9] & 15), Q: Hex4(b[9] >> 4),

@@ -6,7 +6,7 @@ import "fmt"
 type (
 	Hex32    uint32 // Hex32 is "0x40080cb8"
 	Hex8     uint8  // Hex8 is "0x05"
-	Hex4     uint8  // Hex4 is "0x5"
+	Hex4     uint8  // Hex4 is "0x5", without leading zeros
 	Length   uint32 // Length is "0x05124"
 	Revision uint16 // Revision is major*100+minor, "v1.2" in text
 )
