@@ -34,13 +34,6 @@ func (m Machine) String() string {
 	return "unknown machine"
 }
 
-// Symbol is an entry of the ELF's symbol table.
-type Symbol struct {
-	Name string // as the linker knows it: C++ names are mangled, see Demangle
-	Addr uint32
-	Size uint32 // bytes; 0 where the table does not say, as with assembler labels
-}
-
 // Frame is one function of a program counter. Frames gives them innermost first.
 type Frame struct {
 	Function string // demangled, without parameters, as GDB prints it in a backtrace

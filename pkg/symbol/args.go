@@ -1,0 +1,174 @@
+package symbol
+
+import "errors"
+
+// maxArguments bounds the parameters of one function.
+const maxArguments = 64
+
+// Args gives the parameters of f, one of Frames(s.Lookup), in their order. Without DWARF there are none.
+func (x *Index) Args(f Frame, s *State) []Argument {
+	u := x.unitAt(f.scope.die)
+	if !f.scope.known || u == nil {
+		return nil
+	}
+	d, ok := u.entry(f.scope.die)
+	if !ok {
+		return nil
+	}
+	within, ok := u.entry(f.scope.within)
+	if !ok {
+		return nil
+	}
+	budget := maxSteps
+	p := printer{x: x, state: s, function: within, budget: &budget}
+	var args []Argument
+	for _, param := range d.parameters() {
+		args = p.argument(args, param)
+	}
+	return args
+}
+
+// parameters gives the entries of a function's or inlined call's parameters. Those that only the abstract function
+// has, as nothing of them was left, follow the others.
+func (d die) parameters() []die {
+	var found []die
+	kept := map[uint64]bool{} // by the abstract parameter
+	d.children(func(c die) bool {
+		if c.tag() == tagFormalParameter {
+			found = append(found, c)
+			if o, ok := c.refer(attrAbstractOrigin); ok {
+				kept[o.off] = true
+			}
+		}
+		return len(found) < maxArguments
+	})
+	if origin, ok := d.refer(attrAbstractOrigin); ok {
+		origin.children(func(c die) bool {
+			if c.tag() == tagFormalParameter && !kept[c.off] {
+				found = append(found, c)
+			}
+			return len(found) < maxArguments
+		})
+	}
+	return found
+}
+
+// printer prints the values of one frame.
+type printer struct {
+	x        *Index
+	state    *State
+	function die
+	budget   *int
+}
+
+func (p *printer) evaluation() *evaluation {
+	u := p.function.unit
+	return &evaluation{x: p.x, enc: u.encoding, unit: u, state: p.state, function: p.function, budget: p.budget}
+}
+
+// argument appends a parameter, and what it was on entry where that is known.
+func (p *printer) argument(args []Argument, param die) []Argument {
+	v, _, ok := param.inherited(attrName)
+	if !ok {
+		return args
+	}
+	name := param.unit.string(v)
+	t := param.typeOf()
+	if name == "" {
+		return args
+	}
+	if t.kind == kindAggregate {
+		return append(args, Argument{name, "..."})
+	}
+	now, err := p.valueOf(param, t)
+	var synthetic bool
+	text := ""
+	var unreadable memoryError
+	switch {
+	case errors.Is(err, errSynthetic):
+		synthetic, text = true, "<synthetic pointer>"
+	case errors.As(err, &unreadable):
+		text = "<error reading variable: " + unreadable.Error() + ">"
+	case err != nil:
+		text = OptimizedOut
+	default:
+		text = p.format(t, now)
+	}
+	entry, known := p.entryOf(param, t)
+	switch {
+	case !known || synthetic:
+		return append(args, Argument{name, text})
+	case err == nil && string(entry) == string(now):
+		return append(args, Argument{name, name + "@entry=" + text})
+	}
+	return append(args, Argument{name, text}, Argument{name + "@entry", p.format(t, entry)})
+}
+
+var errSynthetic = errors.New("synthetic pointer")
+
+// maxScalar is the size of the largest value that is printed: a long double.
+const maxScalar = 16
+
+// valueOf gives the bytes of a parameter's value.
+func (p *printer) valueOf(param die, t typ) ([]byte, error) {
+	if t.size == 0 || t.size > maxScalar {
+		return nil, errUnknown
+	}
+	if v, owner, ok := param.inherited(attrConstValue); ok {
+		return owner.constant(v, t)
+	}
+	v, ok := param.attr(attrLocation)
+	if !ok {
+		return nil, errUnknown
+	}
+	expr, ok := param.unit.expressionAt(v, p.state.Lookup, false)
+	if !ok {
+		return nil, errUnknown
+	}
+	e := p.evaluation()
+	at, err := e.locate(expr)
+	if err != nil {
+		return nil, err
+	}
+	if at.kind == isSynthetic {
+		return nil, errSynthetic
+	}
+	return e.fetch(at, t.size)
+}
+
+// constant gives the bytes of DW_AT_const_value.
+func (d die) constant(v value, t typ) ([]byte, error) {
+	switch {
+	case v.form == formStrp || v.form == formString || v.form == formLineStrp:
+		return nil, errUnknown
+	case v.block != nil:
+		if uint64(len(v.block)) < t.size {
+			return nil, errUnknown
+		}
+		return v.block[:t.size], nil
+	case t.size > 8:
+		return nil, errUnknown
+	}
+	n := v.num
+	if t.signed {
+		n = uint64(v.signed())
+	}
+	return operand{num: n}.bytes()[:t.size], nil
+}
+
+// entryOf gives the bytes of what the caller passed.
+func (p *printer) entryOf(param die, t typ) ([]byte, bool) {
+	v, ok := param.attr(attrLocation)
+	if !ok || p.state.Caller == nil || t.size == 0 {
+		return nil, false
+	}
+	entry, ok := p.function.lowest()
+	if !ok {
+		return nil, false
+	}
+	o, err := p.evaluation().parameterAtEntry(param.unit, v, entry)
+	if err != nil || t.size > uint64(o.size) {
+		return nil, false
+	}
+	return o.bytes()[:t.size], true
+}

@@ -1,0 +1,56 @@
+package symbol
+
+// scope is where the parameters of a frame are described.
+type scope struct {
+	known  bool
+	die    uint64 // the inlined call or the function
+	within uint64 // the function: its frame base is that of the calls inlined into it
+}
+
+// Frames names the functions at pc (State.Lookup), innermost first: the calls inlined there, and the function itself.
+// The innermost has its line from the line table, the others from where the call inlined into them is written. Where
+// the ELF has no DWARF for pc, the symbol table's name comes alone, and nothing at all where that has none either.
+func (x *Index) Frames(pc uint32) []Frame {
+	for _, u := range x.unitsFor(pc) {
+		file, line, lined := u.lineTable().find(pc)
+		d, ok := u.functionAt(pc)
+		if !ok {
+			if lined { // assembler: lines without functions
+				return x.plainFrame(pc, file, line)
+			}
+			continue
+		}
+		calls := d.inlinedAt(pc)
+		frames := make([]Frame, 0, len(calls)+1)
+		for _, call := range calls {
+			frames = append(frames, Frame{
+				Function: call.functionName(), File: file, Line: line, Inlined: true,
+				scope: scope{known: true, die: call.off, within: d.off},
+			})
+			file, line = u.callPosition(call)
+		}
+		return append(frames, Frame{
+			Function: d.functionName(), File: file, Line: line,
+			scope: scope{known: true, die: d.off, within: d.off},
+		})
+	}
+	return x.plainFrame(pc, "", 0)
+}
+
+func (x *Index) plainFrame(pc uint32, file string, line int) []Frame {
+	s, ok := x.Function(pc)
+	if !ok && line == 0 {
+		return nil
+	}
+	return []Frame{{Function: Demangle(s.Name), File: file, Line: line}}
+}
+
+// callPosition is where an inlined call is written.
+func (u *unit) callPosition(call die) (string, int) {
+	line, ok := call.attr(attrCallLine)
+	if !ok || line.num == 0 || line.num > 1<<31-1 {
+		return "", 0
+	}
+	file, _ := call.attr(attrCallFile)
+	return u.lineTable().file(file.num), int(line.num)
+}
