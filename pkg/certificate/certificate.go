@@ -1,0 +1,146 @@
+// Package certificate makes and keeps the gateway's TLS identity: a certificate authority of its own, made once and good
+// for thirty years, and a leaf under it for whatever names and addresses this host has now. Devices carry the CA; the
+// leaf renews itself and they never notice.
+//
+// All certificates are backdated to 1970, where a gateway or a device without a clock believes to be. Keys are ECDSA
+// P-256: small handshakes, and known to every mbedTLS. Files with a key are 0600.
+//
+// Where an operator brings a certificate, the package only reads it, and reads it again when it changes.
+package certificate
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Options say where the certificate comes from.
+type Options struct {
+	Dir      string // holds ca.crt, ca.key, tls.crt and tls.key when they are made here
+	CertFile string // with KeyFile: an operator's own pair, PEM; the leaf first, then its chain
+	KeyFile  string
+	Hosts    func() []string // names and addresses that the leaf is to be good for
+	Built    time.Time       // no clock is believed that says less
+	Now      func() time.Time
+	Logger   *slog.Logger
+	Beat     func() // a sign of life, at least every five seconds
+}
+
+// Identity is the certificate that is served now.
+type Identity struct {
+	Options
+	current atomic.Pointer[tls.Certificate]
+	seen    stamp // of the operator's files when they were last read
+}
+
+// Open reads the certificate, or makes it the first time.
+func Open(o Options) (*Identity, error) {
+	id := &Identity{Options: o}
+	if err := id.refresh(); err != nil {
+		return nil, err
+	}
+	return id, nil
+}
+
+// GetCertificate is for tls.Config.
+func (id *Identity) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return id.current.Load(), nil
+}
+
+// CAFile is the PEM file that devices are given; "" where an operator brought the certificate.
+func (id *Identity) CAFile() string {
+	if id.CertFile != "" {
+		return ""
+	}
+	return filepath.Join(id.Dir, caFile)
+}
+
+// NotAfter is when the certificate that is served now ends.
+func (id *Identity) NotAfter() time.Time { return id.current.Load().Leaf.NotAfter }
+
+// Run renews or reloads until ctx ends. A certificate that cannot be renewed is served on.
+func (id *Identity) Run(ctx context.Context) error {
+	const (
+		beat  = 5 * time.Second
+		every = 12 // beats: a minute between looks at files and addresses
+	)
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		id.Beat()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if n%every == 0 {
+			if err := id.refresh(); err != nil {
+				id.Logger.Error("certificate not renewed", "error", err)
+			}
+		}
+	}
+}
+
+func (id *Identity) refresh() error {
+	if id.CertFile != "" {
+		return id.reload()
+	}
+	return id.renew()
+}
+
+// stamp tells whether a pair of files changed.
+type stamp struct {
+	cert, key         time.Time
+	certSize, keySize int64
+}
+
+func (id *Identity) reload() error {
+	cert, err := os.Stat(id.CertFile)
+	if err != nil {
+		return fmt.Errorf("tls.cert: %w", err)
+	}
+	key, err := os.Stat(id.KeyFile)
+	if err != nil {
+		return fmt.Errorf("tls.key: %w", err)
+	}
+	now := stamp{cert.ModTime(), key.ModTime(), cert.Size(), key.Size()}
+	if now == id.seen {
+		return nil
+	}
+	pair, err := tls.LoadX509KeyPair(id.CertFile, id.KeyFile)
+	if err != nil {
+		return fmt.Errorf("tls.cert and tls.key: %w", err)
+	}
+	if id.seen != (stamp{}) {
+		id.Logger.Info("certificate reloaded", "file", id.CertFile, "ends", pair.Leaf.NotAfter)
+	}
+	id.seen = now
+	id.current.Store(&pair)
+	return nil
+}
+
+// Hosts are this host's name and the addresses of its interfaces, without link-local ones.
+func Hosts() []string {
+	hosts := []string{"localhost"}
+	if name, err := os.Hostname(); err == nil && name != "localhost" {
+		hosts = append(hosts, name)
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return append(hosts, "127.0.0.1")
+	}
+	for _, a := range addresses {
+		if ip, ok := a.(*net.IPNet); ok && !ip.IP.IsLinkLocalUnicast() {
+			hosts = append(hosts, ip.IP.String())
+		}
+	}
+	slices.Sort(hosts[1:])
+	return slices.Compact(hosts)
+}

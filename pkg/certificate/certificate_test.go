@@ -1,0 +1,160 @@
+package certificate
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func open(t *testing.T, dir string, change func(*Options)) *Identity {
+	t.Helper()
+	o := Options{Dir: dir, Hosts: func() []string { return []string{"localhost", "127.0.0.1", "gw7"} }, Now: time.Now,
+		Logger: slog.New(slog.DiscardHandler), Beat: func() {}}
+	if change != nil {
+		change(&o)
+	}
+	id, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// handshake connects as a device that trusts the CA alone, believes that it is the time now, and asks for a name.
+func handshake(t *testing.T, id *Identity, caPEM []byte, name string, now time.Time) error {
+	t.Helper()
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(caPEM) {
+		t.Fatal("no CA")
+	}
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{GetCertificate: id.GetCertificate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		c, err := listener.Accept()
+		if err == nil {
+			c.(*tls.Conn).Handshake() //nolint:errcheck // the client's side is what the test looks at
+			c.Close()
+		}
+	}()
+	raw, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	return tls.Client(raw, &tls.Config{RootCAs: pool, ServerName: name, Time: func() time.Time { return now }}).Handshake()
+}
+
+func ca(t *testing.T, id *Identity) []byte {
+	t.Helper()
+	b, err := os.ReadFile(id.CAFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestADeviceWithTheCAVerifiesTheGatewayByNameAndByAddressEvenInNineteenSeventy(t *testing.T) {
+	id := open(t, t.TempDir(), nil)
+	for _, name := range []string{"localhost", "127.0.0.1", "gw7"} {
+		for _, now := range []time.Time{time.Now(), time.Unix(3600, 0)} {
+			if err := handshake(t, id, ca(t, id), name, now); err != nil {
+				t.Errorf("%s at %s: %v", name, now, err)
+			}
+		}
+	}
+	if err := handshake(t, id, ca(t, id), "other", time.Now()); err == nil {
+		t.Error("good for a name that this host does not have")
+	}
+	leaf := id.current.Load().Leaf
+	if leaf.DNSNames[1] != "127.0.0.1" || len(leaf.IPAddresses) != 1 {
+		t.Errorf("addresses %v, names %v: old mbedTLS needs both", leaf.IPAddresses, leaf.DNSNames)
+	}
+	for name, mode := range map[string]os.FileMode{caKeyFile: 0o600, leafKeyFile: 0o600} {
+		if info, err := os.Stat(filepath.Join(id.Dir, name)); err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
+	}
+}
+
+func TestTheLeafRenewsUnderTheSameCABeforeItEndsAndWhenAddressesChange(t *testing.T) {
+	dir := t.TempDir()
+	first := open(t, dir, nil)
+	authority := ca(t, first)
+
+	same := open(t, dir, nil)
+	if same.current.Load().Leaf.SerialNumber.Cmp(first.current.Load().Leaf.SerialNumber) != 0 {
+		t.Error("a restart made another leaf")
+	}
+	moved := open(t, dir, func(o *Options) { o.Hosts = func() []string { return []string{"localhost", "127.0.0.1", "10.0.0.9"} } })
+	if err := handshake(t, moved, authority, "10.0.0.9", time.Now()); err != nil {
+		t.Errorf("with a new address: %v", err)
+	}
+	later := time.Now().AddDate(0, 11, 0)
+	renewed := open(t, dir, func(o *Options) { o.Now = func() time.Time { return later } })
+	if !renewed.NotAfter().After(later.AddDate(0, 6, 0)) {
+		t.Errorf("ends %s, on %s", renewed.NotAfter(), later)
+	}
+	if err := handshake(t, renewed, authority, "localhost", later); err != nil {
+		t.Errorf("renewed: %v", err)
+	}
+	if years := time.Until(parse(t, authority).NotAfter).Hours() / 24 / 365; years < 29.9 {
+		t.Errorf("the CA ends in %.1f years", years)
+	}
+}
+
+func parse(t *testing.T, caPEM []byte) *x509.Certificate {
+	t.Helper()
+	block, _ := pem.Decode(caPEM)
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestAnOperatorsOwnPairIsReadAgainWhenItChanges(t *testing.T) {
+	a, b := open(t, t.TempDir(), nil), open(t, t.TempDir(), nil)
+	dir := t.TempDir()
+	install := func(from *Identity) {
+		t.Helper()
+		for _, name := range []string{leafFile, leafKeyFile} {
+			text, err := os.ReadFile(filepath.Join(from.Dir, name))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, name), text, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	install(a)
+	own := open(t, "", func(o *Options) {
+		o.CertFile, o.KeyFile = filepath.Join(dir, leafFile), filepath.Join(dir, leafKeyFile)
+	})
+	if err := handshake(t, own, ca(t, a), "localhost", time.Now()); err != nil {
+		t.Error(err)
+	}
+	time.Sleep(10 * time.Millisecond) // another modification time
+	install(b)
+	if err := own.refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if err := handshake(t, own, ca(t, b), "localhost", time.Now()); err != nil {
+		t.Error("not reloaded:", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, leafFile), []byte("broken"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if own.refresh() == nil || handshake(t, own, ca(t, b), "localhost", time.Now()) != nil {
+		t.Error("a broken file must be an error, and the old certificate served on")
+	}
+}

@@ -1,0 +1,186 @@
+package certificate
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+const (
+	caFile      = "ca.crt"
+	caKeyFile   = "ca.key"
+	leafFile    = "tls.crt"
+	leafKeyFile = "tls.key"
+
+	caYears     = 30
+	leafDays    = 398 // what the strictest clients accept
+	renewBefore = 120 * 24 * time.Hour
+)
+
+// epoch is where a host without a clock believes to be.
+var epoch = time.Unix(0, 0).UTC()
+
+// renew makes what is missing, what ends soon and what does not name this host any more.
+func (id *Identity) renew() error {
+	now := id.Now()
+	if now.Before(id.Built) {
+		now = id.Built
+	}
+	ca, err := loadPair(id.Dir, caFile, caKeyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		if ca, err = id.makeCA(now); err == nil {
+			id.Logger.Info("certificate authority made", "file", id.CAFile(), "ends", ca.Leaf.NotAfter)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("certificate authority: %w", err)
+	}
+	hosts := id.Hosts()
+	leaf, err := loadPair(id.Dir, leafFile, leafKeyFile)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		id.Logger.Warn("certificate is damaged, making another", "error", err)
+	case err == nil && leaf.Leaf.CheckSignatureFrom(ca.Leaf) == nil && now.Before(leaf.Leaf.NotAfter.Add(-renewBefore)) && names(leaf.Leaf, hosts):
+		if id.current.Load() == nil {
+			id.serve(leaf, ca)
+		}
+		return nil
+	}
+	if leaf, err = id.makeLeaf(ca, hosts, now); err != nil {
+		return fmt.Errorf("certificate: %w", err)
+	}
+	id.Logger.Info("certificate made", "hosts", hosts, "ends", leaf.Leaf.NotAfter)
+	id.serve(leaf, ca)
+	return nil
+}
+
+// serve sends the CA along, so that a client which pins it by hash can do so.
+func (id *Identity) serve(leaf, ca *tls.Certificate) {
+	leaf.Certificate = append(leaf.Certificate[:1:1], ca.Certificate[0])
+	id.current.Store(leaf)
+}
+
+// names reports that a certificate is good for all hosts.
+func names(leaf *x509.Certificate, hosts []string) bool {
+	for _, h := range hosts {
+		if !slices.Contains(leaf.DNSNames, h) {
+			return false
+		}
+	}
+	return true
+}
+
+func (id *Identity) makeCA(now time.Time) (*tls.Certificate, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "gateway"
+	}
+	template := &x509.Certificate{
+		Subject:   pkix.Name{CommonName: "Slipway CA of " + host, Organization: []string{"Slipway"}},
+		NotBefore: epoch, NotAfter: now.AddDate(caYears, 0, 0).UTC(),
+		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	return id.makePair(template, nil, caFile, caKeyFile)
+}
+
+// makeLeaf names addresses twice, as addresses and as DNS names: old mbedTLS compares only the latter.
+func (id *Identity) makeLeaf(ca *tls.Certificate, hosts []string, now time.Time) (*tls.Certificate, error) {
+	ends := now.AddDate(0, 0, leafDays).UTC()
+	if ends.After(ca.Leaf.NotAfter) {
+		ends = ca.Leaf.NotAfter
+	}
+	template := &x509.Certificate{
+		Subject:   pkix.Name{CommonName: hosts[len(hosts)-1], Organization: []string{"Slipway"}},
+		NotBefore: epoch, NotAfter: ends, BasicConstraintsValid: true, DNSNames: hosts,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	for _, h := range hosts {
+		if ip := net.ParseIP(h); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		}
+	}
+	return id.makePair(template, ca, leafFile, leafKeyFile)
+}
+
+// makePair makes a key and its certificate, signed by parent or by itself. The key is durable before the certificate:
+// one without the other is made again, never served.
+func (id *Identity) makePair(template *x509.Certificate, parent *tls.Certificate, certName, keyName string) (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	if template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120)); err != nil {
+		return nil, err
+	}
+	signer, signKey := template, any(key)
+	if parent != nil {
+		signer, signKey = parent.Leaf, parent.PrivateKey
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, signer, &key.PublicKey, signKey)
+	if err != nil {
+		return nil, err
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(id.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	for _, f := range []struct {
+		name, kind string
+		der        []byte
+		mode       os.FileMode
+	}{{keyName, "PRIVATE KEY", keyDER, 0o600}, {certName, "CERTIFICATE", der, 0o644}} {
+		text := pem.EncodeToMemory(&pem.Block{Type: f.kind, Bytes: f.der})
+		if err := writeDurably(filepath.Join(id.Dir, f.name), text, f.mode); err != nil {
+			return nil, err
+		}
+	}
+	return loadPair(id.Dir, certName, keyName)
+}
+
+func loadPair(dir, certName, keyName string) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, certName), filepath.Join(dir, keyName))
+	if err != nil {
+		return nil, err
+	}
+	return &pair, nil
+}
+
+// writeDurably replaces a file so that after a power cut there is the old one or the new one.
+func writeDurably(path string, b []byte, mode os.FileMode) error {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, ".*.part")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
