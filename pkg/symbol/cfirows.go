@@ -185,11 +185,11 @@ func (m *frameMachine) one(op uint8, c *cursor) bool {
 	case cfaDefCFASF:
 		m.row.cfa = rule{kind: CFAPlus, reg: register(c.uleb()), num: int32(c.sleb()) * m.dataAlign}
 	case cfaDefRegister:
-		m.row.cfa.reg = register(c.uleb())
+		m.row.cfa.kind, m.row.cfa.reg = CFAPlus, register(c.uleb())
 	case cfaDefOffset:
-		m.row.cfa.num = int32(c.uleb())
+		m.row.cfa.kind, m.row.cfa.num = CFAPlus, int32(c.uleb())
 	case cfaDefOffsetSF:
-		m.row.cfa.num = int32(c.sleb()) * m.dataAlign
+		m.row.cfa.kind, m.row.cfa.num = CFAPlus, int32(c.sleb())*m.dataAlign
 	case cfaDefExpression:
 		m.row.cfa = rule{kind: IsExpression, expr: c.bytes(c.uleb())}
 	case cfaGNUArgsSize:

@@ -116,15 +116,18 @@ func (x *Index) matches(p die, m matcher) bool {
 	return ok && reg == m.reg
 }
 
-// plainRegister knows the expression that is a register and nothing else.
+// plainRegister knows the expression that is a register and nothing else, perhaps with its type.
 func plainRegister(expr []byte) (int, bool) {
 	c := cursor{data: expr}
 	op := c.u8()
 	switch {
 	case op >= opReg0 && op < opBreg0:
 		return int(op - opReg0), !c.bad && c.left() == 0
-	case op == opRegx:
+	case op == opRegx, op == opRegvalType, op == opGNURegvalType:
 		n := register(c.uleb())
+		if op != opRegx {
+			c.uleb()
+		}
 		return n, !c.bad && c.left() == 0
 	}
 	return 0, false
