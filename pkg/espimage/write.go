@@ -148,7 +148,7 @@ func (m *maker) segments(sections []section) error {
 		}
 	}
 	for _, s := range flash {
-		for pad := m.padding(s.address); pad > 0; pad = m.padding(s.address) {
+		for pad := m.padding(s.address); pad > 0 && m.count <= maxSegments; pad = m.padding(s.address) {
 			if len(ram) == 0 || pad <= segmentHeader {
 				m.segment(section{data: make([]byte, pad)})
 				continue
