@@ -81,18 +81,22 @@ func (f *File) checkLocal(r io.ReaderAt, limit int64) (int64, error) {
 		return 0, differs
 	}
 	crc, packed, size := le.Uint32(b[14:]), int64(le.Uint32(b[18:])), int64(le.Uint32(b[22:]))
-	streamed := flags&flagDescriptor != 0
-	if streamed && crc == 0 && (packed == 0 || packed == all32) && (size == 0 || size == all32) {
+	widened := widen(rest[names:], &size, &packed, nil, nil)
+	if flags&flagDescriptor != 0 {
+		// Who streams leaves open what it does not know yet, each field for itself: Info-ZIP notes the size alone.
+		if crc != 0 && crc != f.CRC32 || !openOr(packed, f.Packed) || !openOr(size, f.Size) {
+			return 0, differs
+		}
 		return f.checkDescriptor(r, limit)
 	}
-	if !widen(rest[names:], &size, &packed, nil, nil) || crc != f.CRC32 || packed != f.Packed || size != f.Size {
+	if !widened || crc != f.CRC32 || packed != f.Packed || size != f.Size {
 		return 0, differs
-	}
-	if streamed {
-		return f.checkDescriptor(r, limit)
 	}
 	return f.data + f.Packed, nil
 }
+
+// openOr reports that a streamed entry's field is left open or is what it should be.
+func openOr(field, want int64) bool { return field == 0 || field == all32 || field == want }
 
 // checkDescriptor reads the data descriptor behind the bytes: CRC and two sizes of 4 or 8 bytes each, with or without
 // a signature before them. Which form it has shows in the room that is left.
