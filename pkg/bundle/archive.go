@@ -30,10 +30,11 @@ type File struct {
 	Packed int64 // bytes in the ZIP
 	CRC32  uint32
 
-	stored bool
-	header int64 // offset of the local header
-	data   int64 // offset of the bytes
-	folded string
+	stored   bool
+	streamed bool  // a data descriptor follows the bytes
+	header   int64 // offset of the local header
+	data     int64 // offset of the bytes
+	folded   string
 }
 
 var codePattern = regexp.MustCompile(`^[a-z0-9_]{1,50}$`)

@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"github.com/slipway-gateway/slipway/pkg/bundle"
-	"github.com/slipway-gateway/slipway/pkg/espimage"
 	"github.com/slipway-gateway/slipway/testdata/firmware"
 )
 
@@ -304,45 +303,4 @@ func TestReadTakesTheRealBuilds(t *testing.T) {
 			t.Errorf("%s: %+v", name, b)
 		}
 	}
-}
-
-// FuzzRead holds that any bytes yield a bundle or an error, that what is accepted ends with its end record, and that
-// its image is one.
-func FuzzRead(f *testing.F) {
-	small := func(a archive) archive { // small enough for the fuzzer to get through
-		for i := range a.parts {
-			a.parts[i].data = a.parts[i].data[:min(len(a.parts[i].data), 400)]
-		}
-		return a
-	}
-	f.Add(archive{parts: good(f)}.bytes())
-	f.Add(small(archive{parts: good(f)}).bytes())
-	f.Add(small(archive{parts: good(f), zip64: end64, end: full}).bytes())
-	f.Add(small(with(f, "demo.map", func(p *part) { p.flags, p.descriptor = 8, descriptorOf(*p, true, true) })).bytes())
-	f.Add(small(and(f, part{name: "demo/"})).bytes())
-	f.Fuzz(func(t *testing.T, zip []byte) {
-		limits := bundle.DefaultLimits
-		limits.ELF, limits.Map = 1<<20, 1<<20 // bombs within the limits only cost the fuzzer's time
-		b, err := bundle.Read(bytes.NewReader(zip), int64(len(zip)), "", limits)
-		if (b == nil) == (err == nil) {
-			t.Fatalf("%v and %v", b, err)
-		}
-		var refused *bundle.Refusal
-		if err != nil && !errors.As(err, &refused) {
-			t.Fatal(err)
-		}
-		if b == nil {
-			return
-		}
-		if ok, err := bundle.Complete(bytes.NewReader(zip), int64(len(zip))); !ok || err != nil {
-			t.Fatalf("accepted but not complete: %v", err)
-		}
-		image, err := io.ReadAll(b.OpenImage())
-		if err != nil || hashOf(image) != b.ImageSHA256 {
-			t.Fatal(err)
-		}
-		if _, err := espimage.Read(bytes.NewReader(image), int64(len(image))); err != nil {
-			t.Fatal(err)
-		}
-	})
 }

@@ -186,12 +186,13 @@ func readCentral(r io.ReaderAt, at, limit int64) (*File, int64, error) {
 		return nil, 0, err
 	}
 	f := &File{
-		Name:   string(rest[:names]),
-		CRC32:  le.Uint32(b[16:]),
-		Packed: int64(le.Uint32(b[20:])),
-		Size:   int64(le.Uint32(b[24:])),
-		header: int64(le.Uint32(b[42:])),
-		stored: le.Uint16(b[10:]) == methodStored,
+		Name:     string(rest[:names]),
+		CRC32:    le.Uint32(b[16:]),
+		Packed:   int64(le.Uint32(b[20:])),
+		Size:     int64(le.Uint32(b[24:])),
+		header:   int64(le.Uint32(b[42:])),
+		stored:   le.Uint16(b[10:]) == methodStored,
+		streamed: le.Uint16(b[8:])&flagDescriptor != 0,
 	}
 	f.folded = strings.ToLower(f.Name)
 	if err := f.checkKind(b); err != nil {

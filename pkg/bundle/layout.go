@@ -77,12 +77,13 @@ func (f *File) checkLocal(r io.ReaderAt, limit int64) (int64, error) {
 	if f.stored {
 		method = methodStored
 	}
-	if !bytes.Equal(rest[:names], []byte(f.Name)) || le.Uint16(b[8:]) != method || f.stored && f.Size != f.Packed {
+	if !bytes.Equal(rest[:names], []byte(f.Name)) || le.Uint16(b[8:]) != method || f.stored && f.Size != f.Packed ||
+		f.streamed != (flags&flagDescriptor != 0) {
 		return 0, differs
 	}
 	crc, packed, size := le.Uint32(b[14:]), int64(le.Uint32(b[18:])), int64(le.Uint32(b[22:]))
 	widened := widen(rest[names:], &size, &packed, nil, nil)
-	if flags&flagDescriptor != 0 {
+	if f.streamed {
 		// Who streams leaves open what it does not know yet, each field for itself: Info-ZIP notes the size alone.
 		if crc != 0 && crc != f.CRC32 || !openOr(packed, f.Packed) || !openOr(size, f.Size) {
 			return 0, differs
