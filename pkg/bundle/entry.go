@@ -60,10 +60,10 @@ func (e *entry) judge(err error) error {
 	switch {
 	case errors.As(err, &corrupt), errors.Is(err, io.ErrUnexpectedEOF) && !e.file.stored:
 		return e.damaged()
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		return err
 	}
-	if _, err := e.packed.Peek(1); err != io.EOF {
+	if _, err := e.packed.Peek(1); !errors.Is(err, io.EOF) {
 		if err != nil {
 			return err
 		}

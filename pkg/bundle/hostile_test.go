@@ -202,7 +202,7 @@ func TestNoBeginningOfABundleIsComplete(t *testing.T) {
 		}
 		return ok
 	}
-	for n := range len(zip) {
+	for n := range zip {
 		if complete(zip[:n]) {
 			t.Errorf("%d of %d bytes are complete", n, len(zip))
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 )
@@ -55,7 +56,7 @@ func (b *Bundle) readSettings() error {
 				target = strings.Trim(v, `"`)
 			}
 		}
-		if err := lines.Err(); err != bufio.ErrTooLong { // opaque but for that line
+		if err := lines.Err(); !errors.Is(err, bufio.ErrTooLong) { // opaque but for that line
 			return err
 		}
 		return nil

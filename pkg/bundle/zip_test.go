@@ -54,8 +54,8 @@ var le = binary.LittleEndian
 func deflate(b []byte) []byte {
 	var out bytes.Buffer
 	w, _ := flate.NewWriter(&out, flate.BestSpeed)
-	w.Write(b)
-	w.Close()
+	_, _ = w.Write(b) // into memory
+	_ = w.Close()
 	return out.Bytes()
 }
 

@@ -2,14 +2,20 @@ package espimage
 
 import "fmt"
 
-// Numbers that JSON and people see in the form in which esptool prints them.
-type (
-	Hex32    uint32 // Hex32 is "0x40080cb8"
-	Hex8     uint8  // Hex8 is "0x05"
-	Hex4     uint8  // Hex4 is "0x5", without leading zeros
-	Length   uint32 // Length is "0x05124"
-	Revision uint16 // Revision is major*100+minor, "v1.2" in text
-)
+// Hex32 is "0x40080cb8" in text and JSON, as in what esptool prints.
+type Hex32 uint32
+
+// Hex8 is "0x05".
+type Hex8 uint8
+
+// Hex4 is "0x5", without leading zeros.
+type Hex4 uint8
+
+// Length is "0x05124".
+type Length uint32
+
+// Revision is major*100+minor, "v1.2" in text.
+type Revision uint16
 
 func (h Hex32) String() string    { return fmt.Sprintf("0x%08x", uint32(h)) }
 func (h Hex8) String() string     { return fmt.Sprintf("0x%02x", uint8(h)) }

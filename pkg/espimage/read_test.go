@@ -203,13 +203,8 @@ func TestReadDescriptorReadsTheFirst288BytesAlone(t *testing.T) {
 func TestAVersionMustBeText(t *testing.T) {
 	for version, want := range map[string]string{"": "its version is empty", "1.\xff": `its version "1.\xff" is not UTF-8`, "1.0": ""} {
 		err := espimage.App{Version: version}.CheckVersion()
-		if got := ""; err != nil {
-			got = err.Error()
-			if !strings.HasSuffix(got, want) || want == "" {
-				t.Errorf("%q: %s", version, got)
-			}
-		} else if want != "" {
-			t.Errorf("%q is accepted", version)
+		if (err == nil) != (want == "") || err != nil && !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%q: %v", version, err)
 		}
 	}
 }
