@@ -15,10 +15,14 @@ const maxDemangled = 12
 // Demangle turns a C++ linkage name into what GDB prints for its function: without parameters and return type. A name
 // that is none, or too long to be worth the work, comes back as it is.
 func Demangle(name string) string {
+	return demangled(name, demangle.NoParams, demangle.NoEnclosingParams, demangle.NoClones)
+}
+
+func demangled(name string, options ...demangle.Option) string {
 	if len(name) > maxMangled || !strings.HasPrefix(name, "_Z") {
 		return name
 	}
-	plain, err := demangle.ToString(name, demangle.NoParams, demangle.NoEnclosingParams, demangle.NoClones, demangle.MaxLength(maxDemangled))
+	plain, err := demangle.ToString(name, append(options, demangle.MaxLength(maxDemangled))...)
 	if err != nil || len(plain) >= 1<<maxDemangled {
 		return name
 	}

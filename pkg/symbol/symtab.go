@@ -147,7 +147,7 @@ func (x *Index) symbolic(addr uint32) string {
 	if !ok || !e.section {
 		return ""
 	}
-	name := Demangle(x.symbol(e).Name)
+	name := demangled(x.symbol(e).Name) // here GDB prints the parameters
 	if addr == e.addr {
 		return "<" + name + ">"
 	}

@@ -1,0 +1,174 @@
+package symbol
+
+import (
+	"bytes"
+	"testing"
+	"time"
+)
+
+func TestFramesReadsEachVersionOfDWARF(t *testing.T) {
+	for _, version := range []int{2, 3, 4, 5} {
+		high := at(attrHighPC, formAddr, 0x1080)
+		if version >= 4 {
+			high = at(attrHighPC, formUdata, 0x80)
+		}
+		w := &dwarfWriter{version: version, root: code(tagCompileUnit, 0x1000, 0x100,
+			tree(tagSubprogram, named("blink"), at(attrLowPC, formAddr, 0x1000), high))}
+		x := openBytes(t, w.elf().bytes())
+		if f := x.Frames(0x107f); len(f) != 1 || f[0].Function != "blink" {
+			t.Errorf("version %d: %+v", version, f)
+		}
+		if f := x.Frames(0x1080); f != nil {
+			t.Errorf("version %d: behind the function: %+v", version, f)
+		}
+	}
+}
+
+func TestFramesReadsTheTablesOfDWARF5(t *testing.T) {
+	w := &dwarfWriter{version: 5}
+	w.str = join(" ", "unused", "pump")
+	w.strOffsets = join(words(0, 0), words(0, 2, 9)) // a header of 8 bytes, then the offsets
+	w.addr = join(words(0, 0), words(0x1000, 0x1040))
+	w.root = tree(tagCompileUnit, at(attrStrOffsetsBase, formSecOffset, 8), at(attrAddrBase, formSecOffset, 8),
+		at(attrLowPC, formAddrx, 0), at(attrHighPC, formData2, 0x100),
+		tree(tagSubprogram, at(attrName, formStrx1, 2), at(attrLowPC, formAddrx1, 1), at(attrHighPC, formImplicit, 0x10)))
+	x := openBytes(t, w.elf().bytes())
+	if f := x.Frames(0x104f); len(f) != 1 || f[0].Function != "pump" {
+		t.Errorf("%+v", f)
+	}
+	if f := x.Frames(0x103f); f != nil {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestSixtyFourBitDWARFIsRead(t *testing.T) {
+	w := &dwarfWriter{version: 4, root: code(tagCompileUnit, 0x1000, 0x100, code(tagSubprogram, 0x1000, 0x100, named("wide")))}
+	info, abbrev := w.unit()
+	wide := join(words(0xffffffff, uint32(len(info)-4+4), 0), info[4:6], words(0, 0), info[10:])
+	e := &elfWriter{machine: RISCV}
+	e.code(0x1000, make([]byte, 0x1000))
+	e.add(".debug_info", wide)
+	e.add(".debug_abbrev", abbrev)
+	if f := openBytes(t, e.bytes()).Frames(0x1010); len(f) != 1 || f[0].Function != "wide" {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestARangesServeUnitsThatDoNotTellTheirAddresses(t *testing.T) {
+	w := &dwarfWriter{version: 4, root: tree(tagCompileUnit, code(tagSubprogram, 0x1000, 0x100, named("quiet")))}
+	e := w.elf()
+	set := join(le.AppendUint16(nil, 2), words(0), 4, 0, words(0), words(0x1000, 0x100), words(0, 0))
+	e.add(".debug_aranges", join(words(uint32(len(set))), set))
+	if f := openBytes(t, e.bytes()).Frames(0x1010); len(f) != 1 || f[0].Function != "quiet" {
+		t.Errorf("%+v", f)
+	}
+	if f := openBytes(t, w.elf().bytes()).Frames(0x1010); f != nil {
+		t.Errorf("without them nothing is known: %+v", f)
+	}
+}
+
+func TestAUnitThatCannotBeReadDoesNotHideTheNext(t *testing.T) {
+	good := &dwarfWriter{version: 4, root: code(tagCompileUnit, 0x1000, 0x100, code(tagSubprogram, 0x1000, 0x100, named("second")))}
+	info, abbrev := good.unit()
+	for name, bad := range map[string][]byte{
+		"version 9":            join(words(7), le.AppendUint16(nil, 9), words(0), 4),
+		"abbreviations beyond": join(words(8), le.AppendUint16(nil, 4), words(0xffff), 4, 1),
+		"address size 3":       join(words(8), le.AppendUint16(nil, 4), words(0), 3, 1),
+		"no entries":           join(words(7), le.AppendUint16(nil, 4), words(0), 4),
+		"a type unit":          join(words(20), le.AppendUint16(nil, 5), 2, 4, words(0), words(1, 2, 3)),
+	} {
+		e := &elfWriter{machine: RISCV}
+		e.code(0x1000, make([]byte, 0x1000))
+		e.add(".debug_info", join(bad, info))
+		e.add(".debug_abbrev", abbrev)
+		if f := openBytes(t, e.bytes()).Frames(0x1010); len(f) != 1 || f[0].Function != "second" {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}
+
+// selfTypedef is the 31 bytes of .debug_info that overflow the stack of debug/dwarf: a typedef of itself.
+func selfTypedef() (info, abbrev []byte) {
+	info = join(words(27), le.AppendUint16(nil, 4), words(0), 4, 1, words(0x1000, 0x100), 2, "self", words(20), 0)
+	abbrev = join(1, tagCompileUnit, 1, attrLowPC, formAddr, attrHighPC, formData4, 0, 0, 2, tagTypedef, 0, attrName, formString, attrType, formRef4, 0, 0, 0)
+	return info, abbrev
+}
+
+func TestATypedefOfItselfEnds(t *testing.T) {
+	info, abbrev := selfTypedef()
+	if len(info) != 31 {
+		t.Fatalf("%d bytes", len(info))
+	}
+	e := &elfWriter{machine: RISCV}
+	e.code(0x1000, make([]byte, 0x1000))
+	e.add(".debug_info", info)
+	e.add(".debug_abbrev", abbrev)
+	x := openBytes(t, e.bytes())
+	d, ok := x.units[0].entry(20)
+	if !ok || d.tag() != tagTypedef {
+		t.Fatalf("%+v", d)
+	}
+	if to, ok := d.refer(attrType); !ok || to.off != d.off {
+		t.Fatalf("the typedef names %+v", to)
+	}
+	if k := d.typeOf().kind; k != kindUnknown {
+		t.Error(k)
+	}
+	if _, ok := x.Offsets("anything"); ok {
+		t.Error("found a structure")
+	}
+}
+
+func TestChainsOfOriginsEnd(t *testing.T) {
+	f := code(tagSubprogram, 0x1000, 0x100)
+	g := tree(tagSubprogram, ref(attrSpecification, f))
+	f.attrs = append(f.attrs, ref(attrAbstractOrigin, g))
+	w := &dwarfWriter{version: 4, root: code(tagCompileUnit, 0x1000, 0x100, f, g)}
+	x := openBytes(t, w.elf().bytes())
+	if got := x.Frames(0x1010); len(got) != 1 || got[0].Function != "" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestSiblingsThatPointBackwardsAreNotFollowed(t *testing.T) {
+	sub := code(tagSubprogram, 0x1000, 0x100, named("walked"), tree(tagLexicalBlock, tree(tagMember)))
+	sub.children[0].attrs = append(sub.children[0].attrs, at(attrSibling, formRef4, 1))
+	w := &dwarfWriter{version: 4, root: code(tagCompileUnit, 0x1000, 0x100, sub)}
+	if f := openBytes(t, w.elf().bytes()).Frames(0x1010); len(f) != 1 || f[0].Function != "walked" {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestAHundredThousandNestedBlocksAreWalkedWithoutRecursion(t *testing.T) {
+	head := &dwarfWriter{version: 4, root: code(tagCompileUnit, 0x1000, 0x100, code(tagSubprogram, 0x1000, 0x100, named("deep"), tree(tagLexicalBlock, tree(tagMember))))}
+	info, abbrev := head.unit()
+	block := head.root.children[0].children[0].off // an entry of one byte, its code
+	deep := join(info[:block], bytes.Repeat(info[block:block+1], 100000))
+	le.PutUint32(deep, uint32(len(deep)-4))
+	e := &elfWriter{machine: RISCV}
+	e.code(0x1000, make([]byte, 0x1000))
+	e.add(".debug_info", deep)
+	e.add(".debug_abbrev", abbrev)
+	x := openBytes(t, e.bytes())
+	start := time.Now()
+	if f := x.Frames(0x1010); len(f) != 1 || f[0].Function != "deep" {
+		t.Errorf("%+v", f)
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+func TestTheCachesStartAnewWhenTheyHaveGrownTooLarge(t *testing.T) {
+	w := &dwarfWriter{version: 4, root: code(tagCompileUnit, 0x1000, 0x100, code(tagSubprogram, 0x1000, 0x100, named("again")))}
+	x := openBytes(t, w.elf().bytes())
+	before := x.Frames(0x1010)
+	x.spend(cacheLimit)
+	if x.units[0].data != nil || x.cached != cacheLimit {
+		t.Errorf("%d bytes still counted", x.cached)
+	}
+	x.spend(1)
+	if after := x.Frames(0x1010); len(after) != 1 || after[0].Function != before[0].Function {
+		t.Errorf("%+v, %+v", before, after)
+	}
+}
