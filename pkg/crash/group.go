@@ -48,6 +48,20 @@ type VersionCount struct {
 	LastSeen  time.Time     `json:"last_seen"`
 }
 
+// Add counts a crash.
+func (v *VersionCount) Add(c Crash) {
+	if v.Count == 0 {
+		v.Version, v.FirstSeen = c.Version, c.Uploaded
+	}
+	v.Count++
+	if c.Uploaded.Before(v.FirstSeen) {
+		v.FirstSeen = c.Uploaded
+	}
+	if c.Uploaded.After(v.LastSeen) {
+		v.LastSeen = c.Uploaded
+	}
+}
+
 // Newer reports whether version a is later than b, among the builds of one model: by version order, else by the order
 // of acceptance, which only the store knows.
 type Newer func(a, b fleet.Version) bool
@@ -108,4 +122,17 @@ func (g *Group) Ignore(now time.Time) {
 func (g *Group) Reopen(now time.Time) {
 	g.State, g.ResolvedIn, g.ChangedAt = Open, "", now
 	g.Regressed, g.RegressedIn = false, ""
+}
+
+// Outcome is what recording a crash did.
+type Outcome struct {
+	News    News
+	Group   Group
+	Surplus []Ref // dumps that storm control may remove
+}
+
+// Ref names a dump.
+type Ref struct {
+	Device fleet.DeviceKey
+	Name   fleet.DumpName
 }

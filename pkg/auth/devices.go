@@ -1,0 +1,68 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// registry is what Devices needs of the catalog.
+type registry interface {
+	Device(fleet.DeviceKey) (fleet.Device, error)
+	Model(fleet.ModelCode) (fleet.Model, error)
+	AddDevice(context.Context, fleet.Device, DeviceSecrets) error
+}
+
+// Devices says which device a request is from.
+type Devices struct {
+	Verifier *Verifier
+	Registry registry
+	Now      func() time.Time
+}
+
+// Authenticate verifies a token and finds its device and model. Revocation is looked up at every call, so that it takes
+// effect at once. A verified token of an external issuer registers a device that is not known yet.
+//
+// Errors: ErrNoToken and ErrToken, and fleet.ErrUnknown for a device or model that is not known.
+func (d *Devices) Authenticate(ctx context.Context, token string) (fleet.Device, fleet.Model, error) {
+	if token == "" {
+		return fleet.Device{}, fleet.Model{}, ErrNoToken
+	}
+	id, err := d.Verifier.Verify(token)
+	if err != nil {
+		return fleet.Device{}, fleet.Model{}, err
+	}
+	device, err := d.Registry.Device(id.Key)
+	if errors.Is(err, fleet.ErrUnknown) && id.External {
+		device, err = d.register(ctx, id)
+	}
+	if err != nil {
+		return fleet.Device{}, fleet.Model{}, err
+	}
+	switch {
+	case device.Model != id.Model:
+		return fleet.Device{}, fleet.Model{}, fmt.Errorf("%w: it names model %s and the device is %s", ErrToken, id.Model, device.Model)
+	case device.Revoked:
+		return fleet.Device{}, fleet.Model{}, fmt.Errorf("%w: the device is revoked", ErrToken)
+	case id.Issued.Before(device.NotBefore.Truncate(time.Second)):
+		return fleet.Device{}, fleet.Model{}, fmt.Errorf("%w: it was issued before the device's tokens were revoked", ErrToken)
+	}
+	model, err := d.Registry.Model(device.Model)
+	return device, model, err
+}
+
+func (d *Devices) register(ctx context.Context, id Identity) (fleet.Device, error) {
+	if _, err := d.Registry.Model(id.Model); err != nil {
+		return fleet.Device{}, err
+	}
+	now := d.Now().UTC()
+	device := fleet.Device{Key: id.Key, Model: id.Model, CreatedAt: now, UpdatedAt: now}
+	err := d.Registry.AddDevice(ctx, device, DeviceSecrets{})
+	if errors.Is(err, fleet.ErrTaken) { // by another request of the same device
+		return d.Registry.Device(id.Key)
+	}
+	return device, err
+}

@@ -1,0 +1,117 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// deviceStore is what the issuer needs of the catalog.
+type deviceStore interface {
+	Device(fleet.DeviceKey) (fleet.Device, error)
+	DeviceSecrets(fleet.DeviceKey) (DeviceSecrets, error)
+	UpdateDeviceSecrets(context.Context, fleet.DeviceKey, func(*DeviceSecrets) error) error
+}
+
+// Issuer mints the gateway's own tokens.
+type Issuer struct {
+	Keys     *Keys
+	Devices  deviceStore
+	Lifetime time.Duration
+	// Earliest is a time that has passed for certain: the last known time, or when the binary was built. A clock that
+	// says less is wrong, and a token minted by it would be too.
+	Earliest func() time.Time
+	Now      func() time.Time
+}
+
+// Token is a minted access token.
+type Token struct {
+	AccessToken string
+	ExpiresAt   time.Time
+	Lifetime    time.Duration
+}
+
+// Grant trades a device's client secret for a token. The first use of a secret that rotation has handed out makes it
+// the device's only one.
+func (i *Issuer) Grant(ctx context.Context, clientID, secret string) (Token, error) {
+	model, key, err := fleet.ParseClientID(clientID)
+	if err != nil {
+		return Token{}, ErrInvalidClient
+	}
+	device, err := i.Devices.Device(key)
+	if err != nil || device.Model != model || device.Revoked {
+		return Token{}, ErrInvalidClient
+	}
+	secrets, err := i.Devices.DeviceSecrets(key)
+	if err != nil {
+		return Token{}, err
+	}
+	switch {
+	case secrets.Current.Matches(secret):
+	case secrets.Next.Matches(secret):
+		if err := i.promote(ctx, key, secret); err != nil {
+			return Token{}, err
+		}
+	default:
+		return Token{}, ErrInvalidClient
+	}
+	return i.Mint(device)
+}
+
+// promote makes the secret that was just used for the first time the current one.
+func (i *Issuer) promote(ctx context.Context, key fleet.DeviceKey, secret string) error {
+	return i.Devices.UpdateDeviceSecrets(ctx, key, func(s *DeviceSecrets) error {
+		if s.Next.Matches(secret) {
+			*s = DeviceSecrets{Current: s.Next, ChangedAt: i.Now().UTC()}
+		} else if !s.Current.Matches(secret) { // rotated again in the meantime
+			return ErrInvalidClient
+		}
+		return nil
+	})
+}
+
+// Mint makes a token for a device, whoever asks: the caller has checked that.
+func (i *Issuer) Mint(d fleet.Device) (Token, error) {
+	now := i.Now()
+	if earliest := i.Earliest(); now.Before(earliest) {
+		return Token{}, fmt.Errorf("%w: it says %s, and %s has passed", ErrClock, now.UTC().Format(time.RFC3339), earliest.UTC().Format(time.RFC3339))
+	}
+	id := make([]byte, 8)
+	_, _ = rand.Read(id) // it never fails
+	expires := now.Add(i.Lifetime)
+	k := i.Keys.signing()
+	token := jwt.NewWithClaims(k.method, jwt.MapClaims{
+		"iss": issuerName, "aud": audienceName, "azp": d.ClientID(), "sub": string(d.Key),
+		"iat": now.Unix(), "exp": expires.Unix(), "jti": base64.RawURLEncoding.EncodeToString(id),
+	})
+	token.Header["kid"] = k.kid
+	signed, err := token.SignedString(k.signer)
+	return Token{AccessToken: signed, ExpiresAt: time.Unix(expires.Unix(), 0).UTC(), Lifetime: i.Lifetime}, err
+}
+
+// RotateSecret hands out a new secret. The old one works until the new one is first used, so that a device which loses
+// power in between, or is off for a month, is not locked out; until then each call replaces the unused new one.
+func (i *Issuer) RotateSecret(ctx context.Context, key fleet.DeviceKey) (secret string, err error) {
+	secret = NewSecret()
+	err = i.Devices.UpdateDeviceSecrets(ctx, key, func(s *DeviceSecrets) error {
+		s.Next, s.ChangedAt = HashSecret(secret), i.Now().UTC()
+		return nil
+	})
+	return secret, err
+}
+
+// ReplaceSecret gives a device a new secret and forgets the old ones, for an operator who lost it.
+func (i *Issuer) ReplaceSecret(ctx context.Context, key fleet.DeviceKey) (secret string, err error) {
+	secret = NewSecret()
+	err = i.Devices.UpdateDeviceSecrets(ctx, key, func(s *DeviceSecrets) error {
+		*s = DeviceSecrets{Current: HashSecret(secret), ChangedAt: i.Now().UTC()}
+		return nil
+	})
+	return secret, err
+}

@@ -1,0 +1,280 @@
+package auth
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Algorithms that the gateway signs with.
+const (
+	EdDSA = "EdDSA"
+	ES256 = "ES256"
+)
+
+// Keys are the gateway's signing keys: one signs, one may be announced before it does, and old ones stay until the last
+// token that they signed has ended.
+type Keys struct {
+	dir       string
+	algorithm string
+	lifetime  time.Duration // of a token
+	now       func() time.Time
+
+	mu   sync.RWMutex // guards keys
+	keys []key        // oldest first
+}
+
+// key is one signing key. Its file is signing-<seconds since 1970>-<kid>.pem.
+type key struct {
+	kid     string
+	signer  crypto.Signer
+	method  jwt.SigningMethod
+	created time.Time
+}
+
+const (
+	announce = time.Hour            // brokers fetch key sets now and then: a key is published before it signs
+	keyAge   = 180 * 24 * time.Hour // after which a key is replaced by itself
+)
+
+// OpenKeys reads the keys below dir, or makes the first one.
+func OpenKeys(dir, algorithm string, lifetime time.Duration, now func() time.Time) (*Keys, error) {
+	if algorithm != EdDSA && algorithm != ES256 {
+		return nil, fmt.Errorf("token algorithm %q: want EdDSA or ES256", algorithm)
+	}
+	k := &Keys{dir: dir, algorithm: algorithm, lifetime: lifetime, now: now}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	paths, err := filepath.Glob(filepath.Join(dir, "signing-*.pem"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		read, err := readKey(path)
+		if err != nil {
+			return nil, fmt.Errorf("signing key %s: %w", path, err)
+		}
+		k.keys = append(k.keys, read)
+	}
+	slices.SortFunc(k.keys, func(a, b key) int { return a.created.Compare(b.created) })
+	return k, k.Tend()
+}
+
+// Tend makes a key where none signs with the wanted algorithm or the last one is old, and removes those whose last token
+// has ended. It is called once a day.
+func (k *Keys) Tend() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.now()
+	if n := len(k.keys); n == 0 || k.keys[n-1].method.Alg() != k.algorithm || now.Sub(k.keys[n-1].created) > keyAge {
+		if err := k.make(now); err != nil {
+			return err
+		}
+	}
+	for len(k.keys) > 1 && now.Sub(k.keys[1].signsFrom(k.keys[:1])) > k.lifetime+leeway {
+		if err := os.Remove(k.keys[0].path(k.dir)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		k.keys = k.keys[1:]
+	}
+	return nil
+}
+
+// Rotate makes a new key now. It is published at once and signs an hour later.
+func (k *Keys) Rotate() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.make(k.now())
+}
+
+// signsFrom is when a key takes over from those before it; the first one ever signs at once.
+func (k key) signsFrom(older []key) time.Time {
+	if len(older) == 0 {
+		return k.created
+	}
+	return k.created.Add(announce)
+}
+
+// make makes a key and its file. The caller holds mu.
+func (k *Keys) make(now time.Time) error {
+	made := key{created: now.UTC().Truncate(time.Second)}
+	if n := len(k.keys); n > 0 && !made.created.After(k.keys[n-1].created) {
+		made.created = k.keys[n-1].created.Add(time.Second) // two rotations in one second stay in order
+	}
+	var err error
+	if k.algorithm == ES256 {
+		made.signer, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	} else {
+		_, made.signer, err = ed25519.GenerateKey(rand.Reader)
+	}
+	if err != nil {
+		return err
+	}
+	if made, err = named(made); err != nil {
+		return err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(made.signer)
+	if err != nil {
+		return err
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	if err := writeDurably(made.path(k.dir), text); err != nil {
+		return err
+	}
+	k.keys = append(k.keys, made)
+	return nil
+}
+
+// named fills in the kid, 8 characters of the public key's hash, and the method.
+func named(k key) (key, error) {
+	public, err := x509.MarshalPKIXPublicKey(k.signer.Public())
+	if err != nil {
+		return k, err
+	}
+	sum := sha256.Sum256(public)
+	k.kid = base64.RawURLEncoding.EncodeToString(sum[:6])
+	switch k.signer.(type) {
+	case ed25519.PrivateKey:
+		k.method = jwt.SigningMethodEdDSA
+	case *ecdsa.PrivateKey:
+		k.method = jwt.SigningMethodES256
+	default:
+		return k, errors.New("neither Ed25519 nor P-256")
+	}
+	return k, nil
+}
+
+func (k key) path(dir string) string {
+	return filepath.Join(dir, fmt.Sprintf("signing-%d-%s.pem", k.created.Unix(), k.kid))
+}
+
+func readKey(path string) (key, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return key{}, err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return key{}, errors.New("no PEM")
+	}
+	private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return key{}, err
+	}
+	signer, ok := private.(crypto.Signer)
+	if !ok {
+		return key{}, errors.New("no signing key")
+	}
+	var seconds int64
+	if _, err := fmt.Sscanf(strings.TrimPrefix(filepath.Base(path), "signing-"), "%d-", &seconds); err != nil {
+		return key{}, errors.New("its name has no time")
+	}
+	return named(key{signer: signer, created: time.Unix(seconds, 0).UTC()})
+}
+
+// signing is the key that signs now: the newest that has been announced for long enough.
+func (k *Keys) signing() key {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	now := k.now()
+	for i := len(k.keys) - 1; i > 0; i-- {
+		if !now.Before(k.keys[i].signsFrom(k.keys[:i])) {
+			return k.keys[i]
+		}
+	}
+	return k.keys[0]
+}
+
+// find is the key that a token names.
+func (k *Keys) find(kid string) (key, bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	for _, candidate := range k.keys {
+		if candidate.kid == kid {
+			return candidate, true
+		}
+	}
+	return key{}, false
+}
+
+// JWK is one public key of a key set, RFC 7517 and 8037.
+type JWK struct {
+	KeyType   string `json:"kty"`
+	Curve     string `json:"crv"`
+	X         string `json:"x"`
+	Y         string `json:"y,omitempty"`
+	KeyID     string `json:"kid"`
+	Algorithm string `json:"alg"`
+	Use       string `json:"use"`
+}
+
+// JWKSet is a key set.
+type JWKSet struct {
+	Keys []JWK `json:"keys"`
+}
+
+// Public is the key set that others verify the gateway's tokens with.
+func (k *Keys) Public() JWKSet {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	set := JWKSet{Keys: []JWK{}}
+	for _, one := range k.keys {
+		set.Keys = append(set.Keys, one.public())
+	}
+	return set
+}
+
+func (k key) public() JWK {
+	jwk := JWK{KeyID: k.kid, Algorithm: k.method.Alg(), Use: "sig"}
+	switch p := k.signer.Public().(type) {
+	case ed25519.PublicKey:
+		jwk.KeyType, jwk.Curve, jwk.X = "OKP", "Ed25519", base64.RawURLEncoding.EncodeToString(p)
+	case *ecdsa.PublicKey:
+		if point, err := p.Bytes(); err == nil && len(point) == 65 { // uncompressed: 4, x, y
+			jwk.KeyType, jwk.Curve = "EC", "P-256"
+			jwk.X = base64.RawURLEncoding.EncodeToString(point[1:33])
+			jwk.Y = base64.RawURLEncoding.EncodeToString(point[33:])
+		}
+	}
+	return jwk
+}
+
+// writeDurably makes a file that only this user reads, whole or not at all.
+func writeDurably(path string, b []byte) error {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, ".*.part") // 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

@@ -1,0 +1,83 @@
+package auth
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"time"
+)
+
+// Hash is a secret as it is stored: hex SHA-256. Secrets are 256 random bits, so that a slow hash would protect nothing
+// and stop the gateway when ten thousand devices come back at once. "" is no secret and matches none.
+type Hash string
+
+// HashSecret is what is stored of a secret.
+func HashSecret(secret string) Hash {
+	sum := sha256.Sum256([]byte(secret))
+	return Hash(hex.EncodeToString(sum[:]))
+}
+
+// Matches compares in constant time.
+func (h Hash) Matches(secret string) bool {
+	return h != "" && subtle.ConstantTimeCompare([]byte(h), []byte(HashSecret(secret))) == 1
+}
+
+// NewSecret draws 256 random bits, as base64url.
+func NewSecret() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // it never fails
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// DeviceSecrets is what is stored of a device's client secret. Next has been handed out and not been used: the first use
+// makes it Current.
+type DeviceSecrets struct {
+	Current   Hash      `json:"current,omitempty"`
+	Next      Hash      `json:"next,omitempty"`
+	ChangedAt time.Time `json:"changed_at,omitzero"`
+}
+
+// Role is what an operator's token may do.
+type Role string
+
+// The roles. Each of the first three may do what those before it may; Pipeline pushes firmware and nothing else.
+const (
+	Viewer   Role = "viewer"
+	Operator Role = "operator"
+	Admin    Role = "admin"
+	Pipeline Role = "pipeline"
+)
+
+// Roles lists all of them.
+var Roles = []Role{Viewer, Operator, Admin, Pipeline}
+
+// ParseRole refuses what is no role.
+func ParseRole(s string) (Role, error) {
+	for _, r := range Roles {
+		if string(r) == s {
+			return r, nil
+		}
+	}
+	return "", fmt.Errorf("role %q: want viewer, operator, pipeline or admin", s)
+}
+
+// May reports that a holder of r may do what is asked of a holder of need.
+func (r Role) May(need Role) bool {
+	rank := map[Role]int{Viewer: 1, Operator: 2, Admin: 3}
+	if need == Pipeline {
+		return r == Pipeline || rank[r] >= rank[Operator]
+	}
+	return rank[r] > 0 && rank[r] >= rank[need]
+}
+
+// OperatorToken is what is stored of a person's or a pipeline's token.
+type OperatorToken struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name,omitempty"`
+	Role      Role      `json:"role"`
+	Hash      Hash      `json:"hash"`
+	CreatedAt time.Time `json:"created_at"`
+}

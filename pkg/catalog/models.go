@@ -1,0 +1,83 @@
+package catalog
+
+import (
+	"context"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// Model finds a model, or says ErrUnknown.
+func (c *Catalog) Model(code fleet.ModelCode) (fleet.Model, error) {
+	var m fleet.Model
+	found, err := c.find(modelKey(code), &m)
+	if err == nil && !found {
+		err = unknownModel(code)
+	}
+	return m, err
+}
+
+func unknownModel(code fleet.ModelCode) error { return fleet.Unknown("there is no model %q", code) }
+
+// Models lists all models by code.
+func (c *Catalog) Models() ([]fleet.Model, error) { return list[fleet.Model](c, "m/") }
+
+// AddModel adds a model, or says ErrTaken.
+func (c *Catalog) AddModel(ctx context.Context, m fleet.Model) error {
+	return c.update(ctx, func(t *tx) error {
+		taken, err := t.has(modelKey(m.Code))
+		if err != nil {
+			return err
+		}
+		if taken {
+			return fleet.Taken("model %q is there already", m.Code)
+		}
+		return t.put(modelKey(m.Code), m)
+	})
+}
+
+// UpdateModel changes a model; change sees the record as it is and refuses by returning an error.
+func (c *Catalog) UpdateModel(ctx context.Context, code fleet.ModelCode, change func(*fleet.Model) error) (fleet.Model, error) {
+	var m fleet.Model
+	err := c.update(ctx, func(t *tx) error {
+		var err error
+		m, err = t.model(code)
+		if err != nil {
+			return err
+		}
+		if err := change(&m); err != nil {
+			return err
+		}
+		m.Code, m.UpdatedAt = code, c.Now().UTC()
+		return t.put(modelKey(code), m)
+	})
+	return m, err
+}
+
+func (t *tx) model(code fleet.ModelCode) (fleet.Model, error) {
+	var m fleet.Model
+	found, err := t.get(modelKey(code), &m)
+	if err == nil && !found {
+		err = unknownModel(code)
+	}
+	return m, err
+}
+
+// RemoveModel removes a model that has neither devices nor builds.
+func (c *Catalog) RemoveModel(ctx context.Context, code fleet.ModelCode) error {
+	return c.update(ctx, func(t *tx) error {
+		if _, err := t.model(code); err != nil {
+			return err
+		}
+		for what, prefix := range map[string]string{"devices": "dm/" + string(code) + "/", "builds": buildsPrefix(code)} {
+			keys, err := t.keys(prefix)
+			if err != nil {
+				return err
+			}
+			if len(keys) > 0 {
+				return fleet.Taken("model %q has %d %s: remove them first", code, len(keys), what)
+			}
+		}
+		t.delete(modelKey(code))
+		return nil
+	})
+}

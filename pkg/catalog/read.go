@@ -1,0 +1,95 @@
+package catalog
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// errStop ends an iteration early.
+var errStop = errors.New("stop")
+
+// get reads one record.
+func get(txn *badger.Txn, key string, record any) (found bool, err error) {
+	item, err := txn.Get([]byte(key))
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, item.Value(func(b []byte) error { return json.Unmarshal(b, record) })
+}
+
+// find reads one record in a transaction of its own.
+func (c *Catalog) find(key string, record any) (found bool, err error) {
+	err = c.db.View(func(txn *badger.Txn) error {
+		found, err = get(txn, key, record)
+		return err
+	})
+	return found, err
+}
+
+// each calls yield for the keys below a prefix in order, behind after where it is not "", or backwards before it.
+func each(txn *badger.Txn, prefix, after string, backwards bool, yield func(key string, item *badger.Item) error) error {
+	o := badger.DefaultIteratorOptions
+	o.Prefix = []byte(prefix)
+	o.PrefetchValues = false
+	o.Reverse = backwards
+	it := txn.NewIterator(o)
+	defer it.Close()
+	start := prefix
+	switch {
+	case after != "":
+		start = after
+	case backwards:
+		start = prefix + "\xff"
+	}
+	for it.Seek([]byte(start)); it.Valid(); it.Next() {
+		key := string(it.Item().Key())
+		if key == after {
+			continue
+		}
+		err := yield(key, it.Item())
+		if errors.Is(err, errStop) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// list reads the records below a prefix.
+func list[T any](c *Catalog, prefix string) ([]T, error) {
+	var all []T
+	err := c.db.View(func(txn *badger.Txn) error {
+		return each(txn, prefix, "", false, func(_ string, item *badger.Item) error {
+			var one T
+			if err := item.Value(func(b []byte) error { return json.Unmarshal(b, &one) }); err != nil {
+				return err
+			}
+			all = append(all, one)
+			return nil
+		})
+	})
+	return all, err
+}
+
+// insert keeps a sorted list of keys sorted and without doubles.
+func insert(keys []string, key string) []string {
+	i, found := slices.BinarySearch(keys, key)
+	if found {
+		return keys
+	}
+	return slices.Insert(keys, i, key)
+}
+
+// lastPart is what follows the last slash of a key.
+func lastPart(key string) string {
+	return key[strings.LastIndexByte(key, '/')+1:]
+}
