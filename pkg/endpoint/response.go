@@ -22,6 +22,7 @@ type response struct {
 	conn      *http.ResponseController
 	body      *requestBody
 	status    int // 0 until the header is written
+	left      int // bytes until the deadline for writing moves
 	operation *series
 	notes     []slog.Attr
 	capture   bool  // hold back a 416: see ServeContent
@@ -44,8 +45,18 @@ func (w *response) WriteHeader(status int) {
 	}
 	if w.status == 0 && status >= http.StatusOK {
 		w.status = status
+		w.extend(0)
 	}
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// extend moves the deadline of the writing once a step's bytes are used up.
+func (w *response) extend(n int) {
+	if w.left -= n; w.left > 0 {
+		return
+	}
+	w.left = writeStep
+	w.conn.SetWriteDeadline(w.now().Add(writePatience)) //nolint:errcheck // a recorder in a test has no connection
 }
 
 func (w *response) Write(p []byte) (int, error) {
@@ -55,6 +66,7 @@ func (w *response) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
+	w.extend(len(p))
 	n, err := w.ResponseWriter.Write(p)
 	w.note(err)
 	return n, err
@@ -83,7 +95,7 @@ func (w *response) ReadFrom(src io.Reader) (int64, error) {
 	}
 	var total int64
 	for left > 0 {
-		w.conn.SetWriteDeadline(w.now().Add(writePatience)) //nolint:errcheck // a recorder in a test has no connection
+		w.extend(writeStep)
 		step := min(left, writeStep)
 		n, err := to.ReadFrom(&io.LimitedReader{R: src, N: step})
 		total, left = total+n, left-n
