@@ -1,0 +1,78 @@
+// Package config knows the gateway's settings: their names, defaults and meaning, where each value came from, and
+// what is wrong with one.
+//
+// Later sources win: defaults, the file, the environment, flags. Everything is checked once, here, before a folder is
+// made or a port is bound; afterwards nobody checks again.
+package config
+
+import "time"
+
+// Config is what the gateway runs with.
+type Config struct {
+	ListenHTTPS       Addresses
+	ListenHTTP        Addresses
+	ListenDeviceHTTPS Addresses
+	ListenDeviceHTTP  Addresses
+	TLSCert, TLSKey   string // "" is made under KeysDir
+
+	StateDir, AssetsDir, CoredumpsDir, DropDir, CatalogDir string // CoredumpsDir and DropDir are "" when off
+	Socket                                                 string
+
+	AuthDevice     string // jwt or none
+	InsecureLAN    bool
+	TokenLifetime  time.Duration
+	TokenAlgorithm string
+	TokenPaths     []string
+	Issuers        []Issuer
+
+	ProvisioningBaseURL  string
+	ProvisioningExtra    map[string]string
+	ProvisioningRequired []string
+
+	DumpMaxBytes      int64
+	DumpKeepPerDevice int
+	DumpMaxUse        Share
+	DumpKeepFree      Share
+	DumpPerMinute     int
+	DumpBurst         int
+	DumpKeepPerCrash  int // 0 is off
+
+	FirmwareKeepVersions int
+	FirmwareMaxBytes     int64
+	FirmwareELFCache     int64
+	FirmwareManual       bool
+
+	DropKeepDone     time.Duration
+	DropStalledAfter time.Duration
+	DropCreateModels bool
+
+	CatalogBackup bool
+	LogFormat     string // auto, journal, text or json
+
+	Warnings []string // what is odd and no error
+	values   []Value
+}
+
+// Issuer is an external token issuer.
+type Issuer struct {
+	Issuer     string   `koanf:"issuer" json:"issuer"`
+	JWKSURL    string   `koanf:"jwks_url" json:"jwks_url"`
+	Audience   string   `koanf:"audience" json:"audience"`
+	Algorithms []string `koanf:"algorithms" json:"algorithms"`
+}
+
+// Value is one setting as `config show` prints it.
+type Value struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"` // secrets hidden
+	Source string `json:"source"`
+}
+
+// Values are all settings in the order of the table.
+func (c Config) Values() []Value { return c.values }
+
+// KeysDir holds the signing keys and the TLS identity.
+func (c Config) KeysDir() string { return c.StateDir + "/keys" }
+
+// BackupDir holds the daily copies of the catalog.
+func (c Config) BackupDir() string { return c.StateDir + "/backup" }
