@@ -99,7 +99,7 @@ func (u *unit) abbrevTable() *abbrevTable {
 		return &abbrevTable{}
 	}
 	t := readAbbrevs(data[u.abbrevOff:], 0)
-	x.spend(t.specs * 24)
+	x.spend(t.specs * 24) // a spec takes 16 bytes, an abbreviation 48
 	if x.abbrevs == nil {
 		x.abbrevs = make(map[uint64]*abbrevTable)
 	}

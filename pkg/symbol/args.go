@@ -7,6 +7,7 @@ const maxArguments = 64
 
 // Args gives the parameters of f, one of Frames(s.Lookup), in their order. Without DWARF there are none.
 func (x *Index) Args(f Frame, s *State) []Argument {
+	x.begin()
 	u := x.unitAt(f.scope.die)
 	if !f.scope.known || u == nil {
 		return nil

@@ -10,6 +10,11 @@ type CallSite struct {
 
 // CallSite finds the described call behind which lies returnPC.
 func (x *Index) CallSite(returnPC uint32) (CallSite, bool) {
+	x.begin()
+	return x.describedCall(returnPC)
+}
+
+func (x *Index) describedCall(returnPC uint32) (CallSite, bool) {
 	d, _, ok := x.callSite(returnPC)
 	if !ok {
 		return CallSite{}, false
@@ -19,20 +24,33 @@ func (x *Index) CallSite(returnPC uint32) (CallSite, bool) {
 	return s, true
 }
 
+// foundSite is a call that was looked for before.
+type foundSite struct {
+	site, function die
+	ok             bool
+}
+
 // callSite finds the entry of a call, and of the function in which it stands.
 func (x *Index) callSite(returnPC uint32) (site, function die, ok bool) {
-	function, ok = x.function(returnPC - 1) // the call may be the function's last instruction
-	if !ok {
-		return die{}, die{}, false
+	if f, known := x.sites[returnPC]; known {
+		return f.site, f.function, f.ok
 	}
-	ok = false
-	function.eachCallSite(func(d die, at uint32) bool {
-		if at == returnPC {
-			site, ok = d, true
-		}
-		return !ok
-	})
-	return site, function, ok
+	var f foundSite
+	if d, ok := x.function(returnPC - 1); ok { // the call may be the function's last instruction
+		f.function = d
+		d.eachCallSite(func(d die, at uint32) bool {
+			if at == returnPC {
+				f.site, f.ok = d, true
+			}
+			return !f.ok
+		})
+	}
+	x.spend(128)
+	if x.sites == nil {
+		x.sites = make(map[uint32]foundSite)
+	}
+	x.sites[returnPC] = f
+	return f.site, f.function, f.ok
 }
 
 // eachCallSite visits the calls of a function, those in its blocks and inlined calls too.
@@ -113,11 +131,11 @@ func (x *Index) tailSites(addr uint32) ([]tailSite, bool) {
 		}
 		return true
 	})
+	x.spend(64 + 16*len(sites))
 	if x.calls == nil {
 		x.calls = make(map[uint32][]tailSite)
 	}
 	x.calls[addr] = sites
-	x.spend(16 * len(sites))
 	return sites, true
 }
 
@@ -133,7 +151,8 @@ const (
 // with one less. Empty where the caller called callee itself, and, as with GDB, where no chain or more than one leads
 // there, or a call on the way goes through a pointer.
 func (x *Index) TailCalls(returnPC, callee uint32) []uint32 {
-	site, ok := x.CallSite(returnPC)
+	x.begin()
+	site, ok := x.describedCall(returnPC)
 	if !ok || !site.HasTarget || site.Target == callee {
 		return nil
 	}

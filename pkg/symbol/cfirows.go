@@ -25,6 +25,9 @@ type rule struct {
 // ruleColumns is how many registers have rules here: the general ones, and the floating-point registers of RISC-V.
 const ruleColumns = 64
 
+// maxFrameSteps bounds the instructions of one entry; the longest have some hundred.
+const maxFrameSteps = 1 << 14
+
 // maxRemembered bounds DW_CFA_remember_state without a restore. Compilers nest one.
 const maxRemembered = 32
 
@@ -115,7 +118,10 @@ const (
 
 // run executes instructions until the row for pc is complete; false where one is unknown or cut short.
 func (m *frameMachine) run(c cursor) bool {
-	for c.left() > 0 && !m.whole {
+	for steps := 0; c.left() > 0 && !m.whole; steps++ {
+		if steps == maxFrameSteps {
+			return false
+		}
 		op := c.u8()
 		low := uint64(op & 0x3f)
 		switch op & 0xc0 {

@@ -103,7 +103,7 @@ func (x *Index) readSections(head []byte) {
 			x.symtab, x.strtab = s, x.sectionAt(all, h.link)
 			continue
 		}
-		name := string(names.cstring(h.name))
+		name := sectionName(names, h.name)
 		gnu := strings.HasPrefix(name, ".zdebug_")
 		slot := x.dwarf.section(strings.Replace(name, ".zdebug_", ".debug_", 1))
 		if slot == nil || *slot != nil {
@@ -192,7 +192,18 @@ func (x *Index) sectionNames(head, table []byte) *section {
 	if i == 0xffff && len(table) > 0 { // SHN_XINDEX: the number is the link of section 0
 		i = readSectionHeader(table).link
 	}
-	return x.sectionAt(table, i)
+	s := x.sectionAt(table, i)
+	s.all() // one read, not one for each name
+	return s
+}
+
+// sectionName reads a name of up to 31 bytes: longer ones are none that we know.
+func sectionName(names *section, off uint64) string {
+	b := names.slice(off, min(32, names.len()-min(off, names.len())))
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		return string(b[:i])
+	}
+	return ""
 }
 
 // sectionAt gives section i of the table, nil where the file has not all of it.

@@ -63,6 +63,9 @@ func (e *evaluation) entryValue(m matcher) (operand, error) {
 	}
 	var expr []byte
 	site.children(func(p die) bool {
+		if !x.tire(1) {
+			return false
+		}
 		if (p.tag() == tagCallSiteParameter || p.tag() == tagGNUCallParameter) && x.matches(p, m) {
 			if v, ok := p.either(attrCallValue, attrGNUCallValue); ok && v.isExpression() {
 				expr = v.block

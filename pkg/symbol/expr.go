@@ -262,7 +262,7 @@ func (e *evaluation) pushCFA() error {
 		return errUnknown
 	}
 	rules, ok := e.x.CFI(s.Lookup)
-	if !ok {
+	if !ok || !e.x.tire(maxFrameSteps/64) {
 		return errUnknown
 	}
 	cfa, ok := e.x.cfa(s, &rules)

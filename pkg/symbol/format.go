@@ -131,10 +131,11 @@ func (d die) enumerator(t typ, v uint64) string {
 	if v == 0 {
 		return "0"
 	}
+	scope := d.enumeratorScope()
 	var parts []string
 	for _, f := range flags {
 		if v&f.bits != 0 {
-			parts = append(parts, d.enumeratorScope()+f.name)
+			parts = append(parts, scope+f.name)
 			v &^= f.bits
 		}
 	}

@@ -128,6 +128,15 @@ func (u *unit) bytes(v value) []byte {
 	return nil
 }
 
+// stringIs compares a string without looking for its end.
+func (u *unit) stringIs(v value, want string) bool {
+	if v.form == formStrp {
+		b := u.x.str.slice(v.num, uint64(len(want))+1)
+		return b != nil && string(b[:len(want)]) == want && b[len(want)] == 0
+	}
+	return string(u.bytes(v)) == want
+}
+
 func (u *unit) string(v value) string { return string(u.bytes(v)) }
 
 // address gives an address, directly or from .debug_addr.

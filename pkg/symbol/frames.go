@@ -11,15 +11,14 @@ type scope struct {
 // The innermost has its line from the line table, the others from where the call inlined into them is written. Where
 // the ELF has no DWARF for pc, the symbol table's name comes alone, and nothing at all where that has none either.
 func (x *Index) Frames(pc uint32) []Frame {
-	for _, u := range x.unitsFor(pc) {
-		file, line, lined := u.lineTable().find(pc)
+	x.begin()
+	units := x.unitsFor(pc)
+	for _, u := range units {
 		d, ok := u.functionAt(pc)
 		if !ok {
-			if lined { // assembler: lines without functions
-				return x.plainFrame(pc, file, line)
-			}
 			continue
 		}
+		file, line, _ := u.lineTable().find(pc)
 		calls := d.inlinedAt(pc)
 		frames := make([]Frame, 0, len(calls)+1)
 		for _, call := range calls {
@@ -33,6 +32,11 @@ func (x *Index) Frames(pc uint32) []Frame {
 			Function: d.functionName(), File: file, Line: line,
 			scope: scope{known: true, die: d.off, within: d.off},
 		})
+	}
+	for _, u := range units { // assembler: lines without functions
+		if file, line, ok := u.lineTable().find(pc); ok {
+			return x.plainFrame(pc, file, line)
+		}
 	}
 	return x.plainFrame(pc, "", 0)
 }

@@ -35,8 +35,8 @@ func (u *unit) functionsOf() []function {
 		return enter
 	})
 	slices.SortStableFunc(found, func(a, b function) int { return cmp.Compare(a.lo, b.lo) })
-	u.functions, u.scanned = found, true
 	u.x.spend(cap(found) * 16)
+	u.functions, u.scanned = found, true
 	return found
 }
 

@@ -7,13 +7,17 @@ import (
 )
 
 // row is one row of a line table.
-type row struct {
+type row struct { // 12 bytes: there are some hundred thousand
 	addr uint32
 	line uint32 // 0 behind the last instruction of a sequence
 	file uint32 // number of the file, and the flag that the row begins a statement
 }
 
-const rowIsStmt = 1 << 31
+const (
+	rowIsStmt = 1 << 31
+	// maxRows bounds one table: the largest units have some hundred thousand rows.
+	maxRows = 1 << 21
+)
 
 func (r row) fileNumber() uint32 { return r.file &^ rowIsStmt }
 func (r row) isStmt() bool       { return r.file&rowIsStmt != 0 }
@@ -238,7 +242,7 @@ func (m *lineMachine) record() {
 }
 
 func (m *lineMachine) add(file uint32) {
-	if m.dropped {
+	if m.dropped || len(m.rows) >= maxRows {
 		return
 	}
 	r := row{addr: m.addr, line: m.line, file: file}

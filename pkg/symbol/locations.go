@@ -20,7 +20,7 @@ func (u *unit) expressionAt(v value, pc uint32, atEntry bool) ([]byte, bool) {
 	}
 	list := lister{u: u, c: cursor{data: u.x.loclists.from(off)}, base: u.lowPC}
 	var fallback []byte
-	for list.nextLocation() {
+	for u.x.tire(1) && list.nextLocation() {
 		expr := list.c.bytes(list.c.uleb())
 		switch {
 		case list.c.bad:
@@ -37,7 +37,7 @@ func (u *unit) expressionAt(v value, pc uint32, atEntry bool) ([]byte, bool) {
 func (u *unit) oldLocation(off uint64, pc uint32, atEntry bool) ([]byte, bool) {
 	c := cursor{data: u.x.loc.from(off)}
 	base := u.lowPC
-	for {
+	for u.x.tire(1) {
 		lo, hi := uint32(c.uint(int(u.addrSize))), uint32(c.uint(int(u.addrSize)))
 		if c.bad || (lo == 0 && hi == 0) {
 			return nil, false
@@ -54,6 +54,7 @@ func (u *unit) oldLocation(off uint64, pc uint32, atEntry bool) ([]byte, bool) {
 			return expr, true
 		}
 	}
+	return nil, false
 }
 
 func holds(lo, hi, pc uint32, atEntry bool) bool {

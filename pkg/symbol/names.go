@@ -102,7 +102,7 @@ func (d die) enclosing() []die {
 	}
 	var path, found []die
 	root.walk(func(e die, depth int) step {
-		if e.off >= d.off {
+		if e.off >= d.off || !d.unit.x.tire(1) {
 			if e.off == d.off {
 				found = path[:depth-1]
 			}

@@ -69,7 +69,7 @@ func (u *unit) eachRangeOf(v value, visit func(lo, hi uint32) bool) {
 		off = u.rnglists + rel
 	}
 	list := lister{u: u, c: cursor{data: tail(u.x.rnglists.all(), off)}, base: u.lowPC}
-	for list.nextRange() {
+	for u.x.tire(1) && list.nextRange() {
 		if list.lo < list.hi && !visit(list.lo, list.hi) {
 			return
 		}
@@ -80,7 +80,7 @@ func (u *unit) eachRangeOf(v value, visit func(lo, hi uint32) bool) {
 func (u *unit) eachOldRange(off uint64, visit func(lo, hi uint32) bool) {
 	c := cursor{data: tail(u.x.ranges.all(), off)}
 	base := u.lowPC
-	for {
+	for u.x.tire(1) {
 		lo, hi := uint32(c.uint(int(u.addrSize))), uint32(c.uint(int(u.addrSize)))
 		switch {
 		case c.bad || (lo == 0 && hi == 0):

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"debug/elf"
+	"hash/maphash"
 	"slices"
 	"sort"
 )
@@ -19,6 +20,8 @@ const (
 	symbolSize = 16 // Elf32_Sym
 	// maxSymbols bounds the table: large firmware has 60,000, and each takes 20 bytes here.
 	maxSymbols = 1 << 20
+	// maxSymbolName is the longest name that is looked for; C++ names of some thousand characters are real.
+	maxSymbolName = 8 << 10
 	// labelReach is how far behind an assembler label without a size its name still holds: the longest such routines
 	// of ESP-IDF, the window vectors of Xtensa, have 1 KiB.
 	labelReach = 1 << 10
@@ -37,6 +40,8 @@ type entry struct {
 type symbols struct {
 	entries []entry
 	read    bool
+	byName  map[uint64]uint32 // by the hash of the name
+	seed    maphash.Seed
 }
 
 func (x *Index) symbolTable() []entry {
@@ -85,18 +90,36 @@ func (x *Index) symbol(e entry) Symbol {
 
 // Lookup finds a symbol by its name as the linker knows it: a global one, else the first.
 func (x *Index) Lookup(name string) (Symbol, bool) {
-	if name == "" {
+	x.nameSymbols()
+	i, ok := x.symbols.byName[maphash.String(x.symbols.seed, name)]
+	if !ok {
 		return Symbol{}, false
 	}
-	var best entry
-	found := false
-	for _, e := range x.symbolTable() {
-		b := x.strtab.slice(uint64(e.name), uint64(len(name))+1)
-		if b != nil && b[len(name)] == 0 && string(b[:len(name)]) == name && (!found || e.rank&1 > best.rank&1) {
-			best, found = e, true
+	s := x.symbol(x.symbols.entries[i])
+	return s, s.Name == name
+}
+
+// nameSymbols makes the index by name, once.
+func (x *Index) nameSymbols() {
+	if x.symbols.byName != nil {
+		return
+	}
+	table := x.symbolTable()
+	x.symbols.seed = maphash.MakeSeed()
+	x.symbols.byName = make(map[uint64]uint32, len(table))
+	names := x.strtab.all()
+	for i, e := range table {
+		name := tail(names, uint64(e.name))
+		name = name[:min(len(name), maxSymbolName)]
+		end := bytes.IndexByte(name, 0)
+		if end < 0 {
+			continue
+		}
+		h := maphash.Bytes(x.symbols.seed, name[:end])
+		if other, ok := x.symbols.byName[h]; !ok || e.rank&1 > table[other].rank&1 {
+			x.symbols.byName[h] = uint32(i)
 		}
 	}
-	return x.symbol(best), found
 }
 
 // Function finds the function symbol that covers pc. Where the table does not give sizes, as with assembler labels and

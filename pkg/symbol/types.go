@@ -167,7 +167,7 @@ func (u *unit) offsets(structName string, members []string) map[string]uint32 {
 // memberOffsets gives the members of a structure of that name; nil for others.
 func (d die) memberOffsets(structName string, members []string) map[string]uint32 {
 	v, ok := d.attr(attrName)
-	if !ok || d.flag(attrDeclaration) || string(d.unit.bytes(v)) != structName {
+	if !ok || d.flag(attrDeclaration) || !d.unit.stringIs(v, structName) {
 		return nil
 	}
 	all := make(map[string]uint32)

@@ -29,7 +29,9 @@ type dwarf struct {
 	lines   map[uint64]*lineTable
 	calls   map[uint32][]tailSite
 	frames  frameIndex
+	sites   map[uint32]foundSite
 	cached  int // bytes in the caches, about
+	effort  int // what is left for the question at hand
 }
 
 func (d *dwarf) section(name string) **section {
@@ -116,23 +118,24 @@ type unit struct {
 // contents gives the unit's bytes, header included, and its abbreviations.
 func (u *unit) contents() ([]byte, *abbrevTable) {
 	if u.data == nil {
-		u.data = u.x.info.slice(u.off, u.end-u.off)
-		u.table = u.abbrevTable()
+		data, table := u.x.info.slice(u.off, u.end-u.off), u.abbrevTable()
 		if u.x.src.mapped == nil {
-			u.x.spend(len(u.data))
+			u.x.spend(len(data))
 		}
+		u.data, u.table = data, table
 	}
 	return u.data, u.table
 }
 
-// spend counts what a cache takes, and empties all caches where they have grown too large.
+// spend counts what a cache is about to take, and first empties all caches where they would grow too large. A unit of
+// the size of the whole file still fits.
 func (x *Index) spend(n int) {
 	x.cached += n
-	if x.cached <= cacheLimit {
+	if int64(x.cached) <= max(cacheLimit, x.src.size) {
 		return
 	}
 	x.cached = n
-	x.abbrevs, x.lines, x.calls = nil, nil, nil
+	x.abbrevs, x.lines, x.calls, x.sites = nil, nil, nil, nil
 	for _, u := range x.units {
 		u.data, u.table, u.functions, u.scanned = nil, nil, nil, false
 	}
@@ -141,6 +144,7 @@ func (x *Index) spend(n int) {
 // readUnits walks the unit headers and reads the root entries. It ends where a header cannot be followed.
 func (x *Index) readUnits() {
 	bare := false // some unit does not tell its addresses
+	x.begin()
 	for off := uint64(0); off < x.info.len() && len(x.units) < maxUnits; {
 		u := &unit{x: x, off: off}
 		known := u.readHeader(x.info.slice(off, min(x.info.len()-off, maxUnitHeader)))
@@ -153,6 +157,9 @@ func (x *Index) readUnits() {
 		}
 		before := len(x.spans)
 		if !u.readRoot(256) && !u.readRoot(window) {
+			if !x.tire(0) {
+				break
+			}
 			continue
 		}
 		x.units = append(x.units, u)
@@ -206,6 +213,9 @@ func (u *unit) readRoot(size uint64) bool {
 	}
 	c := cursor{data: u.data, pos: int(u.root - u.off)}
 	u.table = readAbbrevs(abbrevs, c.uleb())
+	if !u.x.tire(u.table.specs) {
+		return false
+	}
 	root, ok := u.entryIn(u.data, u.table, int(u.root-u.off))
 	if !ok || root.abbrev == nil {
 		return false
@@ -281,11 +291,14 @@ func (x *Index) unitAt(off uint64) *unit {
 // for code that several units share.
 const maxOverlap = 64
 
+// maxClaims is how many units may claim one address.
+const maxClaims = 8
+
 // unitsFor gives the units that claim pc, the closest range first.
 func (x *Index) unitsFor(pc uint32) []*unit {
 	var found []*unit
 	i := sort.Search(len(x.spans), func(i int) bool { return x.spans[i].lo > pc }) - 1
-	for n := 0; i >= 0 && n < maxOverlap; i, n = i-1, n+1 {
+	for n := 0; i >= 0 && n < maxOverlap && len(found) < maxClaims; i, n = i-1, n+1 {
 		if pc < x.spans[i].hi && !slices.Contains(found, x.spans[i].unit) {
 			found = append(found, x.spans[i].unit)
 		}
