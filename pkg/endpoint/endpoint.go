@@ -99,14 +99,16 @@ func visible(err error, r *http.Request, w *response) *Error {
 	case w.body.failed != nil:
 		return Errorf(http.StatusBadRequest, "body_incomplete", "the body ended early").Because(err)
 	case r.Context().Err() != nil || w.failed != nil:
-		return Errorf(http.StatusServiceUnavailable, "interrupted", "the request was interrupted").Because(err)
+		e := Errorf(http.StatusServiceUnavailable, "interrupted", "the request was interrupted").Because(err)
+		e.Header = http.Header{"Retry-After": {"1"}}
+		return e
 	}
 	return Errorf(http.StatusInternalServerError, "internal_error", "internal error").Because(err)
 }
 
 func logFailure(ctx context.Context, logger *slog.Logger, w *response, r *http.Request, e *Error, correlation string) {
 	level := slog.LevelDebug // thousands of devices that are told "not yet" are no news
-	if e.Status >= 500 && e.Status != http.StatusServiceUnavailable {
+	if e.Status >= 500 && e.Header.Get("Retry-After") == "" {
 		level = slog.LevelError
 	}
 	if !logger.Enabled(ctx, level) {

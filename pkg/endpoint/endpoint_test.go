@@ -37,7 +37,7 @@ func open(t *testing.T, register func(*Routes)) *house {
 	return h
 }
 
-func (h *house) do(t *testing.T, method, path string, header http.Header) (*http.Response, []byte) {
+func (h *house) do(t *testing.T, method, path string, header http.Header) (answer, []byte) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, h.URL+path, nil)
 	if err != nil {
@@ -55,7 +55,15 @@ func (h *house) do(t *testing.T, method, path string, header http.Header) (*http
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res, body
+	return answer{res.StatusCode, res.Header, res.ContentLength, res.TransferEncoding}, body
+}
+
+// answer is what a response says before its body.
+type answer struct {
+	StatusCode       int
+	Header           http.Header
+	ContentLength    int64
+	TransferEncoding []string
 }
 
 func TestEveryFailureIsJSONWithDetailsAndALength(t *testing.T) {

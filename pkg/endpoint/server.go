@@ -124,7 +124,7 @@ func shutDown(servers []*http.Server, cut context.CancelFunc, inFlight *atomic.I
 		all.Go(func() {
 			if srv.Shutdown(grace) != nil {
 				cut()
-				srv.Close()
+				srv.Close() //nolint:errcheck // it only closes connections, whose errors are their clients'
 			}
 		})
 	}

@@ -1,0 +1,249 @@
+package endpoint
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
+)
+
+// serving starts Serve on a port of its own; stop ends it and returns how long that took.
+func serving(t *testing.T, most int, register func(*Routes)) (address string, stop func() time.Duration) {
+	t.Helper()
+	rs := NewRoutes(slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+	register(rs)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() {
+		ended <- Serve(ctx, slog.New(slog.DiscardHandler), Listener{Listener: l, Handler: rs, MaxConnections: most})
+	}()
+	stopped := false
+	stop = func() time.Duration {
+		if stopped {
+			return 0
+		}
+		stopped = true
+		started := time.Now()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+		return time.Since(started)
+	}
+	t.Cleanup(func() { stop() })
+	return l.Addr().String(), stop
+}
+
+func connect(t *testing.T, address string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func ask(c net.Conn, path string, patience time.Duration) (string, error) {
+	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path); err != nil {
+		return "", err
+	}
+	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		return "", err
+	}
+	answer := make([]byte, 4096)
+	n, err := c.Read(answer)
+	return string(answer[:n]), err
+}
+
+func hello(rs *Routes) {
+	rs.Handle("GET", "/hello", "", func(w http.ResponseWriter, _ *http.Request) error { return WriteJSON(w, 200, "hello") })
+}
+
+func TestIdleConnectionsDoNotKeepTheServerUp(t *testing.T) {
+	address, stop := serving(t, 10, hello)
+	for range 3 {
+		if answer, err := ask(connect(t, address), "/hello", time.Second); err != nil || !strings.Contains(answer, "hello") {
+			t.Fatalf("%q %v", answer, err)
+		}
+	}
+	if took := stop(); took > time.Second {
+		t.Errorf("the end took %v", took)
+	}
+}
+
+func TestAConnectionThatNeverAskedEndsInTime(t *testing.T) {
+	address, stop := serving(t, 10, hello)
+	silent := connect(t, address)
+	if answer, err := ask(connect(t, address), "/hello", time.Second); err != nil {
+		t.Fatalf("%q %v", answer, err)
+	}
+	if took := stop(); took > gracePeriod {
+		t.Errorf("the end took %v", took)
+	}
+	if _, err := silent.Read(make([]byte, 1)); err == nil {
+		t.Error("the silent connection is still open")
+	}
+}
+
+func TestARequestInFlightIsFinishedAndKnowsThatTheEndIsNear(t *testing.T) {
+	inside, proceed := make(chan struct{}), make(chan struct{})
+	address, stop := serving(t, 10, func(rs *Routes) {
+		rs.Handle("GET", "/slow", "", func(w http.ResponseWriter, r *http.Request) error {
+			before := ShuttingDown(r.Context())
+			close(inside)
+			<-proceed
+			for !ShuttingDown(r.Context()) {
+				time.Sleep(time.Millisecond)
+			}
+			return WriteJSON(w, 200, map[string]any{"before": before, "canceled": r.Context().Err() != nil})
+		})
+	})
+	answered := make(chan string)
+	c := connect(t, address)
+	go func() {
+		answer, _ := ask(c, "/slow", 10*time.Second)
+		answered <- answer
+	}()
+	<-inside
+	time.AfterFunc(50*time.Millisecond, func() { close(proceed) })
+	stop()
+	if answer := <-answered; !strings.Contains(answer, `{"before":false,"canceled":false}`) {
+		t.Errorf("answer %q", answer)
+	}
+}
+
+func TestBeyondTheCapTheLongestIdleConnectionGoes(t *testing.T) {
+	address, _ := serving(t, 3, hello)
+	var idle []net.Conn
+	for range 3 {
+		c := connect(t, address)
+		if _, err := ask(c, "/hello", time.Second); err != nil {
+			t.Fatal(err)
+		}
+		idle = append(idle, c)
+	}
+	if answer, err := ask(connect(t, address), "/hello", 2*time.Second); err != nil || !strings.Contains(answer, "hello") {
+		t.Fatalf("the fourth: %q %v", answer, err)
+	}
+	if answer, err := ask(idle[0], "/hello", time.Second); err == nil {
+		t.Errorf("the first is still served: %q", answer)
+	}
+	if _, err := ask(idle[2], "/hello", time.Second); err != nil {
+		t.Errorf("the third was closed: %v", err)
+	}
+}
+
+func TestBeyondTheCapABusyServerLetsTheNextWait(t *testing.T) {
+	proceed := make(chan struct{})
+	address, stop := serving(t, 2, func(rs *Routes) {
+		hello(rs)
+		rs.Handle("GET", "/busy", "", func(w http.ResponseWriter, _ *http.Request) error { <-proceed; return WriteJSON(w, 200, 1) })
+	})
+	for range 2 {
+		c := connect(t, address)
+		fmt.Fprint(c, "GET /busy HTTP/1.1\r\nHost: x\r\n\r\n")
+	}
+	time.Sleep(20 * time.Millisecond)
+	third := connect(t, address)
+	if answer, err := ask(third, "/hello", 100*time.Millisecond); err == nil {
+		t.Fatalf("the third was served beyond the cap: %q", answer)
+	}
+	close(proceed)
+	if err := third.SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := third.Read(make([]byte, 100)); n == 0 {
+		t.Errorf("the third was never served: %v", err)
+	}
+	stop()
+}
+
+func TestAServerAtItsCapEnds(t *testing.T) {
+	address, stop := serving(t, 1, hello)
+	if _, err := ask(connect(t, address), "/hello", time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if took := stop(); took > time.Second {
+		t.Errorf("the end took %v", took)
+	}
+}
+
+func TestAClientThatClosesAfterTheFirstBlockIsNotSentTheRest(t *testing.T) {
+	address, _ := serving(t, 10, shelf(t, make([]byte, 4<<20)))
+	dialer := net.Dialer{Control: receiveWindow(5744)} // as lwIP has it
+	c, err := dialer.DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprint(c, "GET /file HTTP/1.1\r\nHost: x\r\n\r\n")
+	if _, err := io.ReadFull(c, make([]byte, 1400)); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond) // while the client compares versions
+	if got := received(t, c.(*net.TCPConn)); got > 32<<10 {
+		t.Errorf("%d bytes on the wire for one block", got)
+	} else {
+		t.Logf("%d bytes on the wire for one block", got)
+	}
+}
+
+func TestOneListenersFailureEndsAll(t *testing.T) {
+	good, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken.Close()
+	err = Serve(t.Context(), slog.New(slog.DiscardHandler), Listener{Listener: good, Handler: http.NotFoundHandler()},
+		Listener{Listener: broken, Handler: http.NotFoundHandler()})
+	if err == nil || !strings.Contains(err.Error(), broken.Addr().String()) {
+		t.Errorf("Serve: %v", err)
+	}
+	if _, err := net.Dial("tcp", good.Addr().String()); err == nil {
+		t.Error("the good listener still listens")
+	}
+}
+
+func receiveWindow(bytes int) func(string, string, syscall.RawConn) error {
+	return func(_, _ string, c syscall.RawConn) error {
+		var err error
+		if e := c.Control(func(fd uintptr) {
+			// the kernel doubles what is asked, and gives half of it to its own books
+			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, bytes)
+		}); e != nil {
+			return e
+		}
+		return err
+	}
+}
+
+func received(t *testing.T, c *net.TCPConn) uint64 {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var info *unix.TCPInfo
+	if e := raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) }); e != nil || err != nil {
+		t.Fatal(e, err)
+	}
+	return info.Bytes_received
+}
