@@ -83,7 +83,7 @@ func (p *printer) argument(args []Argument, param die) []Argument {
 	}
 	now, err := p.valueOf(param, t)
 	var synthetic bool
-	text := ""
+	var text string
 	var unreadable memoryError
 	switch {
 	case errors.Is(err, errSynthetic):

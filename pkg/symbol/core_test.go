@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -41,7 +40,8 @@ func readTestCore(t testing.TB, chip string) *testCore {
 		}
 		raw = append(raw, b...)
 	}
-	raw = raw[bytes.Index(raw, []byte("\x7fELF")):]
+	_, raw, _ = bytes.Cut(raw, []byte("\x7fELF"))
+	raw = append([]byte("\x7fELF"), raw...)
 	le := binary.LittleEndian
 	c := &testCore{machine: Machine(le.Uint16(raw[18:]))}
 	for i := range int(le.Uint16(raw[44:])) {
@@ -97,7 +97,8 @@ func (c *testCore) states(x *Index, task testTask) []*State {
 	}
 	all := []*State{s}
 	for len(all) < 64 {
-		next, ok := (*State)(nil), false
+		var next *State
+		var ok bool
 		if c.machine == Xtensa {
 			next, ok = c.windowStep(x, s, task.regs[1], len(all) == 1)
 		} else {
@@ -208,7 +209,7 @@ func TestArgsPrintsTheParametersOfTheFixturesAsGDBDid(t *testing.T) {
 			if all < 9 {
 				t.Errorf("only %d frames compared", all)
 			}
-			t.Log(fmt.Sprintf("%d of %d argument lists", same, all))
+			t.Logf("%d of %d argument lists", same, all)
 		})
 	}
 }

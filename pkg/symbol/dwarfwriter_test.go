@@ -72,7 +72,6 @@ func (w *dwarfWriter) addString(s string) int {
 // unit writes .debug_info and .debug_abbrev.
 func (w *dwarfWriter) unit() (info, abbrev []byte) {
 	for range 2 { // twice, for the references forward
-		info, abbrev = nil, nil
 		head := le.AppendUint16([]byte{0, 0, 0, 0}, uint16(w.version))
 		if w.version >= 5 {
 			head = append(head, 1, 4, 0, 0, 0, 0)

@@ -105,7 +105,7 @@ func (x *Index) readSections(head []byte) {
 		}
 		name := sectionName(names, h.name)
 		gnu := strings.HasPrefix(name, ".zdebug_")
-		slot := x.dwarf.section(strings.Replace(name, ".zdebug_", ".debug_", 1))
+		slot := x.section(strings.Replace(name, ".zdebug_", ".debug_", 1))
 		if slot == nil || *slot != nil {
 			continue
 		}

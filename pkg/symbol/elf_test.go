@@ -55,11 +55,11 @@ func TestTextReadsWhatTheFileHasAndNothingElse(t *testing.T) {
 		testSection{name: ".over", typ: elf.SHT_PROGBITS, flags: elf.SHF_ALLOC, addr: 0xffffffff, data: []byte("over")},
 	)
 	b := w.bytes()
-	mapped, err := Open(mappedFile{bytes.NewReader(b)}, int64(len(b)))
+	inPlace, err := Open(mapped(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, x := range []*Index{openBytes(t, b), mapped} {
+	for _, x := range []*Index{openBytes(t, b), inPlace} {
 		for _, c := range []struct {
 			addr uint32
 			n    int
@@ -116,11 +116,16 @@ func TestSixtyFiveThousandProgramHeadersAreNoBurden(t *testing.T) {
 	}
 }
 
-func packed(b []byte) []byte {
+func packed(t *testing.T, b []byte) []byte {
+	t.Helper()
 	var z bytes.Buffer
 	w := zlib.NewWriter(&z)
-	w.Write(b)
-	w.Close()
+	if _, err := w.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
 	return z.Bytes()
 }
 
@@ -130,11 +135,11 @@ func TestCompressedSectionsAreRead(t *testing.T) {
 	for name, put := range map[string]func(w *elfWriter, name string, b []byte){
 		"SHF_COMPRESSED": func(w *elfWriter, name string, b []byte) {
 			w.sections = append(w.sections, testSection{
-				name: name, typ: elf.SHT_PROGBITS, flags: elf.SHF_COMPRESSED, data: join(words(1, uint32(len(b)), 1), packed(b)),
+				name: name, typ: elf.SHT_PROGBITS, flags: elf.SHF_COMPRESSED, data: join(words(1, uint32(len(b)), 1), packed(t, b)),
 			})
 		},
 		".zdebug": func(w *elfWriter, name string, b []byte) {
-			w.add(".z"+name[1:], join([]byte("ZLIB\x00\x00\x00\x00\x00\x00"), len(b)>>8, len(b), packed(b)))
+			w.add(".z"+name[1:], join([]byte("ZLIB\x00\x00\x00\x00\x00\x00"), len(b)>>8, len(b), packed(t, b)))
 		},
 	} {
 		w := &elfWriter{machine: RISCV}
@@ -150,11 +155,11 @@ func TestCompressedSectionsAreRead(t *testing.T) {
 
 func TestASectionThatClaims64GiBIsRefusedWithoutAllocation(t *testing.T) {
 	claims := map[string]testSection{
-		".zdebug, 64 GiB":       {name: ".zdebug_info", typ: elf.SHT_PROGBITS, data: join([]byte("ZLIB\x00\x00\x00\x10\x00\x00\x00\x00"), packed(make([]byte, 100)))},
-		"SHF_COMPRESSED, 4 GiB": {name: ".debug_info", typ: elf.SHT_PROGBITS, flags: elf.SHF_COMPRESSED, data: join(words(1, 0xffffffff, 1), packed(make([]byte, 100)))},
-		"above the ratio":       {name: ".debug_info", typ: elf.SHT_PROGBITS, flags: elf.SHF_COMPRESSED, data: join(words(1, 90<<20, 1), packed(make([]byte, 100)))},
-		"unknown method":        {name: ".debug_info", typ: elf.SHT_PROGBITS, flags: elf.SHF_COMPRESSED, data: join(words(7, 100, 1), packed(make([]byte, 100)))},
-		"shorter than it says":  {name: ".debug_info", typ: elf.SHT_PROGBITS, flags: elf.SHF_COMPRESSED, data: join(words(1, 101, 1), packed(make([]byte, 100)))},
+		".zdebug, 64 GiB":       {name: ".zdebug_info", typ: elf.SHT_PROGBITS, data: join([]byte("ZLIB\x00\x00\x00\x10\x00\x00\x00\x00"), packed(t, make([]byte, 100)))},
+		"SHF_COMPRESSED, 4 GiB": {name: ".debug_info", typ: elf.SHT_PROGBITS, flags: elf.SHF_COMPRESSED, data: join(words(1, 0xffffffff, 1), packed(t, make([]byte, 100)))},
+		"above the ratio":       {name: ".debug_info", typ: elf.SHT_PROGBITS, flags: elf.SHF_COMPRESSED, data: join(words(1, 90<<20, 1), packed(t, make([]byte, 100)))},
+		"unknown method":        {name: ".debug_info", typ: elf.SHT_PROGBITS, flags: elf.SHF_COMPRESSED, data: join(words(7, 100, 1), packed(t, make([]byte, 100)))},
+		"shorter than it says":  {name: ".debug_info", typ: elf.SHT_PROGBITS, flags: elf.SHF_COMPRESSED, data: join(words(1, 101, 1), packed(t, make([]byte, 100)))},
 	}
 	for name, s := range claims {
 		w := &elfWriter{machine: RISCV, sections: []testSection{s}}

@@ -130,10 +130,11 @@ func openBytes(t testing.TB, b []byte) *Index {
 }
 
 // mappedFile offers its bytes, as a memory-mapped file does.
-type mappedFile struct{ *bytes.Reader }
-
-func (m mappedFile) Bytes() []byte {
-	b := make([]byte, m.Size())
-	m.ReadAt(b, 0)
-	return b
+type mappedFile struct {
+	*bytes.Reader
+	all []byte
 }
+
+func (m mappedFile) Bytes() []byte { return m.all }
+
+func mapped(b []byte) mappedFile { return mappedFile{bytes.NewReader(b), b} }

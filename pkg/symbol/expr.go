@@ -20,8 +20,9 @@ var errUnknown = errors.New("value is not known")
 // memoryError is an address that neither the dump nor the ELF has.
 type memoryError struct{ addr uint32 }
 
+// Error is GDB's text, printed as it is.
 func (e memoryError) Error() string {
-	return fmt.Sprintf("Cannot access memory at address %#x", e.addr) //nolint:staticcheck // GDB's text, printed as it is
+	return fmt.Sprintf("Cannot access memory at address %#x", e.addr)
 }
 
 // evaluation runs DWARF expressions, DWARF 5 section 2.5, in one frame.

@@ -138,7 +138,7 @@ func FuzzOpen(f *testing.F) {
 			return
 		}
 		interrogate(t, x)
-		y, err := Open(mappedFile{bytes.NewReader(b)}, int64(len(b)))
+		y, err := Open(mapped(b), int64(len(b)))
 		if err != nil || len(x.units) != len(y.units) {
 			t.Errorf("mapped: %v", err)
 		}

@@ -156,12 +156,16 @@ func (h *lineHeader) join(dir uint64, name string) string {
 	if name == "" {
 		return ""
 	}
-	full := name
+	from := ""
 	if !absolute(name) && dir < uint64(len(h.dirs)) && h.dirs[dir] != "" {
-		full = h.dirs[dir] + "/" + name
+		from = h.dirs[dir]
 	}
-	if h.spent += len(full); h.spent > maxPathBytes {
+	if h.spent += len(from) + len(name); h.spent > maxPathBytes {
 		return ""
+	}
+	full := name
+	if from != "" {
+		full = from + "/" + name
 	}
 	if strings.Contains(full, "/.") || strings.Contains(full, "//") {
 		full = path.Clean(full)

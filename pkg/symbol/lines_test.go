@@ -48,7 +48,7 @@ func (w *lineWriter) bytes() []byte {
 		}
 		rest = join(rest, 2, 1, formString, 2, formUdata, len(w.files)+1, w.files[0], 0)
 		for i, f := range w.files {
-			rest = join(rest, f, min(i, 1))
+			rest = append(rest, join(f, min(i, 1))...)
 		}
 	} else {
 		for _, d := range w.dirs {
@@ -56,7 +56,7 @@ func (w *lineWriter) bytes() []byte {
 		}
 		rest = join(rest, 0)
 		for i, f := range w.files {
-			rest = join(rest, f, min(i, 1), 0, 0)
+			rest = append(rest, join(f, min(i, 1), 0, 0)...)
 		}
 		rest = join(rest, 0)
 	}
