@@ -55,7 +55,7 @@ func (h *house) do(t *testing.T, method, path string, header http.Header) (answe
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{res.StatusCode, res.Header, res.ContentLength, res.TransferEncoding}, body
+	return answer{res.StatusCode, res.Header, res.ContentLength, res.TransferEncoding, res.Close}, body
 }
 
 // answer is what a response says before its body.
@@ -64,6 +64,7 @@ type answer struct {
 	Header           http.Header
 	ContentLength    int64
 	TransferEncoding []string
+	Close            bool
 }
 
 func TestEveryFailureIsJSONWithDetailsAndALength(t *testing.T) {
