@@ -57,7 +57,7 @@ func TestARefusalComesBeforeTheBodyIsSent(t *testing.T) {
 	for _, length := range []int{1, 1000, 1 << 20, 1 << 40} {
 		c := h.dial(t)
 		fmt.Fprintf(c, "POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", length)
-		if res, body := readAnswer(t, c); res.StatusCode != 400 || !res.Close || !strings.Contains(body, "refused") {
+		if res, body := readAnswer(t, c); res.StatusCode != http.StatusBadRequest || !res.Close || !strings.Contains(body, "refused") {
 			t.Errorf("length %d: %d %q", length, res.StatusCode, body)
 		}
 	}
@@ -74,7 +74,7 @@ func TestARefusalReachesAClientThatSendsEverythingFirst(t *testing.T) {
 				t.Fatalf("the connection was reset while the client sent: %v", err)
 			}
 		}
-		if res, body := readAnswer(t, c); res.StatusCode != 400 || !strings.Contains(body, "refused") {
+		if res, body := readAnswer(t, c); res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "refused") {
 			t.Fatalf("%d %q", res.StatusCode, body)
 		}
 	}
@@ -112,14 +112,14 @@ func TestABodyThatStallsOrBreaksOffIsTheClientsFault(t *testing.T) {
 	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	if res, body := readAnswer(t, c); res.StatusCode != 400 || !strings.Contains(body, "body_incomplete") {
+	if res, body := readAnswer(t, c); res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "body_incomplete") {
 		t.Errorf("broken off: %d %s", res.StatusCode, body)
 	}
 
 	h.routes.now = func() time.Time { return time.Now().Add(100*time.Millisecond - bodyPatience) }
 	c = h.dial(t)
 	fmt.Fprint(c, "POST /take HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhel")
-	if res, body := readAnswer(t, c); res.StatusCode != 408 || !strings.Contains(body, "body_too_slow") {
+	if res, body := readAnswer(t, c); res.StatusCode != http.StatusRequestTimeout || !strings.Contains(body, "body_too_slow") {
 		t.Errorf("stalled: %d %s", res.StatusCode, body)
 	}
 	if strings.Contains(h.logged.String(), `"level":"ERROR"`) {
