@@ -14,8 +14,10 @@ const (
 	maxRatio = 1040
 	// maxString is the longest string that is read. C++ names of some thousand characters are real.
 	maxString = 64 << 10
-	// window is what is read at once where a list's length is known only by its end.
-	window = 64 << 10
+	// window is what is read at once where a list's length is known only by its end, and longest what such a list has
+	// at least, which is more than compilers write.
+	window  = 64 << 10
+	longest = 8 << 10
 )
 
 // source is the ELF file.
@@ -57,6 +59,9 @@ type section struct {
 	off  int64
 	size uint64
 	held []byte // all of it, where it had to be inflated or was asked for as a whole
+
+	seen   []byte // what from read last, and where
+	seenAt uint64
 }
 
 func (s *section) len() uint64 {
@@ -88,16 +93,19 @@ func (s *section) all() []byte {
 	return s.held
 }
 
-// from gives the bytes at off: all that follow, or at least a window of them.
+// from gives the bytes at off: all that follow, or at least longest of them.
 func (s *section) from(off uint64) []byte {
 	if s == nil || off >= s.size {
 		return nil
 	}
-	n := s.size - off
-	if s.held == nil && s.src.mapped == nil {
-		n = min(n, window)
+	rest := s.size - off
+	if s.held != nil || s.src.mapped != nil {
+		return s.slice(off, rest)
 	}
-	return s.slice(off, n)
+	if off < s.seenAt || off+min(rest, longest) > s.seenAt+uint64(len(s.seen)) {
+		s.seen, s.seenAt = s.slice(off, min(rest, window)), off
+	}
+	return tail(s.seen, off-s.seenAt)
 }
 
 // cstring gives the bytes before the NUL at off, nil where there is no end within maxString.

@@ -30,8 +30,9 @@ type dwarf struct {
 	calls   map[uint32][]tailSite
 	frames  frameIndex
 	sites   map[uint32]foundSite
-	cached  int // bytes in the caches, about
-	effort  int // what is left for the question at hand
+	offsets map[string]map[string]uint32 // by structure and members asked for
+	cached  int                          // bytes in the caches, about
+	effort  int                          // what is left for the question at hand
 }
 
 func (d *dwarf) section(name string) **section {
