@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // Hash is a secret as it is stored: hex SHA-256. Secrets are 256 random bits, so that a slow hash would protect nothing
@@ -80,4 +82,10 @@ type OperatorToken struct {
 	Role      Role      `json:"role"`
 	Hash      Hash      `json:"hash"`
 	CreatedAt time.Time `json:"created_at"`
+}
+
+// NewDevice is a device with what is stored of its secret, to be added.
+type NewDevice struct {
+	Device  fleet.Device
+	Secrets DeviceSecrets
 }

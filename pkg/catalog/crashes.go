@@ -241,15 +241,8 @@ func (c *Catalog) NeedsBuild(b fleet.Build) (bool, error) {
 	}), nil
 }
 
-// GroupFilter picks groups. The zero one picks all.
-type GroupFilter struct {
-	Model   fleet.ModelCode
-	Version fleet.Version // seen in it
-	State   crash.GroupState
-}
-
 // Groups lists groups by fingerprint; sorting and paging is the caller's.
-func (c *Catalog) Groups(f GroupFilter) ([]crash.Group, error) {
+func (c *Catalog) Groups(f crash.GroupFilter) ([]crash.Group, error) {
 	var groups []crash.Group
 	err := c.db.View(func(txn *badger.Txn) error {
 		return each(txn, "g/", "", false, func(_ string, item *badger.Item) error {
@@ -288,23 +281,23 @@ func (c *Catalog) Group(fingerprint string) (crash.Group, []crash.VersionCount, 
 }
 
 // GroupDumps are the dumps of a group that are still there, newest first.
-func (c *Catalog) GroupDumps(fingerprint string, limit int) ([]ListedDump, error) {
-	var names []Cursor
+func (c *Catalog) GroupDumps(fingerprint string, limit int) ([]crash.Listed, error) {
+	var names []crash.Ref
 	err := c.db.View(func(txn *badger.Txn) error {
 		return each(txn, "gc/"+fingerprint+"/", "", false, func(key string, _ *badger.Item) error {
 			parts := strings.Split(key, "/")
-			names = append(names, Cursor{fleet.DeviceKey(parts[4]), fleet.DumpName(parts[3])})
+			names = append(names, crash.Ref{Device: fleet.DeviceKey(parts[4]), Name: fleet.DumpName(parts[3])})
 			return nil
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(names, func(a, b Cursor) int { return strings.Compare(string(b.Name), string(a.Name)) })
+	slices.SortFunc(names, func(a, b crash.Ref) int { return strings.Compare(string(b.Name), string(a.Name)) })
 	if limit > 0 && len(names) > limit {
 		names = names[:limit]
 	}
-	var dumps []ListedDump
+	var dumps []crash.Listed
 	for _, n := range names {
 		l, err := c.Dump(n.Device, n.Name)
 		if err != nil {

@@ -11,19 +11,6 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// NewDevice is a device with what is stored of its secret.
-type NewDevice struct {
-	Device  fleet.Device
-	Secrets auth.DeviceSecrets
-}
-
-// DeviceFilter picks devices. The zero one picks all.
-type DeviceFilter struct {
-	Model fleet.ModelCode
-	After fleet.DeviceKey // exclusive
-	Limit int             // 0: all
-}
-
 // Device finds a device, or says ErrUnknown.
 func (c *Catalog) Device(key fleet.DeviceKey) (fleet.Device, error) {
 	var d fleet.Device
@@ -37,7 +24,7 @@ func (c *Catalog) Device(key fleet.DeviceKey) (fleet.Device, error) {
 func unknownDevice(key fleet.DeviceKey) error { return fleet.Unknown("there is no device %q", key) }
 
 // Devices lists devices by key.
-func (c *Catalog) Devices(f DeviceFilter) ([]fleet.Device, error) {
+func (c *Catalog) Devices(f fleet.DeviceFilter) ([]fleet.Device, error) {
 	prefix := "d/"
 	if f.Model != "" {
 		prefix = "dm/" + string(f.Model) + "/"
@@ -87,11 +74,11 @@ func (c *Catalog) count(prefix string) (int, error) {
 
 // AddDevice adds a device with its secrets; its model has to be known and its key free, over all models.
 func (c *Catalog) AddDevice(ctx context.Context, d fleet.Device, s auth.DeviceSecrets) error {
-	return c.update(ctx, func(t *tx) error { return t.addDevice(NewDevice{d, s}) })
+	return c.update(ctx, func(t *tx) error { return t.addDevice(auth.NewDevice{Device: d, Secrets: s}) })
 }
 
 // AddDevices adds all or none. An error names the position, counted from 1.
-func (c *Catalog) AddDevices(ctx context.Context, devices []NewDevice) error {
+func (c *Catalog) AddDevices(ctx context.Context, devices []auth.NewDevice) error {
 	if len(devices) > mostImport {
 		return fleet.Refused("%d devices at once: at most %d", len(devices), mostImport)
 	}
@@ -125,7 +112,7 @@ const (
 	importPiece = 200
 )
 
-func (t *tx) addDevice(n NewDevice) error {
+func (t *tx) addDevice(n auth.NewDevice) error {
 	if _, err := t.model(n.Device.Model); err != nil {
 		return err
 	}

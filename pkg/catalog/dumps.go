@@ -12,27 +12,6 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// DumpFilter picks dumps. The zero one picks all.
-type DumpFilter struct {
-	Device fleet.DeviceKey
-	Model  fleet.ModelCode
-	State  crash.State
-	After  Cursor // exclusive: older ones
-	Limit  int    // 0: all
-}
-
-// Cursor is a place in the list of all dumps.
-type Cursor struct {
-	Device fleet.DeviceKey
-	Name   fleet.DumpName
-}
-
-// ListedDump is a dump with what is known of its crash.
-type ListedDump struct {
-	Dump  fleet.Dump
-	Crash crash.Crash
-}
-
 // RecordDumps indexes dumps that lie on disk, each as a crash that waits, unless it is known.
 func (c *Catalog) RecordDumps(ctx context.Context, dumps []fleet.Dump) error {
 	for first := 0; first < len(dumps); first += importPiece {
@@ -106,10 +85,10 @@ func (c *Catalog) EachDump(yield func(fleet.Dump) error) error {
 }
 
 // Dump finds a dump, or says ErrUnknown.
-func (c *Catalog) Dump(key fleet.DeviceKey, name fleet.DumpName) (ListedDump, error) {
-	var l ListedDump
+func (c *Catalog) Dump(key fleet.DeviceKey, name fleet.DumpName) (crash.Listed, error) {
+	var l crash.Listed
 	err := c.db.View(func(txn *badger.Txn) error {
-		found, err := l.read(txn, key, name)
+		found, err := readDump(&l, txn, key, name)
 		if err == nil && !found {
 			err = fleet.Unknown("there is no dump %s of device %s", name, key)
 		}
@@ -118,7 +97,7 @@ func (c *Catalog) Dump(key fleet.DeviceKey, name fleet.DumpName) (ListedDump, er
 	return l, err
 }
 
-func (l *ListedDump) read(txn *badger.Txn, key fleet.DeviceKey, name fleet.DumpName) (found bool, err error) {
+func readDump(l *crash.Listed, txn *badger.Txn, key fleet.DeviceKey, name fleet.DumpName) (found bool, err error) {
 	if found, err = get(txn, dumpKey(key, name), &l.Dump); err != nil || !found {
 		return found, err
 	}
@@ -127,7 +106,7 @@ func (l *ListedDump) read(txn *badger.Txn, key fleet.DeviceKey, name fleet.DumpN
 }
 
 // Dumps lists dumps, newest first.
-func (c *Catalog) Dumps(f DumpFilter) ([]ListedDump, error) {
+func (c *Catalog) Dumps(f crash.DumpFilter) ([]crash.Listed, error) {
 	prefix, after := "ut/", ""
 	if f.After.Name != "" {
 		after = dumpTimeKey(f.After.Device, f.After.Name)
@@ -138,15 +117,15 @@ func (c *Catalog) Dumps(f DumpFilter) ([]ListedDump, error) {
 			after = dumpKey(f.Device, f.After.Name)
 		}
 	}
-	var dumps []ListedDump
+	var dumps []crash.Listed
 	err := c.db.View(func(txn *badger.Txn) error {
 		return each(txn, prefix, after, true, func(key string, _ *badger.Item) error {
 			device, name, err := splitDumpKey(key)
 			if err != nil {
 				return err
 			}
-			var l ListedDump
-			if found, err := l.read(txn, device, name); err != nil || !found {
+			var l crash.Listed
+			if found, err := readDump(&l, txn, device, name); err != nil || !found {
 				return err
 			}
 			if f.Model != "" && l.Dump.Model != f.Model || f.State != "" && l.Crash.State != f.State {

@@ -15,6 +15,7 @@ type Build struct {
 	ImageSize   int64     `json:"image_size"`  // bytes
 	ImageSHA256 string    `json:"image_sha256"`
 	ELFSHA256   string    `json:"elf_sha256"` // of the ELF file; a dump's hash is a prefix of it
+	ELFSize     int64     `json:"elf_size"`   // bytes
 	Origin      Origin    `json:"origin"`
 	Sequence    uint64    `json:"sequence"` // order of acceptance over all models, set by the catalog
 	AcceptedAt  time.Time `json:"accepted_at"`

@@ -30,3 +30,10 @@ func ProvisioningValues(gateway map[string]string, m Model, d Device) map[string
 	maps.Copy(values, d.Provisioning)
 	return values
 }
+
+// DeviceFilter picks devices, in the order of their keys. The zero one picks all.
+type DeviceFilter struct {
+	Model ModelCode
+	After DeviceKey // exclusive
+	Limit int       // 0: all
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"syscall"
+
+	"github.com/slipway-gateway/slipway/pkg/config"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/systemd"
+)
+
+// mostConnections bounds each listener: a gateway's memory is scarce, and 8,000 devices that boot at once queue for a
+// moment in the kernel.
+const mostConnections = 4096
+
+// door is one listener and what it serves.
+type door struct {
+	net.Listener
+	name string // https, http, device_https or device_http
+}
+
+// ways are all listeners and the command line's socket.
+type ways struct {
+	doors  []door
+	socket net.Listener
+}
+
+// listen binds everything before anything is touched: a port that is taken damages nothing. Sockets that systemd holds
+// take the place of the settings of the same name.
+func listen(cfg config.Config) (*ways, error) {
+	held, err := systemd.Listeners()
+	if err != nil {
+		return nil, err
+	}
+	w := &ways{}
+	for _, way := range []struct {
+		name      string
+		addresses config.Addresses
+	}{
+		{"https", cfg.ListenHTTPS}, {"http", cfg.ListenHTTP},
+		{"device_https", cfg.ListenDeviceHTTPS}, {"device_http", cfg.ListenDeviceHTTP},
+	} {
+		if given := held[way.name]; len(given) > 0 {
+			for _, l := range given {
+				w.doors = append(w.doors, door{l, way.name})
+			}
+			continue
+		}
+		for _, address := range way.addresses {
+			l, err := net.Listen("tcp", address)
+			if err != nil {
+				w.close()
+				return nil, refused(way.name, address, err)
+			}
+			w.doors = append(w.doors, door{l, way.name})
+		}
+	}
+	if w.socket, err = listenSocket(cfg.Socket); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func refused(name, address string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("listen.%s: %s is taken by another program: stop that one, or set another address", name, address)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("listen.%s: %s needs privileges: choose a port from 1024 up, or let slipway.socket hold it", name, address)
+	}
+	return fmt.Errorf("listen.%s: %w", name, err)
+}
+
+func (w *ways) close() {
+	for _, d := range w.doors {
+		d.Close()
+	}
+	if w.socket != nil {
+		w.socket.Close()
+	}
+}
+
+func (w *ways) addresses() string {
+	var all []byte
+	for _, d := range w.doors {
+		if len(all) > 0 {
+			all = append(all, ' ')
+		}
+		all = append(all, d.name+"="+d.Addr().String()...)
+	}
+	return string(all)
+}
+
+// endpoints says what is served on each listener.
+func (w *ways) endpoints(g *gateway) []endpoint.Listener {
+	var all []endpoint.Listener
+	for _, d := range w.doors {
+		e := endpoint.Listener{Listener: d.Listener, Handler: g.allDoors, MaxConnections: mostConnections}
+		if d.name == "device_https" || d.name == "device_http" {
+			e.Handler = g.deviceDoor
+		}
+		if d.name == "https" || d.name == "device_https" {
+			e.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: g.identity.GetCertificate}
+		}
+		all = append(all, e)
+	}
+	return append(all, endpoint.Listener{Listener: w.socket, Handler: g.allDoors, Identify: markPeer})
+}
+
+// usesTLS reports that some listener needs a certificate.
+func (w *ways) usesTLS() bool {
+	return slices.ContainsFunc(w.doors, func(d door) bool { return d.name == "https" || d.name == "device_https" })
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// socketGroup may use the command line as root may.
+const socketGroup = "slipway"
+
+// listenSocket makes the command line's way in. It is bound under a private name, gets its mode and group, and only
+// then its own: nobody connects to a socket that is open too wide.
+func listenSocket(path string) (net.Listener, error) {
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		c.Close()
+		return nil, fmt.Errorf("another slipway serves on %s: stop it, or set another socket", path)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	private, err := os.MkdirTemp(filepath.Dir(path), ".s")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(private)
+	// A socket's path ends at 107 bytes, and the private name may be the longer one: bind within the folder.
+	dir, err := os.Open(private)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	bound := fmt.Sprintf("/proc/self/fd/%d/s", dir.Fd())
+	l, err := net.Listen("unix", bound)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	if err := errors.Join(shareSocket(bound), os.Rename(filepath.Join(private, "s"), path)); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// shareSocket opens the socket to its group, where the group exists and the daemon may give it away.
+func shareSocket(path string) error {
+	if g, err := user.LookupGroup(socketGroup); err == nil {
+		if gid, err := strconv.Atoi(g.Gid); err == nil {
+			_ = os.Chown(path, -1, gid) // a daemon that runs for a developer is in no such group
+		}
+	}
+	return os.Chmod(path, 0o660)
+}
+
+// trustedPeer reports that the process at the other end of a unix connection may do everything: root, the daemon's own
+// user, or a member of the group.
+func trustedPeer(c net.Conn) (bool, error) {
+	conn, ok := c.(*net.UnixConn)
+	if !ok {
+		return false, nil
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	var trusted bool
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		if err != nil {
+			failed = err
+			return
+		}
+		if trusted = peer.Uid == 0 || int(peer.Uid) == os.Getuid(); trusted {
+			return
+		}
+		groups, err := peerGroups(int(fd))
+		failed = err
+		trusted = slices.ContainsFunc(append(groups, peer.Gid), isSocketGroup)
+	})
+	return trusted, errors.Join(err, failed)
+}
+
+// peerGroups are the supplementary groups that the peer had when it connected, from the kernel and not from a
+// database that may have changed since.
+func peerGroups(fd int) ([]uint32, error) {
+	groups := make([]uint32, 256)
+	length := uint32(len(groups) * 4)
+	_, _, errno := syscall.Syscall6(syscall.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_PEERGROUPS,
+		uintptr(unsafe.Pointer(&groups[0])), uintptr(unsafe.Pointer(&length)), 0)
+	if errno != 0 {
+		return nil, os.NewSyscallError("getsockopt SO_PEERGROUPS", errno)
+	}
+	return groups[:length/4], nil
+}
+
+func isSocketGroup(gid uint32) bool {
+	g, err := user.LookupGroupId(strconv.FormatUint(uint64(gid), 10))
+	return err == nil && g.Name == socketGroup
+}
+
+// trustedKey marks a connection's context once its peer was found trusted.
+type trustedKey struct{}
+
+// markPeer is the socket server's ConnContext.
+func markPeer(ctx context.Context, c net.Conn) context.Context {
+	trusted, err := trustedPeer(c)
+	return context.WithValue(ctx, trustedKey{}, trusted && err == nil)
+}

@@ -1,0 +1,178 @@
+package operator
+
+import (
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// crashes is what the door needs of the catalog about dumps and groups.
+type crashes interface {
+	Dump(fleet.DeviceKey, fleet.DumpName) (crash.Listed, error)
+	Dumps(crash.DumpFilter) ([]crash.Listed, error)
+	Groups(crash.GroupFilter) ([]crash.Group, error)
+	Group(fingerprint string) (crash.Group, []crash.VersionCount, error)
+	GroupDumps(fingerprint string, limit int) ([]crash.Listed, error)
+	UpdateGroup(ctx context.Context, fingerprint string, change func(*crash.Group) error) (crash.Group, error)
+}
+
+func (d *door) registerCrashes(rs *endpoint.Routes) {
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/crashes", d.listGroups)
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/crashes/{fingerprint}", d.showGroup)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/resolve", d.resolveGroup)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/ignore", d.ignoreGroup)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/reopen", d.reopenGroup)
+}
+
+// sorts are the orders of the list of groups, each with what matters most first.
+var sorts = map[string]func(a, b crash.Group) int{
+	"last_seen":  func(a, b crash.Group) int { return b.LastSeen.Compare(a.LastSeen) },
+	"first_seen": func(a, b crash.Group) int { return b.FirstSeen.Compare(a.FirstSeen) },
+	"count":      func(a, b crash.Group) int { return b.Count - a.Count },
+	"devices":    func(a, b crash.Group) int { return b.Devices - a.Devices },
+}
+
+// listGroups filters by model, version, state and text, sorts, and pages by offset: the list is small enough to be
+// sorted whole, and a group moves while one reads.
+func (d *door) listGroups(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	f := crash.GroupFilter{Version: fleet.Version(q.Get("version")), State: crash.GroupState(q.Get("state"))}
+	var err error
+	if code := q.Get("model"); code != "" {
+		if f.Model, err = fleet.ParseModelCode(code); err != nil {
+			return err
+		}
+	}
+	order := sorts[cmp.Or(q.Get("sort"), "last_seen")]
+	if order == nil {
+		return fleet.Refused("sort %q: want last_seen, first_seen, count or devices", q.Get("sort"))
+	}
+	limit, err := limitOf(r)
+	if err != nil {
+		return err
+	}
+	groups, err := d.Crashes.Groups(f)
+	if err != nil {
+		return err
+	}
+	if text := strings.ToLower(q.Get("text")); text != "" {
+		groups = slices.DeleteFunc(groups, func(g crash.Group) bool {
+			return !strings.Contains(strings.ToLower(g.Fingerprint+" "+g.Kind+" "+g.Reason+" "+g.TopFrame+" "+string(g.Model)), text)
+		})
+	}
+	slices.SortStableFunc(groups, order)
+	total := len(groups)
+	if after := q.Get("after"); after != "" {
+		if i := slices.IndexFunc(groups, func(g crash.Group) bool { return g.Fingerprint == after }); i >= 0 {
+			groups = groups[i+1:]
+		}
+	}
+	var next any
+	if limit > 0 && len(groups) > limit {
+		groups = groups[:limit]
+		next = groups[limit-1].Fingerprint
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"crashes": orEmpty(groups), "total": total, "next": next})
+}
+
+// shownGroup is a group with its versions and the dumps that are left of it.
+type shownGroup struct {
+	crash.Group
+	Versions []crash.VersionCount `json:"versions"`
+	Dumps    []shownDump          `json:"coredumps"`
+}
+
+const mostGroupDumps = 100 // in one answer; the list of dumps has them all
+
+func (d *door) showGroup(w http.ResponseWriter, r *http.Request) error {
+	g, versions, err := d.Crashes.Group(r.PathValue("fingerprint"))
+	if err != nil {
+		return err
+	}
+	listed, err := d.Crashes.GroupDumps(g.Fingerprint, mostGroupDumps)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, shownGroup{g, orEmpty(versions), showAll(listed)})
+}
+
+// resolveGroup takes {"firmware_version": "…"}: gone from that version on.
+func (d *door) resolveGroup(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Version string `json:"firmware_version"`
+	}
+	if r.ContentLength != 0 {
+		if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
+			return err
+		}
+	}
+	v, err := fleet.ParseVersion(in.Version)
+	if err != nil {
+		return fleet.Refused("firmware_version: name the version in which it is gone: %v", err)
+	}
+	return d.decide(w, r, func(g *crash.Group) { g.Resolve(v, d.Now().UTC()) })
+}
+
+func (d *door) ignoreGroup(w http.ResponseWriter, r *http.Request) error {
+	return d.decide(w, r, func(g *crash.Group) { g.Ignore(d.Now().UTC()) })
+}
+
+func (d *door) reopenGroup(w http.ResponseWriter, r *http.Request) error {
+	return d.decide(w, r, func(g *crash.Group) { g.Reopen(d.Now().UTC()) })
+}
+
+func (d *door) decide(w http.ResponseWriter, r *http.Request, change func(*crash.Group)) error {
+	g, err := d.Crashes.UpdateGroup(r.Context(), r.PathValue("fingerprint"), func(g *crash.Group) error {
+		change(g)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, g)
+}
+
+// showDump is one dump with its report, once it has one.
+func (d *door) showDump(w http.ResponseWriter, r *http.Request) error {
+	l, err := d.dump(r)
+	if err != nil {
+		return err
+	}
+	report, err := d.report(l.Dump)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, struct {
+		shownDump
+		Report json.RawMessage `json:"report,omitempty"`
+	}{show(l), report})
+}
+
+const mostReport = 4 << 20 // bytes of an inflated report; the worker's answer has 1 MiB at most
+
+func (d *door) report(dump fleet.Dump) (json.RawMessage, error) {
+	packed, err := d.Dumps.ReadReport(dump.Device, dump.Name())
+	if errors.Is(err, fleet.ErrUnknown) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(z, mostReport))
+}

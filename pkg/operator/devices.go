@@ -1,0 +1,322 @@
+package operator
+
+import (
+	"encoding/csv"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+func (d *door) registerDevices(rs *endpoint.Routes) {
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices", d.listDevices)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices", d.addDevice)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/import", d.importDevices)
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices/{key}", d.showDevice)
+	d.handle(rs, auth.Operator, http.MethodPatch, "/api/devices/{key}", d.changeDevice)
+	d.handle(rs, auth.Operator, http.MethodDelete, "/api/devices/{key}", d.removeDevice)
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices/{key}/config", d.showConfig)
+	d.handle(rs, auth.Operator, http.MethodPut, "/api/devices/{key}/config", d.setConfig)
+	d.handle(rs, auth.Operator, http.MethodDelete, "/api/devices/{key}/config", d.removeConfig)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/{key}/token", d.mintToken)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/{key}/secret", d.replaceSecret)
+}
+
+func (d *door) listDevices(w http.ResponseWriter, r *http.Request) error {
+	f := fleet.DeviceFilter{After: fleet.DeviceKey(r.URL.Query().Get("after"))}
+	var err error
+	if f.Limit, err = limitOf(r); err != nil {
+		return err
+	}
+	if code := r.URL.Query().Get("model"); code != "" {
+		if f.Model, err = fleet.ParseModelCode(code); err != nil {
+			return err
+		}
+	}
+	devices, err := d.Records.Devices(f)
+	if err != nil {
+		return err
+	}
+	var next any
+	if f.Limit > 0 && len(devices) == f.Limit {
+		next = devices[len(devices)-1].Key
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"devices": orEmpty(devices), "next": next})
+}
+
+// newDevice is what a device is made of. Without a key one is drawn; without a secret one is made and shown, once.
+type newDevice struct {
+	Model  string `json:"model_code"`
+	Key    string `json:"device_key"`
+	Name   string `json:"name"`
+	Secret string `json:"client_secret"`
+}
+
+const (
+	leastSecret = 8 // of a secret that a device brings along
+	mostSecret  = 256
+)
+
+// build checks what was given and fills in the rest.
+func (n newDevice) build(now time.Time) (auth.NewDevice, string, error) {
+	code, err := fleet.ParseModelCode(n.Model)
+	if err != nil {
+		return auth.NewDevice{}, "", err
+	}
+	key := fleet.NewDeviceKey()
+	if n.Key != "" {
+		if key, err = fleet.ParseDeviceKey(n.Key); err != nil {
+			return auth.NewDevice{}, "", err
+		}
+	}
+	secret := n.Secret
+	if secret == "" {
+		secret = auth.NewSecret()
+	}
+	if len(secret) < leastSecret || len(secret) > mostSecret {
+		return auth.NewDevice{}, "", fleet.Refused("client secret of %d bytes: want %d to %d", len(secret), leastSecret, mostSecret)
+	}
+	return auth.NewDevice{
+		Device:  fleet.Device{Key: key, Model: code, Name: n.Name, CreatedAt: now, UpdatedAt: now},
+		Secrets: auth.DeviceSecrets{Current: auth.HashSecret(secret), ChangedAt: now},
+	}, secret, nil
+}
+
+func (d *door) addDevice(w http.ResponseWriter, r *http.Request) error {
+	var in newDevice
+	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
+		return err
+	}
+	n, secret, err := in.build(d.Now().UTC())
+	if err != nil {
+		return err
+	}
+	if err := d.Records.AddDevice(r.Context(), n.Device, n.Secrets); err != nil {
+		return err
+	}
+	return writeSecret(w, http.StatusCreated, n.Device, secret)
+}
+
+func writeSecret(w http.ResponseWriter, status int, device fleet.Device, secret string) error {
+	w.Header().Set("Cache-Control", "no-store")
+	return endpoint.WriteJSON(w, status, map[string]any{
+		"device_key": device.Key, "model_code": device.Model, "client_id": device.ClientID(), "client_secret": secret,
+	})
+}
+
+const (
+	mostCSV     = 16 << 20 // bytes
+	mostDevices = 100_000
+)
+
+// importDevices takes a CSV of model_code,device_key,client_secret[,name], with or without that header line. All are
+// added or none; devices keep the secrets that they have.
+func (d *door) importDevices(w http.ResponseWriter, r *http.Request) error {
+	lines := csv.NewReader(http.MaxBytesReader(w, r.Body, mostCSV))
+	lines.FieldsPerRecord = -1
+	lines.TrimLeadingSpace = true
+	now := d.Now().UTC()
+	var devices []auth.NewDevice
+	seen := map[fleet.DeviceKey]int{}
+	for n := 1; ; n++ {
+		fields, err := lines.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fleet.Refused("the CSV cannot be read: %v", err)
+		}
+		if n == 1 && fields[0] == "model_code" {
+			continue
+		}
+		if len(fields) < 3 || len(fields) > 4 || fields[1] == "" || fields[2] == "" {
+			return fleet.Refused("line %d: want model_code,device_key,client_secret[,name]", n)
+		}
+		in := newDevice{Model: fields[0], Key: fields[1], Secret: fields[2]}
+		if len(fields) == 4 {
+			in.Name = fields[3]
+		}
+		device, _, err := in.build(now)
+		if err != nil {
+			return fleet.Refused("line %d: %v", n, err)
+		}
+		if first := seen[device.Device.Key]; first != 0 {
+			return fleet.Refused("line %d: device %s is on line %d already", n, device.Device.Key, first)
+		}
+		seen[device.Device.Key] = n
+		if devices = append(devices, device); len(devices) > mostDevices {
+			return fleet.Refused("more than %d devices at once", mostDevices)
+		}
+	}
+	if len(devices) == 0 {
+		return fleet.Refused("the CSV has no devices")
+	}
+	if err := d.Records.AddDevices(r.Context(), devices); err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusCreated, map[string]any{"devices": len(devices)})
+}
+
+func (d *door) showDevice(w http.ResponseWriter, r *http.Request) error {
+	device, err := d.device(r)
+	if err != nil {
+		return err
+	}
+	return writeDevice(w, device)
+}
+
+func (d *door) device(r *http.Request) (fleet.Device, error) {
+	key, err := deviceOf(r)
+	if err != nil {
+		return fleet.Device{}, err
+	}
+	return d.Records.Device(key)
+}
+
+// shownDevice is a device with what follows from it.
+type shownDevice struct {
+	fleet.Device
+	ClientID string `json:"client_id"`
+}
+
+func writeDevice(w http.ResponseWriter, device fleet.Device) error {
+	return endpoint.WriteJSON(w, http.StatusOK, shownDevice{device, device.ClientID()})
+}
+
+// deviceChange has what may change; nil leaves a member as it is.
+type deviceChange struct {
+	Name         *string            `json:"name"`
+	Model        *string            `json:"model_code"`
+	Revoked      *bool              `json:"revoked"`
+	Provisioning map[string]*string `json:"provisioning"` // merged; null removes a value
+}
+
+// changeDevice changes a device. Revoking it refuses its tokens at once, and those that it already has stay refused when
+// it is welcome again.
+func (d *door) changeDevice(w http.ResponseWriter, r *http.Request) error {
+	key, err := deviceOf(r)
+	if err != nil {
+		return err
+	}
+	var in deviceChange
+	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
+		return err
+	}
+	device, err := d.Records.UpdateDevice(r.Context(), key, func(device *fleet.Device) error {
+		set(&device.Name, in.Name)
+		if in.Model != nil {
+			code, err := fleet.ParseModelCode(*in.Model)
+			if err != nil {
+				return err
+			}
+			device.Model = code
+		}
+		if in.Revoked != nil {
+			if *in.Revoked && !device.Revoked {
+				device.NotBefore = d.Now().UTC().Truncate(time.Second).Add(time.Second) // tokens have whole seconds
+			}
+			device.Revoked = *in.Revoked
+		}
+		device.Provisioning = merge(device.Provisioning, in.Provisioning)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return writeDevice(w, device)
+}
+
+func (d *door) removeDevice(w http.ResponseWriter, r *http.Request) error {
+	key, err := deviceOf(r)
+	if err != nil {
+		return err
+	}
+	if err := d.Records.RemoveDevice(r.Context(), key); err != nil {
+		return err
+	}
+	return noContent(w)
+}
+
+// showConfig is what the device is told, its own or its model's.
+func (d *door) showConfig(w http.ResponseWriter, r *http.Request) error {
+	device, err := d.device(r)
+	if err != nil {
+		return err
+	}
+	m, err := d.Records.Model(device.Model)
+	if err != nil {
+		return err
+	}
+	config, err := fleet.Configuration(m, device)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return endpoint.Write(w, http.StatusOK, config)
+}
+
+func (d *door) setConfig(w http.ResponseWriter, r *http.Request) error {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostJSON))
+	if err != nil {
+		return err
+	}
+	config, warnings, err := fleet.ParseConfiguration(raw)
+	if err != nil {
+		return err
+	}
+	return d.changeConfig(w, r, config, warnings)
+}
+
+func (d *door) removeConfig(w http.ResponseWriter, r *http.Request) error {
+	return d.changeConfig(w, r, nil, nil)
+}
+
+func (d *door) changeConfig(w http.ResponseWriter, r *http.Request, config []byte, warnings []string) error {
+	key, err := deviceOf(r)
+	if err != nil {
+		return err
+	}
+	_, err = d.Records.UpdateDevice(r.Context(), key, func(device *fleet.Device) error {
+		device.Config = config
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"device_key": key, "warnings": orEmpty(warnings)})
+}
+
+func (d *door) mintToken(w http.ResponseWriter, r *http.Request) error {
+	device, err := d.device(r)
+	if err != nil {
+		return err
+	}
+	if device.Revoked {
+		return fleet.Taken("device %s is revoked", device.Key)
+	}
+	token, err := d.Issuer.Mint(device)
+	if errors.Is(err, auth.ErrClock) {
+		return endpoint.Errorf(http.StatusServiceUnavailable, "clock", "%s", err.Error())
+	}
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"access_token": token.AccessToken, "expires_at": token.ExpiresAt})
+}
+
+func (d *door) replaceSecret(w http.ResponseWriter, r *http.Request) error {
+	device, err := d.device(r)
+	if err != nil {
+		return err
+	}
+	secret, err := d.Issuer.ReplaceSecret(r.Context(), device.Key)
+	if err != nil {
+		return err
+	}
+	return writeSecret(w, http.StatusOK, device, secret)
+}

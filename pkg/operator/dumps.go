@@ -1,0 +1,158 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// dumps is what the door needs of the dump directories.
+type dumps interface {
+	OpenDump(fleet.DeviceKey, fleet.DumpName) (*os.File, error)
+	ReadReport(fleet.DeviceKey, fleet.DumpName) ([]byte, error) // gzip of JSON
+	Remove(context.Context, fleet.DeviceKey, fleet.DumpName) error
+}
+
+func (d *door) registerDumps(rs *endpoint.Routes) {
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/coredumps", d.listDumps)
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices/{key}/coredumps", d.listDumps)
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/coredumps/{key}/{name}", d.showDump)
+	d.handle(rs, auth.Operator, http.MethodDelete, "/api/coredumps/{key}/{name}", d.removeDump)
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		d.handle(rs, auth.Viewer, method, "/api/coredumps/{key}/{name}/file", d.dumpFile)
+	}
+}
+
+// shownDump is a dump as the API shows it: the sidecar's facts, its name, and what is known of its crash.
+type shownDump struct {
+	Name fleet.DumpName `json:"name"`
+	File string         `json:"file"`
+	fleet.Dump
+	State       crash.State   `json:"state"`
+	Why         string        `json:"why,omitempty"`
+	Grade       crash.Grade   `json:"grade,omitempty"`
+	Build       fleet.Version `json:"build,omitempty"` // that decoded it
+	Reason      string        `json:"reason,omitempty"`
+	TopFrame    string        `json:"top_frame,omitempty"`
+	Fingerprint string        `json:"fingerprint,omitempty"`
+	News        crash.News    `json:"news,omitempty"`
+	Disagree    []string      `json:"disagreements,omitempty"`
+}
+
+func show(l crash.Listed) shownDump {
+	c := l.Crash
+	return shownDump{
+		Name: l.Dump.Name(), File: string(l.Dump.Name()) + ".dmp", Dump: l.Dump, State: c.State, Why: c.Why, Grade: c.Grade,
+		Build: c.Version, Reason: c.Reason, TopFrame: c.TopFrame, Fingerprint: c.Fingerprint, News: c.News, Disagree: c.Disagreements,
+	}
+}
+
+func showAll(listed []crash.Listed) []shownDump {
+	shown := make([]shownDump, len(listed))
+	for i, l := range listed {
+		shown[i] = show(l)
+	}
+	return shown
+}
+
+// listDumps lists dumps, newest first: all, or those of one device.
+func (d *door) listDumps(w http.ResponseWriter, r *http.Request) error {
+	f, err := dumpFilter(r)
+	if err != nil {
+		return err
+	}
+	listed, err := d.Crashes.Dumps(f)
+	if err != nil {
+		return err
+	}
+	var next any
+	if f.Limit > 0 && len(listed) == f.Limit {
+		last := listed[len(listed)-1].Dump
+		next = fmt.Sprintf("%s/%s", last.Device, last.Name())
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"coredumps": showAll(listed), "next": next})
+}
+
+func dumpFilter(r *http.Request) (crash.DumpFilter, error) {
+	q := r.URL.Query()
+	f := crash.DumpFilter{State: crash.State(q.Get("state"))}
+	var err error
+	if f.Limit, err = limitOf(r); err != nil {
+		return f, err
+	}
+	device := q.Get("device")
+	if key := r.PathValue("key"); key != "" {
+		device = key
+	}
+	if device != "" {
+		if f.Device, err = fleet.ParseDeviceKey(device); err != nil {
+			return f, err
+		}
+	}
+	if code := q.Get("model"); code != "" {
+		if f.Model, err = fleet.ParseModelCode(code); err != nil {
+			return f, err
+		}
+	}
+	if after := q.Get("after"); after != "" {
+		key, name, _ := strings.Cut(after, "/")
+		if f.After.Device, err = fleet.ParseDeviceKey(key); err == nil {
+			f.After.Name, err = fleet.ParseDumpName(name)
+		}
+	}
+	return f, err
+}
+
+func (d *door) dump(r *http.Request) (crash.Listed, error) {
+	key, err := deviceOf(r)
+	if err != nil {
+		return crash.Listed{}, err
+	}
+	name, err := fleet.ParseDumpName(strings.TrimSuffix(r.PathValue("name"), ".dmp"))
+	if err != nil {
+		return crash.Listed{}, fleet.Unknown("%s", err)
+	}
+	return d.Crashes.Dump(key, name)
+}
+
+func (d *door) removeDump(w http.ResponseWriter, r *http.Request) error {
+	l, err := d.dump(r)
+	if err != nil {
+		return err
+	}
+	if err := d.Dumps.Remove(r.Context(), l.Dump.Device, l.Dump.Name()); err != nil {
+		return err
+	}
+	return noContent(w)
+}
+
+func (d *door) dumpFile(w http.ResponseWriter, r *http.Request) error {
+	l, err := d.dump(r)
+	if err != nil {
+		return err
+	}
+	f, err := d.Dumps.OpenDump(l.Dump.Device, l.Dump.Name())
+	if err != nil {
+		return err
+	}
+	return sendFile(w, r, f, "application/octet-stream", string(l.Dump.Device)+"-"+string(l.Dump.Name())+".dmp")
+}
+
+// sendFile sends a file as an attachment and closes it.
+func sendFile(w http.ResponseWriter, r *http.Request, f *os.File, kind, name string) error {
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`) // names are made of parsed parts
+	return endpoint.ServeContent(w, r, info.ModTime(), info.Size(), f)
+}

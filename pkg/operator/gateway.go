@@ -1,0 +1,145 @@
+package operator
+
+import (
+	_ "embed" // the description of the API
+	"net/http"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// Status is what `slipway status` and the page tell.
+type Status struct {
+	Version       string    `json:"version"`
+	StartedAt     time.Time `json:"started_at"`
+	Healthy       bool      `json:"healthy"`
+	Trouble       []string  `json:"trouble"`
+	Listens       string    `json:"listens"`
+	BaseURL       string    `json:"base_url"`
+	DropFolder    string    `json:"drop_folder,omitempty"`
+	CAFile        string    `json:"ca_file,omitempty"`
+	CertificateTo time.Time `json:"certificate_ends,omitzero"`
+	Models        int       `json:"models"`
+	Devices       int       `json:"devices"`
+	Dumps         int       `json:"coredumps"`
+	Waiting       int       `json:"coredumps_waiting"`
+	OpenCrashes   int       `json:"open_crashes"`
+	AssetBytes    int64     `json:"assets_bytes"`
+	DumpBytes     int64     `json:"coredumps_bytes"`
+	FreeBytes     int64     `json:"free_bytes"`
+}
+
+func (d *door) registerGateway(rs *endpoint.Routes) {
+	d.handle(rs, auth.Admin, http.MethodGet, "/api/tokens", d.listTokens)
+	d.handle(rs, auth.Admin, http.MethodPost, "/api/tokens", d.createToken)
+	d.handle(rs, auth.Admin, http.MethodDelete, "/api/tokens/{id}", d.revokeToken)
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/status", d.status)
+	d.handle(rs, auth.Admin, http.MethodPost, "/api/catalog/rebuild", d.rebuild)
+	d.handle(rs, auth.Admin, http.MethodPost, "/api/keys/rotate", d.rotateKeys)
+	rs.Handle(http.MethodGet, "/api/health", "", d.health)
+	rs.Handle(http.MethodGet, "/metrics", "", func(w http.ResponseWriter, r *http.Request) error {
+		d.Metrics.ServeHTTP(w, r)
+		return nil
+	})
+	rs.Handle(http.MethodGet, "/api/docs", "", func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Content-Type", "application/yaml")
+		return endpoint.Write(w, http.StatusOK, description)
+	})
+}
+
+// description is the API in OpenAPI 3.1; a test holds it against the routes.
+//
+//go:embed openapi.yaml
+var description []byte
+
+func (d *door) listTokens(w http.ResponseWriter, _ *http.Request) error {
+	tokens, err := d.Operators.List()
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"tokens": showTokens(tokens)})
+}
+
+// shownToken is a token's record without its hash.
+type shownToken struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name,omitempty"`
+	Role      auth.Role `json:"role"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+func showTokens(tokens []auth.OperatorToken) []shownToken {
+	shown := make([]shownToken, len(tokens))
+	for i, t := range tokens {
+		shown[i] = shownToken{t.ID, t.Name, t.Role, t.CreatedAt}
+	}
+	return shown
+}
+
+func (d *door) createToken(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Role string `json:"role"`
+		Name string `json:"name"`
+	}
+	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
+		return err
+	}
+	role, err := auth.ParseRole(in.Role)
+	if err != nil {
+		return fleet.Refused("%s", err)
+	}
+	token, record, err := d.Operators.Create(r.Context(), in.Name, role)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return endpoint.WriteJSON(w, http.StatusCreated, struct {
+		Token string `json:"token"`
+		shownToken
+	}{token, shownToken{record.ID, record.Name, record.Role, record.CreatedAt}})
+}
+
+func (d *door) revokeToken(w http.ResponseWriter, r *http.Request) error {
+	if err := d.Operators.Revoke(r.Context(), r.PathValue("id")); err != nil {
+		return err
+	}
+	return noContent(w)
+}
+
+func (d *door) status(w http.ResponseWriter, _ *http.Request) error {
+	s, err := d.Status()
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, s)
+}
+
+// health is for whoever watches the gateway: 503 until recovery is over, then 200 with what is wrong, if anything.
+func (d *door) health(w http.ResponseWriter, _ *http.Request) error {
+	trouble := orEmpty(d.Trouble())
+	status, word := http.StatusOK, "ok"
+	switch {
+	case !d.Ready():
+		status, word = http.StatusServiceUnavailable, "recovering"
+	case len(trouble) > 0:
+		word = "degraded"
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return endpoint.WriteJSON(w, status, map[string]any{"status": word, "trouble": trouble})
+}
+
+func (d *door) rebuild(w http.ResponseWriter, r *http.Request) error {
+	if err := d.Rebuild(r.Context()); err != nil {
+		return err
+	}
+	return d.status(w, r)
+}
+
+func (d *door) rotateKeys(w http.ResponseWriter, _ *http.Request) error {
+	if err := d.Keys.Rotate(); err != nil {
+		return err
+	}
+	return noContent(w)
+}

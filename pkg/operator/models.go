@@ -1,0 +1,271 @@
+package operator
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+func (d *door) registerModels(rs *endpoint.Routes) {
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models", d.listModels)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/device-models", d.addModel)
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models/{code}", d.showModel)
+	d.handle(rs, auth.Operator, http.MethodPatch, "/api/device-models/{code}", d.changeModel)
+	d.handle(rs, auth.Operator, http.MethodDelete, "/api/device-models/{code}", d.removeModel)
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		d.handle(rs, auth.Viewer, method, "/api/device-models/{code}/firmware", d.modelFirmware)
+	}
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models/{code}/builds", d.listBuilds)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/device-models/{code}/builds/{version}/publish", d.publishBuild)
+	d.handle(rs, auth.Operator, http.MethodDelete, "/api/device-models/{code}/builds/{version}", d.removeBuild)
+}
+
+func (d *door) listModels(w http.ResponseWriter, _ *http.Request) error {
+	models, err := d.Records.Models()
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"models": orEmpty(models)})
+}
+
+// orEmpty makes a list that is never null.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// newModel is what a model is made of.
+type newModel struct {
+	Code         string            `json:"code"`
+	Name         string            `json:"name"`
+	Config       json.RawMessage   `json:"config"`
+	Provisioning map[string]string `json:"provisioning"`
+}
+
+func (d *door) addModel(w http.ResponseWriter, r *http.Request) error {
+	var in newModel
+	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
+		return err
+	}
+	code, err := fleet.ParseModelCode(in.Code)
+	if err != nil {
+		return err
+	}
+	now := d.Now().UTC()
+	m := fleet.Model{Code: code, Name: in.Name, Provisioning: in.Provisioning, CreatedAt: now, UpdatedAt: now}
+	if in.Config != nil {
+		if m.Config, err = defaultConfiguration(in.Config); err != nil {
+			return err
+		}
+	}
+	if err := d.Records.AddModel(r.Context(), m); err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusCreated, m)
+}
+
+// defaultConfiguration is a model's: what it lacks is filled in for each device, so that nothing is to be warned of.
+func defaultConfiguration(raw json.RawMessage) (json.RawMessage, error) {
+	if string(raw) == "null" {
+		return nil, nil
+	}
+	config, _, err := fleet.ParseConfiguration(raw)
+	return config, err
+}
+
+func (d *door) showModel(w http.ResponseWriter, r *http.Request) error {
+	code, err := modelOf(r)
+	if err != nil {
+		return err
+	}
+	m, err := d.Records.Model(code)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, m)
+}
+
+// modelChange has what may change; nil leaves a member as it is.
+type modelChange struct {
+	Name         *string            `json:"name"`
+	Chip         *string            `json:"chip"`         // "" lets the next build pin it
+	Project      *string            `json:"project"`      // likewise
+	Config       json.RawMessage    `json:"config"`       // null removes it
+	Provisioning map[string]*string `json:"provisioning"` // merged; null removes a value
+}
+
+func (d *door) changeModel(w http.ResponseWriter, r *http.Request) error {
+	code, err := modelOf(r)
+	if err != nil {
+		return err
+	}
+	var in modelChange
+	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
+		return err
+	}
+	m, err := d.Records.UpdateModel(r.Context(), code, func(m *fleet.Model) error {
+		set(&m.Name, in.Name)
+		set(&m.Chip, in.Chip)
+		set(&m.Project, in.Project)
+		m.Provisioning = merge(m.Provisioning, in.Provisioning)
+		if in.Config == nil {
+			return nil
+		}
+		var err error
+		m.Config, err = defaultConfiguration(in.Config)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, m)
+}
+
+func set[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// merge lays changes over values; null removes one.
+func merge(values map[string]string, changes map[string]*string) map[string]string {
+	merged := map[string]string{}
+	for k, v := range values {
+		merged[k] = v
+	}
+	for k, v := range changes {
+		if v == nil {
+			delete(merged, k)
+		} else {
+			merged[k] = *v
+		}
+	}
+	if len(merged) == 0 {
+		return nil
+	}
+	return merged
+}
+
+func (d *door) removeModel(w http.ResponseWriter, r *http.Request) error {
+	code, err := modelOf(r)
+	if err != nil {
+		return err
+	}
+	if err := d.Records.RemoveModel(r.Context(), code); err != nil {
+		return err
+	}
+	if err := d.Firmware.RemoveFlat(code); err != nil {
+		return err
+	}
+	return noContent(w)
+}
+
+func noContent(w http.ResponseWriter) error {
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// modelFirmware is the image of the current version or of ?version=, or its bundle with ?format=zip.
+func (d *door) modelFirmware(w http.ResponseWriter, r *http.Request) error {
+	code, err := modelOf(r)
+	if err != nil {
+		return err
+	}
+	m, err := d.Records.Model(code)
+	if err != nil {
+		return err
+	}
+	v := m.FirmwareVersion
+	if asked := r.URL.Query().Get("version"); asked != "" {
+		if v, err = fleet.ParseVersion(asked); err != nil {
+			return err
+		}
+	}
+	if v == "" {
+		return fleet.Unknown("model %s has no firmware yet", code)
+	}
+	switch format := r.URL.Query().Get("format"); format {
+	case "", "bin":
+		f, version, etag, err := d.Firmware.OpenImage(m, v)
+		if err != nil {
+			return err
+		}
+		w.Header().Set("ETag", etag)
+		w.Header().Set("X-Firmware-Version", string(version))
+		return sendFile(w, r, f, "application/octet-stream", string(code)+"-"+string(version)+".bin")
+	case "zip":
+		f, err := d.Firmware.OpenBundle(code, v)
+		if err != nil {
+			return err
+		}
+		return sendFile(w, r, f, "application/zip", string(code)+"-"+string(v)+".zip")
+	default:
+		return fleet.Refused("format %q: want bin or zip", format)
+	}
+}
+
+func (d *door) listBuilds(w http.ResponseWriter, r *http.Request) error {
+	code, err := modelOf(r)
+	if err != nil {
+		return err
+	}
+	m, err := d.Records.Model(code)
+	if err != nil {
+		return err
+	}
+	builds, err := d.Records.Builds(code)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"builds": orEmpty(builds), "firmware_version": orNull(m.FirmwareVersion)})
+}
+
+func (d *door) publishBuild(w http.ResponseWriter, r *http.Request) error {
+	code, err := modelOf(r)
+	if err != nil {
+		return err
+	}
+	v, err := versionOf(r)
+	if err != nil {
+		return err
+	}
+	m, err := d.Firmware.Publish(r.Context(), code, v)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, m)
+}
+
+func (d *door) removeBuild(w http.ResponseWriter, r *http.Request) error {
+	code, err := modelOf(r)
+	if err != nil {
+		return err
+	}
+	v, err := versionOf(r)
+	if err != nil {
+		return err
+	}
+	if err := d.Firmware.Remove(r.Context(), code, v); err != nil {
+		return err
+	}
+	return noContent(w)
+}
+
+// limitOf reads ?limit=; 0 is all.
+func limitOf(r *http.Request) (int, error) {
+	s := r.URL.Query().Get("limit")
+	if s == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return 0, fleet.Refused("limit %q: want a whole number from 1", s)
+	}
+	return n, nil
+}

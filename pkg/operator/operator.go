@@ -1,0 +1,212 @@
+// Package operator is the door for people and for CI: the JSON API that the command line and pipelines call, and the
+// page that operators read.
+//
+// Every route asks for a role. A caller shows an operator token, or came through the gateway's own socket, where the
+// kernel said who it is. The door declares the few methods that it calls and turns the house's four refusals into
+// statuses; their sentences are meant for its users.
+package operator
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// Options are what stands behind the door.
+type Options struct {
+	Records   records
+	Firmware  firmware
+	Dumps     dumps
+	Crashes   crashes
+	Issuer    issuer
+	Operators operators
+	Keys      interface{ Rotate() error }
+	Rebuild   func(context.Context) error
+	Status    func() (Status, error)
+	Text      func(report []byte) (string, error) // a report as people read it
+	Ready     func() bool                         // recovery is over
+	Trouble   func() []string                     // what is wrong, in words for an operator
+	Metrics   http.Handler
+	Counter   *endpoint.Metrics
+	Trusted   func(context.Context) bool // the caller came through the socket and may do everything
+	BaseURL   func() string
+	Now       func() time.Time
+}
+
+// records is what the door needs of the catalog besides dumps and crashes.
+type records interface {
+	Model(fleet.ModelCode) (fleet.Model, error)
+	Models() ([]fleet.Model, error)
+	AddModel(context.Context, fleet.Model) error
+	UpdateModel(context.Context, fleet.ModelCode, func(*fleet.Model) error) (fleet.Model, error)
+	RemoveModel(context.Context, fleet.ModelCode) error
+	Builds(fleet.ModelCode) ([]fleet.Build, error)
+	Device(fleet.DeviceKey) (fleet.Device, error)
+	Devices(fleet.DeviceFilter) ([]fleet.Device, error)
+	AddDevice(context.Context, fleet.Device, auth.DeviceSecrets) error
+	AddDevices(context.Context, []auth.NewDevice) error
+	UpdateDevice(context.Context, fleet.DeviceKey, func(*fleet.Device) error) (fleet.Device, error)
+	RemoveDevice(context.Context, fleet.DeviceKey) error
+}
+
+// Upload is a firmware that somebody pushes.
+type Upload struct {
+	Model   fleet.ModelCode
+	Body    io.Reader
+	Size    int64 // bytes, -1 when unknown
+	Replace bool
+}
+
+// Accepted is what became of it.
+type Accepted struct {
+	Code      fleet.ModelCode `json:"code"`
+	Version   fleet.Version   `json:"firmware_version"`
+	Kind      string          `json:"kind"` // bundle or image
+	Published bool            `json:"published"`
+	Changed   bool            `json:"changed"`
+	Warnings  []string        `json:"warnings"`
+	Build     fleet.Build     `json:"build"`
+}
+
+// firmware is what the door needs of the depot.
+type firmware interface {
+	Accept(context.Context, Upload) (Accepted, error)
+	Publish(context.Context, fleet.ModelCode, fleet.Version) (fleet.Model, error)
+	Remove(context.Context, fleet.ModelCode, fleet.Version) error
+	RemoveFlat(fleet.ModelCode) error
+	OpenImage(fleet.Model, fleet.Version) (f *os.File, version fleet.Version, etag string, err error)
+	OpenBundle(fleet.ModelCode, fleet.Version) (*os.File, error)
+}
+
+// issuer mints and changes what devices show.
+type issuer interface {
+	Mint(fleet.Device) (auth.Token, error)
+	ReplaceSecret(context.Context, fleet.DeviceKey) (string, error)
+}
+
+// operators are people's own tokens.
+type operators interface {
+	Authenticate(token string) (auth.OperatorToken, error)
+	Create(ctx context.Context, name string, role auth.Role) (string, auth.OperatorToken, error)
+	List() ([]auth.OperatorToken, error)
+	Revoke(ctx context.Context, id string) error
+}
+
+// door has the handlers.
+type door struct{ Options }
+
+// Register adds the door's routes.
+func Register(rs *endpoint.Routes, o Options) {
+	d := &door{o}
+	d.registerPipeline(rs)
+	d.registerModels(rs)
+	d.registerDevices(rs)
+	d.registerDumps(rs)
+	d.registerCrashes(rs)
+	d.registerGateway(rs)
+	d.registerPage(rs)
+}
+
+// handle adds a route for callers of a role.
+func (d *door) handle(rs *endpoint.Routes, need auth.Role, method, pattern string, h endpoint.Handler) {
+	rs.Handle(method, pattern, "", d.need(need, h))
+}
+
+func (d *door) need(need auth.Role, h endpoint.Handler) endpoint.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		role, err := d.roleOf(r)
+		if err != nil {
+			return err
+		}
+		if !role.May(need) {
+			return endpoint.Errorf(http.StatusForbidden, "forbidden", "this needs the role %s, and the token has %s", need, role)
+		}
+		return visible(h(w, r))
+	}
+}
+
+// roleOf says what the caller may do.
+func (d *door) roleOf(r *http.Request) (auth.Role, error) {
+	if d.Trusted(r.Context()) {
+		return auth.Admin, nil
+	}
+	token, err := d.Operators.Authenticate(tokenOf(r))
+	switch {
+	case errors.Is(err, auth.ErrNoToken), errors.Is(err, auth.ErrToken):
+		e := endpoint.Errorf(http.StatusUnauthorized, "unauthorized", "this needs an operator token").Because(err)
+		e.Header = http.Header{"Www-Authenticate": {"Bearer"}}
+		return "", e
+	case err != nil:
+		return "", err
+	}
+	return token.Role, nil
+}
+
+// tokenOf is the caller's token: a program's in the header, a browser's in the cookie of the page. The cookie counts for
+// reading alone: a foreign page can make a browser send a form, and its answer stays unread.
+func tokenOf(r *http.Request) string {
+	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		return token
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return ""
+	}
+	if c, err := r.Cookie(cookieName); err == nil {
+		return c.Value
+	}
+	return ""
+}
+
+// visible turns the house's refusals into statuses.
+func visible(err error) error {
+	var e *fleet.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	status, code := http.StatusBadRequest, "refused"
+	switch {
+	case errors.Is(err, fleet.ErrUnknown):
+		status, code = http.StatusNotFound, "unknown"
+	case errors.Is(err, fleet.ErrTaken):
+		status, code = http.StatusConflict, "taken"
+	case errors.Is(err, fleet.ErrFull):
+		status, code = http.StatusInsufficientStorage, "full"
+	}
+	return endpoint.Errorf(status, code, "%s", err.Error()).Because(err)
+}
+
+// The parts of an address.
+
+func modelOf(r *http.Request) (fleet.ModelCode, error) {
+	code, err := fleet.ParseModelCode(r.PathValue("code"))
+	if err != nil {
+		return "", fleet.Unknown("%s", err)
+	}
+	return code, nil
+}
+
+func deviceOf(r *http.Request) (fleet.DeviceKey, error) {
+	key, err := fleet.ParseDeviceKey(r.PathValue("key"))
+	if err != nil {
+		return "", fleet.Unknown("%s", err)
+	}
+	return key, nil
+}
+
+func versionOf(r *http.Request) (fleet.Version, error) {
+	v, err := fleet.ParseVersion(r.PathValue("version"))
+	if err != nil {
+		return "", fleet.Unknown("%s", err)
+	}
+	return v, nil
+}
+
+const mostJSON = 64 << 10 // bytes of a request's JSON; a configuration has 4 KiB at most

@@ -1,0 +1,170 @@
+package operator
+
+import (
+	"bytes"
+	"embed"
+	"html/template"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// The page is made on the server and needs nothing from anywhere else: a factory floor has no internet.
+
+//go:embed page/*.html page/style.css
+var pageFiles embed.FS
+
+var pages = template.Must(template.New("").Funcs(template.FuncMap{
+	"ago":   func(t time.Time) string { return humanize.Time(t) },
+	"bytes": func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) },
+	"rfc":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+}).ParseFS(pageFiles, "page/*.html"))
+
+const cookieName = "slipway_token"
+
+func (d *door) registerPage(rs *endpoint.Routes) {
+	rs.Handle(http.MethodGet, "/{$}", "", d.page)
+	rs.Handle(http.MethodGet, "/crashes/{fingerprint}", "", d.crashPage)
+	rs.Handle(http.MethodPost, "/login", "", d.login)
+	rs.Handle(http.MethodPost, "/logout", "", d.logout)
+	rs.Handle(http.MethodGet, "/style.css", "", func(w http.ResponseWriter, _ *http.Request) error {
+		css, err := pageFiles.ReadFile("page/style.css")
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Content-Type", "text/css; charset=utf-8")
+		return endpoint.Write(w, http.StatusOK, css)
+	})
+}
+
+func render(w http.ResponseWriter, status int, name string, data any) error {
+	var b bytes.Buffer
+	if err := pages.ExecuteTemplate(&b, name, data); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+	return endpoint.Write(w, status, b.Bytes())
+}
+
+// mayRead lets a reader in, or shows where to show a token.
+func (d *door) mayRead(w http.ResponseWriter, r *http.Request) (bool, error) {
+	role, err := d.roleOf(r)
+	if err == nil && role.May(auth.Viewer) {
+		return true, nil
+	}
+	return false, render(w, http.StatusUnauthorized, "login.html", map[string]any{"Failed": false})
+}
+
+const pageRows = 50
+
+func (d *door) page(w http.ResponseWriter, r *http.Request) error {
+	if ok, err := d.mayRead(w, r); !ok {
+		return err
+	}
+	status, err := d.Status()
+	if err != nil {
+		return err
+	}
+	models, err := d.Records.Models()
+	if err != nil {
+		return err
+	}
+	groups, err := d.Crashes.Groups(crash.GroupFilter{})
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(groups, byUrgency)
+	dumps, err := d.Crashes.Dumps(crash.DumpFilter{Limit: pageRows})
+	if err != nil {
+		return err
+	}
+	return render(w, http.StatusOK, "page.html", map[string]any{
+		"Status": status, "Models": models, "Groups": groups[:min(len(groups), pageRows)], "MoreGroups": max(0, len(groups)-pageRows),
+		"Dumps": showAll(dumps),
+	})
+}
+
+// byUrgency puts regressions first, then what is open, each by when it was last seen.
+func byUrgency(a, b crash.Group) int {
+	rank := func(g crash.Group) int {
+		switch {
+		case g.Regressed:
+			return 0
+		case g.State == crash.Open:
+			return 1
+		}
+		return 2
+	}
+	if x, y := rank(a), rank(b); x != y {
+		return x - y
+	}
+	return b.LastSeen.Compare(a.LastSeen)
+}
+
+func (d *door) crashPage(w http.ResponseWriter, r *http.Request) error {
+	if ok, err := d.mayRead(w, r); !ok {
+		return err
+	}
+	g, versions, err := d.Crashes.Group(r.PathValue("fingerprint"))
+	if err != nil {
+		return visible(err)
+	}
+	dumps, err := d.Crashes.GroupDumps(g.Fingerprint, pageRows)
+	if err != nil {
+		return err
+	}
+	var text string
+	if len(dumps) > 0 {
+		if text, err = d.reportText(dumps[0].Dump); err != nil {
+			return err
+		}
+	}
+	return render(w, http.StatusOK, "crash.html", map[string]any{"Group": g, "Versions": versions, "Dumps": showAll(dumps), "Report": text})
+}
+
+// reportText is a report as people read it.
+func (d *door) reportText(dump fleet.Dump) (string, error) {
+	report, err := d.report(dump)
+	if err != nil || report == nil {
+		return "", err
+	}
+	return d.Text(report)
+}
+
+func (d *door) login(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, 4096)
+	if err := r.ParseForm(); err != nil {
+		return endpoint.Errorf(http.StatusBadRequest, "bad_form", "the form cannot be read")
+	}
+	token := r.PostForm.Get("token")
+	if _, err := d.Operators.Authenticate(token); err != nil {
+		return render(w, http.StatusUnauthorized, "login.html", map[string]any{"Failed": true})
+	}
+	return d.setCookie(w, r, token, 30*24*time.Hour)
+}
+
+func (d *door) logout(w http.ResponseWriter, r *http.Request) error {
+	return d.setCookie(w, r, "", -time.Second)
+}
+
+func (d *door) setCookie(w http.ResponseWriter, r *http.Request, token string, age time.Duration) error {
+	http.SetCookie(w, &http.Cookie{
+		Name: cookieName, Value: token, Path: "/", MaxAge: int(age.Seconds()), HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,
+	})
+	w.Header().Set("Location", "/")
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}

@@ -1,0 +1,109 @@
+package operator
+
+import (
+	"bufio"
+	_ "embed" // the upload scripts
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"strings"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+func (d *door) registerPipeline(rs *endpoint.Routes) {
+	rs.Handle(http.MethodPost, "/api/pipeline/models/{code}/firmware", "pipeline_upload_firmware", d.need(auth.Pipeline, d.uploadFirmware))
+	d.handle(rs, auth.Pipeline, http.MethodGet, "/api/pipeline/models/{code}/firmware-version", d.firmwareVersion)
+	rs.Handle(http.MethodGet, "/api/pipeline/upload.sh", "", d.script(uploadSh))
+	rs.Handle(http.MethodGet, "/api/pipeline/upload.ps1", "", d.script(uploadPs1))
+}
+
+//go:embed scripts/upload.sh
+var uploadSh string
+
+//go:embed scripts/upload.ps1
+var uploadPs1 string
+
+// script hands out an upload script that calls this gateway. Its address comes from the settings: what a request says
+// of itself never gets into a script.
+func (d *door) script(text string) endpoint.Handler {
+	return func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		return endpoint.Write(w, http.StatusOK, []byte(strings.ReplaceAll(text, "@BASE_URL@", d.BaseURL())))
+	}
+}
+
+// uploadFirmware takes a bundle or a plain image, raw or as the first part with a file name. What it starts with
+// decides, not what it is called.
+func (d *door) uploadFirmware(w http.ResponseWriter, r *http.Request) error {
+	code, err := modelOf(r)
+	if err != nil {
+		return err
+	}
+	if _, err := d.Records.Model(code); err != nil {
+		return err
+	}
+	body, size, err := firmwareBody(r)
+	if err != nil {
+		return err
+	}
+	head := bufio.NewReaderSize(body, 4096)
+	if start, err := head.Peek(4); err == nil && string(start) == "PK\x03\x04" {
+		d.Counter.Name(w, "pipeline_upload_firmware_zip")
+	}
+	accepted, err := d.Firmware.Accept(r.Context(), Upload{Model: code, Body: head, Size: size, Replace: r.URL.Query().Get("replace") == "true"})
+	if err != nil {
+		return err
+	}
+	if accepted.Warnings == nil {
+		accepted.Warnings = []string{}
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, accepted)
+}
+
+func firmwareBody(r *http.Request) (io.Reader, int64, error) {
+	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || !strings.HasPrefix(kind, "multipart/") {
+		if r.ContentLength == 0 {
+			return nil, 0, fleet.Refused("the upload is empty")
+		}
+		return r.Body, r.ContentLength, nil
+	}
+	parts := multipart.NewReader(r.Body, parameters["boundary"])
+	for range 64 { // a form has a few fields
+		part, err := parts.NextPart()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, 0, fleet.Refused("the form cannot be read: %v", err)
+		}
+		if part.FileName() != "" {
+			return part, -1, nil
+		}
+	}
+	return nil, 0, fleet.Refused("the form has no part with a file name")
+}
+
+func (d *door) firmwareVersion(w http.ResponseWriter, r *http.Request) error {
+	code, err := modelOf(r)
+	if err != nil {
+		return err
+	}
+	m, err := d.Records.Model(code)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"code": m.Code, "firmware_version": orNull(m.FirmwareVersion)})
+}
+
+func orNull(v fleet.Version) any {
+	if v == "" {
+		return nil
+	}
+	return v
+}
