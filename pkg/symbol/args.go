@@ -137,7 +137,8 @@ func (p *printer) valueOf(param die, t typ) ([]byte, error) {
 	return e.fetch(at, t.size)
 }
 
-// constant gives the bytes of DW_AT_const_value.
+// constant gives the bytes of DW_AT_const_value. Like GDB it does not take fixed-size data as signed: GCC writes 200
+// in one byte for an int.
 func (d die) constant(v value, t typ) ([]byte, error) {
 	switch {
 	case v.form == formStrp || v.form == formString || v.form == formLineStrp:
@@ -150,11 +151,7 @@ func (d die) constant(v value, t typ) ([]byte, error) {
 	case t.size > 8:
 		return nil, errUnknown
 	}
-	n := v.num
-	if t.signed {
-		n = uint64(v.signed())
-	}
-	return operand{num: n}.bytes()[:t.size], nil
+	return operand{num: v.num}.bytes()[:t.size], nil
 }
 
 // entryOf gives the bytes of what the caller passed.

@@ -196,6 +196,7 @@ func TestArgsFollowsEachKindOfLocation(t *testing.T) {
 		"a pair of registers": {long, located(opReg0 + 10), "47244640266"},
 		"nothing":             {i, located(), OptimizedOut},
 		"constant":            {i, at(attrConstValue, formSdata, -3), "-3"},
+		"constant, one byte":  {i, at(attrConstValue, formData1, 200), "200"},
 		"constant, unsigned":  {small, at(attrConstValue, formData1, 0xff), `255 '\377'`},
 		"constant in a block": {long, at(attrConstValue, formBlock1, []byte{1, 0, 0, 0, 1, 0, 0, 0}), "4294967297"},
 		"typed":               {long, located(opGNURegvalType, 11, uleb(i), opGNUConvert, uleb(long), opStackValue), "11"},

@@ -212,6 +212,32 @@ func TestAnIndirectCallCountsWhereItsTargetIsKnown(t *testing.T) {
 	}
 }
 
+func TestAParameterReferenceIsFollowedToTheCaller(t *testing.T) {
+	for _, version := range []int{4, 5} {
+		i := intType()
+		removed := param("removed", i) // scalarised away: only the abstract function has it
+		abstract := tree(tagSubprogram, named("callee"), removed)
+		x := param("x", i)
+		callee := tree(tagSubprogram, ref(attrAbstractOrigin, abstract), x)
+		to := uint16(attrAbstractOrigin)
+		if version >= 5 {
+			to = attrCallParameter
+		}
+		passed := passes(version, join(opReg0+10), join(opLit0+9))
+		passed.attrs[0] = ref(to, removed)
+		caller := tree(tagSubprogram, named("caller"), call(version, 0x1110, callee, passed))
+		build := func() *Index { return programIndex(t, version, []*node{i, abstract}, callee, caller) }
+		build() // fixes the offset of the removed parameter
+		callee.attrs, caller.attrs = callee.attrs[:1], caller.attrs[:1]
+		x.attrs = append(x.attrs, located(opGNUParameterRef, words(removed.off), opStackValue))
+		index := build()
+		s := entryState(0)
+		if got := argsText(index.Args(index.Frames(s.Lookup)[0], s)); got != "x=9, removed=<optimized out>" {
+			t.Errorf("version %d: %s", version, got)
+		}
+	}
+}
+
 func TestCallersThatGoInCirclesEnd(t *testing.T) {
 	x := entryProgram(t, 4, func(_, caller *node) {
 		// What the caller passes in a1 is what it got in a1 itself, and it is its own caller.

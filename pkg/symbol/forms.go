@@ -79,19 +79,6 @@ func (e encoding) readValue(c *cursor, form uint16, implicit int64) value {
 	return v
 }
 
-// signed is the value as a signed number: fixed-size data is extended from its own width.
-func (v value) signed() int64 {
-	switch v.form {
-	case formData1:
-		return int64(int8(v.num))
-	case formData2:
-		return int64(int16(v.num))
-	case formData4:
-		return int64(int32(v.num))
-	}
-	return int64(v.num)
-}
-
 // isConstant tells a number from an offset: DW_AT_high_pc and DW_AT_data_member_location may be either.
 func (v value) isConstant() bool {
 	switch v.form {

@@ -119,6 +119,67 @@ func TestATypedefOfItselfEnds(t *testing.T) {
 	}
 }
 
+func TestAttributesOfEveryFormArePassedOver(t *testing.T) {
+	forms := []attribute{
+		{formAddr, formAddr, 1}, {formBlock1, formBlock1, []byte("b")}, {formBlock2, formBlock2, []byte("bb")}, {formBlock, formBlock, []byte("bbb")},
+		{formExprloc, formExprloc, []byte("e")}, {formData1, formData1, 1}, {formData2, formData2, 1}, {formData4, formData4, 1},
+		{formData8, formData8, 1}, {formData16, formData16, 1}, {formFlag, formFlag, 1}, {formFlagPresent, formFlagPresent, 1},
+		{formSdata, formSdata, -300}, {formUdata, formUdata, 300}, {formStrp, formStrp, 0}, {formLineStrp, formLineStrp, 0},
+		{formRefAddr, formRefAddr, 1}, {formRef1, formRef1, 1}, {formRef2, formRef2, 1}, {formRef4, formRef4, 1}, {formRef8, formRef8, 1},
+		{formRefUdata, formRefUdata, 300}, {formRefSig8, formRefSig8, 1}, {formSecOffset, formSecOffset, 1}, {formImplicit, formImplicit, -5},
+		{formStrx, formStrx, 300}, {formStrx1, formStrx1, 1}, {formStrx2, formStrx2, 1}, {formStrx3, formStrx3, 1}, {formStrx4, formStrx4, 1},
+		{formAddrx, formAddrx, 300}, {formAddrx1, formAddrx1, 1}, {formAddrx2, formAddrx2, 1}, {formAddrx3, formAddrx3, 1}, {formAddrx4, formAddrx4, 1},
+		{formLoclistx, formLoclistx, 300}, {formRnglistx, formRnglistx, 300}, {formGNURefAlt, formGNURefAlt, 1}, {formGNUStrpAlt, formGNUStrpAlt, 1},
+		{formString, formString, "s"},
+	}
+	for _, a := range forms {
+		f := tree(tagSubprogram, attribute{0x3ff0, a.form, a.value}, named("f"))
+		f.attrs = append(f.attrs, lowHigh(0x1000, 0x100)...)
+		for _, version := range []int{3, 5} {
+			w := &dwarfWriter{version: version, root: code(tagCompileUnit, 0x1000, 0x1000, f)}
+			if got := chain(openBytes(t, w.elf().bytes()), 0x1010); got != "f:0" {
+				t.Errorf("form %#x, version %d: %q", a.form, version, got)
+			}
+		}
+	}
+	unknown := tree(tagSubprogram, named("f"))
+	unknown.attrs = append(unknown.attrs, lowHigh(0x1000, 0x100)...)
+	w := &dwarfWriter{version: 4, root: code(tagCompileUnit, 0x1000, 0x1000, unknown)}
+	info, abbrev := w.unit()
+	i := bytes.LastIndexByte(abbrev, formData4)
+	abbrev[i] = 0x7e // a form of tomorrow
+	e := &elfWriter{machine: RISCV}
+	e.code(0x1000, make([]byte, 0x1000))
+	e.add(".debug_info", info)
+	e.add(".debug_abbrev", abbrev)
+	if got := chain(openBytes(t, e.bytes()), 0x1010); got != "" {
+		t.Error(got)
+	}
+}
+
+func TestReferencesReachEntriesOfOtherUnits(t *testing.T) {
+	for _, version := range []int{2, 4, 5} {
+		first := &dwarfWriter{version: version, root: tree(tagCompileUnit, tree(tagSubprogram, named("shared")))}
+		info, _ := first.unit()
+		origin := at(attrAbstractOrigin, formRefAddr, int(first.root.children[0].off))
+		second := &dwarfWriter{version: version, root: code(tagCompileUnit, 0x1000, 0x1000, code(tagSubprogram, 0x1000, 0x100, origin))}
+		more, abbrev := second.unit()
+		_, own := first.unit()
+		at := 6
+		if version >= 5 {
+			at = 8
+		}
+		le.PutUint32(more[at:], uint32(len(own)))
+		e := &elfWriter{machine: RISCV}
+		e.code(0x1000, make([]byte, 0x1000))
+		e.add(".debug_info", join(info, more))
+		e.add(".debug_abbrev", join(own, abbrev))
+		if got := chain(openBytes(t, e.bytes()), 0x1010); got != "shared:0" {
+			t.Errorf("version %d: %q", version, got)
+		}
+	}
+}
+
 func TestChainsOfOriginsEnd(t *testing.T) {
 	f := code(tagSubprogram, 0x1000, 0x100)
 	g := tree(tagSubprogram, ref(attrSpecification, f))
