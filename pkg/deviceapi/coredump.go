@@ -1,0 +1,97 @@
+package deviceapi
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// declaredMost bounds chip and firmware_version, in bytes.
+const declaredMost = 64
+
+// comeAgain is the Retry-After while shutting down: a restart takes about as long.
+const comeAgain = 5 * time.Second
+
+// uploadDump stores a dump. Any bytes are one. Everything that can be known without the body is checked before it is
+// read; for firmware in the field, which erases its dump whatever the answer, each refusal is a lost dump.
+func (d *Door) uploadDump(w http.ResponseWriter, r *http.Request, device fleet.Device, model fleet.Model) error {
+	dump, err := d.declared(r)
+	if err != nil {
+		return err
+	}
+	dump.Device, dump.Model = device.Key, model.Code
+	if endpoint.ShuttingDown(r.Context()) {
+		return later(http.StatusServiceUnavailable, "shutting_down", "the gateway is shutting down", comeAgain)
+	}
+	if wait := d.uploads.take(device.Key, d.Now()); wait > 0 {
+		return later(http.StatusTooManyRequests, "too_many_dumps", "the device uploads too often", wait)
+	}
+	stored, err := d.Dumps.Write(r.Context(), dump, r.Body, r.ContentLength)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusCreated, struct {
+		Status   string `json:"status"`
+		Filename string `json:"filename"`
+	}{"ok", string(stored.Name()) + ".dmp"})
+}
+
+// declared is what the request says of its dump, checked.
+func (d *Door) declared(r *http.Request) (fleet.Dump, error) {
+	query := r.URL.Query()
+	chip, err := printable("chip", query.Get("chip"))
+	if err != nil {
+		return fleet.Dump{}, err
+	}
+	version, err := printable("firmware_version", unescapedPlus(r.URL).Get("firmware_version"))
+	if err != nil {
+		return fleet.Dump{}, err
+	}
+	switch {
+	case d.Dumps == nil:
+		return fleet.Dump{}, endpoint.Errorf(http.StatusBadRequest, "dumps_off", "core dumps are not configured on this gateway")
+	case r.ContentLength == 0:
+		return fleet.Dump{}, endpoint.Errorf(http.StatusBadRequest, "body_missing", "the body is empty")
+	case r.ContentLength > d.MaxDump:
+		return fleet.Dump{}, endpoint.Errorf(http.StatusBadRequest, "dump_too_large", "the dump is larger than %d bytes", d.MaxDump)
+	}
+	return fleet.Dump{Chip: chip, FirmwareVersion: version}, nil
+}
+
+// unescapedPlus reads a query in which a plus is a plus. Firmware in the field puts its version into the address as it
+// is, and versions have plus signs but no spaces.
+func unescapedPlus(u *url.URL) url.Values {
+	values, _ := url.ParseQuery(strings.ReplaceAll(u.RawQuery, "+", "%2B")) // what does not parse is missing
+	return values
+}
+
+func printable(name, value string) (string, error) {
+	fault := ""
+	switch {
+	case value == "":
+		fault = "is missing"
+	case len(value) > declaredMost:
+		fault = fmt.Sprintf("is longer than %d bytes", declaredMost)
+	case strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c > '~' }):
+		fault = "is not printable ASCII"
+	default:
+		return value, nil
+	}
+	e := endpoint.Errorf(http.StatusBadRequest, "bad_parameter", "%s %s", name, fault)
+	e.Details = map[string]any{"parameter": name}
+	return "", e
+}
+
+// later is a refusal that says when to come again.
+func later(status int, code, message string, wait time.Duration) error {
+	e := endpoint.Errorf(status, code, "%s", message)
+	e.Header = http.Header{"Retry-After": {strconv.Itoa(int(math.Ceil(wait.Seconds())))}}
+	return e
+}

@@ -1,0 +1,160 @@
+// Package deviceapi is the door that devices come through: token, configuration, provisioning, firmware, core dump.
+//
+// Names, statuses and members are a contract with firmware in the field that looks at little and forgives less; what it
+// needs is said where it is done. The package promises that a device's model and key come from its token alone, that no
+// check is skipped because another failed first (401, 404, 400, 409, in this order), and that an upload is refused
+// before its body is read wherever that is possible.
+//
+// It trusts nobody: not the token until it is verified, not the length of a body, not what a device says of itself.
+package deviceapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// Options are what the door stands on.
+type Options struct {
+	Caller       Caller // ByToken, or ByWord in test mode
+	Issuer       issuer
+	Keys         keySet
+	TokenPaths   []string // further paths of the token endpoint
+	Images       images
+	Dumps        dumps // nil where dumps are off
+	MaxDump      int64 // bytes
+	Provisioning Provisioning
+	Uploads      Pace
+	Now          func() time.Time
+}
+
+// issuer grants tokens and hands out new secrets.
+type issuer interface {
+	Grant(ctx context.Context, clientID, secret string) (auth.Token, error)
+	RotateSecret(ctx context.Context, key fleet.DeviceKey) (secret string, err error)
+}
+
+// keySet is the embedded issuer's public keys.
+type keySet interface {
+	Public() auth.JWKSet
+}
+
+// images opens the image that a device of the model gets for a version, or is fleet.ErrUnknown.
+type images interface {
+	OpenImage(m fleet.Model, v fleet.Version) (Image, error)
+}
+
+// Image is an image, opened for serving by who closes it.
+type Image struct {
+	File    *os.File
+	Size    int64         // bytes
+	Version fleet.Version // as the image itself says
+	ETag    string        // quoted, made of the content
+}
+
+// dumps stores a body of size bytes, -1 when unknown, and returns when it is on stable storage. d says device, model, chip
+// and version.
+type dumps interface {
+	Write(ctx context.Context, d fleet.Dump, body io.Reader, size int64) (fleet.Dump, error)
+}
+
+// Provisioning is what the settings say that devices are handed out.
+type Provisioning struct {
+	BaseURL  string            // "" for the address by which the device came
+	Extra    map[string]string // mqtt_url and the like; models and devices may say otherwise
+	Required []string          // keys without which a device would be off the network for good
+}
+
+// Door answers devices.
+type Door struct {
+	Options
+	uploads *paces
+}
+
+// New makes the door.
+func New(o Options) *Door {
+	return &Door{Options: o, uploads: newPaces(o.Uploads)}
+}
+
+// Register adds the door's routes.
+func (d *Door) Register(rs *endpoint.Routes) {
+	rs.Handle(http.MethodPost, "/api/iot/coredump", "iot_upload_coredump", d.known(d.uploadDump))
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		rs.Handle(method, "/api/iot/firmware", "iot_get_firmware", d.known(d.offeredFirmware))
+		rs.Handle(method, "/api/iot/firmware/{version}", "iot_get_firmware", d.known(d.oneFirmware))
+	}
+	rs.Handle(http.MethodGet, "/api/iot/firmware-version", "iot_get_firmware_version", d.known(d.firmwareVersion))
+	rs.Handle(http.MethodGet, "/api/iot/config", "iot_get_config", d.known(d.configuration))
+	rs.Handle(http.MethodGet, "/api/iot/provisioning", "iot_get_provisioning", d.known(d.provision))
+	rs.Handle(http.MethodGet, "/.well-known/jwks.json", "", d.keys)
+	rs.Handle(http.MethodPost, tokenPath, "oauth_token", d.token)
+	for _, path := range d.TokenPaths {
+		if path != tokenPath {
+			rs.Handle(http.MethodPost, path, "oauth_token", d.token)
+		}
+	}
+}
+
+// handler answers a device that is known.
+type handler func(http.ResponseWriter, *http.Request, fleet.Device, fleet.Model) error
+
+// known finds out who asks before anything else.
+func (d *Door) known(h handler) endpoint.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		device, model, err := d.Caller(r)
+		if err != nil {
+			return refusal(err)
+		}
+		note(w, device)
+		if err := h(w, r, device, model); err != nil {
+			return refusal(err)
+		}
+		return nil
+	}
+}
+
+// refusal turns the house's errors into what a device sees. Their sentences are for operators and go to the log alone,
+// but for a bad request's, which somebody who writes firmware needs.
+func refusal(err error) error {
+	var said *endpoint.Error
+	switch {
+	case errors.As(err, &said):
+		return said
+	case errors.Is(err, auth.ErrNoToken):
+		return unauthorized("token_missing", "no token", err)
+	case errors.Is(err, auth.ErrToken):
+		return unauthorized("token_invalid", "the token does not verify", err)
+	case errors.Is(err, fleet.ErrUnknown):
+		return endpoint.Errorf(http.StatusNotFound, "unknown", "unknown device, model or firmware").Because(err)
+	case errors.Is(err, fleet.ErrRefused):
+		return endpoint.Errorf(http.StatusBadRequest, "refused", "%v", err)
+	case errors.Is(err, fleet.ErrTaken):
+		return endpoint.Errorf(http.StatusConflict, "conflict", "this conflicts with what is there").Because(err)
+	case errors.Is(err, fleet.ErrFull):
+		return endpoint.Errorf(http.StatusInsufficientStorage, "full", "no room on the disk").Because(err)
+	}
+	return err
+}
+
+func unauthorized(code, message string, cause error) error {
+	e := endpoint.Errorf(http.StatusUnauthorized, code, "%s", message).Because(cause)
+	e.Header = http.Header{"Www-Authenticate": {"Bearer"}}
+	return e
+}
+
+// bearer is the token in the Authorization header, "" for none.
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}

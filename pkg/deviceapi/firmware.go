@@ -1,0 +1,55 @@
+package deviceapi
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// offeredFirmware is the image that the device is to run. Firmware in the field reads 1 KiB of it, compares versions,
+// and closes.
+func (d *Door) offeredFirmware(w http.ResponseWriter, r *http.Request, device fleet.Device, model fleet.Model) error {
+	v, ok := model.Offer(device)
+	if !ok {
+		return endpoint.Errorf(http.StatusNotFound, "no_firmware", "there is no firmware for model %s yet", model.Code)
+	}
+	return d.image(w, r, model, v)
+}
+
+// oneFirmware is the image of one version, at an address whose bytes stay the same: a device that resumes its download
+// sends no If-Range.
+func (d *Door) oneFirmware(w http.ResponseWriter, r *http.Request, _ fleet.Device, model fleet.Model) error {
+	v, err := fleet.ParseVersion(r.PathValue("version"))
+	if err != nil {
+		return fleet.Unknown("%v", err)
+	}
+	return d.image(w, r, model, v)
+}
+
+func (d *Door) image(w http.ResponseWriter, r *http.Request, model fleet.Model, v fleet.Version) error {
+	image, err := d.Images.OpenImage(model, v)
+	if err != nil {
+		return err
+	}
+	defer image.File.Close()
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("ETag", image.ETag)
+	h.Set("X-Firmware-Version", string(image.Version))
+	h.Set("Cache-Control", "no-cache")
+	// Without a time: going back to an older build would look unmodified to whoever asks by time.
+	return endpoint.ServeContent(w, r, time.Time{}, image.Size, image.File)
+}
+
+func (d *Door) firmwareVersion(w http.ResponseWriter, _ *http.Request, device fleet.Device, model fleet.Model) error {
+	var answer struct {
+		Version *fleet.Version `json:"firmware_version"`
+	}
+	if v, ok := model.Offer(device); ok {
+		answer.Version = &v
+	}
+	w.Header().Set("Cache-Control", "no-cache")
+	return endpoint.WriteJSON(w, http.StatusOK, answer)
+}

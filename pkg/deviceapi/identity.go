@@ -1,0 +1,68 @@
+package deviceapi
+
+import (
+	"cmp"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// configuration is the device's own one byte for byte, or its model's default.
+func (d *Door) configuration(w http.ResponseWriter, _ *http.Request, device fleet.Device, model fleet.Model) error {
+	raw, err := fleet.Configuration(model, device)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-cache")
+	return endpoint.Write(w, http.StatusOK, raw)
+}
+
+// provision rotates the device's secret and hands out all that it stores. The device replaces everything that it has by
+// what it gets, whatever the status, and erases what is missing: so it gets all or an error body, whose details are an
+// object, which it refuses for not being a string.
+func (d *Door) provision(w http.ResponseWriter, r *http.Request, device fleet.Device, model fleet.Model) error {
+	w.Header().Set("Cache-Control", "no-store")
+	values := fleet.ProvisioningValues(d.Provisioning.Extra, model, device)
+	values["base_url"] = cmp.Or(values["base_url"], d.Provisioning.BaseURL, reachedAt(r))
+	values["token_url"] = cmp.Or(values["token_url"], strings.TrimSuffix(values["base_url"], "/")+tokenPath)
+	values["device_key"], values["client_id"] = string(device.Key), device.ClientID()
+	values["client_secret"] = "" // nobody sets it
+	if missing := d.missing(values); len(missing) > 0 {
+		e := endpoint.Errorf(http.StatusConflict, "provisioning_incomplete", "no value for %s", strings.Join(missing, ", "))
+		e.Details = map[string]any{"missing": missing}
+		return e
+	}
+	secret, err := d.Issuer.RotateSecret(r.Context(), device.Key)
+	if err != nil {
+		return err
+	}
+	values["client_secret"] = secret
+	return endpoint.WriteJSON(w, http.StatusOK, values)
+}
+
+// missing are the required keys without a value, but for the secret, which is made last.
+func (d *Door) missing(values map[string]string) []string {
+	var missing []string
+	for _, key := range d.Provisioning.Required {
+		if values[key] == "" && key != "client_secret" {
+			missing = append(missing, key)
+		}
+	}
+	return missing
+}
+
+// reachedAt is the gateway's address as the device has it: it has just worked.
+func reachedAt(r *http.Request) string {
+	host := r.Host
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && host == "" {
+		host = local.String() // HTTP/1.0 needs no Host
+	}
+	if r.TLS != nil {
+		return "https://" + host
+	}
+	return "http://" + host
+}
