@@ -126,7 +126,9 @@ func (x *Index) nameSymbols() {
 // the addresses of ROM functions, a label holds for a short way within its section, a number only for itself: no code
 // is named after what happens to lie before it.
 func (x *Index) Function(pc uint32) (Symbol, bool) {
-	e, ok := x.covering(pc, func(e entry) bool { return e.function || e.size == 0 })
+	e, ok := x.covering(pc, func(e entry) bool {
+		return e.function || e.size == 0 && (!e.section || x.Executable(e.addr))
+	})
 	if !ok {
 		return Symbol{}, false
 	}
@@ -166,7 +168,8 @@ func (x *Index) symbolic(addr uint32) string {
 	if _, ok := x.allocated.find(addr); !ok {
 		return ""
 	}
-	e, ok := x.covering(addr, func(entry) bool { return true })
+	code := x.Executable(addr)
+	e, ok := x.covering(addr, func(e entry) bool { return code || e.size > 0 }) // labels in data say nothing
 	if !ok || !e.section {
 		return ""
 	}

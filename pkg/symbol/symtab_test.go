@@ -19,6 +19,8 @@ func symbolELF() *elfWriter {
 		testSymbol{name: "ets_printf", addr: 0x40007d54, typ: elf.STT_NOTYPE, bind: elf.STB_GLOBAL, absolute: true},
 		testSymbol{name: "twin", addr: 0x8000, size: 8, typ: elf.STT_OBJECT},
 		testSymbol{name: "twin", addr: 0x8010, size: 8, typ: elf.STT_OBJECT, bind: elf.STB_GLOBAL},
+		testSymbol{name: "_bss_start", addr: 0x8000, typ: elf.STT_NOTYPE, bind: elf.STB_GLOBAL},
+		testSymbol{name: "_bss_end", addr: 0x8020, typ: elf.STT_NOTYPE, bind: elf.STB_GLOBAL},
 		testSymbol{name: "_ZN5fleet5Motor5startEi", addr: 0x2800, size: 4, typ: elf.STT_FUNC, bind: elf.STB_GLOBAL},
 	)
 	return w
@@ -65,7 +67,10 @@ func TestSymbolicPrintsAnAddressAsGDBDoes(t *testing.T) {
 		0x1000:     "<first>",
 		0x1004:     "<first+4>",
 		0x1030:     "",
+		0x8000:     "<twin>",
 		0x8014:     "<twin+4>",
+		0x8024:     "", // a label in data is no variable
+		0x1064:     "<label+4>",
 		0x2800:     "<fleet::Motor::start(int)>",
 		0x9000:     "",
 		0x40007d54: "", // outside of the program
