@@ -51,6 +51,7 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (err err
 	if err != nil {
 		return err
 	}
+	g.listens = doors.addresses()
 	work, working := errgroup.WithContext(ctx)
 	work.Go(func() error { return endpoint.Serve(working, logger, doors.endpoints(g)...) })
 	if err := g.recover(working); err != nil {
@@ -62,7 +63,7 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (err err
 	if err := systemd.Ready(); err != nil {
 		logger.Warn("systemd not told", "error", err)
 	}
-	logger.Info("gateway ready", "version", version, "listens_on", doors.addresses())
+	logger.Info("gateway ready", "version", version, "listens_on", g.listens)
 
 	<-working.Done()
 	if err := systemd.Stopping(); err != nil {

@@ -1,0 +1,304 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/bundle"
+	"github.com/slipway-gateway/slipway/pkg/catalog"
+	"github.com/slipway-gateway/slipway/pkg/certificate"
+	"github.com/slipway-gateway/slipway/pkg/config"
+	"github.com/slipway-gateway/slipway/pkg/depot"
+	"github.com/slipway-gateway/slipway/pkg/deviceapi"
+	"github.com/slipway-gateway/slipway/pkg/dropfolder"
+	"github.com/slipway-gateway/slipway/pkg/dumps"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/pkg/operator"
+	"github.com/slipway-gateway/slipway/pkg/systemd"
+)
+
+// gateway is the parts, put together. What each does is its package's matter; here is who talks to whom.
+type gateway struct {
+	cfg      config.Config
+	logger   *slog.Logger
+	fail     context.CancelCauseFunc
+	started  time.Time
+	watchdog *systemd.Watchdog
+
+	store    *catalog.Catalog
+	keys     *auth.Keys
+	external []*auth.External
+	identity *certificate.Identity
+	depot    *depot.Depot
+	folder   *dropfolder.Folder // nil: off
+	metrics  *metrics
+
+	allDoors   http.Handler
+	deviceDoor http.Handler
+	listens    string
+
+	recovered atomic.Bool
+	mu        sync.Mutex   // guards dumps
+	dumps     *dumps.Store // nil: off, or not recovered yet
+}
+
+// assemble makes the parts that need nothing from disk but keys.
+func assemble(cfg config.Config, logger *slog.Logger, store *catalog.Catalog, watchdog *systemd.Watchdog, fail context.CancelCauseFunc) (*gateway, error) {
+	g := &gateway{cfg: cfg, logger: logger, fail: fail, started: time.Now(), store: store, watchdog: watchdog}
+	var err error
+	if g.keys, err = auth.OpenKeys(cfg.KeysDir(), cfg.TokenAlgorithm, cfg.TokenLifetime, time.Now); err != nil {
+		return nil, err
+	}
+	for _, x := range cfg.Issuers {
+		g.external = append(g.external, auth.NewExternal(auth.ExternalIssuer{
+			Issuer: x.Issuer, JWKSURL: x.JWKSURL, Audience: x.Audience, Algorithms: x.Algorithms,
+		}, logger))
+	}
+	g.identity, err = certificate.Open(certificate.Options{
+		Dir: cfg.KeysDir(), CertFile: cfg.TLSCert, KeyFile: cfg.TLSKey, Hosts: certificate.Hosts, Built: builtAt(),
+		Now: time.Now, Logger: logger, Beat: watchdog.Part("certificate", partPatience),
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.depot = depot.New(depot.Options{
+		Dir: cfg.AssetsDir, MaxBytes: cfg.FirmwareMaxBytes, KeepVersions: cfg.FirmwareKeepVersions, ELFCache: cfg.FirmwareELFCache,
+		Manual: cfg.FirmwareManual, CreateModels: cfg.DropCreateModels, Reserve: reserve, Space: spaceOf(cfg.AssetsDir),
+		Recorder: store, Waker: g, Logger: logger, Now: time.Now,
+	})
+	g.metrics = newMetrics(g)
+	if cfg.DropDir != "" {
+		if g.folder, err = dropfolder.Open(g.dropOptions()); err != nil {
+			return nil, err
+		}
+	}
+	g.makeDoors()
+	return g, nil
+}
+
+func (g *gateway) dropOptions() dropfolder.Options {
+	return dropfolder.Options{
+		Dir: g.cfg.DropDir, Accept: g.acceptDropped, Complete: bundle.Complete, KeepDone: g.cfg.DropKeepDone,
+		StalledAfter: g.cfg.DropStalledAfter, Logger: g.logger, Beat: g.watchdog.Part("drop folder", 2*time.Minute),
+		Observe: func(took time.Duration, err error) { g.metrics.operations.Observe("drop_ingest", took, err != nil) },
+	}
+}
+
+// acceptDropped hands a dropped bundle to the depot.
+func (g *gateway) acceptDropped(ctx context.Context, body io.Reader, size int64) (string, error) {
+	accepted, err := g.depot.Accept(ctx, depot.Submission{Body: body, Size: size, Origin: fleet.FromDrop})
+	return string(accepted.Build.Model) + " " + string(accepted.Build.Version), err
+}
+
+// makeDoors lays the routes: of all doors, and of the device door alone, which then serves nothing else.
+func (g *gateway) makeDoors() {
+	verifier := auth.NewVerifier(g.keys, g.external, time.Now)
+	devices := &auth.Devices{Verifier: verifier, Registry: g.store, Now: time.Now}
+	issuer := &auth.Issuer{Keys: g.keys, Devices: g.store, Lifetime: g.cfg.TokenLifetime, Earliest: g.earliest, Now: time.Now}
+	options := deviceapi.Options{
+		Caller: deviceapi.ByToken(devices), Issuer: issuer, Keys: g.keys, TokenPaths: g.cfg.TokenPaths, Images: images{g.depot},
+		MaxDump: g.cfg.DumpMaxBytes,
+		Provisioning: deviceapi.Provisioning{
+			BaseURL: g.cfg.ProvisioningBaseURL, Extra: g.cfg.ProvisioningExtra, Required: g.cfg.ProvisioningRequired,
+		},
+		Uploads: deviceapi.Pace{PerMinute: g.cfg.DumpPerMinute, Burst: g.cfg.DumpBurst}, Now: time.Now,
+	}
+	if g.cfg.AuthDevice == "none" {
+		options.Caller = deviceapi.ByWord(g.store)
+	}
+	if g.cfg.CoredumpsDir != "" {
+		options.Dumps = g
+	}
+	door := deviceapi.New(options)
+	alone := endpoint.NewRoutes(g.logger, g.metrics.operations)
+	door.Register(alone)
+	all := endpoint.NewRoutes(g.logger, g.metrics.operations)
+	door.Register(all)
+	operator.Register(all, operator.Options{
+		Records: g.store, Firmware: shelf{g.depot}, Dumps: g, Crashes: g.store, Issuer: issuer,
+		Operators: &auth.Operators{Store: g.store, Now: time.Now}, Keys: g.keys, Rebuild: g.rebuild, Status: g.status,
+		Text: reportText, Ready: g.recovered.Load, Trouble: g.trouble, Metrics: g.metrics.handler, Counter: g.metrics.operations,
+		Trusted: fromTrustedPeer, BaseURL: g.baseURL, Now: time.Now,
+	})
+	g.deviceDoor, g.allDoors = g.afterRecovery(alone), g.afterRecovery(all)
+}
+
+// afterRecovery answers everybody but the health check with 503 until what lies on disk is known.
+func (g *gateway) afterRecovery(next http.Handler) http.Handler {
+	early := endpoint.Only(g.logger, &endpoint.Error{
+		Status: http.StatusServiceUnavailable, Code: "recovering", Message: "the gateway is starting: try again",
+		Header: http.Header{"Retry-After": {"2"}},
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g.recovered.Load() || r.URL.Path == "/api/health" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		early.ServeHTTP(w, r)
+	})
+}
+
+// recover makes what lies on disk and what the catalog knows agree.
+func (g *gateway) recover(ctx context.Context) error {
+	if err := g.depot.Recover(ctx, g.store.Created()); err != nil {
+		return err
+	}
+	if g.cfg.CoredumpsDir != "" {
+		opened, err := dumps.Open(ctx, g.dumpOptions())
+		if err != nil {
+			return err
+		}
+		g.mu.Lock()
+		g.dumps = opened
+		g.mu.Unlock()
+	}
+	g.recovered.Store(true)
+	return nil
+}
+
+func (g *gateway) dumpOptions() dumps.Options {
+	return dumps.Options{
+		Dir: g.cfg.CoredumpsDir, MaxBytes: g.cfg.DumpMaxBytes, KeepPerDevice: g.cfg.DumpKeepPerDevice,
+		MaxUse: g.cfg.DumpMaxUse.Of, KeepFree: g.cfg.DumpKeepFree.Of, Reserve: reserve, Space: spaceOf(g.cfg.CoredumpsDir),
+		Index: dumpIndex{g.store, g}, Logger: g.logger, Now: time.Now, CleanStop: g.store.LastStop(),
+	}
+}
+
+// run starts what works until the end.
+func (g *gateway) run(ctx context.Context, work *errgroup.Group) {
+	for _, x := range g.external {
+		work.Go(func() error { return x.Run(ctx) })
+	}
+	work.Go(func() error { return g.identity.Run(ctx) })
+	work.Go(func() error { return g.tend(ctx) })
+	if g.folder != nil {
+		work.Go(func() error { return g.folder.Run(ctx) })
+	}
+	if g.dumps != nil {
+		work.Go(func() error { return g.dumps.Verify(ctx) })
+	}
+}
+
+// tend does what has to be done now and then: notes that time passes, and looks after the signing keys.
+func (g *gateway) tend(ctx context.Context) error {
+	const every = time.Minute
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if now := time.Now(); !now.Before(g.earliest()) {
+			if err := g.store.NoteTime(now); err != nil && !errors.Is(err, fleet.ErrFull) {
+				return err
+			}
+		}
+		if err := g.keys.Tend(); err != nil {
+			g.logger.Error("signing keys not tended", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// earliest is a time that has passed for certain: a clock that says less is wrong.
+func (g *gateway) earliest() time.Time {
+	known, err := g.store.LastKnownTime()
+	if err != nil || known.Before(builtAt()) {
+		return builtAt()
+	}
+	return known
+}
+
+// BuildArrived is the depot's waker.
+func (g *gateway) BuildArrived(context.Context, fleet.Build) error { return nil }
+
+// rebuild reads again what lies on disk.
+func (g *gateway) rebuild(ctx context.Context) error {
+	if err := g.depot.Recover(ctx, true); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.dumps == nil {
+		return nil
+	}
+	opened, err := dumps.Open(ctx, g.dumpOptions())
+	if err == nil {
+		g.dumps = opened
+	}
+	return err
+}
+
+// trouble is what an operator should know.
+func (g *gateway) trouble() []string {
+	var trouble []string
+	g.mu.Lock()
+	if g.dumps != nil {
+		if t := g.dumps.Trouble(); t != "" {
+			trouble = append(trouble, t)
+		}
+	}
+	g.mu.Unlock()
+	if free, _, err := spaceOf(g.cfg.StateDir)(); err == nil && free < reserve {
+		trouble = append(trouble, fmt.Sprintf("less than %d MiB is free in %s: nothing new is stored", reserve>>20, g.cfg.StateDir))
+	}
+	if earliest := g.earliest(); time.Now().Before(earliest) {
+		trouble = append(trouble, "the clock is wrong: it is before "+earliest.UTC().Format(time.RFC3339)+", and no tokens are given out")
+	}
+	if ends := g.identity.NotAfter(); time.Until(ends) < 7*24*time.Hour {
+		trouble = append(trouble, "the certificate ends on "+ends.UTC().Format(time.RFC3339))
+	}
+	return trouble
+}
+
+// baseURL is the address that people and devices are told.
+func (g *gateway) baseURL() string {
+	if g.cfg.ProvisioningBaseURL != "" {
+		return g.cfg.ProvisioningBaseURL
+	}
+	scheme, address := "https", ""
+	if len(g.cfg.ListenHTTPS) > 0 {
+		address = g.cfg.ListenHTTPS[0]
+	} else if len(g.cfg.ListenHTTP) > 0 {
+		scheme, address = "http", g.cfg.ListenHTTP[0]
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+		for _, name := range certificate.Hosts() {
+			if ip := net.ParseIP(name); ip != nil && !ip.IsLoopback() {
+				host = name
+				break
+			}
+		}
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// spaceOf says what is free and what there is on a folder's file system, in bytes.
+func spaceOf(dir string) func() (free, total int64, err error) {
+	return func() (int64, int64, error) {
+		var stat unix.Statfs_t
+		if err := unix.Statfs(dir, &stat); err != nil {
+			return 0, 0, fmt.Errorf("free space of %s: %w", dir, err)
+		}
+		return int64(stat.Bavail) * int64(stat.Bsize), int64(stat.Blocks) * int64(stat.Bsize), nil
+	}
+}

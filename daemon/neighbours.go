@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/slipway-gateway/slipway/pkg/catalog"
+	"github.com/slipway-gateway/slipway/pkg/depot"
+	"github.com/slipway-gateway/slipway/pkg/deviceapi"
+	"github.com/slipway-gateway/slipway/pkg/dumps"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/pkg/operator"
+)
+
+// The parts know each other through the few methods that they declare. Where two say the same in other words, the
+// translation is here.
+
+// images is the depot as devices see it.
+type images struct{ *depot.Depot }
+
+func (i images) OpenImage(m fleet.Model, v fleet.Version) (deviceapi.Image, error) {
+	fw, err := i.Depot.OpenImage(m, v)
+	return deviceapi.Image{File: fw.File, Size: fw.Size, Version: fw.Version, ETag: fw.ETag}, err
+}
+
+// shelf is the depot as operators see it.
+type shelf struct{ *depot.Depot }
+
+func (s shelf) Accept(ctx context.Context, u operator.Upload) (operator.Accepted, error) {
+	a, err := s.Depot.Accept(ctx, depot.Submission{Model: u.Model, Body: u.Body, Size: u.Size, Origin: fleet.FromAPI, Replace: u.Replace})
+	return operator.Accepted{
+		Code: a.Build.Model, Version: a.Build.Version, Kind: string(a.Kind), Published: a.Published, Changed: a.Changed,
+		Warnings: a.Warnings, Build: a.Build,
+	}, err
+}
+
+func (s shelf) OpenImage(m fleet.Model, v fleet.Version) (*os.File, fleet.Version, string, error) {
+	fw, err := s.Depot.OpenImage(m, v)
+	return fw.File, fw.Version, fw.ETag, err
+}
+
+// dumpIndex is the catalog as the dump directories see it.
+type dumpIndex struct {
+	*catalog.Catalog
+	g *gateway
+}
+
+func (x dumpIndex) RecordDumpLater(d fleet.Dump) {
+	x.Catalog.RecordDumpLater(d, x.g.dumpRecorded)
+}
+
+// The gateway is the dump directories as the doors see them: a store that is there once recovery is over.
+
+func (g *gateway) dumpStore() (*dumps.Store, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.dumps == nil {
+		return nil, fleet.Unknown("core dumps are not configured")
+	}
+	return g.dumps, nil
+}
+
+// Write stores a dump. After a failed sync nobody knows what the disk holds: the process ends and recovers.
+func (g *gateway) Write(ctx context.Context, d fleet.Dump, body io.Reader, size int64) (fleet.Dump, error) {
+	store, err := g.dumpStore()
+	if err != nil {
+		return d, err
+	}
+	d, err = store.Write(ctx, d, body, size)
+	var unsynced *dumps.SyncError
+	if errors.As(err, &unsynced) {
+		g.fail(err)
+	}
+	return d, err
+}
+
+// OpenDump opens a dump's bytes.
+func (g *gateway) OpenDump(key fleet.DeviceKey, name fleet.DumpName) (*os.File, error) {
+	store, err := g.dumpStore()
+	if err != nil {
+		return nil, err
+	}
+	return store.OpenDump(key, name)
+}
+
+// ReadReport reads a dump's report.
+func (g *gateway) ReadReport(key fleet.DeviceKey, name fleet.DumpName) ([]byte, error) {
+	store, err := g.dumpStore()
+	if err != nil {
+		return nil, err
+	}
+	return store.ReadReport(key, name)
+}
+
+// Remove removes a dump.
+func (g *gateway) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
+	store, err := g.dumpStore()
+	if err != nil {
+		return err
+	}
+	return store.Remove(ctx, key, name)
+}
+
+// dumpRecorded is called when a dump's record is in the catalog.
+func (g *gateway) dumpRecorded() {}
+
+// reportText is a report as people read it.
+func reportText(report []byte) (string, error) { return string(report), nil }
