@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+const (
+	socketFlag    = "socket"
+	defaultSocket = "/run/slipway/slipway.sock"
+	socketEnv     = "SLIPWAY_SOCKET"
+)
+
+// client speaks with the running gateway through its socket: the JSON API that operators have, as admin.
+type client struct {
+	socket string
+	http   http.Client
+}
+
+// connect makes the client of a command; nothing is dialled before the first call.
+func connect(cmd *cobra.Command) *client {
+	socket, _ := cmd.Flags().GetString(socketFlag) // of the root, so that every command has it
+	if socket == "" {
+		socket = os.Getenv(socketEnv)
+	}
+	if socket == "" {
+		socket = defaultSocket
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		d := net.Dialer{Timeout: 5 * time.Second}
+		return d.DialContext(ctx, "unix", socket)
+	}
+	return &client{socket: socket, http: http.Client{Transport: &http.Transport{DialContext: dial}}}
+}
+
+// path joins the parts of an address, each escaped.
+func path(parts ...string) string {
+	p := "/api"
+	for _, part := range parts {
+		p += "/" + url.PathEscape(part)
+	}
+	return p
+}
+
+// get asks for JSON.
+func (c *client) get(ctx context.Context, path string) (json.RawMessage, error) {
+	return c.json(ctx, http.MethodGet, path, nil)
+}
+
+// send sends v as JSON, nil for no body, and returns the JSON that is answered.
+func (c *client) send(ctx context.Context, method, path string, v any) (json.RawMessage, error) {
+	if v == nil {
+		return c.json(ctx, method, path, nil)
+	}
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return c.json(ctx, method, path, &upload{kind: "application/json", body: bytes.NewReader(body), size: int64(len(body))})
+}
+
+func (c *client) json(ctx context.Context, method, path string, up *upload) (json.RawMessage, error) {
+	resp, err := c.do(ctx, method, path, up)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read the gateway's answer: %w", err)
+	}
+	return body, nil
+}
+
+// upload is the body of a request.
+type upload struct {
+	kind string // media type
+	body io.Reader
+	size int64 // bytes, -1 when unknown
+}
+
+// do makes a request; an answer other than 2xx is an error. The caller closes the body.
+func (c *client) do(ctx context.Context, method, path string, up *upload) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://slipway"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	if up != nil {
+		req.Body, req.ContentLength = io.NopCloser(up.body), up.size
+		req.Header.Set("Content-Type", up.kind)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	if resp.StatusCode/100 == 2 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	return nil, readAnswerError(resp)
+}
+
+// errNoDaemon is a socket that nobody answers on.
+var errNoDaemon = errors.New("no gateway answers")
+
+func (c *client) unreachable(err error) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w on %s: start it with 'systemctl start slipway' or 'slipway serve', or name its socket with --socket",
+			errNoDaemon, c.socket)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("you may not use %s: become root, or have yourself added to the group %s", c.socket, socketGroup)
+	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENOTSOCK), errors.Is(err, syscall.EPROTOTYPE):
+		return usagef("%s cannot be a socket: %w", c.socket, err)
+	}
+	var u *url.Error
+	if errors.As(err, &u) { // its address is no address that anybody knows
+		err = u.Err
+	}
+	return fmt.Errorf("%w as it should on %s: %w", errNoDaemon, c.socket, err)
+}
+
+// answerError is a refusal of the gateway.
+type answerError struct {
+	status      int
+	message     string
+	correlation string
+}
+
+func readAnswerError(resp *http.Response) error {
+	const most = 64 << 10 // of an error body
+	var body struct {
+		Error         string `json:"error"`
+		CorrelationID string `json:"correlationId"`
+	}
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, most))
+	if err != nil {
+		return fmt.Errorf("read the gateway's answer %s: %w", resp.Status, err)
+	}
+	if json.Unmarshal(raw, &body) != nil || body.Error == "" {
+		body.Error = "the gateway answers " + resp.Status
+	}
+	return &answerError{resp.StatusCode, body.Error, body.CorrelationID}
+}
+
+func (e *answerError) Error() string {
+	if e.status >= http.StatusInternalServerError && e.correlation != "" {
+		return fmt.Sprintf("%s (the journal has more under %s)", e.message, e.correlation)
+	}
+	return e.message
+}
+
+func (e *answerError) notFound() bool { return e.status == http.StatusNotFound }

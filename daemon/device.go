@@ -1,0 +1,221 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// deviceCommand is `slipway device`: the ESP32s, their configuration and their secrets.
+func deviceCommand() *cobra.Command {
+	return group("device", "Devices: list, add, import, change and remove them, hand out tokens and secrets",
+		deviceListCommand(), deviceAddCommand(), deviceImportCommand(), deviceShowCommand(), deviceSetCommand(), deviceRmCommand(),
+		deviceTokenCommand(), deviceSecretCommand())
+}
+
+// shownDevice is a device as the API shows it.
+type shownDevice struct {
+	fleet.Device
+	ClientID string `json:"client_id"`
+}
+
+func deviceListCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "List the devices", Args: cobra.NoArgs}
+	flags := addListFlags(cmd)
+	model := cmd.Flags().String("model", "", "only those of this model")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		address, err := flags.query(path("devices"), map[string]string{"model": *model})
+		if err != nil {
+			return err
+		}
+		answer, err := connect(cmd).get(cmd.Context(), address)
+		if err != nil {
+			return err
+		}
+		return show(cmd, flags.format, answer, func(w io.Writer, v struct{ Devices []fleet.Device }) {
+			c := newColumns(w, "DEVICE", "MODEL", "ACCESS", "CREATED", "NAME")
+			for _, d := range v.Devices {
+				c.row(string(d.Key), string(d.Model), access(d), localTime(d.CreatedAt), d.Name)
+			}
+			c.flush()
+		})
+	}
+	return cmd
+}
+
+func access(d fleet.Device) string {
+	if d.Revoked {
+		return "revoked"
+	}
+	return "granted"
+}
+
+func deviceAddCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "add --model CODE",
+		Short: "Add a device and print its client id and, once, its client secret",
+		Args:  cobra.NoArgs,
+	}
+	format := addFormat(cmd)
+	model := cmd.Flags().String("model", "", "its model")
+	key := cmd.Flags().String("key", "", "its key, 8 of a-z and 0-9 (default: a random one)")
+	name := cmd.Flags().String("name", "", "what people call it")
+	secretOnStdin := cmd.Flags().Bool("secret-stdin", false, "it keeps the client secret that is read from standard input")
+	required(cmd, "model")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		device := map[string]string{"model_code": *model, "device_key": *key, "name": *name}
+		if _, err := fleet.ParseModelCode(*model); err != nil {
+			return &usageError{err}
+		}
+		if *key != "" {
+			if _, err := fleet.ParseDeviceKey(*key); err != nil {
+				return &usageError{err}
+			}
+		}
+		if *secretOnStdin {
+			secret, err := readSecret(cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			device["client_secret"] = secret
+		}
+		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("devices"), device)
+		if err != nil {
+			return err
+		}
+		return show(cmd, format, answer, credentialsText)
+	}
+	return cmd
+}
+
+// readSecret reads one line: a secret in the arguments would be seen by every user of the machine.
+func readSecret(in io.Reader) (string, error) {
+	const most = 1024 // bytes; the gateway takes 256
+	b, err := io.ReadAll(io.LimitReader(in, most))
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimRight(string(b), "\r\n")
+	if secret == "" || strings.ContainsAny(secret, "\r\n") {
+		return "", usagef("want the client secret, one line, on standard input")
+	}
+	return secret, nil
+}
+
+// credentials are what a device is flashed with.
+type credentials struct {
+	Key    string `json:"device_key"`
+	ID     string `json:"client_id"`
+	Secret string `json:"client_secret"`
+}
+
+func credentialsText(w io.Writer, c credentials) {
+	fields(w, "device_key", c.Key, "client_id", c.ID, "client_secret", c.Secret)
+}
+
+func deviceImportCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "import FILE.csv",
+		Short: "Add many devices with the secrets that they have",
+		Long: "Add the devices of a CSV file with the lines model_code,device_key,client_secret[,name]; a first line with those\n" +
+			"names is passed over. All are added or none. - is standard input.",
+		Args: cobra.ExactArgs(1),
+	}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		file, size, err := openInput(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		answer, err := connect(cmd).json(cmd.Context(), http.MethodPost, path("devices", "import"), &upload{"text/csv", file, size})
+		if err != nil {
+			return err
+		}
+		return show(cmd, format, answer, func(w io.Writer, v struct{ Devices int }) {
+			plural(w, v.Devices, "device", "added")
+		})
+	}
+	return cmd
+}
+
+func deviceShowCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "show KEY", Short: "Show a device", Args: cobra.ExactArgs(1)}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		answer, err := connect(cmd).get(cmd.Context(), path("devices", args[0]))
+		if err != nil {
+			return err
+		}
+		return show(cmd, format, answer, deviceText)
+	}
+	return cmd
+}
+
+func deviceText(w io.Writer, d shownDevice) {
+	config := string(d.Config)
+	if d.Config == nil {
+		config = "(its model's default)"
+	}
+	pairs := []string{
+		"device_key", string(d.Key), "model_code", string(d.Model), "name", d.Name, "client_id", d.ClientID, "access", access(d.Device),
+		"config", config,
+	}
+	pairs = append(pairs, provisioningText(d.Provisioning)...)
+	fields(w, append(pairs, "created_at", localTime(d.CreatedAt), "updated_at", localTime(d.UpdatedAt))...)
+}
+
+func deviceRmCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "rm KEY", Short: "Remove a device", Args: cobra.ExactArgs(1)}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if _, err := connect(cmd).send(cmd.Context(), http.MethodDelete, path("devices", args[0]), nil); err != nil {
+			return err
+		}
+		return say(cmd, format, map[string]string{"removed": args[0]}, "removed device %s", args[0])
+	}
+	return cmd
+}
+
+func deviceTokenCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "token KEY", Short: "Make an access token for a device, to try what it would see", Args: cobra.ExactArgs(1)}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("devices", args[0], "token"), nil)
+		if err != nil {
+			return err
+		}
+		type minted struct {
+			AccessToken string    `json:"access_token"`
+			ExpiresAt   time.Time `json:"expires_at"`
+		}
+		return show(cmd, format, answer, func(w io.Writer, t minted) {
+			fields(w, "access_token", t.AccessToken, "expires_at", localTime(t.ExpiresAt))
+		})
+	}
+	return cmd
+}
+
+func deviceSecretCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "secret KEY",
+		Short: "Replace a device's client secret and print the new one, once",
+		Long: "Replace a device's client secret and print the new one, once. The old one is refused from now on: this is for a\n" +
+			"device that is flashed again. Devices rotate their secret themselves without being locked out.",
+		Args: cobra.ExactArgs(1),
+	}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("devices", args[0], "secret"), nil)
+		if err != nil {
+			return err
+		}
+		return show(cmd, format, answer, credentialsText)
+	}
+	return cmd
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// dumpCommand is `slipway dump`: the core dumps that devices have uploaded.
+func dumpCommand() *cobra.Command {
+	return group("dump", "Core dumps: list, show, fetch and remove them",
+		dumpListCommand(), dumpShowCommand(), dumpGetCommand(), dumpRmCommand())
+}
+
+// shownDump is a dump as the API shows it.
+type shownDump struct {
+	Name fleet.DumpName `json:"name"`
+	fleet.Dump
+	State       string        `json:"state"`
+	Why         string        `json:"why"`
+	Grade       string        `json:"grade"`
+	Build       fleet.Version `json:"build"`
+	Reason      string        `json:"reason"`
+	TopFrame    string        `json:"top_frame"`
+	Fingerprint string        `json:"fingerprint"`
+}
+
+func dumpListCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "List the core dumps, newest first", Args: cobra.NoArgs}
+	flags := addListFlags(cmd)
+	device := cmd.Flags().String("device", "", "only those of this device")
+	model := cmd.Flags().String("model", "", "only those of this model")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		address, err := flags.query(path("coredumps"), map[string]string{"device": *device, "model": *model})
+		if err != nil {
+			return err
+		}
+		answer, err := connect(cmd).get(cmd.Context(), address)
+		if err != nil {
+			return err
+		}
+		return show(cmd, flags.format, answer, func(w io.Writer, v struct{ Coredumps []shownDump }) {
+			c := newColumns(w, "DEVICE", "NAME", "MODEL", "VERSION", "CHIP", "BYTES", "UPLOADED", "STATE", "REASON")
+			for _, d := range v.Coredumps {
+				c.row(string(d.Device), string(d.Name), string(d.Model), d.FirmwareVersion, d.Chip, fmt.Sprint(d.Size),
+					localTime(d.UploadedAt), d.State, d.Reason)
+			}
+			c.flush()
+		})
+	}
+	return cmd
+}
+
+func dumpShowCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "show DEVICE NAME", Short: "Show a core dump and what is known of its crash", Args: cobra.ExactArgs(2)}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		answer, err := connect(cmd).get(cmd.Context(), dumpPath(args))
+		if err != nil {
+			return err
+		}
+		return show(cmd, format, answer, func(w io.Writer, d shownDump) {
+			fields(w, "device_key", string(d.Device), "model_code", string(d.Model), "name", string(d.Name), "chip", d.Chip,
+				"firmware_version", d.FirmwareVersion, "uploaded_at", localTime(d.UploadedAt), "size", fmt.Sprint(d.Size), "sha256", d.SHA256,
+				"state", d.State, "why", d.Why, "build", string(d.Build), "grade", d.Grade, "reason", d.Reason, "top_frame", d.TopFrame,
+				"fingerprint", d.Fingerprint)
+		})
+	}
+	return cmd
+}
+
+func dumpGetCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "get DEVICE NAME",
+		Short: "Fetch a core dump as it was uploaded",
+		Long:  "Fetch a core dump as it was uploaded, into NAME.dmp in this folder unless --output says otherwise.",
+		Args:  cobra.ExactArgs(2),
+	}
+	output := cmd.Flags().StringP("output", "o", "", "file to write; - is standard output")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		resp, err := connect(cmd).do(cmd.Context(), http.MethodGet, dumpPath(args)+"/file", nil)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if *output == standardInput {
+			_, err = io.Copy(cmd.OutOrStdout(), resp.Body)
+			return err
+		}
+		name := *output
+		if name == "" {
+			name = dumpName(args[1]) + ".dmp"
+		}
+		if err := writeNew(name, resp.Body); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), name)
+		return err
+	}
+	return cmd
+}
+
+// writeNew writes a file that must not be there yet, and leaves none behind that is not whole.
+func writeNew(name string, r io.Reader) error {
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists already: remove it, or name another file with --output", name)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(file, r)
+	if err = errors.Join(err, file.Close()); err != nil {
+		os.Remove(name)
+	}
+	return err
+}
+
+func dumpRmCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "rm DEVICE NAME", Short: "Remove a core dump", Args: cobra.ExactArgs(2)}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if _, err := connect(cmd).send(cmd.Context(), http.MethodDelete, dumpPath(args), nil); err != nil {
+			return err
+		}
+		return say(cmd, format, map[string]string{"removed": dumpName(args[1]), "device_key": args[0]}, "removed %s of %s", dumpName(args[1]), args[0])
+	}
+	return cmd
+}
+
+func dumpPath(args []string) string { return path("coredumps", args[0], dumpName(args[1])) }
+
+// dumpName takes what an upload's answer calls the file, too.
+func dumpName(s string) string { return strings.TrimSuffix(s, ".dmp") }

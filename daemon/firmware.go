@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/pkg/operator"
+)
+
+// firmwareCommand is `slipway firmware`: the builds of a model, and which one its devices are offered.
+func firmwareCommand() *cobra.Command {
+	return group("firmware", "Firmware: list, add, publish and remove builds, look into a file",
+		firmwareListCommand(), firmwareAddCommand(), firmwarePublishCommand(), firmwareRmCommand(), inspectCommand())
+}
+
+func firmwareListCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the builds and which one is offered",
+		Long: "List the builds of all models or of one, and which one devices are offered (*). A version without a build was\n" +
+			"uploaded as a plain image.",
+		Args: cobra.NoArgs,
+	}
+	flags := addListFlags(cmd)
+	model := cmd.Flags().String("model", "", "only those of this model")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c := connect(cmd)
+		var answer json.RawMessage
+		var err error
+		if *model != "" {
+			answer, err = c.get(cmd.Context(), path("device-models", *model, "builds"))
+		} else {
+			answer, err = allBuilds(cmd.Context(), c)
+		}
+		if err != nil {
+			return err
+		}
+		if answer, err = flags.cut(answer, "builds"); err != nil {
+			return err
+		}
+		return show(cmd, flags.format, answer, func(w io.Writer, v buildList) { v.text(w, *model) })
+	}
+	return cmd
+}
+
+// buildList is the builds of one model with its version, or of all with theirs.
+type buildList struct {
+	Builds   []fleet.Build                     `json:"builds"`
+	Version  fleet.Version                     `json:"firmware_version,omitempty"`
+	Versions map[fleet.ModelCode]fleet.Version `json:"firmware_versions,omitempty"`
+}
+
+// allBuilds asks for each model's builds; the API lists them by model.
+func allBuilds(ctx context.Context, c *client) (json.RawMessage, error) {
+	answer, err := c.get(ctx, path("device-models"))
+	if err != nil {
+		return nil, err
+	}
+	var models struct{ Models []fleet.Model }
+	if err := json.Unmarshal(answer, &models); err != nil {
+		return nil, fmt.Errorf("the gateway's answer is not the JSON that is wanted: %w", err)
+	}
+	all := buildList{Builds: []fleet.Build{}, Versions: map[fleet.ModelCode]fleet.Version{}}
+	for _, m := range models.Models {
+		if answer, err = c.get(ctx, path("device-models", string(m.Code), "builds")); err != nil {
+			return nil, err
+		}
+		var one buildList
+		if err := json.Unmarshal(answer, &one); err != nil {
+			return nil, fmt.Errorf("the gateway's answer is not the JSON that is wanted: %w", err)
+		}
+		all.Builds = append(all.Builds, one.Builds...)
+		if one.Version != "" {
+			all.Versions[m.Code] = one.Version
+		}
+	}
+	return json.Marshal(all)
+}
+
+func (l buildList) text(w io.Writer, model string) {
+	if model != "" && l.Version != "" {
+		l.Versions = map[fleet.ModelCode]fleet.Version{fleet.ModelCode(model): l.Version}
+	}
+	c := newColumns(w, "MODEL", "VERSION", "OFFERED", "CHIP", "PROJECT", "ACCEPTED", "ORIGIN")
+	for _, b := range l.Builds {
+		offered := ""
+		if l.Versions[b.Model] == b.Version {
+			offered = "*"
+			delete(l.Versions, b.Model)
+		}
+		c.row(string(b.Model), string(b.Version), offered, b.Chip, b.Project, localTime(b.AcceptedAt), string(b.Origin))
+	}
+	for _, code := range sortedKeys(l.Versions) {
+		c.row(string(code), string(l.Versions[code]), "*", "", "", "", "plain image")
+	}
+	c.flush()
+}
+
+func firmwareAddCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "add FILE",
+		Short: "Hand over a bundle or a plain image",
+		Long: "Hand over a bundle (.zip) or a plain image (.bin). A bundle says itself which model it is for; an image needs\n" +
+			"--model. - is standard input, which needs --model too.",
+		Args: cobra.ExactArgs(1),
+	}
+	format := addFormat(cmd)
+	model := cmd.Flags().String("model", "", "its model (default: the bundle's)")
+	replace := cmd.Flags().Bool("replace", false, "let it take the place of a build of the same version: devices may be in the middle of that one")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		code := *model
+		if code == "" {
+			var err error
+			if code, err = modelOfFile(args[0]); err != nil {
+				return err
+			}
+		}
+		file, size, err := openInput(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		address := path("pipeline", "models", code, "firmware")
+		if *replace {
+			address += "?replace=true"
+		}
+		answer, err := connect(cmd).json(cmd.Context(), http.MethodPost, address, &upload{"application/octet-stream", file, size})
+		if err != nil {
+			return err
+		}
+		warn(cmd, answer)
+		return show(cmd, format, answer, acceptedText)
+	}
+	return cmd
+}
+
+func modelOfFile(name string) (string, error) {
+	if name == standardInput {
+		return "", usagef("standard input needs --model")
+	}
+	f, err := inspect(name)
+	if err != nil {
+		return "", err
+	}
+	if f.Bundle == nil {
+		return "", usagef("%s is a plain image, which does not say its model: name it with --model", name)
+	}
+	return f.Bundle.Code, nil
+}
+
+func acceptedText(w io.Writer, a operator.Accepted) {
+	switch {
+	case !a.Changed:
+		fmt.Fprintf(w, "%s %s is here already, nothing changed\n", a.Code, visible(string(a.Version)))
+	case a.Published:
+		fmt.Fprintf(w, "%s %s accepted, devices are offered it now\n", a.Code, visible(string(a.Version)))
+	default:
+		fmt.Fprintf(w, "%s %s accepted; devices are offered it after 'slipway firmware publish %s %s'\n", a.Code, a.Version, a.Code, a.Version)
+	}
+}
+
+func firmwarePublishCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "publish MODEL VERSION",
+		Short: "Offer a build to the model's devices, an older one too",
+		Args:  cobra.ExactArgs(2),
+	}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("device-models", args[0], "builds", args[1], "publish"), nil)
+		if err != nil {
+			return err
+		}
+		return show(cmd, format, answer, func(w io.Writer, m fleet.Model) {
+			fmt.Fprintf(w, "devices of %s are offered %s now\n", m.Code, m.FirmwareVersion)
+		})
+	}
+	return cmd
+}
+
+func firmwareRmCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rm MODEL VERSION",
+		Short: "Remove a build that devices are not offered",
+		Args:  cobra.ExactArgs(2),
+	}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if _, err := connect(cmd).send(cmd.Context(), http.MethodDelete, path("device-models", args[0], "builds", args[1]), nil); err != nil {
+			return err
+		}
+		return say(cmd, format, map[string]string{"removed": args[1], "model_code": args[0]}, "removed %s of %s", args[1], args[0])
+	}
+	return cmd
+}
+
+func sortedKeys(m map[fleet.ModelCode]fleet.Version) []fleet.ModelCode {
+	keys := make([]fleet.ModelCode, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,145 @@
+// Command slipway is the gateway and its command line. This file has the table of commands and what their errors mean
+// to a shell; serve.go has the gateway.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-gateway/slipway/pkg/config"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// commands is the table: all that slipway can be asked to do.
+func commands() []*cobra.Command {
+	return []*cobra.Command{
+		serveCommand(),
+		statusCommand(),
+		modelCommand(),
+		deviceCommand(),
+		firmwareCommand(),
+		dumpCommand(),
+		tokenCommand(),
+		catalogCommand(),
+		configCommand(),
+		versionCommand(),
+	}
+}
+
+// The exit codes, which scripts rely on.
+const (
+	exitDone     = 0
+	exitFailed   = 1
+	exitUsage    = 2 // a command, a flag or a setting that is wrong
+	exitNotFound = 3
+	exitNoDaemon = 4
+)
+
+// run is one call of the program, from its arguments to its exit code.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	root, started := newRoot()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitDone
+	}
+	if !*started { // the command line was refused before a command ran
+		err = &usageError{err}
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
+	fmt.Fprintf(errOut, "slipway: %v\n", err)
+	if usage := (*usageError)(nil); errors.As(err, &usage) {
+		fmt.Fprintf(errOut, "'%s --help' tells how it is used\n", cmd.CommandPath())
+	}
+	return exitCode(err)
+}
+
+// newRoot makes the command tree; started becomes true once the command line was found right and its command runs.
+func newRoot() (root *cobra.Command, started *bool) {
+	root = &cobra.Command{
+		Use:   "slipway",
+		Short: "A gateway for fleets of ESP32 devices",
+		Long: "Slipway hands firmware and configuration to ESP32 devices on the local network and takes their core dumps.\n" +
+			"All commands but serve, config, version and those that read files ask the running gateway through its socket.\n\n" +
+			"Exit codes: 0 done, 1 it failed, 2 used wrongly, 3 not found, 4 no gateway answers.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          needsSubcommand,
+	}
+	root.PersistentFlags().String(socketFlag, "", "the gateway's socket (default $SLIPWAY_SOCKET, else "+defaultSocket+")")
+	root.AddCommand(commands()...)
+	started = new(bool)
+	noteStart(root, started)
+	return root, started
+}
+
+// noteStart wraps every command of the tree: what cobra refuses before is wrong use.
+func noteStart(cmd *cobra.Command, started *bool) {
+	if runE := cmd.RunE; runE != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			*started = true
+			return runE(cmd, args)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		noteStart(sub, started)
+	}
+}
+
+// group is a command that only has others below it.
+func group(use, short string, subs ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: needsSubcommand}
+	cmd.AddCommand(subs...)
+	return cmd
+}
+
+func needsSubcommand(cmd *cobra.Command, _ []string) error {
+	var names []string
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	return &usageError{fmt.Errorf("%s needs a command: %s", cmd.CommandPath(), orList(names))}
+}
+
+// usageError is a command line that cannot be carried out as it stands.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// exitCode says what an error means to a shell.
+func exitCode(err error) int {
+	var usage *usageError
+	var setting *config.Error
+	var answer *answerError
+	switch {
+	case errors.As(err, &usage), errors.As(err, &setting):
+		return exitUsage
+	case errors.Is(err, errNoDaemon):
+		return exitNoDaemon
+	case errors.As(err, &answer) && answer.notFound():
+		return exitNotFound
+	}
+	return exitFailed
+}

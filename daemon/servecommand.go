@@ -1,0 +1,44 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/slipway-gateway/slipway/pkg/systemd"
+)
+
+func serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the gateway",
+		Long:  "Run the gateway until SIGTERM or SIGINT; it then ends its work within 20 s.",
+		Args:  cobra.NoArgs,
+	}
+	flags := addSettingsFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := flags.load(cmd)
+		if err != nil {
+			return err
+		}
+		signal.Ignore(syscall.SIGPIPE) // whoever reads the log may end before the gateway does
+		return serve(cmd.Context(), cfg, newLogger(cfg.LogFormat, cmd.ErrOrStderr()))
+	}
+	return cmd
+}
+
+// newLogger writes to the journal with fields of our own when systemd runs us, text for people, else JSON.
+func newLogger(format string, errOut io.Writer) *slog.Logger {
+	switch {
+	case format == "journal", format == "auto" && systemd.UnderJournal():
+		return slog.New(systemd.NewHandler(slog.LevelInfo))
+	case format == "text", format == "auto" && term.IsTerminal(int(os.Stderr.Fd())):
+		return slog.New(slog.NewTextHandler(errOut, nil))
+	}
+	return slog.New(slog.NewJSONHandler(errOut, nil))
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-gateway/slipway/pkg/operator"
+)
+
+func statusCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "status", Short: "Show what is up, where to drop firmware, and what is wrong", Args: cobra.NoArgs}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		answer, err := connect(cmd).get(cmd.Context(), path("status"))
+		if err != nil {
+			return err
+		}
+		return show(cmd, format, answer, statusText)
+	}
+	return cmd
+}
+
+func catalogCommand() *cobra.Command {
+	rebuild := &cobra.Command{
+		Use:   "rebuild",
+		Short: "Record again the bundles and dumps that lie on disk",
+		Long: "Record again the bundles and dumps that lie on disk: what the catalog knows of them is made from them, and what it\n" +
+			"alone knows (models, devices, policy) stays.",
+		Args: cobra.NoArgs,
+	}
+	format := addFormat(rebuild)
+	rebuild.RunE = func(cmd *cobra.Command, _ []string) error {
+		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("catalog", "rebuild"), nil)
+		if err != nil {
+			return err
+		}
+		return show(cmd, format, answer, statusText)
+	}
+	return group("catalog", "The catalog: what the gateway knows of models, devices, builds and dumps", rebuild)
+}
+
+func statusText(w io.Writer, s operator.Status) {
+	health := "healthy"
+	if !s.Healthy {
+		health = "in trouble"
+	}
+	fmt.Fprintf(w, "slipway %s is %s, up since %s\n\n", visible(s.Version), health, localTime(s.StartedAt))
+	for _, t := range s.Trouble {
+		fmt.Fprintf(w, "trouble: %s\n", visible(t))
+	}
+	if len(s.Trouble) > 0 {
+		fmt.Fprintln(w)
+	}
+	fields(w,
+		"page", s.BaseURL,
+		"listens on", s.Listens,
+		"drop firmware into", s.DropFolder,
+		"CA certificate", s.CAFile,
+		"certificate ends", localTime(s.CertificateTo),
+		"models", strconv.Itoa(s.Models),
+		"devices", strconv.Itoa(s.Devices),
+		"core dumps", fmt.Sprintf("%d (%s), %d not decoded yet", s.Dumps, bytesText(s.DumpBytes), s.Waiting),
+		"open crashes", strconv.Itoa(s.OpenCrashes),
+		"firmware", bytesText(s.AssetBytes),
+		"free", bytesText(s.FreeBytes),
+	)
+	if next := nextStep(s); next != "" {
+		fmt.Fprintf(w, "\nnext: %s\n", next)
+	}
+}
+
+// nextStep tells a newcomer how to go on.
+func nextStep(s operator.Status) string {
+	switch {
+	case s.Models == 0:
+		return "slipway model add CODE"
+	case s.Devices == 0:
+		return "slipway device add --model CODE"
+	}
+	return ""
+}
+
+func bytesText(n int64) string {
+	return humanize.IBytes(uint64(max(n, 0)))
+}
+
+// plural prints "1 device added" or "3 devices added".
+func plural(w io.Writer, n int, noun, done string) {
+	if n != 1 {
+		noun += "s"
+	}
+	fmt.Fprintf(w, "%d %s %s\n", n, noun, done)
+}

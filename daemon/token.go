@@ -1,0 +1,91 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+)
+
+// tokenCommand is `slipway token`: the tokens that people and pipelines show to the API and the page.
+func tokenCommand() *cobra.Command {
+	return group("token", "Tokens of people and pipelines: create, list and revoke them",
+		tokenCreateCommand(), tokenListCommand(), tokenRevokeCommand())
+}
+
+// operatorToken is a token as the API shows it; the token itself is there once, when it is made.
+type operatorToken struct {
+	Token     string    `json:"token"`
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Role      string    `json:"role"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+func tokenCreateCommand() *cobra.Command {
+	var roles []string
+	for _, r := range auth.Roles {
+		roles = append(roles, string(r))
+	}
+	cmd := &cobra.Command{
+		Use:   "create --role ROLE",
+		Short: "Make a token and print it, once",
+		Long: "Make a token and print it, once. A viewer reads, an operator changes models, devices and firmware, an admin also\n" +
+			"makes tokens, a pipeline pushes firmware and nothing else.",
+		Args: cobra.NoArgs,
+	}
+	format := addFormat(cmd)
+	role := cmd.Flags().String("role", "", orList(roles))
+	name := cmd.Flags().String("name", "", "whose it is")
+	required(cmd, "role")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if _, err := auth.ParseRole(*role); err != nil {
+			return &usageError{err}
+		}
+		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("tokens"), map[string]string{"role": *role, "name": *name})
+		if err != nil {
+			return err
+		}
+		return show(cmd, format, answer, func(w io.Writer, t operatorToken) {
+			fields(w, "token", t.Token, "role", t.Role, "id", t.ID, "name", t.Name)
+		})
+	}
+	return cmd
+}
+
+func tokenListCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "List the tokens", Args: cobra.NoArgs}
+	flags := addListFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		answer, err := connect(cmd).get(cmd.Context(), path("tokens"))
+		if err != nil {
+			return err
+		}
+		if answer, err = flags.cut(answer, "tokens"); err != nil {
+			return err
+		}
+		return show(cmd, flags.format, answer, func(w io.Writer, v struct{ Tokens []operatorToken }) {
+			c := newColumns(w, "ID", "ROLE", "CREATED", "NAME")
+			for _, t := range v.Tokens {
+				c.row(t.ID, t.Role, localTime(t.CreatedAt), t.Name)
+			}
+			c.flush()
+		})
+	}
+	return cmd
+}
+
+func tokenRevokeCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "revoke ID", Short: "Make a token useless at once", Args: cobra.ExactArgs(1)}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if _, err := connect(cmd).send(cmd.Context(), http.MethodDelete, path("tokens", args[0]), nil); err != nil {
+			return err
+		}
+		return say(cmd, format, map[string]string{"revoked": args[0]}, "revoked token %s", args[0])
+	}
+	return cmd
+}
