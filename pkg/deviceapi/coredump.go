@@ -73,7 +73,7 @@ func unescapedPlus(u *url.URL) url.Values {
 }
 
 func printable(name, value string) (string, error) {
-	fault := ""
+	var fault string
 	switch {
 	case value == "":
 		fault = "is missing"

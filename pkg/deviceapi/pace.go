@@ -15,34 +15,27 @@ type Pace struct {
 	Burst     int
 }
 
-// mostPaces bounds the table. Devices that are in it for nothing any more go first.
-const mostPaces = 4096
+// generation bounds the table: there are at most two of so many devices, about 1 MiB. A device falls out when that many
+// others have uploaded after it, and is then let off early, which is better than refusing it for others.
+const generation = 4096
 
 // paces are the token buckets of the devices that uploaded lately.
 type paces struct {
 	pace Pace
 
-	mu      sync.Mutex // guards buckets
-	buckets map[fleet.DeviceKey]*rate.Limiter
+	mu         sync.Mutex // guards what follows
+	young, old buckets
 }
 
-func newPaces(p Pace) *paces {
-	return &paces{pace: p, buckets: map[fleet.DeviceKey]*rate.Limiter{}}
-}
+type buckets map[fleet.DeviceKey]*rate.Limiter
+
+func newPaces(p Pace) *paces { return &paces{pace: p, young: buckets{}} }
 
 // take counts an upload of the device, or says how long it has to wait.
 func (p *paces) take(key fleet.DeviceKey, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	bucket := p.buckets[key]
-	if bucket == nil {
-		if len(p.buckets) >= mostPaces {
-			p.forget(now)
-		}
-		bucket = rate.NewLimiter(rate.Limit(float64(p.pace.PerMinute)/60), p.pace.Burst)
-		p.buckets[key] = bucket
-	}
-	turn := bucket.ReserveN(now, 1)
+	turn := p.bucket(key).ReserveN(now, 1)
 	wait := turn.DelayFrom(now)
 	if wait > 0 {
 		turn.CancelAt(now)
@@ -50,18 +43,18 @@ func (p *paces) take(key fleet.DeviceKey, now time.Time) time.Duration {
 	return wait
 }
 
-// forget drops the buckets that are full again, and one more where none is: a device that is let off early is better
-// than one that is refused for others. The caller holds mu.
-func (p *paces) forget(now time.Time) {
-	for key, bucket := range p.buckets {
-		if bucket.TokensAt(now) >= float64(p.pace.Burst) {
-			delete(p.buckets, key)
-		}
+// bucket is the device's, which is young again. The caller holds mu.
+func (p *paces) bucket(key fleet.DeviceKey) *rate.Limiter {
+	if b := p.young[key]; b != nil {
+		return b
 	}
-	for key := range p.buckets {
-		if len(p.buckets) < mostPaces {
-			return
-		}
-		delete(p.buckets, key)
+	if len(p.young) >= generation {
+		p.old, p.young = p.young, buckets{}
 	}
+	b := p.old[key]
+	if b == nil {
+		b = rate.NewLimiter(rate.Limit(float64(p.pace.PerMinute)/60), p.pace.Burst)
+	}
+	p.young[key] = b
+	return b
 }

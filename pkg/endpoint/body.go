@@ -14,11 +14,13 @@ const (
 	bodyPatience = time.Minute
 )
 
-// After an early refusal so much is still read, within so long, and thrown away: a client that writes its whole dump
+// After an early refusal so much is still read and thrown away while it keeps coming: a client that writes its whole dump
 // before it looks at the answer would lose the answer to a reset.
 const (
 	drainMost     = 2 << 20
-	drainPatience = 10 * time.Second
+	drainGap      = 2 * time.Second  // between two blocks
+	drainPatience = 10 * time.Second // for all of them
+	drainBlock    = 16 << 10
 )
 
 // requestBody gives a body deadlines that move with its progress. They are the connection's own: net/http has one for a
@@ -76,7 +78,20 @@ func (b *requestBody) answerEarly(w *response, r *http.Request, write func() err
 	if err := b.conn.Flush(); err != nil {
 		return err
 	}
-	b.conn.SetReadDeadline(b.now().Add(drainPatience)) //nolint:errcheck // as in extend
-	io.CopyN(io.Discard, b.ReadCloser, drainMost)      //nolint:errcheck // the answer is out; what the client still does is its own matter
+	b.drain()
 	return nil
+}
+
+func (b *requestBody) drain() {
+	block := make([]byte, drainBlock)
+	end := b.now().Add(drainPatience)
+	for drained := 0; drained < drainMost; {
+		gap := min(drainGap, end.Sub(b.now()))
+		b.conn.SetReadDeadline(b.now().Add(gap)) //nolint:errcheck // as in extend
+		n, err := b.ReadCloser.Read(block)
+		if err != nil {
+			return // the answer is out: what the client still does is its own matter
+		}
+		drained += n
+	}
 }
