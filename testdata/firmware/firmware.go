@@ -5,6 +5,7 @@ package firmware
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"encoding/json"
 	"fmt"
@@ -24,6 +25,7 @@ type Build struct {
 	Code    string        // of the model
 	Version string        // "1.0.0" and "1.1.0" are as the compiler made them
 	Project string        // "" is Project
+	Base    string        // which committed ELF it is made of, "1.0.0" or "1.1.0"; "" is that of the version, else 1.0.0
 	Chip    espimage.Chip // 0 is the ESP32-C3; of the others only those work that map flash where the C3 does (the S3)
 }
 
@@ -118,9 +120,9 @@ func (b Build) image(elf []byte) ([]byte, error) {
 	return image.Bytes(), err
 }
 
-// file is a committed file of the build that the version names, or of 1.0.0.
+// file is a committed file of the base.
 func (b Build) file(name string) []byte {
-	data, err := builds.ReadFile("sample/" + b.Version + "/" + name)
+	data, err := builds.ReadFile("sample/" + cmp.Or(b.Base, b.Version) + "/" + name)
 	if err != nil {
 		data, err = builds.ReadFile("sample/1.0.0/" + name)
 	}

@@ -1,0 +1,317 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/slipway-gateway/slipway/testdata/firmware"
+)
+
+// running is a gateway in a process of its own, with its state in a folder that may outlive it.
+type running struct {
+	t      testing.TB
+	state  string
+	socket string
+	sets   []string
+	cmd    *exec.Cmd
+	ended  chan error
+	url    string            // of the listener of all doors, without TLS
+	urls   map[string]string // of all listeners, by name
+	log    *lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// startGateway starts the real daemon on free ports and stops it with the test. Settings are KEY=VALUE and win.
+func startGateway(t testing.TB, settings ...string) *running {
+	t.Helper()
+	// A unix socket's path is short, and a test's folder is not.
+	dir, err := os.MkdirTemp("", "slw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	g := &running{t: t, state: filepath.Join(t.TempDir(), "state"), socket: filepath.Join(dir, "s"), sets: settings}
+	g.start()
+	t.Cleanup(func() {
+		if g.cmd != nil {
+			g.stop()
+		}
+	})
+	return g
+}
+
+func (g *running) arguments() []string {
+	args := []string{"serve"}
+	for _, set := range append([]string{
+		"state_dir=" + g.state, "socket=" + g.socket, "listen.https=off", "listen.http=127.0.0.1:0", "log.format=json",
+		"dumps.max_use=50%", "dumps.keep_free=1%", // of the machine that runs the tests, which is nearly full at times
+	}, g.sets...) {
+		args = append(args, "--set", set)
+	}
+	return args
+}
+
+// start returns when the gateway says that it is ready.
+func (g *running) start() {
+	g.t.Helper()
+	g.cmd = exec.Command("slipway", g.arguments()...)
+	g.cmd.Dir = g.t.TempDir()
+	stderr, err := g.cmd.StderrPipe()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.log = &lockedBuffer{}
+	if err := g.cmd.Start(); err != nil {
+		g.t.Fatal(err)
+	}
+	ready := make(chan string, 1)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		lines := bufio.NewScanner(io.TeeReader(stderr, g.log))
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			var line struct{ Msg, Listens_on string } //nolint:revive // the log's own name
+			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "gateway ready" {
+				ready <- line.Listens_on
+			}
+		}
+	}()
+	cmd := g.cmd
+	g.ended = make(chan error, 1)
+	ended := g.ended
+	go func() {
+		<-read
+		ended <- cmd.Wait()
+	}()
+	select {
+	case listens := <-ready:
+		g.urls = map[string]string{}
+		for pair := range strings.FieldsSeq(listens) {
+			name, address, _ := strings.Cut(pair, "=")
+			scheme := "http"
+			if strings.HasSuffix(name, "https") {
+				scheme = "https"
+			}
+			g.urls[name] = scheme + "://" + address
+		}
+		g.url = g.urls["http"]
+	case err := <-g.ended:
+		g.cmd = nil
+		g.t.Fatalf("the gateway ended before it was ready: %v\n%s", err, g.log)
+	case <-time.After(30 * time.Second):
+		g.kill()
+		g.t.Fatalf("the gateway was not ready within 30 s\n%s", g.log)
+	}
+}
+
+// stop ends the gateway as systemd does, and fails unless it ends with 0 within 20 s.
+func (g *running) stop() {
+	g.t.Helper()
+	start := time.Now()
+	_ = g.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case err := <-g.ended:
+		if err != nil {
+			g.t.Errorf("the gateway ended with %v\n%s", err, g.log)
+		}
+	case <-time.After(20 * time.Second):
+		g.t.Errorf("the gateway did not end within %s\n%s", time.Since(start), g.log)
+		_ = g.cmd.Process.Kill()
+		<-g.ended
+	}
+	g.cmd = nil
+}
+
+// kill ends it as a power cut does, as far as a process can.
+func (g *running) kill() {
+	_ = g.cmd.Process.Kill()
+	<-g.ended
+	g.cmd = nil
+}
+
+func (g *running) restart() {
+	g.t.Helper()
+	if g.cmd != nil {
+		g.stop()
+	}
+	g.start()
+}
+
+// cli runs a command against the gateway and returns what it prints.
+func (g *running) cli(args ...string) string {
+	g.t.Helper()
+	out, err := g.tryCLI(args...)
+	if err != nil {
+		g.t.Fatalf("slipway %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+func (g *running) tryCLI(args ...string) (string, error) {
+	cmd := exec.Command("slipway", args...)
+	cmd.Env = append(os.Environ(), "SLIPWAY_SOCKET="+g.socket)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// cliJSON runs a command with --format json and decodes what it prints.
+func (g *running) cliJSON(v any, args ...string) {
+	g.t.Helper()
+	out := g.cli(append(args, "--format", "json")...)
+	if err := json.Unmarshal([]byte(out), v); err != nil {
+		g.t.Fatalf("slipway %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+func (g *running) addDevice(model string) credentials {
+	g.t.Helper()
+	var c credentials
+	g.cliJSON(&c, "device", "add", "--model", model)
+	return c
+}
+
+func (g *running) deviceToken(key string) string {
+	g.t.Helper()
+	var minted struct {
+		AccessToken string `json:"access_token"`
+	}
+	g.cliJSON(&minted, "device", "token", key)
+	return minted.AccessToken
+}
+
+func (g *running) operatorToken(role string) string {
+	g.t.Helper()
+	var made struct{ Token string }
+	g.cliJSON(&made, "token", "create", "--role", role)
+	return made.Token
+}
+
+// answer is a response, read whole.
+type answer struct {
+	*http.Response
+	body []byte
+}
+
+func (a answer) json(t testing.TB) map[string]any {
+	t.Helper()
+	var v map[string]any
+	if err := json.Unmarshal(a.body, &v); err != nil {
+		t.Fatalf("%s: %v\n%s", a.Request.URL, err, a.body)
+	}
+	return v
+}
+
+// ask makes a request; headers are name, value, name, value.
+func (g *running) ask(method, path, token string, body io.Reader, headers ...string) answer {
+	g.t.Helper()
+	a, err := g.tryAsk(method, path, token, body, headers...)
+	if err != nil {
+		g.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return a
+}
+
+func (g *running) tryAsk(method, path, token string, body io.Reader, headers ...string) (answer, error) {
+	req, err := http.NewRequest(method, g.url+path, body)
+	if err != nil {
+		return answer{}, err
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	read, err := io.ReadAll(resp.Body)
+	return answer{resp, read}, err
+}
+
+// drop renames a file into the drop folder.
+func (g *running) drop(name string, body []byte) {
+	g.t.Helper()
+	dir := filepath.Join(g.state, "drop")
+	hidden := filepath.Join(dir, "."+name)
+	if err := os.WriteFile(hidden, body, 0o640); err != nil {
+		g.t.Fatal(err)
+	}
+	if err := os.Rename(hidden, filepath.Join(dir, name)); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+func (g *running) exists(parts ...string) bool {
+	_, err := os.Stat(filepath.Join(append([]string{g.state}, parts...)...))
+	return err == nil
+}
+
+// within waits until what is to hold does.
+func (g *running) within(d time.Duration, what string, holds func() bool) {
+	g.t.Helper()
+	for end := time.Now().Add(d); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			g.t.Fatalf("not within %s: %s\n%s", d, what, g.log)
+		}
+	}
+}
+
+// bundleOf is the project's own firmware as a bundle.
+func bundleOf(t testing.TB, code, version string) []byte {
+	t.Helper()
+	b, err := firmware.Bundle(code, version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// fixture reads a real build's file, or skips.
+func fixture(t testing.TB, chip, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "..", "shared", "fixtures", "coredumps", chip, name))
+	if os.IsNotExist(err) {
+		t.Skipf("the real builds are not on this machine: ../shared/fixtures/coredumps/%s/%s", chip, name)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// uploadPath is the address of an upload with its declarations.
+func uploadPath(chip, version string) string {
+	return fmt.Sprintf("/api/iot/coredump?chip=%s&firmware_version=%s", chip, version)
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/deviceapi"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/operator"
+)
+
+func TestTheDescriptionOfTheAPINamesExactlyTheRoutesThatThereAre(t *testing.T) {
+	text, err := os.ReadFile("../pkg/operator/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var described struct {
+		Paths map[string]map[string]any
+	}
+	if err := yaml.Unmarshal(text, &described); err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for path, methods := range described.Paths {
+		for method := range methods {
+			want = append(want, strings.ToUpper(method)+" "+path)
+		}
+	}
+	rs := endpoint.NewRoutes(slog.New(slog.DiscardHandler), endpoint.NewMetrics(prometheus.NewRegistry()))
+	deviceapi.New(deviceapi.Options{Keys: &auth.Keys{}}).Register(rs)
+	operator.Register(rs, operator.Options{})
+	var got []string
+	for _, r := range rs.List() {
+		page := r.Pattern == "/{$}" || r.Pattern == "/style.css" || strings.HasPrefix(r.Pattern, "/log") || strings.HasPrefix(r.Pattern, "/crashes/")
+		if !page {
+			got = append(got, r.Method+" "+r.Pattern)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("routes without a description: %v\ndescribed without a route: %v", missing(got, want), missing(want, got))
+	}
+}
+
+func missing(from, in []string) []string {
+	return slices.DeleteFunc(slices.Clone(from), func(s string) bool { return slices.Contains(in, s) })
+}
