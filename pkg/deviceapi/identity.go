@@ -2,8 +2,10 @@ package deviceapi
 
 import (
 	"cmp"
+	"encoding/json"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
@@ -40,8 +42,26 @@ func (d *Door) provision(w http.ResponseWriter, r *http.Request, device fleet.De
 	if err != nil {
 		return err
 	}
-	values["client_secret"] = secret
-	return endpoint.WriteJSON(w, http.StatusOK, values)
+	delete(values, "client_secret")
+	answer, err := secretLast(values, secret)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, answer)
+}
+
+// secretLast is values as JSON with the secret behind them. A device stores member by member in this order: one that
+// cannot store another value must not be left with a secret that the next rotation replaces unused.
+func secretLast(values map[string]string, secret string) (json.RawMessage, error) {
+	others, err := json.Marshal(values)
+	if err != nil {
+		return nil, err
+	}
+	last, err := json.Marshal(map[string]string{"client_secret": secret})
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(others[:len(others)-1], []byte{','}, last[1:]), nil
 }
 
 // missing are the required keys without a value, but for the secret, which is made last.

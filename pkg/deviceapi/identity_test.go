@@ -53,8 +53,8 @@ func TestProvisioningHandsOutAFlatObjectOfStringsWithAllThatADeviceNeeds(t *test
 		if fmt.Sprint(values) != fmt.Sprint(want) || !strings.HasPrefix(base, c.want) || strings.HasSuffix(base, "/") {
 			t.Errorf("%s: %v, want %v", name, values, want)
 		}
-		if got.header.Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: %v", name, got.header)
+		if got.header.Get("Cache-Control") != "no-store" || !strings.HasSuffix(string(got.body), `,"client_secret":"`+secret+"\"}\n") {
+			t.Errorf("%s: %v %s", name, got.header, got.body)
 		}
 		if again := r.do(t, "GET", "/api/iot/provisioning", nil, pumpsToken); again.member(t, "client_secret") == secret || len(r.secrets["aaaaaaa1"]) != 2 {
 			t.Errorf("%s: the unused secret was not replaced: %q", name, r.secrets["aaaaaaa1"])
