@@ -1,18 +1,18 @@
 package config
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
+	"maps"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/env/v2"
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 )
@@ -27,10 +27,10 @@ type Options struct {
 	Sets    []string // KEY=VALUE
 }
 
-// Error is a setting that is wrong, or a source that cannot be read. It says what to do.
+// Error is a setting that is wrong, or a source that cannot be read. It says what would be right.
 type Error struct {
-	Key    string
-	Source string
+	Key    string // "" when the source as a whole is wrong
+	Source string // the file, the environment variable or the flag
 	Reason string
 }
 
@@ -41,92 +41,181 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s: %s: %s", e.Source, e.Key, e.Reason)
 }
 
-const environmentPrefix = "SLIPWAY_"
+const (
+	environmentPrefix = "SLIPWAY_"
+	defaults          = "default" // the source of what nobody has set
+)
 
 // Load reads the settings and checks them.
 func Load(o Options) (Config, error) {
-	var c Config
-	k := koanf.NewWithConf(koanf.Conf{Delim: ".", StrictMerge: false})
-	source := map[string]string{}
-
-	if err := loadFile(k, o.File, source); err != nil {
-		return c, err
-	}
-	overrides := map[string]any{}
-	for key, value := range environment(o.Environ, &c) {
-		overrides[key] = value
-		source[key] = "environment"
-	}
-	for _, set := range o.Sets {
-		key, value, ok := strings.Cut(set, "=")
-		if !ok {
-			return c, &Error{Source: "--set " + set, Reason: "want KEY=VALUE"}
+	l := loader{merged: koanf.New("."), source: map[string]string{}}
+	for _, load := range []func() error{
+		func() error { return l.file(o.File) },
+		func() error { return l.environment(o.Environ) },
+		func() error { return l.sets(o.Sets) },
+	} {
+		if err := load(); err != nil {
+			return Config{}, err
 		}
-		if find(key) == nil {
-			return c, unknownKey(key, "--set")
-		}
-		overrides[key] = value
-		source[key] = "--set"
 	}
-	if err := k.Load(confmap.Provider(overrides, "."), nil); err != nil {
-		return c, err
-	}
+	c := Config{Warnings: l.warnings}
 	for _, s := range Settings {
-		raw, from := k.Get(s.Key), source[s.Key]
-		if from == "" {
-			raw, from = s.Default, "default"
+		var raw any = s.Default
+		if l.from(s.Key) != defaults {
+			raw = l.merged.Get(s.Key)
 		}
 		if err := s.parse(&c, raw); err != nil {
-			return c, &Error{Key: s.Key, Source: from, Reason: err.Error()}
+			return Config{}, &Error{Key: s.Key, Source: l.from(s.Key), Reason: err.Error()}
 		}
-		c.values = append(c.values, Value{Key: s.Key, Value: shown(s, raw), Source: from})
+		c.values = append(c.values, Value{Key: s.Key, Value: shown(s, raw), Source: l.from(s.Key)})
 	}
-	return c, c.complete()
+	if err := c.complete(); err != nil {
+		err.Source = l.from(err.Key)
+		return Config{}, err
+	}
+	return c, nil
 }
 
-func loadFile(k *koanf.Koanf, path string, source map[string]string) error {
+// loader lays the sources over each other and remembers which one had the last word.
+type loader struct {
+	merged   *koanf.Koanf
+	source   map[string]string // by key
+	warnings []string
+}
+
+func (l *loader) from(key string) string {
+	if s := l.source[key]; s != "" {
+		return s
+	}
+	return defaults
+}
+
+func (l *loader) file(path string) error {
 	named := path != ""
 	if !named {
 		path = DefaultFile
 	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !named {
+	tree := koanf.New(".")
+	err := tree.Load(file.Provider(path), yaml.Parser())
+	if errors.Is(err, fs.ErrNotExist) && !named {
 		return nil
 	}
-	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
-		var pathError *fs.PathError
-		if errors.As(err, &pathError) {
-			return &Error{Source: path, Reason: pathError.Err.Error() + ": make it readable for the user that runs slipway, or name another file with --config"}
-		}
-		return &Error{Source: path, Reason: "no YAML: " + strings.ReplaceAll(err.Error(), "\n", " ")}
+	if err != nil {
+		return &Error{Source: path, Reason: unreadable(err)}
 	}
-	for _, key := range k.Keys() {
-		s := owner(key)
-		if s == nil {
+	values := map[string]any{}
+	if err := pick(tree.Raw(), "", values, path); err != nil {
+		return err
+	}
+	for key := range values {
+		l.source[settingOf(key).Key] = path
+	}
+	return l.lay(values)
+}
+
+// unreadable says in one line what to do about a file.
+func unreadable(err error) string {
+	var pathError *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is no such file: name another with --config, or leave --config out to run with the defaults"
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("user %d may not read it: change its owner or its mode", os.Getuid())
+	case errors.As(err, &pathError):
+		return pathError.Err.Error() + ": name a file with --config"
+	}
+	return "it is no valid YAML: " + strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " ")
+}
+
+// pick walks a tree of the file and takes the values of settings out of it. A key without a value is not set.
+func pick(tree map[string]any, prefix string, values map[string]any, path string) error {
+	for _, name := range slices.Sorted(maps.Keys(tree)) {
+		key, value := prefix+name, tree[name]
+		below, isSection := value.(map[string]any)
+		switch {
+		case find(key) != nil:
+			if value != nil {
+				values[key] = value
+			}
+		case section(key) && value == nil: // all that was below it is commented out
+		case section(key) && isSection:
+			if err := pick(below, key+".", values, path); err != nil {
+				return err
+			}
+		case section(key):
+			return &Error{Key: key, Source: path, Reason: "want settings below it, such as " + nearest(key+".")}
+		default:
 			return unknownKey(key, path)
 		}
-		source[s.Key] = path
 	}
 	return nil
 }
 
-// owner is the setting that a key of the file belongs to: itself, or the table that it is in.
-func owner(key string) *Setting {
-	for key != "" {
-		if s := find(key); s != nil {
-			return s
+// environment takes SLIPWAY_LISTEN__HTTP=… as listen.http. An unknown variable is a warning: the prefix is not ours
+// alone.
+func (l *loader) environment(environ []string) error {
+	provider := env.Provider("", env.Opt{
+		Prefix:      environmentPrefix,
+		EnvironFunc: func() []string { return environ },
+		TransformFunc: func(name, value string) (string, any) {
+			key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, environmentPrefix)), "__", ".")
+			s := settingOf(key)
+			if s == nil {
+				l.warnings = append(l.warnings, fmt.Sprintf("environment variable %s names no setting; the nearest is %s%s",
+					name, environmentPrefix, strings.ToUpper(strings.ReplaceAll(nearest(key), ".", "__"))))
+				return "", nil
+			}
+			l.source[s.Key] = name
+			return key, value
+		},
+	})
+	values, err := provider.Read()
+	if err != nil {
+		return err
+	}
+	return l.lay(values)
+}
+
+func (l *loader) sets(sets []string) error {
+	for _, set := range sets {
+		key, value, ok := strings.Cut(set, "=")
+		if !ok {
+			return &Error{Source: "--set " + set, Reason: "want KEY=VALUE"}
 		}
-		i := strings.LastIndexByte(key, '.')
-		if i < 0 {
-			return nil
+		s := settingOf(key)
+		if s == nil {
+			return unknownKey(key, "--set")
 		}
-		key = key[:i]
-		if s := find(key); s != nil && strings.HasPrefix(s.Default, "{") {
-			return s
+		l.source[s.Key] = "--set"
+		if err := l.lay(map[string]any{key: value}); err != nil { // one by one: the last of two wins
+			return err
 		}
 	}
 	return nil
 }
 
+// lay puts values over what there is. A value of a table goes into the table; text takes its place.
+func (l *loader) lay(values map[string]any) error {
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if s := settingOf(key); s.Key != key { // a value within a table
+			if written, isText := l.merged.Get(s.Key).(string); isText {
+				table := map[string]any{}
+				if err := structured(&table, written, "names with texts"); err != nil {
+					return &Error{Key: s.Key, Source: l.from(s.Key), Reason: err.Error()}
+				}
+				if err := l.merged.Load(confmap.Provider(map[string]any{s.Key: table}, "."), nil); err != nil {
+					return err
+				}
+			}
+		}
+		if err := l.merged.Load(confmap.Provider(map[string]any{key: values[key]}, "."), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// find is the setting of a key.
 func find(key string) *Setting {
 	for i := range Settings {
 		if Settings[i].Key == key {
@@ -136,91 +225,31 @@ func find(key string) *Setting {
 	return nil
 }
 
-func unknownKey(key, source string) error {
-	nearest, least := "", -1
-	for _, s := range Settings {
-		if n := levenshtein.ComputeDistance(key, s.Key); least < 0 || n < least {
-			nearest, least = s.Key, n
-		}
+// settingOf is the setting of a key, or the table that it is in.
+func settingOf(key string) *Setting {
+	if s := find(key); s != nil {
+		return s
 	}
-	return &Error{Key: key, Source: source, Reason: fmt.Sprintf("there is no such setting; the nearest is %s", nearest)}
-}
-
-// environment finds SLIPWAY_LISTEN__HTTP=… as listen.http. An unknown variable is a warning: the prefix is not ours
-// alone.
-func environment(environ []string, c *Config) map[string]string {
-	values := map[string]string{}
-	for _, line := range environ {
-		name, value, _ := strings.Cut(line, "=")
-		rest, ours := strings.CutPrefix(name, environmentPrefix)
-		if !ours {
-			continue
-		}
-		key := strings.ReplaceAll(strings.ToLower(rest), "__", ".")
-		if find(key) == nil {
-			c.Warnings = append(c.Warnings, fmt.Sprintf("environment variable %s names no setting", name))
-			continue
-		}
-		values[key] = value
-	}
-	return values
-}
-
-func shown(s Setting, raw any) string {
-	value, err := asText(raw)
-	if err != nil {
-		b, err := json.Marshal(raw)
-		if err != nil {
-			return ""
-		}
-		value = string(b)
-	}
-	if s.Secret && value != "" && value != s.Default {
-		return "(hidden)"
-	}
-	return value
-}
-
-// complete fills in what follows from other settings and checks what only several of them say.
-func (c *Config) complete() error {
-	for _, d := range []struct {
-		dir     *string
-		name    string
-		mayStop bool
-	}{{&c.AssetsDir, "assets", false}, {&c.CoredumpsDir, "coredumps", true}, {&c.DropDir, "drop", true}, {&c.CatalogDir, "catalog", false}} {
-		switch {
-		case *d.dir == "":
-			*d.dir = filepath.Join(c.StateDir, d.name)
-		case *d.dir != "off" && *d.dir != "false":
-			path, err := filepath.Abs(*d.dir)
-			if err != nil {
-				return err
-			}
-			*d.dir = path
-		case d.mayStop:
-			*d.dir = ""
-		default:
-			return &Error{Key: d.name + "_dir", Source: "settings", Reason: "it cannot be off"}
-		}
-	}
-	if (c.TLSCert == "") != (c.TLSKey == "") {
-		return &Error{Key: "tls.cert", Source: "settings", Reason: "tls.cert and tls.key belong together: set both or none"}
-	}
-	if c.AuthDevice == "none" && !c.InsecureLAN {
-		for _, all := range []Addresses{c.ListenHTTPS, c.ListenHTTP, c.ListenDeviceHTTPS, c.ListenDeviceHTTP} {
-			for _, a := range all {
-				if !loopback(a) {
-					return &Error{Key: "auth.device", Source: "settings",
-						Reason: fmt.Sprintf("test mode lets anybody in, and %s is reachable from the LAN: listen on 127.0.0.1, or set auth.insecure_lan: true as well", a)}
-				}
-			}
+	for i := range Settings {
+		if s := &Settings[i]; s.Table && strings.HasPrefix(key, s.Key+".") && len(key) > len(s.Key)+1 {
+			return s
 		}
 	}
 	return nil
 }
 
-func loopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	ip := net.ParseIP(host)
-	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+// section reports that settings lie below a key.
+func section(key string) bool {
+	return slices.ContainsFunc(Settings, func(s Setting) bool { return strings.HasPrefix(s.Key, key+".") })
+}
+
+func unknownKey(key, source string) error {
+	return &Error{Key: key, Source: source, Reason: "there is no such setting; the nearest is " + nearest(key)}
+}
+
+// nearest is the setting that was most probably meant.
+func nearest(key string) string {
+	return slices.MinFunc(Settings, func(a, b Setting) int {
+		return levenshtein.ComputeDistance(key, a.Key) - levenshtein.ComputeDistance(key, b.Key)
+	}).Key
 }

@@ -1,10 +1,8 @@
 package config
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -76,13 +74,16 @@ func socketPath(to *string, raw any) error {
 	return nil
 }
 
+// isOff knows both ways in which the file may say it: some YAML tools write off as false.
+func isOff(s string) bool { return s == "off" || s == "false" }
+
 func addresses(to *Addresses, raw any) error {
 	s, err := asText(raw)
 	if err != nil {
 		return err
 	}
 	*to = nil
-	if s == "off" || s == "" || s == "false" { // YAML 1.1 reads off as false
+	if s == "" || isOff(s) {
 		return nil
 	}
 	for part := range strings.SplitSeq(s, ",") {
@@ -104,7 +105,7 @@ func oneOf(to *string, raw any, choices ...string) error {
 	if err != nil {
 		return err
 	}
-	if s == "false" && slices.Contains(choices, "off") {
+	if isOff(s) && slices.Contains(choices, "off") {
 		s = "off"
 	}
 	if !slices.Contains(choices, s) {
@@ -190,99 +191,12 @@ func count(to *int, raw any, least int) error {
 }
 
 func countOrOff(to *int, raw any) error {
-	if s, err := asText(raw); err == nil && (s == "off" || s == "false") {
+	if s, err := asText(raw); err == nil && isOff(s) {
 		*to = 0
 		return nil
 	}
 	if err := count(to, raw, 1); err != nil {
 		return fmt.Errorf("%w, or off", err)
-	}
-	return nil
-}
-
-// structured reads lists and tables: from the file as they are, from anywhere else as JSON.
-func structured(to any, raw any, want string) error {
-	if raw == nil {
-		return nil
-	}
-	var b []byte
-	if s, isText := raw.(string); isText {
-		b = []byte(s)
-	} else {
-		var err error
-		if b, err = json.Marshal(raw); err != nil {
-			return fmt.Errorf("want %s", want)
-		}
-	}
-	d := json.NewDecoder(strings.NewReader(string(b)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(to); err != nil {
-		return fmt.Errorf("want %s, outside the file as JSON: %w", want, err)
-	}
-	return nil
-}
-
-func words(to *[]string, raw any) error {
-	*to = nil
-	return structured(to, raw, "a list of names")
-}
-
-func table(to *map[string]string, raw any) error {
-	*to = nil
-	return structured(to, raw, "names with texts")
-}
-
-func paths(to *[]string, raw any) error {
-	if err := words(to, raw); err != nil {
-		return err
-	}
-	for _, p := range *to {
-		if !strings.HasPrefix(p, "/") || strings.ContainsAny(p, "{} ?#%") || filepath.Clean(p) != p {
-			return fmt.Errorf("%q: want a path such as /realms/iot/protocol/openid-connect/token", p)
-		}
-	}
-	return nil
-}
-
-func baseURL(to *string, raw any) error {
-	if err := text(to, raw); err != nil || *to == "" {
-		return err
-	}
-	u, err := url.Parse(*to)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("%q: want an address such as https://10.0.0.5:8443", *to)
-	}
-	*to = strings.TrimRight(*to, "/")
-	return nil
-}
-
-// asymmetric are the algorithms that an external issuer may use.
-var asymmetric = []string{"EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
-
-func issuers(to *[]Issuer, raw any) error {
-	*to = nil
-	if err := structured(to, raw, "a list of issuers with issuer, jwks_url, audience and algorithms"); err != nil {
-		return err
-	}
-	for i := range *to {
-		x := &(*to)[i]
-		if x.Issuer == "" || x.Issuer == "slipway" {
-			return fmt.Errorf("issuer %d: want its iss claim as issuer, other than slipway", i+1)
-		}
-		if u, err := url.Parse(x.JWKSURL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-			return fmt.Errorf("issuer %q: jwks_url %q: want the address of its key set", x.Issuer, x.JWKSURL)
-		}
-		if x.Audience == "" {
-			return fmt.Errorf("issuer %q: audience is missing: tokens for other services would be good here", x.Issuer)
-		}
-		if len(x.Algorithms) == 0 {
-			x.Algorithms = []string{"EdDSA", "ES256", "RS256"}
-		}
-		for _, a := range x.Algorithms {
-			if !slices.Contains(asymmetric, a) {
-				return fmt.Errorf("issuer %q: algorithm %q: want some of %s", x.Issuer, a, strings.Join(asymmetric, " "))
-			}
-		}
 	}
 	return nil
 }

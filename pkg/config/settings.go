@@ -6,6 +6,7 @@ type Setting struct {
 	Default string // as it stands in the file; "" for none
 	Meaning string
 	Secret  bool // its value is never shown
+	Table   bool // of names with texts, which may be set one by one
 	parse   func(c *Config, raw any) error
 }
 
@@ -49,7 +50,7 @@ var Settings = []Setting{
 		parse: func(c *Config, raw any) error { return issuers(&c.Issuers, raw) }},
 	{Key: "provisioning.base_url", Meaning: "What devices are told to call. Empty: this host's address.",
 		parse: func(c *Config, raw any) error { return baseURL(&c.ProvisioningBaseURL, raw) }},
-	{Key: "provisioning.extra", Default: "{}", Meaning: "Further values that provisioning hands out, such as mqtt_url, wifi_ssid and wifi_password.", Secret: true,
+	{Key: "provisioning.extra", Default: "{}", Meaning: "Further values that provisioning hands out, such as mqtt_url, wifi_ssid and wifi_password.", Secret: true, Table: true,
 		parse: func(c *Config, raw any) error { return table(&c.ProvisioningExtra, raw) }},
 	{Key: "provisioning.required", Default: `["device_key", "client_id", "client_secret", "token_url", "base_url", "mqtt_url", "wifi_ssid", "wifi_password"]`,
 		Meaning: "Provisioning is refused while one of these has no value: devices erase what is missing.",
