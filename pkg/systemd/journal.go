@@ -4,29 +4,25 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
+	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/coreos/go-systemd/v22/journal"
 )
 
-// UnderJournal reports that standard error goes to the journal: systemd says which file that is.
+// UnderJournal reports that standard error goes to the journal: systemd says in JOURNAL_STREAM which file that is, and
+// a child whose standard error went elsewhere has inherited the variable alone.
 func UnderJournal() bool {
-	var device, inode uint64
-	if _, err := fmt.Sscanf(os.Getenv("JOURNAL_STREAM"), "%d:%d", &device, &inode); err != nil {
-		return false
-	}
-	var stat syscall.Stat_t
-	return syscall.Fstat(2, &stat) == nil && uint64(stat.Dev) == device && stat.Ino == inode && journal.Enabled()
+	stream, err := journal.StderrIsJournalStream()
+	return err == nil && stream && journal.Enabled()
 }
 
 // Handler writes log records to the journal with fields that `journalctl SLIPWAY_DEVICE=…` finds: the message is the
-// event, and the attributes device, model and version have fields of their own names.
+// event, and each attribute has a field of its own. The text is the message with its attributes.
 type Handler struct {
 	level slog.Leveler
-	attrs []slog.Attr
-	group string
+	attrs []slog.Attr // named with their groups
+	group string      // prefix of further attributes
 	send  func(message string, priority journal.Priority, fields map[string]string) error
 }
 
@@ -41,52 +37,85 @@ func (h *Handler) Enabled(_ context.Context, level slog.Level) bool { return lev
 // WithAttrs is slog's.
 func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	clone := *h
-	clone.attrs = append(h.attrs[:len(h.attrs):len(h.attrs)], h.prefixed(attrs)...)
+	clone.attrs = slices.Clip(h.attrs)
+	for _, a := range attrs {
+		clone.attrs = append(clone.attrs, slog.Attr{Key: h.group + a.Key, Value: a.Value})
+	}
 	return &clone
 }
 
 // WithGroup is slog's.
 func (h *Handler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
 	clone := *h
-	clone.group += name + "_"
+	clone.group += name + "."
 	return &clone
 }
 
-func (h *Handler) prefixed(attrs []slog.Attr) []slog.Attr {
-	out := make([]slog.Attr, len(attrs))
-	for i, a := range attrs {
-		out[i] = slog.Attr{Key: h.group + a.Key, Value: a.Value}
-	}
-	return out
-}
-
-// fieldOf names the attributes that have a field with another name than their own.
-var fieldOf = map[string]string{"version": "SLIPWAY_BUILD"}
-
 // Handle is slog's.
 func (h *Handler) Handle(_ context.Context, r slog.Record) error {
-	fields := map[string]string{"SLIPWAY_EVENT": r.Message, "SYSLOG_IDENTIFIER": "slipway"}
-	var text strings.Builder
-	text.WriteString(r.Message)
-	add := func(a slog.Attr) bool {
-		value := a.Value.Resolve().String()
-		fmt.Fprintf(&text, " %s=%s", a.Key, quoted(value))
-		name := fieldOf[a.Key]
-		if name == "" {
-			name = "SLIPWAY_" + strings.ToUpper(a.Key)
-		}
-		fields[name] = value
-		return true
-	}
+	e := entry{fields: map[string]string{"SLIPWAY_EVENT": r.Message, "SYSLOG_IDENTIFIER": "slipway"}}
+	e.text.WriteString(r.Message)
 	for _, a := range h.attrs {
-		add(a)
+		e.add("", a)
 	}
-	r.Attrs(func(a slog.Attr) bool { return add(slog.Attr{Key: h.group + a.Key, Value: a.Value}) })
-	return h.send(text.String(), priority(r.Level), fields)
+	r.Attrs(func(a slog.Attr) bool {
+		e.add(h.group, a)
+		return true
+	})
+	return h.send(e.text.String(), priority(r.Level), e.fields)
+}
+
+// entry is a record on its way into the journal.
+type entry struct {
+	text   strings.Builder
+	fields map[string]string
+}
+
+// add adds an attribute; those of a group become its members, named "group.member".
+func (e *entry) add(prefix string, a slog.Attr) {
+	value := a.Value.Resolve()
+	if value.Kind() == slog.KindGroup {
+		if a.Key != "" { // a group without a name lies open
+			prefix += a.Key + "."
+		}
+		for _, member := range value.Group() {
+			e.add(prefix, member)
+		}
+		return
+	}
+	if a.Equal(slog.Attr{}) {
+		return
+	}
+	text := value.String()
+	fmt.Fprintf(&e.text, " %s=%s", prefix+a.Key, quoted(text))
+	e.fields[fieldName(prefix+a.Key)] = text
+}
+
+// mostFieldName is journald's limit; it ignores a field with a longer name.
+const mostFieldName = 64
+
+// fieldName is SLIPWAY_ and the attribute's name in capitals. A firmware's version is the build that people look for.
+func fieldName(attr string) string {
+	if attr == "version" {
+		return "SLIPWAY_BUILD"
+	}
+	name := "SLIPWAY_" + strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+			return r
+		}
+		return '_'
+	}, attr)
+	return name[:min(len(name), mostFieldName)]
 }
 
 func quoted(s string) string {
-	if s == "" || strings.ContainsAny(s, " \"=\n\t") {
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '"' || r == '=' || r == 0x7F }) {
 		return fmt.Sprintf("%q", s)
 	}
 	return s
