@@ -1,0 +1,485 @@
+package auth
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// shortStore is the catalog as auth sees it.
+type shortStore struct {
+	mu      sync.Mutex
+	devices map[fleet.DeviceKey]fleet.Device
+	secrets map[fleet.DeviceKey]DeviceSecrets
+	tokens  map[string]OperatorToken
+}
+
+func newStore(devices ...fleet.Device) *shortStore {
+	s := &shortStore{devices: map[fleet.DeviceKey]fleet.Device{}, secrets: map[fleet.DeviceKey]DeviceSecrets{}, tokens: map[string]OperatorToken{}}
+	for _, d := range devices {
+		s.devices[d.Key] = d
+		s.secrets[d.Key] = DeviceSecrets{Current: HashSecret("secret of " + string(d.Key))}
+	}
+	return s
+}
+
+func (s *shortStore) Device(key fleet.DeviceKey) (fleet.Device, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, ok := s.devices[key]
+	if !ok {
+		return d, fleet.Unknown("no device %s", key)
+	}
+	return d, nil
+}
+
+func (s *shortStore) Model(code fleet.ModelCode) (fleet.Model, error) {
+	if code == "ghost" {
+		return fleet.Model{}, fleet.Unknown("no model %s", code)
+	}
+	return fleet.Model{Code: code}, nil
+}
+
+func (s *shortStore) AddDevice(_ context.Context, d fleet.Device, secrets DeviceSecrets) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.devices[d.Key], s.secrets[d.Key] = d, secrets
+	return nil
+}
+
+func (s *shortStore) DeviceSecrets(key fleet.DeviceKey) (DeviceSecrets, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.secrets[key], nil
+}
+
+func (s *shortStore) UpdateDeviceSecrets(_ context.Context, key fleet.DeviceKey, change func(*DeviceSecrets) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	secrets := s.secrets[key]
+	if err := change(&secrets); err != nil {
+		return err
+	}
+	s.secrets[key] = secrets
+	return nil
+}
+
+func (s *shortStore) OperatorToken(id string) (OperatorToken, error) {
+	t, ok := s.tokens[id]
+	if !ok {
+		return t, fleet.Unknown("no token %s", id)
+	}
+	return t, nil
+}
+
+func (s *shortStore) OperatorTokens() ([]OperatorToken, error) {
+	var all []OperatorToken
+	for _, t := range s.tokens {
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+func (s *shortStore) AddOperatorToken(_ context.Context, t OperatorToken) error {
+	s.tokens[t.ID] = t
+	return nil
+}
+
+func (s *shortStore) RemoveOperatorToken(_ context.Context, id string) error {
+	delete(s.tokens, id)
+	return nil
+}
+
+// office is an issuer and what verifies its tokens, with a clock of its own.
+type office struct {
+	now      time.Time
+	keys     *Keys
+	store    *shortStore
+	issuer   *Issuer
+	verifier *Verifier
+	devices  *Devices
+}
+
+var pump = fleet.Device{Key: "a1b2c3d4", Model: "pump"}
+
+func open(t testing.TB, algorithm string, devices ...fleet.Device) *office {
+	t.Helper()
+	o := &office{now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), store: newStore(devices...)}
+	clock := func() time.Time { return o.now }
+	var err error
+	if o.keys, err = OpenKeys(t.TempDir(), algorithm, 24*time.Hour, clock); err != nil {
+		t.Fatal(err)
+	}
+	o.issuer = &Issuer{Keys: o.keys, Devices: o.store, Lifetime: 24 * time.Hour, Earliest: func() time.Time { return time.Time{} }, Now: clock}
+	o.verifier = NewVerifier(o.keys, nil, clock)
+	o.devices = &Devices{Verifier: o.verifier, Registry: o.store, Now: clock}
+	return o
+}
+
+func TestAGrantedTokenIsItsDevicesAndFitsAHeaderLine(t *testing.T) {
+	long := fleet.Device{Key: "a1b2c3d4", Model: fleet.ModelCode(strings.Repeat("m", 50))}
+	for _, algorithm := range []string{EdDSA, ES256} {
+		o := open(t, algorithm, long)
+		token, err := o.issuer.Grant(t.Context(), long.ClientID(), "secret of a1b2c3d4")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(token.AccessToken) > 485 {
+			t.Errorf("%s: %d bytes", algorithm, len(token.AccessToken))
+		}
+		device, model, err := o.devices.Authenticate(t.Context(), token.AccessToken)
+		if err != nil || device.Key != long.Key || model.Code != long.Model {
+			t.Errorf("%s: %v %v %v", algorithm, device, model, err)
+		}
+		var claims map[string]any
+		body, err := base64.RawURLEncoding.DecodeString(strings.Split(token.AccessToken, ".")[1])
+		if err != nil || json.Unmarshal(body, &claims) != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"iss", "aud", "azp", "sub", "iat", "exp", "jti"} {
+			if claims[name] == nil {
+				t.Errorf("%s: no %s", algorithm, name)
+			}
+		}
+		if len(claims) != 7 {
+			t.Errorf("%s: claims %v", algorithm, claims)
+		}
+		kid := o.keys.Public().Keys[0].KeyID
+		if len(kid) != 8 {
+			t.Errorf("%s: kid %q", algorithm, kid)
+		}
+	}
+}
+
+func TestAWrongSecretIsInvalidClientWhateverElseIsRight(t *testing.T) {
+	revoked := fleet.Device{Key: "rrrrrrrr", Model: "pump", Revoked: true}
+	o := open(t, EdDSA, pump, revoked)
+	for _, c := range [][2]string{
+		{pump.ClientID(), "wrong"}, {pump.ClientID(), ""}, {"iotdevice-other-a1b2c3d4", "secret of a1b2c3d4"},
+		{"iotdevice-pump-zzzzzzzz", ""}, {"", ""}, {revoked.ClientID(), "secret of rrrrrrrr"},
+	} {
+		if token, err := o.issuer.Grant(t.Context(), c[0], c[1]); !errors.Is(err, ErrInvalidClient) || token.AccessToken != "" {
+			t.Errorf("%q, %q: %v", c[0], c[1], err)
+		}
+	}
+}
+
+func TestARotatedSecretWorksAtOnceAndTheOldOneUntilTheNewIsUsed(t *testing.T) {
+	o := open(t, EdDSA, pump)
+	grant := func(secret string) error {
+		_, err := o.issuer.Grant(t.Context(), pump.ClientID(), secret)
+		return err
+	}
+	const old = "secret of a1b2c3d4"
+	unused, err := o.issuer.RotateSecret(t.Context(), pump.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := o.issuer.RotateSecret(t.Context(), pump.Key) // the device lost power before it stored the first one
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := grant(unused); !errors.Is(err, ErrInvalidClient) {
+		t.Errorf("the replaced unused secret: %v", err)
+	}
+	o.now = o.now.Add(40 * 24 * time.Hour) // off for a month
+	if err := grant(old); err != nil {
+		t.Errorf("the old one, before the new one is used: %v", err)
+	}
+	if err := grant(fresh); err != nil {
+		t.Errorf("the new one: %v", err)
+	}
+	if err := grant(old); !errors.Is(err, ErrInvalidClient) {
+		t.Errorf("the old one, after the new one was used: %v", err)
+	}
+	if err := grant(fresh); err != nil {
+		t.Errorf("the new one again: %v", err)
+	}
+	record, err := json.Marshal(o.store.secrets[pump.Key])
+	if err != nil || strings.Contains(string(record), fresh) {
+		t.Errorf("the record holds the secret: %s", record)
+	}
+}
+
+func TestRevocationTakesEffectAtOnce(t *testing.T) {
+	o := open(t, EdDSA, pump)
+	token, err := o.issuer.Mint(pump)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(what string, want error) {
+		t.Helper()
+		if _, _, err := o.devices.Authenticate(t.Context(), token.AccessToken); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", what, err, want)
+		}
+	}
+	check("welcome", nil)
+	d := pump
+	d.Revoked = true
+	o.store.devices[d.Key] = d
+	check("revoked", ErrToken)
+	d.Revoked, d.NotBefore = false, o.now.Add(time.Second)
+	o.store.devices[d.Key] = d
+	check("welcome again, with an old token", ErrToken)
+	d.NotBefore, d.Model = time.Time{}, "fan"
+	o.store.devices[d.Key] = d
+	check("of another model now", ErrToken)
+	delete(o.store.devices, d.Key)
+	check("removed", fleet.ErrUnknown)
+	if _, _, err := o.devices.Authenticate(t.Context(), ""); !errors.Is(err, ErrNoToken) {
+		t.Errorf("no token: %v", err)
+	}
+}
+
+// forge signs claims with whatever header and key.
+func forge(t testing.TB, method jwt.SigningMethod, key any, header, claims map[string]any) string {
+	t.Helper()
+	token := jwt.NewWithClaims(method, jwt.MapClaims(claims))
+	for k, v := range header {
+		token.Header[k] = v
+	}
+	signed, err := token.SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
+}
+
+func TestAForgedTokenDoesNotVerify(t *testing.T) {
+	o := open(t, EdDSA, pump)
+	signing := o.keys.signing()
+	good := func(change func(map[string]any)) map[string]any {
+		claims := map[string]any{"iss": "slipway", "aud": "slipway", "azp": pump.ClientID(), "sub": "a1b2c3d4", "iat": o.now.Unix(), "exp": o.now.Add(time.Hour).Unix(), "jti": "x"}
+		if change != nil {
+			change(claims)
+		}
+		return claims
+	}
+	kid := map[string]any{"kid": signing.kid}
+	public := signing.signer.Public().(ed25519.PublicKey)
+	_, stranger, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := func(header map[string]any, change func(map[string]any)) string {
+		return forge(t, jwt.SigningMethodEdDSA, signing.signer, header, good(change))
+	}
+	if _, err := o.verifier.Verify(own(kid, nil)); err != nil {
+		t.Fatalf("the good one: %v", err)
+	}
+	for name, token := range map[string]string{
+		"none":                    forge(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, kid, good(nil)),
+		"HS256 by the public key": forge(t, jwt.SigningMethodHS256, []byte(public), kid, good(nil)),
+		"a stranger's key":        forge(t, jwt.SigningMethodEdDSA, stranger, kid, good(nil)),
+		"another algorithm":       forge(t, jwt.SigningMethodES256, curve, kid, good(nil)),
+		"no kid":                  own(nil, nil),
+		"an unknown kid":          own(map[string]any{"kid": "xxxxxxxx"}, nil),
+		"a critical extension":    own(map[string]any{"kid": signing.kid, "crit": []string{"exp"}}, nil),
+		"no exp":                  own(kid, func(c map[string]any) { delete(c, "exp") }),
+		"ended":                   own(kid, func(c map[string]any) { c["exp"] = o.now.Add(-2 * time.Minute).Unix() }),
+		"from the future":         own(kid, func(c map[string]any) { c["iat"] = o.now.Add(2 * time.Minute).Unix() }),
+		"another issuer":          own(kid, func(c map[string]any) { c["iss"] = "other" }),
+		"another audience":        own(kid, func(c map[string]any) { c["aud"] = "other" }),
+		"no azp":                  own(kid, func(c map[string]any) { delete(c, "azp") }),
+		"an azp of no device":     own(kid, func(c map[string]any) { c["azp"] = "iotdevice-pump-short" }),
+		"azp and sub differ":      own(kid, func(c map[string]any) { c["sub"] = "zzzzzzzz" }),
+		"cut":                     own(kid, nil)[:100],
+		"empty":                   "",
+		"no token":                "a.b.c",
+		"huge":                    strings.Repeat("a", 1<<20),
+	} {
+		if id, err := o.verifier.Verify(token); !errors.Is(err, ErrToken) || id != (Identity{}) {
+			t.Errorf("%s: %+v, %v", name, id, err)
+		}
+	}
+	if _, err := o.verifier.Verify(own(kid, func(c map[string]any) { c["exp"] = o.now.Add(-30 * time.Second).Unix() })); err != nil {
+		t.Errorf("ended within the leeway: %v", err)
+	}
+}
+
+func TestKeysRotateWithOverlap(t *testing.T) {
+	o := open(t, EdDSA, pump)
+	old, err := o.issuer.Mint(pump)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := o.keys.signing().kid
+	if err := o.keys.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(o.keys.Public().Keys); n != 2 || o.keys.signing().kid != first {
+		t.Errorf("%d keys published, %s signs: a new key is announced before it signs", n, o.keys.signing().kid)
+	}
+	o.now = o.now.Add(2 * time.Hour)
+	if o.keys.signing().kid == first {
+		t.Error("the new key does not sign after it was announced")
+	}
+	if _, err := o.verifier.Verify(old.AccessToken); err != nil {
+		t.Errorf("a token of the old key: %v", err)
+	}
+	reopened, err := OpenKeys(o.keys.dir, EdDSA, 24*time.Hour, func() time.Time { return o.now })
+	if err != nil || len(reopened.Public().Keys) != 2 || reopened.signing().kid != o.keys.signing().kid {
+		t.Errorf("after a restart: %v, %v", reopened.Public(), err)
+	}
+	o.now = o.now.Add(26 * time.Hour)
+	if err := o.keys.Tend(); err != nil || len(o.keys.Public().Keys) != 1 {
+		t.Errorf("the old key is still there after its last token ended: %v", err)
+	}
+	other, err := OpenKeys(o.keys.dir, ES256, 24*time.Hour, func() time.Time { return o.now })
+	if err != nil || len(other.Public().Keys) != 2 || other.Public().Keys[1].Algorithm != ES256 {
+		t.Errorf("another algorithm: %+v, %v", other.Public(), err)
+	}
+}
+
+func TestAClockThatIsWrongMintsNothing(t *testing.T) {
+	o := open(t, EdDSA, pump)
+	o.issuer.Earliest = func() time.Time { return o.now.Add(time.Second) }
+	if token, err := o.issuer.Mint(pump); !errors.Is(err, ErrClock) || token.AccessToken != "" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAnExternalIssuersTokensVerifyThroughItsKeySetAlone(t *testing.T) {
+	foreign := open(t, ES256)
+	var fetches atomic.Int32
+	var down atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fetches.Add(1)
+		if down.Load() {
+			http.Error(w, "down", http.StatusBadGateway)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(foreign.keys.Public())
+	}))
+	defer server.Close()
+	o := open(t, EdDSA)
+	x := NewExternal(ExternalIssuer{Issuer: "https://sso", JWKSURL: server.URL, Audience: "devices", Algorithms: []string{ES256}}, slog.New(slog.DiscardHandler))
+	o.verifier.external[x.Issuer] = x
+	claims := map[string]any{"iss": "https://sso", "aud": "devices", "azp": "iotdevice-pump-e1e1e1e1", "sub": "whatever", "exp": o.now.Add(time.Hour).Unix(), "iat": o.now.Unix()}
+	token := forge(t, jwt.SigningMethodES256, foreign.keys.signing().signer, map[string]any{"kid": foreign.keys.signing().kid, "jku": "http://evil", "x5u": "http://evil"}, claims)
+
+	if _, err := o.verifier.Verify(token); !errors.Is(err, ErrToken) || fetches.Load() != 0 {
+		t.Errorf("before the first fetch: %v, %d fetches by a request", err, fetches.Load())
+	}
+	if err := x.fetch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	device, _, err := o.devices.Authenticate(t.Context(), token)
+	if err != nil || device.Key != "e1e1e1e1" || o.store.devices["e1e1e1e1"].Model != "pump" {
+		t.Errorf("an unknown device is not registered: %v, %v", device, err)
+	}
+	down.Store(true)
+	if err := x.fetch(t.Context()); err == nil {
+		t.Error("an outage is no error")
+	}
+	claims["jti"] = "another"
+	again := forge(t, jwt.SigningMethodES256, foreign.keys.signing().signer, map[string]any{"kid": foreign.keys.signing().kid}, claims)
+	if _, err := o.verifier.Verify(again); err != nil {
+		t.Errorf("the last good key set does not survive an outage: %v", err)
+	}
+	before := fetches.Load()
+	unknown := forge(t, jwt.SigningMethodES256, foreign.keys.signing().signer, map[string]any{"kid": "unknown1"}, claims)
+	if _, err := o.verifier.Verify(unknown); !errors.Is(err, ErrToken) || fetches.Load() != before || len(x.stale) != 1 {
+		t.Errorf("an unknown key: %v, fetched by the request: %v, refetch asked for: %v", err, fetches.Load() != before, len(x.stale) == 1)
+	}
+	ghost := forge(t, jwt.SigningMethodES256, foreign.keys.signing().signer, map[string]any{"kid": foreign.keys.signing().kid},
+		map[string]any{"iss": "https://sso", "aud": "devices", "azp": "iotdevice-ghost-e2e2e2e2", "exp": o.now.Add(time.Hour).Unix()})
+	if _, _, err := o.devices.Authenticate(t.Context(), ghost); !errors.Is(err, fleet.ErrUnknown) {
+		t.Errorf("a device of an unknown model: %v", err)
+	}
+}
+
+func TestOperatorTokensAreStoredHashedAndHaveRoles(t *testing.T) {
+	o := &Operators{Store: newStore(), Now: time.Now}
+	token, record, err := o.Create(t.Context(), "ci", Pipeline)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := json.Marshal(record)
+	if err != nil || strings.Contains(string(stored), token) || len(record.Hash) != 64 {
+		t.Errorf("stored: %s", stored)
+	}
+	if got, err := o.Authenticate(token); err != nil || got.Role != Pipeline {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, wrong := range []string{token + "x", token[:len(token)-1], "slw_" + record.ID + "_x", "slw_", "x"} {
+		if _, err := o.Authenticate(wrong); !errors.Is(err, ErrToken) {
+			t.Errorf("%q: %v", wrong, err)
+		}
+	}
+	if err := o.Revoke(t.Context(), record.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Authenticate(token); !errors.Is(err, ErrToken) {
+		t.Errorf("revoked: %v", err)
+	}
+	for role, may := range map[Role]string{Viewer: "viewer", Operator: "viewer operator pipeline", Admin: "viewer operator admin pipeline", Pipeline: "pipeline"} {
+		for _, need := range Roles {
+			if got := role.May(need); got != strings.Contains(" "+may+" ", fmt.Sprintf(" %s ", need)) {
+				t.Errorf("%s may what %s may: %v", role, need, got)
+			}
+		}
+	}
+}
+
+func FuzzVerify(f *testing.F) {
+	o := open(f, EdDSA, pump)
+	token, err := o.issuer.Mint(pump)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(token.AccessToken)
+	f.Add("a.b.c")
+	f.Add("eyJhbGciOiJub25lIn0.e30.")
+	f.Fuzz(func(t *testing.T, s string) {
+		id, err := o.verifier.Verify(s)
+		if err == nil && s != token.AccessToken {
+			t.Errorf("%q verifies as %+v", s, id)
+		}
+	})
+}
+
+func BenchmarkVerify(b *testing.B) {
+	o := open(b, EdDSA, pump)
+	token, err := o.issuer.Mint(pump)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("first", func(b *testing.B) {
+		for b.Loop() {
+			o.verifier.cache = verified{}
+			if _, err := o.verifier.Verify(token.AccessToken); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("again", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := o.verifier.Verify(token.AccessToken); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
