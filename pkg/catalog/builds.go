@@ -1,8 +1,9 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
-	"encoding/binary"
+	"errors"
 	"slices"
 
 	"github.com/dgraph-io/badger/v4"
@@ -27,26 +28,21 @@ func unknownBuild(code fleet.ModelCode, v fleet.Version) error {
 // Builds lists a model's builds, first accepted first.
 func (c *Catalog) Builds(code fleet.ModelCode) ([]fleet.Build, error) {
 	builds, err := list[fleet.Build](c, buildsPrefix(code))
-	slices.SortFunc(builds, func(a, b fleet.Build) int {
-		if a.Sequence < b.Sequence {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(builds, func(a, b fleet.Build) int { return cmp.Compare(a.Sequence, b.Sequence) })
 	return builds, err
 }
 
-// BuildsByELF are the builds whose ELF's SHA-256 starts with a hex prefix.
+// BuildsByELF are the builds, of all models, whose ELF's SHA-256 starts with a prefix in lower-case hex.
 func (c *Catalog) BuildsByELF(prefix string) ([]fleet.Build, error) {
 	var builds []fleet.Build
 	err := c.db.View(func(txn *badger.Txn) error {
-		return each(txn, "be/"+prefix, "", false, func(key string, _ *badger.Item) error {
-			code, version, err := splitELFKey(key)
+		return each(txn, elfPrefix(prefix), "", false, func(key string, _ *badger.Item) error {
+			code, version, err := lastTwo(key)
 			if err != nil {
 				return err
 			}
 			var b fleet.Build
-			found, err := get(txn, buildKey(code, version), &b)
+			found, err := get(txn, buildKey(fleet.ModelCode(code), fleet.Version(version)), &b)
 			if found {
 				builds = append(builds, b)
 			}
@@ -59,33 +55,28 @@ func (c *Catalog) BuildsByELF(prefix string) ([]fleet.Build, error) {
 // RecordBuild stores a build, or replaces it, pins its model's chip and project where they are open, and publishes it
 // when asked to, all in one transaction. The build gets the next number in the order of acceptance.
 func (c *Catalog) RecordBuild(ctx context.Context, b fleet.Build, publish bool) (fleet.Build, fleet.Model, error) {
-	var m fleet.Model
-	err := c.update(ctx, func(t *tx) error {
+	m, err := c.changeModel(ctx, b.Model, func(t *tx, m *fleet.Model) error {
 		var err error
-		if m, err = t.model(b.Model); err != nil {
-			return err
-		}
 		if b.Sequence, err = t.nextSequence(); err != nil {
 			return err
 		}
 		var before fleet.Build
-		if replaced, err := t.get(buildKey(b.Model, b.Version), &before); err != nil {
+		replaced, err := t.get(buildKey(b.Model, b.Version), &before)
+		if err != nil {
 			return err
-		} else if replaced {
-			t.delete(buildELFKey(before))
+		}
+		if replaced {
+			t.delete(elfKey(before))
 		}
 		if err := t.put(buildKey(b.Model, b.Version), b); err != nil {
 			return err
 		}
-		if err := t.set(buildELFKey(b), []byte{}); err != nil {
-			return err
-		}
-		pin(&m, b.Chip, b.Project)
+		t.mark(elfKey(b))
+		pin(m, b.Chip, b.Project)
 		if publish {
 			m.FirmwareVersion = b.Version
 		}
-		m.UpdatedAt = c.Now().UTC()
-		return t.put(modelKey(m.Code), m)
+		return nil
 	})
 	return b, m, err
 }
@@ -99,29 +90,22 @@ func pin(m *fleet.Model, chip, project string) {
 	}
 }
 
+// nextSequence takes the next number in the order of acceptance. One operation takes one.
 func (t *tx) nextSequence() (uint64, error) {
 	var last uint64
-	if value, written := t.writes[keySequence]; written {
-		last = binary.BigEndian.Uint64(value)
-	} else if item, err := t.txn.Get([]byte(keySequence)); err == nil {
-		if err := item.Value(func(b []byte) error {
-			if len(b) == 8 {
-				last = binary.BigEndian.Uint64(b)
-			}
-			return nil
-		}); err != nil {
-			return 0, err
-		}
-	} else if err != badger.ErrKeyNotFound {
+	item, err := t.txn.Get([]byte(keySequence))
+	if err == nil {
+		last, err = readNumber(item)
+	}
+	if err != nil && !errors.Is(err, badger.ErrKeyNotFound) {
 		return 0, err
 	}
-	last++
-	return last, t.set(keySequence, binary.BigEndian.AppendUint64(nil, last))
+	return last + 1, t.set(keySequence, number(last+1))
 }
 
 // PublishVersion offers a stored build to the model's devices.
 func (c *Catalog) PublishVersion(ctx context.Context, code fleet.ModelCode, v fleet.Version) (fleet.Model, error) {
-	return c.publish(ctx, code, func(t *tx, m *fleet.Model) error {
+	return c.changeModel(ctx, code, func(t *tx, m *fleet.Model) error {
 		there, err := t.has(buildKey(code, v))
 		if err == nil && !there {
 			err = unknownBuild(code, v)
@@ -133,27 +117,11 @@ func (c *Catalog) PublishVersion(ctx context.Context, code fleet.ModelCode, v fl
 
 // PublishImage sets the version of a plain image, and pins chip and project where they are open.
 func (c *Catalog) PublishImage(ctx context.Context, code fleet.ModelCode, v fleet.Version, chip, project string) (fleet.Model, error) {
-	return c.publish(ctx, code, func(_ *tx, m *fleet.Model) error {
+	return c.changeModel(ctx, code, func(_ *tx, m *fleet.Model) error {
 		m.FirmwareVersion = v
 		pin(m, chip, project)
 		return nil
 	})
-}
-
-func (c *Catalog) publish(ctx context.Context, code fleet.ModelCode, change func(*tx, *fleet.Model) error) (fleet.Model, error) {
-	var m fleet.Model
-	err := c.update(ctx, func(t *tx) error {
-		var err error
-		if m, err = t.model(code); err != nil {
-			return err
-		}
-		if err := change(t, &m); err != nil {
-			return err
-		}
-		m.UpdatedAt = c.Now().UTC()
-		return t.put(modelKey(code), m)
-	})
-	return m, err
 }
 
 // RemoveBuild removes a build's record.
@@ -168,7 +136,7 @@ func (c *Catalog) RemoveBuild(ctx context.Context, code fleet.ModelCode, v fleet
 			return unknownBuild(code, v)
 		}
 		t.delete(buildKey(code, v))
-		t.delete(buildELFKey(b))
+		t.delete(elfKey(b))
 		return nil
 	})
 }

@@ -5,32 +5,24 @@
 // milliseconds, and Badger does not share it by itself. Conflicts (a name that is taken) are checked inside.
 //
 // It knows the three ways in which Badger was seen to lose a gateway, see [Open], and stores nothing over 32 KiB, so
-// that the value log is never used.
+// that the value log is never used. It trusts its own folder, but no backup: see [Restore].
 package catalog
 
 import (
-	"encoding/binary"
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
-	"github.com/dgraph-io/badger/v4/options"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Schema is the version of the keys and records below. A catalog of a newer one is refused.
-const Schema = 1
-
-// Options are the folder and its neighbours.
+// Options are the folder and its neighbours. All are needed.
 type Options struct {
 	Dir     string
 	Reserve int64 // bytes that must stay free: on a full disk Badger dies by SIGBUS, and again when it is opened
@@ -46,14 +38,21 @@ type Catalog struct {
 	Options
 	db      *badger.DB
 	ops     chan *operation
-	done    chan struct{}
-	later   sync.WaitGroup // records that nobody waits for
+	stop    chan struct{} // closed: the committer is to end
+	done    chan struct{} // closed: it has ended
 	created bool
 	stopped time.Time
+
+	importing sync.Mutex     // one import at a time
+	mu        sync.Mutex     // guards closed, and with it that later only grows while it is false
+	later     sync.WaitGroup // records that nobody waits for
+	closed    bool
 }
 
 // Open opens the catalog, or makes it. Before that it does what Badger does not: it refuses a disk without its reserve,
 // and deletes the empty log files that a kill leaves and that Badger would refuse for ever.
+//
+// Errors: ErrFull below the reserve, [NewerError], and a catalog that another process has open. Each says what to do.
 func Open(o Options) (*Catalog, error) {
 	free, _, err := o.Space()
 	if err != nil {
@@ -73,146 +72,62 @@ func Open(o Options) (*Catalog, error) {
 	}
 	db, err := badger.Open(settings(o))
 	if err != nil {
-		if strings.Contains(err.Error(), "Cannot acquire directory lock") {
-			return nil, fmt.Errorf("another slipway uses the catalog in %s: stop it first", o.Dir)
-		}
 		return nil, fmt.Errorf("open the catalog in %s: %w", o.Dir, err)
 	}
-	c := &Catalog{Options: o, db: db, ops: make(chan *operation, mostBatch), done: make(chan struct{})}
+	c := &Catalog{Options: o, db: db, ops: make(chan *operation), stop: make(chan struct{}), done: make(chan struct{})}
 	if err := c.adopt(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	go c.commit()
+	if err := c.undoImport(context.Background()); err != nil {
+		c.end()
+		return nil, errors.Join(err, db.Close())
+	}
 	return c, nil
 }
 
-// settings keep Badger small: a gateway has 512 MB and holds metadata alone.
-func settings(o Options) badger.Options {
-	return badger.DefaultOptions(o.Dir).
-		WithSyncWrites(true). // Sync() afterwards loses what a rotating memtable holds
-		WithMemTableSize(4 << 20).
-		WithNumMemtables(2).
-		WithNumLevelZeroTables(2).
-		WithNumLevelZeroTablesStall(6).
-		WithNumCompactors(2).
-		WithValueLogFileSize(16 << 20).
-		WithValueThreshold(64 << 10). // above every record: the value log's sync errors are only logged
-		WithCompression(options.None).
-		WithBlockCacheSize(0).
-		WithIndexCacheSize(0).
-		WithCompactL0OnClose(true).
-		WithDetectConflicts(false). // the committer checks
-		WithMetricsEnabled(false).
-		WithLogger(quiet{o.Logger})
+// Created reports that what the catalog knows of files has to be rebuilt from disk: it was made by this Open, or by an
+// earlier one after which [Catalog.Rebuilt] was never called.
+func (c *Catalog) Created() bool { return c.created }
+
+// Rebuilt notes that it has been. A kill in the middle of the first start then repeats the rebuilding.
+func (c *Catalog) Rebuilt(ctx context.Context) error {
+	return c.update(ctx, func(t *tx) error {
+		t.delete(keyNew)
+		return nil
+	})
 }
 
-// removeEmptyLogs deletes the 0-byte log files that Badger makes before it writes into them: after a kill in between
-// it can never open them again.
-func removeEmptyLogs(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
+// LastStop is when the catalog was last closed in order, zero for never. A kill since does not clear it: what was whole
+// on the disk then is whole now.
+func (c *Catalog) LastStop() time.Time { return c.stopped }
+
+// Close waits for what was handed in, notes that the stop was clean, and closes the store. On a disk that is all but
+// full, and after a failed sync, it leaves Badger as a power cut would, which costs nothing that was acknowledged:
+// writing its tables then is what ends in SIGBUS.
+func (c *Catalog) Close() error {
+	c.mu.Lock()
+	closed := c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if closed {
+		return nil
 	}
-	for _, e := range entries {
-		if suffix := filepath.Ext(e.Name()); suffix != ".mem" && suffix != ".vlog" {
-			continue
-		}
-		info, err := e.Info()
-		if err != nil {
-			return err
-		}
-		if info.Size() == 0 {
-			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// NewerError is a catalog that a newer Slipway has written.
-type NewerError struct {
-	Dir  string
-	Have int
-}
-
-func (e *NewerError) Error() string {
-	return fmt.Sprintf("the catalog in %s has schema %d and this slipway knows %d at most: install the newer slipway again, or restore a backup into an empty folder",
-		e.Dir, e.Have, Schema)
-}
-
-// schemaFile repeats the schema where a package script reads it without opening the store.
-const schemaFile = "SCHEMA"
-
-func checkSchemaFile(dir string) error {
-	b, err := os.ReadFile(filepath.Join(dir, schemaFile))
-	if errors.Is(err, fs.ErrNotExist) {
+	c.later.Wait()
+	err := c.noteStop()
+	c.end()
+	if errors.Is(err, fleet.ErrFull) {
+		c.Logger.Warn("catalog left unclosed: the disk is full")
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	have, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err == nil && have > Schema {
-		return &NewerError{dir, have}
-	}
-	return nil
+	return c.db.Close()
 }
 
-// adopt checks the schema of an old catalog and writes that of a new one.
-func (c *Catalog) adopt() error {
-	err := c.db.Update(func(txn *badger.Txn) error {
-		item, err := txn.Get([]byte(keySchema))
-		if errors.Is(err, badger.ErrKeyNotFound) {
-			c.created = true
-			return txn.Set([]byte(keySchema), binary.BigEndian.AppendUint32(nil, Schema))
-		}
-		if err != nil {
-			return err
-		}
-		return item.Value(func(b []byte) error {
-			if len(b) != 4 {
-				return fmt.Errorf("the catalog in %s has no readable schema", c.Dir)
-			}
-			if have := int(binary.BigEndian.Uint32(b)); have > Schema {
-				return &NewerError{c.Dir, have}
-			}
-			return nil
-		})
-	})
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(c.Dir, schemaFile), []byte(strconv.Itoa(Schema)+"\n"), 0o644); err != nil {
-		return err
-	}
-	c.stopped, err = c.time(keyStopped)
-	return err
-}
-
-// Created reports that the catalog was made by this Open: what it knows of files has to be rebuilt from disk.
-func (c *Catalog) Created() bool { return c.created }
-
-// LastStop is when the catalog was last closed in order; zero for never.
-func (c *Catalog) LastStop() time.Time { return c.stopped }
-
-// Close waits for what was handed in, notes that the stop was clean, and closes the store.
-func (c *Catalog) Close() error {
-	c.later.Wait()
-	err := c.setTime(keyStopped, c.Now())
-	close(c.ops)
+// end stops the committer.
+func (c *Catalog) end() {
+	close(c.stop)
 	<-c.done
-	return errors.Join(err, c.db.Close())
-}
-
-// quiet hands Badger's log to slog; what it calls information is for its developers.
-type quiet struct{ *slog.Logger }
-
-func (q quiet) Errorf(f string, a ...any)   { q.Error("badger", "said", line(f, a)) }
-func (q quiet) Warningf(f string, a ...any) { q.Warn("badger", "said", line(f, a)) }
-func (q quiet) Infof(f string, a ...any)    { q.Debug("badger", "said", line(f, a)) }
-func (q quiet) Debugf(f string, a ...any)   { q.Debug("badger", "said", line(f, a)) }
-
-func line(format string, args []any) string {
-	return strings.TrimSpace(fmt.Sprintf(format, args...))
 }

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"time"
 
@@ -15,6 +14,8 @@ func (c *Catalog) LastKnownTime() (time.Time, error) { return c.time(keyClock) }
 // NoteTime notes that a time has passed. A gateway may boot without a clock.
 func (c *Catalog) NoteTime(now time.Time) error { return c.setTime(keyClock, now) }
 
+func (c *Catalog) noteStop() error { return c.setTime(keyStopped, c.Now()) }
+
 func (c *Catalog) time(key string) (at time.Time, err error) {
 	err = c.db.View(func(txn *badger.Txn) error {
 		item, err := txn.Get([]byte(key))
@@ -24,18 +25,15 @@ func (c *Catalog) time(key string) (at time.Time, err error) {
 		if err != nil {
 			return err
 		}
-		return item.Value(func(b []byte) error {
-			if len(b) == 8 {
-				at = time.UnixMicro(int64(binary.BigEndian.Uint64(b)))
-			}
-			return nil
-		})
+		micros, err := readNumber(item)
+		at = time.UnixMicro(int64(micros)).UTC()
+		return err
 	})
 	return at, err
 }
 
 func (c *Catalog) setTime(key string, at time.Time) error {
-	return c.update(context.Background(), func(t *tx) error {
-		return t.set(key, binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro())))
-	})
+	op := newOperation(func(t *tx) error { return t.set(key, number(uint64(at.UnixMicro()))) })
+	op.frees = key == keyStopped // so that a stop on a tight disk is still a clean one
+	return c.run(context.Background(), op)
 }

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -12,37 +11,40 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Bounds of one transaction; Badger's own is 15 % of the memtable.
+// Bounds of one transaction. Badger refuses one that reaches 15 % of the memtable, 629,145 bytes or 6,553 writes.
 const (
-	mostBatch  = 128
+	mostBatch  = 128 // operations
 	mostBytes  = 512 << 10
-	mostRecord = 32 << 10
+	mostWrites = 4096
 )
+
+var errClosed = errors.New("the catalog is closed")
 
 // operation is one change, waiting for the committer.
 type operation struct {
-	do   func(*tx) error
-	done chan error
+	do    func(*tx) error
+	frees bool // it makes room, or ends the process: half of the reserve is enough for it
+	done  chan error
 }
 
-// tx is one operation's view inside a batch: it reads what earlier operations of the batch wrote, and what it writes
-// counts only when it succeeds.
-type tx struct {
-	txn    *badger.Txn
-	writes map[string][]byte // nil value: deleted
-	order  []string
-	bytes  int
+func newOperation(do func(*tx) error) *operation {
+	return &operation{do: do, done: make(chan error, 1)}
 }
 
 // update runs a change in the committer and returns when it is on stable storage.
 func (c *Catalog) update(ctx context.Context, do func(*tx) error) error {
-	op := &operation{do: do, done: make(chan error, 1)}
+	return c.run(ctx, newOperation(do))
+}
+
+func (c *Catalog) run(ctx context.Context, op *operation) error {
 	select {
 	case c.ops <- op:
+		return <-op.done // what is handed in is done, whoever stops waiting
+	case <-c.done:
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return <-op.done // what is handed in is done, whoever stops waiting
 }
 
 // commit is the committer: the one goroutine that writes.
@@ -50,150 +52,115 @@ func (c *Catalog) commit() {
 	defer close(c.done)
 	beat := time.NewTicker(5 * time.Second)
 	defer beat.Stop()
+	var broken error
 	for {
 		c.Beat()
 		select {
-		case op, open := <-c.ops:
-			if !open {
-				return
+		case op := <-c.ops:
+			if broken != nil {
+				op.done <- broken
+				continue
 			}
-			c.commitBatch(op)
+			// A log that did not sync once may say that it did the second time: nothing is committed after an error.
+			if broken = c.commitBatches(op); broken != nil {
+				c.Fatal(broken)
+			}
+		case <-c.stop:
+			return
 		case <-beat.C:
 		}
 	}
 }
 
-// commitBatch commits an operation together with those that wait behind it.
-func (c *Catalog) commitBatch(op *operation) {
-	if err := c.room(); err != nil {
-		op.done <- err
-		return
-	}
-	txn := c.db.NewTransaction(true)
-	defer txn.Discard()
-	var waiting []*operation
-	bytes := 0
+// commitBatches commits an operation together with those that wait behind it, as many as a transaction takes.
+func (c *Catalog) commitBatches(op *operation) error {
+	free, _, err := c.Space()
+	b := c.newBatch()
 	for op != nil {
-		t := &tx{txn: txn, writes: map[string][]byte{}}
-		err := op.do(t)
-		if err == nil {
-			err = t.flush()
+		t := &tx{txn: b.txn, writes: map[string][]byte{}}
+		refusal := err
+		if refusal == nil {
+			refusal = c.room(free, op.frees)
 		}
-		if err != nil {
-			op.done <- err
+		if refusal == nil {
+			refusal = op.do(t)
+		}
+		if refusal == nil {
+			refusal = t.fits()
+		}
+		if refusal != nil {
+			op.done <- refusal
 		} else {
-			bytes += t.bytes
-			waiting = append(waiting, op)
+			if !b.takes(t) {
+				if err := b.commit(); err != nil {
+					op.done <- err
+					return err
+				}
+				b = c.newBatch() // what t has read is still so: nobody else writes
+			}
+			if err := b.add(op, t); err != nil {
+				return err
+			}
 		}
 		op = nil
-		if len(waiting) < mostBatch && bytes < mostBytes {
+		if len(b.ops) < mostBatch && b.bytes < mostBytes {
 			select {
-			case next, open := <-c.ops:
-				if open {
-					op = next
-				}
+			case op = <-c.ops:
 			default:
 			}
 		}
 	}
-	err := txn.Commit()
-	if err != nil {
-		err = fmt.Errorf("commit to the catalog: %w", err)
-		c.Fatal(err) // a log that did not sync once may say that it did the second time
-	}
-	for _, op := range waiting {
-		op.done <- err
-	}
+	return b.commit()
 }
 
-// room refuses commits below the reserve: on a full disk Badger's mapped files end the process by SIGBUS.
-func (c *Catalog) room() error {
-	free, _, err := c.Space()
-	if err != nil {
-		return err
+// room refuses commits below the reserve: on a full disk Badger's mapped files end the process by SIGBUS. What makes
+// room may go on for a while: else a disk that others have filled could never be rotated empty.
+func (c *Catalog) room(free int64, frees bool) error {
+	least := c.Reserve
+	if frees {
+		least /= 2
 	}
-	if free < c.Reserve {
+	if free < least {
 		return fleet.Full("less than %d MiB is free: the catalog takes no changes until there is room", c.Reserve>>20)
 	}
 	return nil
 }
 
-func (t *tx) flush() error {
-	for _, key := range t.order {
-		var err error
-		if value := t.writes[key]; value == nil {
-			err = t.txn.Delete([]byte(key))
-		} else {
-			err = t.txn.Set([]byte(key), value)
-		}
-		if err != nil {
-			return err
-		}
+// batch is one transaction of Badger's.
+type batch struct {
+	txn    *badger.Txn
+	ops    []*operation
+	bytes  int
+	writes int
+}
+
+func (c *Catalog) newBatch() *batch { return &batch{txn: c.db.NewTransaction(true)} }
+
+func (b *batch) takes(t *tx) bool {
+	return len(b.ops) == 0 || b.bytes+t.bytes <= mostBytes && b.writes+len(t.order) <= mostWrites
+}
+
+// add puts an operation's writes into the transaction. An error leaves half of them there, so that all is given up.
+func (b *batch) add(op *operation, t *tx) error {
+	b.ops = append(b.ops, op)
+	b.bytes += t.bytes
+	b.writes += len(t.order)
+	if err := t.flush(b.txn); err != nil {
+		return b.end(err)
 	}
 	return nil
 }
 
-func (t *tx) set(key string, value []byte) error {
-	if len(value) > mostRecord {
-		return fleet.Refused("a record of %d bytes: at most %d are stored", len(value), mostRecord)
-	}
-	t.write(key, append([]byte{}, value...))
-	return nil
-}
+// commit makes the operations durable and tells those who wait.
+func (b *batch) commit() error { return b.end(b.txn.Commit()) }
 
-func (t *tx) delete(key string) { t.write(key, nil) }
-
-func (t *tx) write(key string, value []byte) {
-	if _, again := t.writes[key]; !again {
-		t.order = append(t.order, key)
-	}
-	t.writes[key] = value
-	t.bytes += len(key) + len(value)
-}
-
-func (t *tx) put(key string, record any) error {
-	b, err := json.Marshal(record)
+func (b *batch) end(err error) error {
+	b.txn.Discard()
 	if err != nil {
-		return err
+		err = fmt.Errorf("commit to the catalog: %w", err)
 	}
-	return t.set(key, b)
-}
-
-// get reads a record; found is false where there is none.
-func (t *tx) get(key string, record any) (found bool, err error) {
-	if value, written := t.writes[key]; written {
-		if value == nil {
-			return false, nil
-		}
-		return true, json.Unmarshal(value, record)
+	for _, op := range b.ops {
+		op.done <- err
 	}
-	return get(t.txn, key, record)
-}
-
-func (t *tx) has(key string) (bool, error) {
-	if value, written := t.writes[key]; written {
-		return value != nil, nil
-	}
-	_, err := t.txn.Get([]byte(key))
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// keys lists the keys below a prefix, in order, this operation's own writes included.
-func (t *tx) keys(prefix string) ([]string, error) {
-	var keys []string
-	err := each(t.txn, prefix, "", false, func(key string, _ *badger.Item) error {
-		if value, written := t.writes[key]; !written || value != nil {
-			keys = append(keys, key)
-		}
-		return nil
-	})
-	for _, key := range t.order {
-		if len(key) >= len(prefix) && key[:len(prefix)] == prefix && t.writes[key] != nil {
-			keys = insert(keys, key)
-		}
-	}
-	return keys, err
+	return err
 }

@@ -3,7 +3,6 @@ package catalog
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -11,42 +10,67 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Device finds a device, or says ErrUnknown.
-func (c *Catalog) Device(key fleet.DeviceKey) (fleet.Device, error) {
-	var d fleet.Device
-	found, err := c.find(deviceKey(key), &d)
+// storedDevice keeps a device's own configuration byte for byte: inside JSON it would lose its spaces and have its
+// angle brackets escaped.
+type storedDevice struct {
+	fleet.Device
+	Config []byte `json:"config,omitempty"` // base64 in JSON; hides Device's
+}
+
+func (s storedDevice) device() fleet.Device {
+	d := s.Device
+	d.Config = json.RawMessage(s.Config)
+	return d
+}
+
+func (t *tx) putDevice(d fleet.Device) error {
+	return t.put(deviceKey(d.Key), storedDevice{d, d.Config})
+}
+
+func (t *tx) device(key fleet.DeviceKey) (fleet.Device, error) {
+	var s storedDevice
+	found, err := t.get(deviceKey(key), &s)
 	if err == nil && !found {
 		err = unknownDevice(key)
 	}
-	return d, err
+	return s.device(), err
+}
+
+// Device finds a device, or says ErrUnknown.
+func (c *Catalog) Device(key fleet.DeviceKey) (fleet.Device, error) {
+	var s storedDevice
+	found, err := c.find(deviceKey(key), &s)
+	if err == nil && !found {
+		err = unknownDevice(key)
+	}
+	return s.device(), err
 }
 
 func unknownDevice(key fleet.DeviceKey) error { return fleet.Unknown("there is no device %q", key) }
 
 // Devices lists devices by key.
 func (c *Catalog) Devices(f fleet.DeviceFilter) ([]fleet.Device, error) {
-	prefix := "d/"
+	prefix, after := devicePrefix, ""
 	if f.Model != "" {
-		prefix = "dm/" + string(f.Model) + "/"
+		prefix = modelDevicesPrefix(f.Model)
 	}
-	after := ""
 	if f.After != "" {
 		after = prefix + string(f.After)
 	}
 	var devices []fleet.Device
 	err := c.db.View(func(txn *badger.Txn) error {
 		return each(txn, prefix, after, false, func(key string, item *badger.Item) error {
-			var d fleet.Device
+			var s storedDevice
 			var err error
 			if f.Model == "" {
-				err = item.Value(func(b []byte) error { return json.Unmarshal(b, &d) })
+				err = read(item, &s)
 			} else {
-				_, err = get(txn, deviceKey(fleet.DeviceKey(lastPart(key))), &d)
+				_, err = get(txn, deviceKey(fleet.DeviceKey(lastPart(key))), &s)
 			}
 			if err != nil {
 				return err
 			}
-			devices = append(devices, d)
+			devices = append(devices, s.device())
 			if f.Limit > 0 && len(devices) == f.Limit {
 				return errStop
 			}
@@ -59,89 +83,49 @@ func (c *Catalog) Devices(f fleet.DeviceFilter) ([]fleet.Device, error) {
 // CountDevices counts devices, by model or all.
 func (c *Catalog) CountDevices(code fleet.ModelCode) (int, error) {
 	if code == "" {
-		return c.count("d/")
+		return c.count(devicePrefix)
 	}
-	return c.count("dm/" + string(code) + "/")
-}
-
-func (c *Catalog) count(prefix string) (int, error) {
-	n := 0
-	err := c.db.View(func(txn *badger.Txn) error {
-		return each(txn, prefix, "", false, func(string, *badger.Item) error { n++; return nil })
-	})
-	return n, err
+	return c.count(modelDevicesPrefix(code))
 }
 
 // AddDevice adds a device with its secrets; its model has to be known and its key free, over all models.
 func (c *Catalog) AddDevice(ctx context.Context, d fleet.Device, s auth.DeviceSecrets) error {
-	return c.update(ctx, func(t *tx) error { return t.addDevice(auth.NewDevice{Device: d, Secrets: s}) })
+	return c.update(ctx, func(t *tx) error { return t.addDevice(d, s) })
 }
 
-// AddDevices adds all or none. An error names the position, counted from 1.
-func (c *Catalog) AddDevices(ctx context.Context, devices []auth.NewDevice) error {
-	if len(devices) > mostImport {
-		return fleet.Refused("%d devices at once: at most %d", len(devices), mostImport)
-	}
-	// Checked as a whole first, then added in pieces that fit a transaction: a power cut in between leaves the first ones,
-	// and the import can be repeated without them.
-	err := c.update(ctx, func(t *tx) error {
-		for i, d := range devices {
-			if err := t.addDevice(d); err != nil {
-				return fmt.Errorf("device %d: %w", i+1, err)
-			}
-		}
-		t.writes, t.order, t.bytes = map[string][]byte{}, nil, 0
-		return nil
-	})
-	for first := 0; err == nil && first < len(devices); first += importPiece {
-		piece := devices[first:min(first+importPiece, len(devices))]
-		err = c.update(ctx, func(t *tx) error {
-			for _, d := range piece {
-				if err := t.addDevice(d); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return err
-}
-
-const (
-	mostImport  = 100_000
-	importPiece = 200
-)
-
-func (t *tx) addDevice(n auth.NewDevice) error {
-	if _, err := t.model(n.Device.Model); err != nil {
+func (t *tx) addDevice(d fleet.Device, s auth.DeviceSecrets) error {
+	if err := t.mayAdd(d); err != nil {
 		return err
 	}
-	taken, err := t.has(deviceKey(n.Device.Key))
+	if err := t.putDevice(d); err != nil {
+		return err
+	}
+	t.mark(modelDeviceKey(d.Model, d.Key))
+	return t.put(secretsKey(d.Key), s)
+}
+
+func (t *tx) mayAdd(d fleet.Device) error {
+	known, err := t.has(modelKey(d.Model))
 	if err != nil {
 		return err
 	}
-	if taken {
-		return fleet.Taken("device %q is there already", n.Device.Key)
+	if !known {
+		return unknownModel(d.Model)
 	}
-	if err := t.put(deviceKey(n.Device.Key), n.Device); err != nil {
-		return err
+	taken, err := t.has(deviceKey(d.Key))
+	if err == nil && taken {
+		err = fleet.Taken("device %q is there already", d.Key)
 	}
-	if err := t.set(modelDeviceKey(n.Device.Model, n.Device.Key), []byte{}); err != nil {
-		return err
-	}
-	return t.put(secretsKey(n.Device.Key), n.Secrets)
+	return err
 }
 
 // UpdateDevice changes a device, its model too, but not its key.
 func (c *Catalog) UpdateDevice(ctx context.Context, key fleet.DeviceKey, change func(*fleet.Device) error) (fleet.Device, error) {
 	var d fleet.Device
 	err := c.update(ctx, func(t *tx) error {
-		found, err := t.get(deviceKey(key), &d)
-		if err != nil {
+		var err error
+		if d, err = t.device(key); err != nil {
 			return err
-		}
-		if !found {
-			return unknownDevice(key)
 		}
 		before := d.Model
 		if err := change(&d); err != nil {
@@ -153,101 +137,25 @@ func (c *Catalog) UpdateDevice(ctx context.Context, key fleet.DeviceKey, change 
 				return err
 			}
 			t.delete(modelDeviceKey(before, key))
-			if err := t.set(modelDeviceKey(d.Model, key), []byte{}); err != nil {
-				return err
-			}
+			t.mark(modelDeviceKey(d.Model, key))
 		}
-		return t.put(deviceKey(key), d)
+		return t.putDevice(d)
 	})
 	return d, err
 }
 
 // RemoveDevice removes a device and its secrets. Its dumps stay: they lie on disk.
 func (c *Catalog) RemoveDevice(ctx context.Context, key fleet.DeviceKey) error {
-	return c.update(ctx, func(t *tx) error {
-		var d fleet.Device
-		found, err := t.get(deviceKey(key), &d)
-		if err != nil {
-			return err
-		}
-		if !found {
-			return unknownDevice(key)
-		}
-		t.delete(deviceKey(key))
-		t.delete(modelDeviceKey(d.Model, key))
-		t.delete(secretsKey(key))
-		return nil
-	})
+	return c.update(ctx, func(t *tx) error { return t.removeDevice(key) })
 }
 
-// DeviceSecrets is what is stored of a device's secrets.
-func (c *Catalog) DeviceSecrets(key fleet.DeviceKey) (auth.DeviceSecrets, error) {
-	var s auth.DeviceSecrets
-	found, err := c.find(secretsKey(key), &s)
-	if err == nil && !found {
-		err = unknownDevice(key)
+func (t *tx) removeDevice(key fleet.DeviceKey) error {
+	d, err := t.device(key)
+	if err != nil {
+		return err
 	}
-	return s, err
-}
-
-// UpdateDeviceSecrets changes them.
-func (c *Catalog) UpdateDeviceSecrets(ctx context.Context, key fleet.DeviceKey, change func(*auth.DeviceSecrets) error) error {
-	return c.update(ctx, func(t *tx) error {
-		var s auth.DeviceSecrets
-		found, err := t.get(secretsKey(key), &s)
-		if err != nil {
-			return err
-		}
-		if !found {
-			return unknownDevice(key)
-		}
-		if err := change(&s); err != nil {
-			return err
-		}
-		return t.put(secretsKey(key), s)
-	})
-}
-
-// OperatorToken finds a token's record by its id.
-func (c *Catalog) OperatorToken(id string) (auth.OperatorToken, error) {
-	var o auth.OperatorToken
-	found, err := c.find(tokenKey(id), &o)
-	if err == nil && !found {
-		err = fleet.Unknown("there is no token %q", id)
-	}
-	return o, err
-}
-
-// OperatorTokens lists all of them.
-func (c *Catalog) OperatorTokens() ([]auth.OperatorToken, error) {
-	return list[auth.OperatorToken](c, "o/")
-}
-
-// AddOperatorToken adds one.
-func (c *Catalog) AddOperatorToken(ctx context.Context, o auth.OperatorToken) error {
-	return c.update(ctx, func(t *tx) error {
-		taken, err := t.has(tokenKey(o.ID))
-		if err != nil {
-			return err
-		}
-		if taken {
-			return fleet.Taken("token %q is there already", o.ID)
-		}
-		return t.put(tokenKey(o.ID), o)
-	})
-}
-
-// RemoveOperatorToken removes one.
-func (c *Catalog) RemoveOperatorToken(ctx context.Context, id string) error {
-	return c.update(ctx, func(t *tx) error {
-		there, err := t.has(tokenKey(id))
-		if err != nil {
-			return err
-		}
-		if !there {
-			return fleet.Unknown("there is no token %q", id)
-		}
-		t.delete(tokenKey(id))
-		return nil
-	})
+	t.delete(deviceKey(key))
+	t.delete(modelDeviceKey(d.Model, key))
+	t.delete(secretsKey(key))
+	return nil
 }

@@ -2,9 +2,6 @@ package catalog
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"strings"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -14,30 +11,20 @@ import (
 
 // RecordDumps indexes dumps that lie on disk, each as a crash that waits, unless it is known.
 func (c *Catalog) RecordDumps(ctx context.Context, dumps []fleet.Dump) error {
-	for first := 0; first < len(dumps); first += importPiece {
-		piece := dumps[first:min(first+importPiece, len(dumps))]
-		err := c.update(ctx, func(t *tx) error {
-			for _, d := range piece {
-				if err := t.recordDump(d); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.inPieces(ctx, len(dumps), false, func(t *tx, i int) error { return t.recordDump(dumps[i]) })
 }
 
 // RecordDumpLater indexes a dump without waiting; done is called when it is recorded. The dump is safe on disk, so an
 // error is logged: the next start indexes it.
 func (c *Catalog) RecordDumpLater(d fleet.Dump, done func()) {
-	op := &operation{do: func(t *tx) error { return t.recordDump(d) }, done: make(chan error, 1)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return // the next start indexes it
+	}
 	c.later.Go(func() {
-		c.ops <- op
-		if err := <-op.done; err != nil {
+		err := c.update(context.Background(), func(t *tx) error { return t.recordDump(d) })
+		if err != nil {
 			c.Logger.Error("dump not indexed", "device", d.Device, "file", d.Name(), "error", err)
 			return
 		}
@@ -53,30 +40,31 @@ func (t *tx) recordDump(d fleet.Dump) error {
 	if err := t.put(dumpKey(d.Device, d.Name()), d); err != nil {
 		return err
 	}
-	if err := t.set(dumpTimeKey(d.Device, d.Name()), []byte{}); err != nil {
-		return err
-	}
+	t.mark(dumpTimeKey(d.Device, d.Name()))
 	return t.putCrash(crash.Crash{
 		Device: d.Device, Model: d.Model, Name: d.Name(), Uploaded: d.UploadedAt, State: crash.Waiting,
 		DeclaredVersion: d.FirmwareVersion, DeclaredChip: d.Chip,
 	})
 }
 
-// RemoveDump forgets a dump that is gone, with its crash. What its group has counted stays counted.
+// RemoveDump forgets a dump that is gone, with its crash. What its group has counted stays counted. It may use half of
+// the reserve, as removing dumps is how the disk gets room again.
 func (c *Catalog) RemoveDump(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
-	return c.update(ctx, func(t *tx) error {
+	op := newOperation(func(t *tx) error {
 		t.delete(dumpKey(key, name))
 		t.delete(dumpTimeKey(key, name))
 		return t.deleteCrash(key, name)
 	})
+	op.frees = true
+	return c.run(ctx, op)
 }
 
-// EachDump calls yield for every indexed dump.
+// EachDump calls yield for every indexed dump, by device and time.
 func (c *Catalog) EachDump(yield func(fleet.Dump) error) error {
 	return c.db.View(func(txn *badger.Txn) error {
-		return each(txn, "u/", "", false, func(_ string, item *badger.Item) error {
+		return each(txn, dumpPrefix, "", false, func(_ string, item *badger.Item) error {
 			var d fleet.Dump
-			if err := item.Value(func(b []byte) error { return json.Unmarshal(b, &d) }); err != nil {
+			if err := read(item, &d); err != nil {
 				return err
 			}
 			return yield(d)
@@ -88,44 +76,39 @@ func (c *Catalog) EachDump(yield func(fleet.Dump) error) error {
 func (c *Catalog) Dump(key fleet.DeviceKey, name fleet.DumpName) (crash.Listed, error) {
 	var l crash.Listed
 	err := c.db.View(func(txn *badger.Txn) error {
-		found, err := readDump(&l, txn, key, name)
+		found, err := readDump(&l, txn, crash.Ref{Device: key, Name: name})
 		if err == nil && !found {
-			err = fleet.Unknown("there is no dump %s of device %s", name, key)
+			err = unknownDump(key, name)
 		}
 		return err
 	})
 	return l, err
 }
 
-func readDump(l *crash.Listed, txn *badger.Txn, key fleet.DeviceKey, name fleet.DumpName) (found bool, err error) {
-	if found, err = get(txn, dumpKey(key, name), &l.Dump); err != nil || !found {
+func unknownDump(key fleet.DeviceKey, name fleet.DumpName) error {
+	return fleet.Unknown("there is no dump %q of device %q", name, key)
+}
+
+func readDump(l *crash.Listed, txn *badger.Txn, r crash.Ref) (found bool, err error) {
+	if found, err = get(txn, dumpKey(r.Device, r.Name), &l.Dump); err != nil || !found {
 		return found, err
 	}
-	_, err = get(txn, crashKey(key, name), &l.Crash)
+	_, err = get(txn, crashKey(r.Device, r.Name), &l.Crash)
 	return true, err
 }
 
 // Dumps lists dumps, newest first.
 func (c *Catalog) Dumps(f crash.DumpFilter) ([]crash.Listed, error) {
-	prefix, after := "ut/", ""
-	if f.After.Name != "" {
-		after = dumpTimeKey(f.After.Device, f.After.Name)
-	}
-	if f.Device != "" {
-		prefix = "u/" + string(f.Device) + "/"
-		if f.After.Name != "" {
-			after = dumpKey(f.Device, f.After.Name)
-		}
-	}
+	prefix, after := narrowest(f)
 	var dumps []crash.Listed
 	err := c.db.View(func(txn *badger.Txn) error {
 		return each(txn, prefix, after, true, func(key string, _ *badger.Item) error {
-			device, name, err := splitDumpKey(key)
+			ref, err := splitDumpKey(key)
 			if err != nil {
 				return err
 			}
 			var l crash.Listed
-			if found, err := readDump(&l, txn, device, name); err != nil || !found {
+			if found, err := readDump(&l, txn, ref); err != nil || !found {
 				return err
 			}
 			if f.Model != "" && l.Dump.Model != f.Model || f.State != "" && l.Crash.State != f.State {
@@ -141,22 +124,20 @@ func (c *Catalog) Dumps(f crash.DumpFilter) ([]crash.Listed, error) {
 	return dumps, err
 }
 
-// splitDumpKey takes u/<device>/<name> or ut/<name>/<device> apart.
-func splitDumpKey(key string) (fleet.DeviceKey, fleet.DumpName, error) {
-	parts := strings.Split(key, "/")
+// narrowest is the index with the fewest dumps to look at, and where in it to start.
+func narrowest(f crash.DumpFilter) (prefix, after string) {
+	first := f.After.Name == ""
 	switch {
-	case len(parts) == 3 && parts[0] == "u":
-		return fleet.DeviceKey(parts[1]), fleet.DumpName(parts[2]), nil
-	case len(parts) == 3 && parts[0] == "ut":
-		return fleet.DeviceKey(parts[2]), fleet.DumpName(parts[1]), nil
+	case f.Device != "" && first:
+		return deviceDumpsPrefix(f.Device), ""
+	case f.Device != "":
+		return deviceDumpsPrefix(f.Device), dumpKey(f.Device, f.After.Name)
+	case f.State != "" && first:
+		return statePrefix(f.State), ""
+	case f.State != "":
+		return statePrefix(f.State), stateKey(f.State, f.After.Device, f.After.Name)
+	case first:
+		return timePrefix, ""
 	}
-	return "", "", fmt.Errorf("the catalog has a key %q", key)
-}
-
-func splitELFKey(key string) (fleet.ModelCode, fleet.Version, error) {
-	parts := strings.Split(key, "/")
-	if len(parts) != 4 {
-		return "", "", fmt.Errorf("the catalog has a key %q", key)
-	}
-	return fleet.ModelCode(parts[2]), fleet.Version(parts[3]), nil
+	return timePrefix, dumpTimeKey(f.After.Device, f.After.Name)
 }

@@ -1,52 +1,138 @@
 package catalog
 
-import "github.com/slipway-gateway/slipway/pkg/fleet"
+import (
+	"fmt"
+	"strings"
 
-// The keys. None of their parts can hold a slash: codes, device keys, versions, dump names, hex and ids.
+	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// The keys. None of their parts can hold a slash: codes, device keys, versions, dump names, hex and ids. Values are JSON
+// but for the catalog's own numbers (8 bytes, big endian; times in microseconds since 1970) and for indexes, which have
+// none.
 //
 //	x/schema, x/clock, x/stopped, x/sequence   of the catalog itself
-//	m/<code>                                   Model
-//	d/<device>                                 Device
+//	x/new                                      until what lies on disk has been read into it
+//	x/restoring                                until a restore is over
+//	xi/<number>                                device keys of an import that is not over
+//	m/<code>                                   fleet.Model
+//	d/<device>                                 storedDevice
 //	dm/<code>/<device>                         index: devices of a model
 //	ds/<device>                                auth.DeviceSecrets
 //	o/<id>                                     auth.OperatorToken
-//	b/<code>/<version>                         Build
+//	b/<code>/<version>                         fleet.Build
 //	be/<elf sha256>/<code>/<version>           index: builds by ELF
-//	u/<device>/<name>                          Dump
+//	u/<device>/<name>                          fleet.Dump
 //	ut/<name>/<device>                         index: dumps by time
 //	c/<device>/<name>                          crash.Crash
 //	cs/<state>/<name>/<device>                 index: crashes by state and time
 //	g/<fingerprint>                            crash.Group
 //	gd/<fingerprint>/<device>                  devices of a group
 //	gv/<fingerprint>/<version>                 crash.VersionCount
-//	gc/<fingerprint>/<version>/<name>/<device> dumps of a group that are still there
+//	gc/<fingerprint>/<version>/<name>/<device> index: dumps of a group that are still there
 const (
-	keySchema   = "x/schema"
-	keyClock    = "x/clock"
-	keyStopped  = "x/stopped"
-	keySequence = "x/sequence"
+	keySchema    = "x/schema"
+	keyClock     = "x/clock"
+	keyStopped   = "x/stopped"
+	keySequence  = "x/sequence"
+	keyNew       = "x/new"
+	keyRestoring = "x/restoring"
+
+	modelPrefix  = "m/"
+	devicePrefix = "d/"
+	tokenPrefix  = "o/"
+	dumpPrefix   = "u/"
+	timePrefix   = "ut/"
+	groupPrefix  = "g/"
+	importPrefix = "xi/"
 )
 
-func modelKey(code fleet.ModelCode) string     { return "m/" + string(code) }
-func deviceKey(key fleet.DeviceKey) string     { return "d/" + string(key) }
-func secretsKey(key fleet.DeviceKey) string    { return "ds/" + string(key) }
-func tokenKey(id string) string                { return "o/" + id }
-func buildsPrefix(code fleet.ModelCode) string { return "b/" + string(code) + "/" }
+func modelKey(code fleet.ModelCode) string           { return modelPrefix + string(code) }
+func deviceKey(key fleet.DeviceKey) string           { return devicePrefix + string(key) }
+func modelDevicesPrefix(code fleet.ModelCode) string { return "dm/" + string(code) + "/" }
+func secretsKey(key fleet.DeviceKey) string          { return "ds/" + string(key) }
+func tokenKey(id string) string                      { return tokenPrefix + id }
+func buildsPrefix(code fleet.ModelCode) string       { return "b/" + string(code) + "/" }
+func elfPrefix(hash string) string                   { return "be/" + hash }
+func deviceDumpsPrefix(key fleet.DeviceKey) string   { return dumpPrefix + string(key) + "/" }
+func statePrefix(state crash.State) string           { return "cs/" + string(state) + "/" }
+func groupKey(fingerprint string) string             { return groupPrefix + fingerprint }
+func groupDevicePrefix(fingerprint string) string    { return "gd/" + fingerprint + "/" }
+func groupVersionsPrefix(fingerprint string) string  { return "gv/" + fingerprint + "/" }
+func groupDumpsPrefix(fingerprint string) string     { return "gc/" + fingerprint + "/" }
+func importKey(n int) string                         { return fmt.Sprintf("%s%06d", importPrefix, n) }
 
 func modelDeviceKey(code fleet.ModelCode, key fleet.DeviceKey) string {
-	return "dm/" + string(code) + "/" + string(key)
+	return modelDevicesPrefix(code) + string(key)
 }
 
 func buildKey(code fleet.ModelCode, v fleet.Version) string { return buildsPrefix(code) + string(v) }
 
-func buildELFKey(b fleet.Build) string {
-	return "be/" + b.ELFSHA256 + "/" + string(b.Model) + "/" + string(b.Version)
+func elfKey(b fleet.Build) string {
+	return elfPrefix(b.ELFSHA256) + "/" + string(b.Model) + "/" + string(b.Version)
 }
 
 func dumpKey(key fleet.DeviceKey, name fleet.DumpName) string {
-	return "u/" + string(key) + "/" + string(name)
+	return deviceDumpsPrefix(key) + string(name)
 }
 
 func dumpTimeKey(key fleet.DeviceKey, name fleet.DumpName) string {
-	return "ut/" + string(name) + "/" + string(key)
+	return timePrefix + string(name) + "/" + string(key)
+}
+
+func crashKey(key fleet.DeviceKey, name fleet.DumpName) string {
+	return "c/" + string(key) + "/" + string(name)
+}
+
+func stateKey(state crash.State, key fleet.DeviceKey, name fleet.DumpName) string {
+	return statePrefix(state) + string(name) + "/" + string(key)
+}
+
+func groupDeviceKey(fingerprint string, key fleet.DeviceKey) string {
+	return groupDevicePrefix(fingerprint) + string(key)
+}
+
+func groupVersionKey(fingerprint string, v fleet.Version) string {
+	return groupVersionsPrefix(fingerprint) + string(v)
+}
+
+func versionDumpsPrefix(fingerprint string, v fleet.Version) string {
+	return groupDumpsPrefix(fingerprint) + string(v) + "/"
+}
+
+func groupDumpKey(c crash.Crash) string {
+	return versionDumpsPrefix(c.Fingerprint, c.Version) + string(c.Name) + "/" + string(c.Device)
+}
+
+// lastPart is what follows the last slash of a key.
+func lastPart(key string) string {
+	return key[strings.LastIndexByte(key, '/')+1:]
+}
+
+// lastTwo are the parts around the last slash.
+func lastTwo(key string) (before, last string, err error) {
+	rest, last, ok := cutLast(key)
+	_, before, more := cutLast(rest)
+	if !ok || !more {
+		return "", "", fmt.Errorf("the catalog has a key %q", key)
+	}
+	return before, last, nil
+}
+
+func cutLast(s string) (before, after string, found bool) {
+	i := strings.LastIndexByte(s, '/')
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
+}
+
+// splitDumpKey finds the dump that a key u/<device>/<name> is of, or one that ends with /<name>/<device>.
+func splitDumpKey(key string) (crash.Ref, error) {
+	before, last, err := lastTwo(key)
+	if strings.HasPrefix(key, dumpPrefix) {
+		return crash.Ref{Device: fleet.DeviceKey(before), Name: fleet.DumpName(last)}, err
+	}
+	return crash.Ref{Device: fleet.DeviceKey(last), Name: fleet.DumpName(before)}, err
 }

@@ -19,7 +19,7 @@ func (c *Catalog) Model(code fleet.ModelCode) (fleet.Model, error) {
 func unknownModel(code fleet.ModelCode) error { return fleet.Unknown("there is no model %q", code) }
 
 // Models lists all models by code.
-func (c *Catalog) Models() ([]fleet.Model, error) { return list[fleet.Model](c, "m/") }
+func (c *Catalog) Models() ([]fleet.Model, error) { return list[fleet.Model](c, modelPrefix) }
 
 // AddModel adds a model, or says ErrTaken.
 func (c *Catalog) AddModel(ctx context.Context, m fleet.Model) error {
@@ -37,14 +37,17 @@ func (c *Catalog) AddModel(ctx context.Context, m fleet.Model) error {
 
 // UpdateModel changes a model; change sees the record as it is and refuses by returning an error.
 func (c *Catalog) UpdateModel(ctx context.Context, code fleet.ModelCode, change func(*fleet.Model) error) (fleet.Model, error) {
+	return c.changeModel(ctx, code, func(_ *tx, m *fleet.Model) error { return change(m) })
+}
+
+func (c *Catalog) changeModel(ctx context.Context, code fleet.ModelCode, change func(*tx, *fleet.Model) error) (fleet.Model, error) {
 	var m fleet.Model
 	err := c.update(ctx, func(t *tx) error {
 		var err error
-		m, err = t.model(code)
-		if err != nil {
+		if m, err = t.model(code); err != nil {
 			return err
 		}
-		if err := change(&m); err != nil {
+		if err := change(t, &m); err != nil {
 			return err
 		}
 		m.Code, m.UpdatedAt = code, c.Now().UTC()
@@ -62,19 +65,19 @@ func (t *tx) model(code fleet.ModelCode) (fleet.Model, error) {
 	return m, err
 }
 
-// RemoveModel removes a model that has neither devices nor builds.
+// RemoveModel removes a model that has neither devices nor builds; else it says ErrTaken.
 func (c *Catalog) RemoveModel(ctx context.Context, code fleet.ModelCode) error {
 	return c.update(ctx, func(t *tx) error {
 		if _, err := t.model(code); err != nil {
 			return err
 		}
-		for what, prefix := range map[string]string{"devices": "dm/" + string(code) + "/", "builds": buildsPrefix(code)} {
-			keys, err := t.keys(prefix)
+		for _, held := range []struct{ by, prefix string }{{"devices", modelDevicesPrefix(code)}, {"builds", buildsPrefix(code)}} {
+			keys, err := t.keys(held.prefix)
 			if err != nil {
 				return err
 			}
 			if len(keys) > 0 {
-				return fleet.Taken("model %q has %d %s: remove them first", code, len(keys), what)
+				return fleet.Taken("model %q has %d %s: remove them first", code, len(keys), held.by)
 			}
 		}
 		t.delete(modelKey(code))

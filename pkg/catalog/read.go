@@ -3,8 +3,6 @@ package catalog
 import (
 	"encoding/json"
 	"errors"
-	"slices"
-	"strings"
 
 	"github.com/dgraph-io/badger/v4"
 )
@@ -21,7 +19,19 @@ func get(txn *badger.Txn, key string, record any) (found bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return true, item.Value(func(b []byte) error { return json.Unmarshal(b, record) })
+	return true, read(item, record)
+}
+
+func read(item *badger.Item, record any) error {
+	return item.Value(func(b []byte) error { return json.Unmarshal(b, record) })
+}
+
+func has(txn *badger.Txn, key string) (bool, error) {
+	_, err := txn.Get([]byte(key))
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // find reads one record in a transaction of its own.
@@ -46,7 +56,7 @@ func each(txn *badger.Txn, prefix, after string, backwards bool, yield func(key 
 	case after != "":
 		start = after
 	case backwards:
-		start = prefix + "\xff"
+		start = prefix + "\xff" // behind every key: they are ASCII
 	}
 	for it.Seek([]byte(start)); it.Valid(); it.Next() {
 		key := string(it.Item().Key())
@@ -70,7 +80,7 @@ func list[T any](c *Catalog, prefix string) ([]T, error) {
 	err := c.db.View(func(txn *badger.Txn) error {
 		return each(txn, prefix, "", false, func(_ string, item *badger.Item) error {
 			var one T
-			if err := item.Value(func(b []byte) error { return json.Unmarshal(b, &one) }); err != nil {
+			if err := read(item, &one); err != nil {
 				return err
 			}
 			all = append(all, one)
@@ -80,16 +90,11 @@ func list[T any](c *Catalog, prefix string) ([]T, error) {
 	return all, err
 }
 
-// insert keeps a sorted list of keys sorted and without doubles.
-func insert(keys []string, key string) []string {
-	i, found := slices.BinarySearch(keys, key)
-	if found {
-		return keys
-	}
-	return slices.Insert(keys, i, key)
-}
-
-// lastPart is what follows the last slash of a key.
-func lastPart(key string) string {
-	return key[strings.LastIndexByte(key, '/')+1:]
+// count counts the keys below a prefix.
+func (c *Catalog) count(prefix string) (int, error) {
+	n := 0
+	err := c.db.View(func(txn *badger.Txn) error {
+		return each(txn, prefix, "", false, func(string, *badger.Item) error { n++; return nil })
+	})
+	return n, err
 }

@@ -1,0 +1,83 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+	"golang.org/x/sys/unix"
+)
+
+// settings keep Badger small: a gateway has 512 MB and holds metadata alone.
+func settings(o Options) badger.Options {
+	return badger.DefaultOptions(o.Dir).
+		WithSyncWrites(true). // Sync() afterwards loses what a rotating memtable holds
+		WithMemTableSize(4 << 20).
+		WithNumMemtables(2).
+		WithNumLevelZeroTables(2).
+		WithNumLevelZeroTablesStall(6).
+		WithNumCompactors(2).
+		WithValueLogFileSize(16 << 20).
+		WithValueThreshold(64 << 10). // above every record: the value log's sync errors are only logged
+		WithCompression(options.None).
+		WithBlockCacheSize(0).
+		WithIndexCacheSize(0).
+		WithCompactL0OnClose(true).
+		WithDetectConflicts(false). // the committer checks
+		WithMetricsEnabled(false).
+		WithLogger(quiet{o.Logger})
+}
+
+// removeEmptyLogs deletes the 0-byte log files that Badger makes before it writes into them: after a kill in between
+// it can never open them again. It looks while it has the lock that Badger takes too, as a running catalog may be about
+// to write into such a file.
+func removeEmptyLogs(dir string) error {
+	locked, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer locked.Close() // frees the lock
+	err = unix.Flock(int(locked.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return fmt.Errorf("another slipway uses the catalog in %s: stop it first", dir)
+	}
+	if err != nil {
+		return fmt.Errorf("lock the catalog in %s: %w", dir, err)
+	}
+	entries, err := locked.ReadDir(-1)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if suffix := filepath.Ext(e.Name()); suffix != ".mem" && suffix != ".vlog" {
+			continue
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		if info.Size() == 0 {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// quiet hands Badger's log to slog; what it calls information is for its developers.
+type quiet struct{ *slog.Logger }
+
+func (q quiet) Errorf(f string, a ...any)   { q.Error("badger", "said", line(f, a)) }
+func (q quiet) Warningf(f string, a ...any) { q.Warn("badger", "said", line(f, a)) }
+func (q quiet) Infof(f string, a ...any)    { q.Debug("badger", "said", line(f, a)) }
+func (q quiet) Debugf(f string, a ...any)   { q.Debug("badger", "said", line(f, a)) }
+
+func line(format string, args []any) string {
+	return strings.TrimSpace(fmt.Sprintf(format, args...))
+}

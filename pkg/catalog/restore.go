@@ -1,0 +1,105 @@
+package catalog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// Restore makes a catalog of a backup, in a folder that is empty or not there. After an error the folder is as it was;
+// a catalog whose restore was cut off is refused by [Open].
+//
+// The backup may come from anywhere: its lengths are bounded and its hash is compared, but the records are taken as
+// they are. Whoever may restore one may do everything anyway.
+func Restore(o Options, backup io.Reader) error {
+	entries, err := os.ReadDir(o.Dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if len(entries) > 0 {
+		return fleet.Taken("%s is not empty: move what is in it away and restore again", o.Dir)
+	}
+	if err := restore(o, backup); err != nil {
+		return errors.Join(err, emptyFolder(o.Dir))
+	}
+	return nil
+}
+
+func restore(o Options, backup io.Reader) error {
+	c, err := Open(o)
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	err = c.update(ctx, func(t *tx) error {
+		t.mark(keyRestoring)
+		t.delete(keyNew) // the records say which models there are
+		return nil
+	})
+	if err == nil {
+		err = c.fill(ctx, backup)
+	}
+	if err == nil {
+		err = c.update(ctx, func(t *tx) error {
+			t.delete(keyRestoring)
+			return nil
+		})
+	}
+	return errors.Join(err, c.Close())
+}
+
+// fill stores the records of a backup.
+func (c *Catalog) fill(ctx context.Context, backup io.Reader) error {
+	const wellBytes = mostBytes / 2
+	type record struct {
+		key   string
+		value []byte
+	}
+	var pending []record
+	size := 0
+	store := func() error {
+		err := c.update(ctx, func(t *tx) error {
+			for _, r := range pending {
+				if err := t.set(r.key, r.value); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		pending, size = nil, 0
+		return err
+	}
+	err := readBackup(backup, func(key, value []byte) error {
+		if neverBackedUp[string(key)] {
+			return fmt.Errorf("%w: it has a record %q", errBackup, key)
+		}
+		pending = append(pending, record{string(key), bytes.Clone(value)})
+		if size += len(key) + len(value); size < wellBytes && len(pending) < mostWrites/2 {
+			return nil
+		}
+		return store()
+	})
+	if err != nil {
+		return err
+	}
+	return store()
+}
+
+func emptyFolder(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}

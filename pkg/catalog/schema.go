@@ -1,0 +1,108 @@
+package catalog
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// Schema is the version of the keys and records of this package. A catalog of a newer one is refused.
+const Schema = 1
+
+// NewerError is a catalog or a backup that a newer Slipway has written.
+type NewerError struct {
+	What string // "the catalog in /var/lib/slipway/catalog"
+	Have int    // its schema
+}
+
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("%s has schema %d and this slipway knows %d at most: install the newer slipway again, or restore an older backup into an empty folder",
+		e.What, e.Have, Schema)
+}
+
+// schemaFile repeats the schema where a package script reads it without opening the store, and where Open reads it
+// before Badger touches anything.
+const schemaFile = "SCHEMA"
+
+func checkSchemaFile(dir string) error {
+	b, err := os.ReadFile(filepath.Join(dir, schemaFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	have, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err == nil && have > Schema {
+		return &NewerError{"the catalog in " + dir, have}
+	}
+	return nil
+}
+
+// writeSchemaFile replaces the file whole, and only when it says something else.
+func writeSchemaFile(dir string) error {
+	want := strconv.Itoa(Schema) + "\n"
+	path := filepath.Join(dir, schemaFile)
+	if have, err := os.ReadFile(path); err == nil && string(have) == want {
+		return nil
+	}
+	if err := os.WriteFile(path+".new", []byte(want), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// adopt checks the schema of an old catalog and writes that of a new one.
+func (c *Catalog) adopt() error {
+	err := c.db.Update(func(txn *badger.Txn) error {
+		item, err := txn.Get([]byte(keySchema))
+		if errors.Is(err, badger.ErrKeyNotFound) {
+			c.created = true
+			return errors.Join(txn.Set([]byte(keyNew), nil), txn.Set([]byte(keySchema), number(Schema)))
+		}
+		if err != nil {
+			return err
+		}
+		schema, err := readNumber(item)
+		if err != nil {
+			return err
+		}
+		if schema > Schema {
+			return &NewerError{"the catalog in " + c.Dir, int(schema)}
+		}
+		if restoring, err := has(txn, keyRestoring); err != nil || restoring {
+			return errors.Join(err, fmt.Errorf("a restore into the catalog in %s was cut off: empty the folder and restore again", c.Dir))
+		}
+		c.created, err = has(txn, keyNew)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := writeSchemaFile(c.Dir); err != nil {
+		return err
+	}
+	c.stopped, err = c.time(keyStopped)
+	return err
+}
+
+// number is how the catalog stores its own numbers: 8 bytes, big endian.
+func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+func readNumber(item *badger.Item) (n uint64, err error) {
+	err = item.Value(func(b []byte) error {
+		if len(b) != 8 {
+			return fmt.Errorf("the catalog has %d bytes at %q, not a number", len(b), item.Key())
+		}
+		n = binary.BigEndian.Uint64(b)
+		return nil
+	})
+	return n, err
+}

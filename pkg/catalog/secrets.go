@@ -1,0 +1,82 @@
+package catalog
+
+import (
+	"context"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// DeviceSecrets is what is stored of a device's secrets.
+func (c *Catalog) DeviceSecrets(key fleet.DeviceKey) (auth.DeviceSecrets, error) {
+	var s auth.DeviceSecrets
+	found, err := c.find(secretsKey(key), &s)
+	if err == nil && !found {
+		err = unknownDevice(key)
+	}
+	return s, err
+}
+
+// UpdateDeviceSecrets changes them.
+func (c *Catalog) UpdateDeviceSecrets(ctx context.Context, key fleet.DeviceKey, change func(*auth.DeviceSecrets) error) error {
+	return c.update(ctx, func(t *tx) error {
+		var s auth.DeviceSecrets
+		found, err := t.get(secretsKey(key), &s)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return unknownDevice(key)
+		}
+		if err := change(&s); err != nil {
+			return err
+		}
+		return t.put(secretsKey(key), s)
+	})
+}
+
+// OperatorToken finds a token's record by its id, or says ErrUnknown.
+func (c *Catalog) OperatorToken(id string) (auth.OperatorToken, error) {
+	var o auth.OperatorToken
+	found, err := c.find(tokenKey(id), &o)
+	if err == nil && !found {
+		err = unknownToken(id)
+	}
+	return o, err
+}
+
+func unknownToken(id string) error { return fleet.Unknown("there is no token %q", id) }
+
+// OperatorTokens lists all of them by id.
+func (c *Catalog) OperatorTokens() ([]auth.OperatorToken, error) {
+	return list[auth.OperatorToken](c, tokenPrefix)
+}
+
+// AddOperatorToken adds one.
+func (c *Catalog) AddOperatorToken(ctx context.Context, o auth.OperatorToken) error {
+	return c.update(ctx, func(t *tx) error {
+		taken, err := t.has(tokenKey(o.ID))
+		if err != nil {
+			return err
+		}
+		if taken {
+			return fleet.Taken("token %q is there already", o.ID)
+		}
+		return t.put(tokenKey(o.ID), o)
+	})
+}
+
+// RemoveOperatorToken removes one.
+func (c *Catalog) RemoveOperatorToken(ctx context.Context, id string) error {
+	return c.update(ctx, func(t *tx) error {
+		there, err := t.has(tokenKey(id))
+		if err != nil {
+			return err
+		}
+		if !there {
+			return unknownToken(id)
+		}
+		t.delete(tokenKey(id))
+		return nil
+	})
+}
