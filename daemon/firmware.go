@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 
@@ -45,7 +46,7 @@ func firmwareListCommand() *cobra.Command {
 		if answer, err = flags.cut(answer, "builds"); err != nil {
 			return err
 		}
-		return show(cmd, flags.format, answer, func(w io.Writer, v buildList) { v.text(w, *model) })
+		return show(cmd, flags.format, answer, func(w io.Writer, v buildList) { v.text(w, *model, flags.limit == 0) })
 	}
 	return cmd
 }
@@ -84,7 +85,8 @@ func allBuilds(ctx context.Context, c *client) (json.RawMessage, error) {
 	return json.Marshal(all)
 }
 
-func (l buildList) text(w io.Writer, model string) {
+// text prints the builds, and where they are all there the versions that have none.
+func (l buildList) text(w io.Writer, model string, all bool) {
 	if model != "" && l.Version != "" {
 		l.Versions = map[fleet.ModelCode]fleet.Version{fleet.ModelCode(model): l.Version}
 	}
@@ -97,8 +99,10 @@ func (l buildList) text(w io.Writer, model string) {
 		}
 		c.row(string(b.Model), string(b.Version), offered, b.Chip, b.Project, localTime(b.AcceptedAt), string(b.Origin))
 	}
-	for _, code := range sortedKeys(l.Versions) {
-		c.row(string(code), string(l.Versions[code]), "*", "", "", "", "plain image")
+	if all {
+		for _, code := range slices.Sorted(maps.Keys(l.Versions)) {
+			c.row(string(code), string(l.Versions[code]), "*", "", "", "", "plain image")
+		}
 	}
 	c.flush()
 }
@@ -199,13 +203,4 @@ func firmwareRmCommand() *cobra.Command {
 		return say(cmd, format, map[string]string{"removed": args[1], "model_code": args[0]}, "removed %s of %s", args[1], args[0])
 	}
 	return cmd
-}
-
-func sortedKeys(m map[fleet.ModelCode]fleet.Version) []fleet.ModelCode {
-	keys := make([]fleet.ModelCode, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -40,5 +40,12 @@ func newLogger(format string, errOut io.Writer) *slog.Logger {
 	case format == "text", format == "auto" && term.IsTerminal(int(os.Stderr.Fd())):
 		return slog.New(slog.NewTextHandler(errOut, nil))
 	}
-	return slog.New(slog.NewJSONHandler(errOut, nil))
+	return slog.New(slog.NewJSONHandler(errOut, &slog.HandlerOptions{ReplaceAttr: timeInUTC}))
+}
+
+func timeInUTC(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindTime {
+		a.Value = slog.TimeValue(a.Value.Time().UTC())
+	}
+	return a
 }

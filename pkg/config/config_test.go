@@ -142,15 +142,15 @@ func TestSecretsAreNeverShown(t *testing.T) {
 }
 
 func TestAnUnknownVariableIsAWarningThatNamesTheNearest(t *testing.T) {
-	c, err := load(t, "", []string{"SLIPWAY_LISTEN__HTPP=:1", "SLIPWAY_SOCKET=/tmp/s"}, nil)
+	c, err := load(t, "", []string{"SLIPWAY_LISTEN__HTPP=:1", "SLIPWAY_SOCKET=/tmp/s", "SLIPWAY_STATE_DIR="}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "SLIPWAY_LISTEN__HTPP") || !strings.Contains(c.Warnings[0], "SLIPWAY_LISTEN__HTTP") {
 		t.Errorf("%q", c.Warnings)
 	}
-	if c.Socket != "/tmp/s" {
-		t.Errorf("socket %s", c.Socket)
+	if c.Socket != "/tmp/s" || c.StateDir != "/var/lib/slipway" {
+		t.Errorf("socket %s, state_dir %s", c.Socket, c.StateDir)
 	}
 }
 

@@ -152,7 +152,7 @@ func pick(tree map[string]any, prefix string, values map[string]any, path string
 }
 
 // environment takes SLIPWAY_LISTEN__HTTP=… as listen.http. An unknown variable is a warning: the prefix is not ours
-// alone.
+// alone. An empty one is not set.
 func (l *loader) environment(environ []string) error {
 	provider := env.Provider("", env.Opt{
 		Prefix:      environmentPrefix,
@@ -163,6 +163,9 @@ func (l *loader) environment(environ []string) error {
 			if s == nil {
 				l.warnings = append(l.warnings, fmt.Sprintf("environment variable %s names no setting; the nearest is %s%s",
 					name, environmentPrefix, strings.ToUpper(strings.ReplaceAll(nearest(key), ".", "__"))))
+				return "", nil
+			}
+			if value == "" { // how unit files and containers unset a variable
 				return "", nil
 			}
 			l.source[s.Key] = name
