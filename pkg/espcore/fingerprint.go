@@ -1,0 +1,97 @@
+package espcore
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Fingerprint is the same for crashes that are the same: 16 hex digits, version 1 of the rules. It depends on the model,
+// on what kind of crash it was and on the functions that led to it, never on addresses, lines, chips or versions. Where
+// the symbols are missing or those of another build it can only compare addresses of one build.
+func (r *Report) Fingerprint(model string) string {
+	key := "v1|" + model + "|" + string(r.Kind) + "|" + strings.Join(r.keyFrames(), ",")
+	if r.ELFMatch == Missing || r.ELFMatch == Mismatch {
+		pcs := make([]string, len(r.RawPCs))
+		for i, pc := range r.RawPCs {
+			pcs[i] = pc.String()
+		}
+		key = "v1raw|" + r.ELFSHA256 + "|" + string(r.Kind) + "|" + strings.Join(pcs, ",")
+	}
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:8])
+}
+
+// keyFrames are the first five frames in the app, or where there are none the first five that are no noise.
+func (r *Report) keyFrames() []string {
+	const most = 5
+	frames := r.certain()
+	for _, wanted := range []func(*Frame) bool{
+		(*Frame).inApp,
+		func(f *Frame) bool { return !f.noise() },
+	} {
+		var out []string
+		for i := range frames {
+			if f := &frames[i]; wanted(f) {
+				out = append(out, f.Function+"@"+base(f.File))
+			}
+		}
+		out = slices.Compact(out)
+		if len(out) > 0 {
+			return out[:min(len(out), most)]
+		}
+	}
+	return nil
+}
+
+// certain are the crashed task's frames without those that were only concluded. Frames that were found by scanning stay
+// in where nothing else is there, that is behind the last one that could be walked to: they were verified down to the
+// root, and without them the same crash would look different on Xtensa, which can walk through ROM, and on RISC-V.
+func (r *Report) certain() []Frame {
+	t := r.crashed()
+	if t == nil {
+		return nil
+	}
+	out := slices.DeleteFunc(slices.Clone(t.Frames), func(f Frame) bool { return f.How == HowInferred })
+	if len(out) == 0 {
+		return t.Frames
+	}
+	return out
+}
+
+// base is the last part of a path from either sort of system.
+func base(path string) string {
+	return path[strings.LastIndexAny(path, `/\`)+1:]
+}
+
+// foreign matches a directory of a path under which the code is not the app's.
+var foreign = regexp.MustCompile(`^(esp-idf(-v?\d.*)?|framework-.*|arduino-esp32|toolchain.*|crosstool.*|newlib)$`)
+
+// inApp reports whether a frame is in the app's own code: it has a file that is none of the frameworks' or the
+// toolchain's.
+func (f *Frame) inApp() bool {
+	if f.File == "" {
+		return false
+	}
+	parts := strings.FieldsFunc(f.File, func(c rune) bool { return c == '/' || c == '\\' })
+	return !slices.ContainsFunc(parts[:max(0, len(parts)-1)], foreign.MatchString)
+}
+
+// noisy are functions that are on every stack after some way of crashing, or at the root of every stack.
+var noisy = []string{
+	"panic_abort", "esp_system_abort", "abort", "__assert_func", "_esp_error_check_failed*", "__stack_chk_fail",
+	"vApplicationStackOverflowHook", "task_wdt_*", "esp_panic_handler*", "panicHandler", "xt_unhandled_*", "_xt_*",
+	"_interrupt_handler", "multi_heap_*", "tlsf_*", "__ubsan_*", "vPortTaskWrapper", "main_task", "pthread_task_func",
+	unknownFunction,
+}
+
+func (f *Frame) noise() bool {
+	return f.ROM || slices.ContainsFunc(noisy, func(pattern string) bool {
+		if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
+			return strings.HasPrefix(f.Function, prefix)
+		}
+		return f.Function == pattern
+	})
+}

@@ -1,0 +1,24 @@
+package espcore
+
+const (
+	// mostIdentified is how many bytes Identify reads: the largest upload is 1 MiB, base64 and hex make it twice that.
+	mostIdentified = 4 << 20
+	// maxSegments bounds the memory areas of a dump. A hundred tasks and the whole heap take some thousand.
+	maxSegments = 4096
+	// maxTasks bounds the tasks. Real firmware has 10 to 40; a dump of 1 MiB would have room for 5,000 without stacks.
+	maxTasks = 256
+	// maxWarnings bounds the warnings of a dump and of a report; nobody reads more.
+	maxWarnings = 50
+	// maxPanicText bounds the panic text. The watchdog's, the longest, takes some 40 bytes a task.
+	maxPanicText = 4 << 10
+	// maxFrames ends a walk over a stack, as GDB's users mostly do; 64 is ESP-IDF's own bound for its backtraces.
+	maxFrames = 64
+	// maxSteps bounds the steps of all walks of one report, those that lead nowhere included. A real report takes
+	// some hundred; a step costs microseconds, in a hostile ELF up to a tenth of a millisecond.
+	maxSteps = 20_000
+	// maxScanned bounds the stack words that one search for a return address looks at. ROM functions use little stack:
+	// printf, the deepest, some 500 bytes.
+	maxScanned = 1024
+	// maxNameLength bounds a task's name. ESP-IDF's default is 16; the setting has no upper bound.
+	maxNameLength = 64
+)

@@ -1,0 +1,130 @@
+package espcore
+
+import "github.com/slipway-gateway/slipway/pkg/symbol"
+
+// search finds the callers of a frame of which nothing says how it was called: code in ROM, assembler, or no code at
+// all. What it finds is right or nothing: a return address is believed only when from there call-frame information
+// leads to the root of the stack. GDB stops at such frames.
+func (w *walker) search(at *step, innermost bool) []step {
+	if innermost {
+		if found := w.searchFromRegister(at); found != nil {
+			return found
+		}
+	}
+	sp, ok := at.state.Registers.Get(riscvSP)
+	if !ok {
+		return nil
+	}
+	for guesses := range 2 { // ROM may call back into the app, which calls into ROM again
+		if found := w.scan(sp, at.state.Registers, guesses); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// searchFromRegister tries the return register, which is good until the innermost function calls. How much stack that
+// function has taken is to be found out.
+func (w *walker) searchFromRegister(at *step) []step {
+	const deepest = 8 // times 16 bytes: frames of leaf functions are small
+	ra, _ := at.state.Registers.Get(riscvRA)
+	ra &^= 1
+	if p := w.program.place(ra); p != behindCall && p != rom {
+		return nil
+	}
+	sp, _ := at.state.Registers.Get(riscvSP)
+	for k := range uint32(deepest) {
+		caller := w.step(ra, HowCFI)
+		if k > 0 {
+			caller.how = HowScan
+		}
+		caller.state.Registers = kept(at.state.Registers, sp+16*k)
+		if chain, ok := w.chain(caller, 0); ok {
+			return chain
+		}
+	}
+	if w.program.place(ra) == rom {
+		return nil
+	}
+	caller := w.step(ra, HowCFI)
+	return []step{caller}
+}
+
+// scan searches the stack from sp on. How far the caller's frame begins behind its return address depends on what else
+// the callee saved: the multiples of 16 bytes up to three are tried.
+func (w *walker) scan(sp uint32, regs symbol.Registers, guesses int) []step {
+	const farthest = 3
+	stack, ok := w.dump.memory.find((sp + 3) &^ 3)
+	if !ok {
+		return nil
+	}
+	sp = (sp + 3) &^ 3
+	for i := range maxScanned {
+		ra, ok := words(stack).at(i)
+		if !ok {
+			break
+		}
+		if w.program.place(ra) != behindCall {
+			continue
+		}
+		slot := sp + 4*uint32(i)
+		for k := range uint32(farthest + 1) {
+			caller := w.step(ra, HowScan)
+			caller.state.Registers = kept(regs, (slot+4+15)&^15+16*k)
+			if chain, ok := w.chain(caller, guesses); ok {
+				return chain
+			}
+			if w.left <= 0 {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// kept is what may be left of a frame's registers behind code that nobody knows.
+func kept(regs symbol.Registers, sp uint32) symbol.Registers {
+	for n := 1; n < len(riscvNames); n++ {
+		if !keptByCallees(n) {
+			regs.Forget(n)
+		}
+	}
+	regs.Set(riscvSP, sp)
+	return regs
+}
+
+// chain walks from a guess to the root; all of it is worth no more than the guess, and nothing where it does not arrive.
+// On the way it may guess that many times again.
+func (w *walker) chain(first step, guesses int) ([]step, bool) {
+	quiet := *w
+	quiet.warn = func(string, ...any) {}
+	defer func() { w.left = quiet.left }()
+	steps := []step{first}
+	for len(steps) < maxFrames {
+		at := &steps[len(steps)-1]
+		if quiet.isRoot(at) {
+			return steps, true
+		}
+		caller, end := quiet.unwind(at, false)
+		switch {
+		case end == walked:
+			caller.how = first.how
+			steps = append(steps, caller)
+			continue
+		case end == blind && guesses > 0:
+			if sp, ok := at.state.Registers.Get(riscvSP); ok {
+				if more := quiet.scan(sp, at.state.Registers, guesses-1); more != nil {
+					return append(steps, more...), true
+				}
+			}
+		}
+		return nil, false
+	}
+	return nil, false
+}
+
+// isRoot reports whether a frame says that it has no caller.
+func (w *walker) isRoot(s *step) bool {
+	rules, ok := w.program.ix.CFI(s.lookup)
+	return ok && rules.Kind(rules.Return) == symbol.Undefined
+}

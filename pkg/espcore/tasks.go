@@ -1,0 +1,168 @@
+package espcore
+
+import "github.com/slipway-gateway/slipway/pkg/symbol"
+
+// layout is where a build of FreeRTOS keeps what in a TCB: it depends on the configuration, so DWARF says. Absent members
+// are not known.
+type layout map[string]uint32
+
+const (
+	memberName     = "pcTaskName"
+	memberTop      = "pxTopOfStack"
+	memberStack    = "pxStack"
+	memberEnd      = "pxEndOfStack"
+	memberPriority = "uxPriority"
+)
+
+func findLayout(ix *symbol.Index) layout {
+	const name = "tskTaskControlBlock"
+	members := []string{memberName, memberTop, memberStack, memberEnd, memberPriority}
+	if all, ok := ix.Offsets(name, members...); ok {
+		return all
+	}
+	out := layout{}
+	for _, m := range members {
+		if one, ok := ix.Offsets(name, m); ok {
+			out[m] = one[m]
+		}
+	}
+	return out
+}
+
+// control is what a TCB says.
+type control struct {
+	name              string
+	top, start, end   uint32 // of the stack: where the task was last switched out, the lowest and the highest address
+	hasTop, hasBounds bool
+	priority          *uint32
+}
+
+func (n *decoder) control(t *task) control {
+	var c control
+	member := func(name string) (uint32, bool) {
+		offset, ok := n.layout[name]
+		if !ok || t.badTCB {
+			return 0, false
+		}
+		return n.dump.memory.word(t.tcb + offset)
+	}
+	if offset, ok := n.layout[memberName]; ok && !t.badTCB {
+		if b, ok := n.dump.memory.find(t.tcb + offset); ok {
+			c.name = cstring(b)
+		}
+	}
+	c.top, c.hasTop = member(memberTop)
+	start, ok1 := member(memberStack)
+	end, ok2 := member(memberEnd)
+	if ok1 && ok2 && end > start && end-start < mostStack {
+		c.start, c.end, c.hasBounds = start, end, true
+	}
+	if p, ok := member(memberPriority); ok {
+		c.priority = &p
+	}
+	return c
+}
+
+// mostStack is larger than any stack: external RAM has at most 32 MiB. What a TCB says beyond is nonsense.
+const mostStack = 32 << 20
+
+func (n *decoder) task(t *task, crashed bool) Task {
+	c := n.control(t)
+	out := Task{
+		Name: t.name, TCB: Hex(t.tcb), Crashed: crashed, Corrupt: t.fake || t.badTCB, Priority: c.priority,
+	}
+	if out.Name == "" {
+		out.Name = c.name
+	}
+	if t.fake {
+		n.warn("the stack of the task %q was corrupt: the device did not dump it", out.Name)
+	}
+	n.measure(&out, t, &c)
+	steps := n.walker.walk(t)
+	out.Frames = n.frames(steps)
+	if crashed {
+		n.report.Registers = n.registers(t)
+		if n.dump.InISR && c.hasTop {
+			out.Interrupted = n.interrupted(c.top, steps)
+		}
+	}
+	return out
+}
+
+// measure tells how much of its stack a task uses. That of a task that waits is what its TCB says, which esp-coredump
+// prints. The crashed task's TCB still has where it was last switched out: there it is the stack pointer at the crash.
+// But one that crashed in an interrupt handler stood on the interrupt's stack, so its TCB is right again.
+func (n *decoder) measure(out *Task, t *task, c *control) {
+	sp, ok := c.top, c.hasTop
+	if own, known := n.stackPointer(t); known && (!ok || out.Crashed && !n.dump.InISR) {
+		sp, ok = own, true
+	}
+	if !ok || t.fake {
+		return
+	}
+	if !c.hasBounds {
+		if s, found := n.dump.segment(sp); found {
+			out.StackUsed = int64(s.end() - sp)
+		}
+		return
+	}
+	out.StackSize = int64(c.end - c.start)
+	const near = 64 << 10 // a stack pointer farther below the stack is not of this stack
+	if sp <= c.end && (sp >= c.start || c.start-sp < near) {
+		out.StackUsed = int64(c.end - sp)
+		out.Overflow = sp < c.start
+	}
+}
+
+// stackPointer is where the registers have it. Of a task that yielded they only have its caller's.
+func (n *decoder) stackPointer(t *task) (uint32, bool) {
+	switch {
+	case t.fake || t.yielded:
+		return 0, false
+	case n.program.machine == symbol.Xtensa:
+		return t.context.general.Get(xtensaSP)
+	}
+	return t.context.general.Get(riscvSP)
+}
+
+func (d *Dump) segment(addr uint32) (segment, bool) {
+	for _, s := range d.memory.segments {
+		if s.has(addr) {
+			return s, true
+		}
+	}
+	return segment{}, false
+}
+
+// registers are all registers of the crashed task.
+func (n *decoder) registers(t *task) Registers {
+	out := t.context.registers(n.program.machine)
+	if n.program.machine == symbol.RISCV {
+		return append(out, n.dump.riscvException(t)...)
+	}
+	return append(out, n.dump.exception...)
+}
+
+// interrupted walks from the frame that an interrupt has left on the stack of the task that it interrupted. Xtensa's
+// windows lead there by themselves.
+func (n *decoder) interrupted(top uint32, steps []step) []Frame {
+	b, ok := n.dump.memory.find(top)
+	if !ok {
+		return nil
+	}
+	t := task{}
+	if n.program.machine == symbol.Xtensa {
+		t.context = xtensaFrame(b)
+	} else {
+		t.context = riscvContext(b)
+	}
+	if t.context.short || !n.program.isCode(t.context.pc) {
+		return nil
+	}
+	for _, s := range steps {
+		if s.known && s.pc == t.context.pc {
+			return nil
+		}
+	}
+	return n.frames(n.walker.walk(&t))
+}

@@ -1,0 +1,119 @@
+package espcore
+
+import (
+	"strings"
+
+	"github.com/slipway-gateway/slipway/pkg/symbol"
+)
+
+// How says how a frame was found.
+type How string
+
+// The ways to a frame.
+const (
+	HowPC       How = "pc"       // where the processor stopped
+	HowWindow   How = "window"   // by Xtensa's register windows
+	HowCFI      How = "cfi"      // by call-frame information
+	HowScan     How = "scan"     // by searching the stack for return addresses; the chain above it was verified
+	HowInferred How = "inferred" // must have been there, but nothing of it is left
+	HowTail     How = "tail"     // jumped to the next function and left no frame
+)
+
+// step is one frame while a stack is walked: a physical one, or one that is only concluded.
+type step struct {
+	pc     uint32 // where it stopped, or to where its callee returns
+	lookup uint32 // an address inside the instruction
+	how    How
+	known  bool   // pc is
+	name   string // of a frame without a pc
+	state  symbol.State
+}
+
+// walker walks the stacks of one dump.
+type walker struct {
+	dump    *Dump
+	program *program
+	left    int // steps until all walks end
+	warn    func(format string, args ...any)
+}
+
+// tire counts a step; false when the report has cost enough.
+func (w *walker) tire() bool {
+	w.left--
+	if w.left == 0 {
+		w.warn("the stacks are too tangled: not everything was searched")
+	}
+	return w.left > 0
+}
+
+// walk gives a task's frames, innermost first.
+func (w *walker) walk(t *task) []step {
+	if t.fake {
+		return nil
+	}
+	var steps []step
+	if w.program.machine == symbol.Xtensa {
+		steps = w.walkXtensa(t)
+	} else {
+		steps = w.walkRISCV(w.first(t.context.pc, t.context.general))
+	}
+	for i := range steps {
+		if i+1 < len(steps) {
+			steps[i].state.Caller = &steps[i+1].state
+		}
+	}
+	return steps
+}
+
+// first is the innermost frame.
+func (w *walker) first(pc uint32, regs symbol.Registers) step {
+	s := w.step(pc, HowPC)
+	s.lookup, s.state.Lookup, s.state.Registers = pc, pc, regs
+	return s
+}
+
+// step is a frame to which its callee returns; what is in its registers is not known yet.
+func (w *walker) step(pc uint32, how How) step {
+	return step{
+		pc: pc, lookup: pc - 1, how: how, known: true,
+		state: symbol.State{PC: pc, Lookup: pc - 1, Memory: w.dump.memory.read},
+	}
+}
+
+// accepts judges a return address: a stack that leads to where no call leads is broken from there on. Only the entry of
+// an interrupt or exception "returns" to whatever was interrupted.
+func (w *walker) accepts(callee *step, pc uint32) bool {
+	switch w.program.place(pc) {
+	case behindCall, rom, anywhere:
+		return true
+	case behindCode:
+		if w.isInterruptEntry(callee.lookup) {
+			return true
+		}
+	}
+	if pc != 0 {
+		w.warn("the stack is broken: the code at 0x%08x cannot have been called from 0x%08x", callee.pc, pc)
+	}
+	return false
+}
+
+// interruptEntries begin the names of the assembler routines through which interrupts and exceptions come in.
+var interruptEntries = []string{"_xt_", "xt_", "_interrupt_handler", "_panic_handler", "_UserException", "_KernelException"}
+
+func (w *walker) isInterruptEntry(pc uint32) bool {
+	s, ok := w.program.function(pc)
+	if !ok {
+		return false
+	}
+	for _, prefix := range interruptEntries {
+		if strings.HasPrefix(s.Name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// wasInterrupted says that a frame did not call but was interrupted: its instruction at pc was still to be done.
+func (s *step) wasInterrupted() {
+	s.lookup, s.state.Lookup = s.pc, s.pc
+}
