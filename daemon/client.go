@@ -55,9 +55,19 @@ func path(parts ...string) string {
 	return p
 }
 
+// patience is how long a question may take: a gateway that is wedged must not hold up whoever watches it. Uploads and
+// rebuilds take their time.
+const patience = time.Minute
+
 // get asks for JSON.
 func (c *client) get(ctx context.Context, path string) (json.RawMessage, error) {
-	return c.json(ctx, http.MethodGet, path, nil)
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the gateway has not answered within %s: look into its journal", patience))
+	defer cancel()
+	answer, err := c.json(ctx, http.MethodGet, path, nil)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = context.Cause(ctx)
+	}
+	return answer, err
 }
 
 // send sends v as JSON, nil for no body, and returns the JSON that is answered.
@@ -117,22 +127,23 @@ func (c *client) do(ctx context.Context, method, path string, up *upload) (*http
 var errNoDaemon = errors.New("no gateway answers")
 
 func (c *client) unreachable(err error) error {
+	var dial *net.OpError
 	switch {
-	case errors.Is(err, context.Canceled):
-		return context.Canceled
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w on %s: start it with 'systemctl start slipway' or 'slipway serve', or name its socket with --socket",
-			errNoDaemon, c.socket)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case !errors.As(err, &dial) || dial.Op != "dial":
+		var address *url.Error // which nobody knows: it is made up
+		if errors.As(err, &address) {
+			err = address.Err
+		}
+		return fmt.Errorf("the gateway hung up before it answered: %w", err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("you may not use %s: become root, or have yourself added to the group %s", c.socket, socketGroup)
-	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENOTSOCK), errors.Is(err, syscall.EPROTOTYPE):
-		return usagef("%s cannot be a socket: %w", c.socket, err)
+	case errors.Is(err, syscall.EINVAL):
+		return usagef("%s cannot be a socket: its path has more than 107 bytes", c.socket)
 	}
-	var u *url.Error
-	if errors.As(err, &u) { // its address is no address that anybody knows
-		err = u.Err
-	}
-	return fmt.Errorf("%w as it should on %s: %w", errNoDaemon, c.socket, err)
+	return fmt.Errorf("%w on %s: start it with 'systemctl start slipway' or 'slipway serve', or name its socket with --socket",
+		errNoDaemon, c.socket)
 }
 
 // answerError is a refusal of the gateway.
