@@ -85,7 +85,7 @@ func (g *running) settle() {
 	g.t.Helper()
 	g.within(5*time.Minute, "every dump looked at", func() bool {
 		var s struct {
-			Waiting int `json:"coredumps_unseen"`
+			Waiting int `json:"coredumps_waiting"`
 		}
 		g.cliJSON(&s, "status")
 		return s.Waiting == 0

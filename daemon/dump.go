@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/slipway-gateway/slipway/pkg/espcore"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -67,11 +68,19 @@ func dumpShowCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return show(cmd, format, answer, func(w io.Writer, d shownDump) {
+		return show(cmd, format, answer, func(w io.Writer, v struct {
+			shownDump
+			Report *espcore.Report `json:"report"`
+		}) {
+			d := v.shownDump
 			fields(w, "device_key", string(d.Device), "model_code", string(d.Model), "name", string(d.Name), "chip", d.Chip,
 				"firmware_version", d.FirmwareVersion, "uploaded_at", localTime(d.UploadedAt), "size", fmt.Sprint(d.Size), "sha256", d.SHA256,
 				"state", d.State, "why", d.Why, "build", string(d.Build), "grade", d.Grade, "reason", d.Reason, "top_frame", d.TopFrame,
 				"fingerprint", d.Fingerprint)
+			if v.Report != nil {
+				fmt.Fprintln(w)
+				_ = v.Report.WriteText(w) // into memory
+			}
 		})
 	}
 	return cmd

@@ -20,6 +20,8 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/certificate"
 	"github.com/slipway-gateway/slipway/pkg/config"
+	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/decoding"
 	"github.com/slipway-gateway/slipway/pkg/depot"
 	"github.com/slipway-gateway/slipway/pkg/deviceapi"
 	"github.com/slipway-gateway/slipway/pkg/dropfolder"
@@ -45,6 +47,7 @@ type gateway struct {
 	depot    *depot.Depot
 	folder   *dropfolder.Folder // nil: off
 	metrics  *metrics
+	triage   *crash.Triage
 
 	allDoors   http.Handler
 	deviceDoor http.Handler
@@ -80,6 +83,10 @@ func assemble(cfg config.Config, logger *slog.Logger, store *catalog.Catalog, wa
 		Recorder: store, Waker: g, Logger: logger, Now: time.Now,
 	})
 	g.metrics = newMetrics(g)
+	g.triage = crash.NewTriage(crash.Options{
+		Store: store, Files: g, ELFs: g.depot, Decoder: decoder{&decoding.Decoder{Killed: g.metrics.workerKilled}}, Logger: logger,
+		Now: time.Now, KeepPerCrash: cfg.DumpKeepPerCrash, Beat: watchdog.Part("triage", partPatience), Observe: g.metrics.decoded,
+	})
 	if cfg.DropDir != "" {
 		if g.folder, err = dropfolder.Open(g.dropOptions()); err != nil {
 			return nil, err
@@ -189,6 +196,7 @@ func (g *gateway) run(ctx context.Context, work *errgroup.Group) {
 	}
 	if g.dumps != nil {
 		work.Go(func() error { return g.dumps.Verify(ctx) })
+		work.Go(func() error { return g.triage.Run(ctx) })
 	}
 }
 
@@ -224,7 +232,9 @@ func (g *gateway) earliest() time.Time {
 }
 
 // BuildArrived is the depot's waker.
-func (g *gateway) BuildArrived(context.Context, fleet.Build) error { return nil }
+func (g *gateway) BuildArrived(ctx context.Context, b fleet.Build) error {
+	return g.triage.BuildArrived(ctx, b)
+}
 
 // rebuild reads again what lies on disk.
 func (g *gateway) rebuild(ctx context.Context) error {

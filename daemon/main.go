@@ -31,10 +31,14 @@ func commands() []*cobra.Command {
 		deviceCommand(),
 		firmwareCommand(),
 		dumpCommand(),
+		decodeCommand(),
+		crashCommand(),
+		decodeCommand(),
 		tokenCommand(),
 		catalogCommand(),
 		configCommand(),
 		versionCommand(),
+		workerCommand(),
 	}
 }
 
@@ -77,7 +81,7 @@ func newRoot() (root *cobra.Command, started *bool) {
 		Use:   "slipway",
 		Short: "A gateway for fleets of ESP32 devices",
 		Long: "Slipway hands firmware and configuration to ESP32 devices on the local network and takes their core dumps.\n" +
-			"All commands but serve, config, version and those that read files ask the running gateway through its socket.\n\n" +
+			"All commands but serve, config, version and those that read files (decode, firmware inspect) ask the running gateway through its socket.\n\n" +
 			"Exit codes: 0 done, 1 it failed, 2 used wrongly, 3 not found, 4 no gateway answers.",
 		SilenceErrors: true,
 		SilenceUsage:  true,

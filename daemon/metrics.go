@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/decoding"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 )
 
@@ -16,6 +17,8 @@ import (
 type metrics struct {
 	operations *endpoint.Metrics
 	handler    http.Handler
+	decodes    prometheus.Histogram
+	killed     *prometheus.CounterVec
 }
 
 func newMetrics(g *gateway) *metrics {
@@ -25,9 +28,30 @@ func newMetrics(g *gateway) *metrics {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		&stock{g: g},
 	)
-	return &metrics{
+	m := &metrics{
 		operations: endpoint.NewMetrics(reg),
 		handler:    promhttp.HandlerFor(reg, promhttp.HandlerOpts{DisableCompression: true}),
+		decodes: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "slipway_decode_duration_seconds", Help: "Time that decoding took a dump, the worker's start shared by its batch.",
+			Buckets: []float64{.002, .01, .025, .05, .1, .25, 1, 5, 15},
+		}),
+		killed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "slipway_decode_workers_killed_total", Help: "Decode workers that died, by the limit that they met.",
+		}, []string{"limit"}),
+	}
+	for _, limit := range decoding.Limits {
+		m.killed.WithLabelValues(limit)
+	}
+	reg.MustRegister(m.decodes, m.killed)
+	return m
+}
+
+func (m *metrics) workerKilled(limit string) { m.killed.WithLabelValues(limit).Inc() }
+
+// decoded counts a batch: each dump took its share.
+func (m *metrics) decoded(seconds float64, dumps int) {
+	for range dumps {
+		m.decodes.Observe(seconds / float64(dumps))
 	}
 }
 
@@ -39,12 +63,14 @@ var (
 	assetBytes = prometheus.NewDesc("slipway_assets_bytes", "Bytes that firmware takes on disk.", nil, nil)
 	deviceNum  = prometheus.NewDesc("slipway_devices", "Devices that are known.", nil, nil)
 	dumpNum    = prometheus.NewDesc("slipway_coredumps", "Core dumps that are kept, by how far they have come.", []string{"state"}, nil)
+	waitingNum = prometheus.NewDesc("slipway_decode_queue_length", "Core dumps that nobody has looked at yet.", nil, nil)
+	groupNum   = prometheus.NewDesc("slipway_crash_groups_open", "Groups of crashes that are open.", nil, nil)
 	buildInfo  = prometheus.NewDesc("slipway_build_info", "Always 1; the labels say what runs.", []string{"version", "commit"}, nil)
 )
 
 // Describe is prometheus.Collector.
 func (s *stock) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{dumpBytes, assetBytes, deviceNum, dumpNum, buildInfo} {
+	for _, d := range []*prometheus.Desc{dumpBytes, assetBytes, deviceNum, dumpNum, waitingNum, groupNum, buildInfo} {
 		out <- d
 	}
 }
@@ -72,5 +98,10 @@ func (s *stock) Collect(out chan<- prometheus.Metric) {
 	for _, state := range crash.States {
 		n, err := s.g.store.CountCrashes(state)
 		counted(dumpNum, int64(n), err, string(state))
+		if state == crash.Waiting {
+			counted(waitingNum, int64(n), err)
+		}
 	}
+	groups, err := s.g.store.Groups(crash.GroupFilter{State: crash.Open})
+	counted(groupNum, int64(len(groups)), err)
 }

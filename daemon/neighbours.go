@@ -2,14 +2,20 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/slipway-gateway/slipway/pkg/catalog"
+	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/decoding"
 	"github.com/slipway-gateway/slipway/pkg/depot"
 	"github.com/slipway-gateway/slipway/pkg/deviceapi"
 	"github.com/slipway-gateway/slipway/pkg/dumps"
+	"github.com/slipway-gateway/slipway/pkg/espcore"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/operator"
 )
@@ -48,7 +54,7 @@ type dumpIndex struct {
 }
 
 func (x dumpIndex) RecordDumpLater(d fleet.Dump) {
-	x.Catalog.RecordDumpLater(d, x.g.dumpRecorded)
+	x.Catalog.RecordDumpLater(d, x.g.triage.Wake)
 }
 
 // The gateway is the dump directories as the doors see them: a store that is there once recovery is over.
@@ -103,8 +109,39 @@ func (g *gateway) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.Du
 	return store.Remove(ctx, key, name)
 }
 
-// dumpRecorded is called when a dump's record is in the catalog.
-func (g *gateway) dumpRecorded() {}
+// Path is where a dump lies.
+func (g *gateway) Path(key fleet.DeviceKey, name fleet.DumpName) string {
+	return filepath.Join(g.cfg.CoredumpsDir, string(key), string(name)+".dmp")
+}
+
+// WriteReport lays a report beside its dump.
+func (g *gateway) WriteReport(key fleet.DeviceKey, name fleet.DumpName, report []byte) error {
+	store, err := g.dumpStore()
+	if err != nil {
+		return err
+	}
+	return store.WriteReport(key, name, report)
+}
+
+// decoder is the worker as triage sees it.
+type decoder struct{ *decoding.Decoder }
+
+func (d decoder) Identify(ctx context.Context, dumps []string) ([]crash.Identity, error) {
+	found, err := d.Decoder.Identify(ctx, dumps)
+	identities := make([]crash.Identity, len(found))
+	for i, f := range found {
+		identities[i] = crash.Identity{ELFHash: f.ELFHash, Failure: f.Failure}
+	}
+	return identities, err
+}
 
 // reportText is a report as people read it.
-func reportText(report []byte) (string, error) { return string(report), nil }
+func reportText(packed []byte) (string, error) {
+	var report espcore.Report
+	if err := json.Unmarshal(packed, &report); err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	err := report.WriteText(&text)
+	return text.String(), err
+}

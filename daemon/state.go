@@ -31,8 +31,11 @@ func (g *gateway) status() (operator.Status, error) {
 			return s, err
 		}
 		s.Dumps += n
-		if state == crash.Waiting || state == crash.Missing {
-			s.Waiting += n
+		switch state {
+		case crash.Waiting:
+			s.Waiting = n
+		case crash.Missing:
+			s.Missing = n
 		}
 	}
 	groups, err := g.store.Groups(crash.GroupFilter{State: crash.Open})

@@ -24,7 +24,8 @@ type Status struct {
 	Models        int       `json:"models"`
 	Devices       int       `json:"devices"`
 	Dumps         int       `json:"coredumps"`
-	Waiting       int       `json:"coredumps_waiting"`
+	Waiting       int       `json:"coredumps_waiting"` // to be looked at
+	Missing       int       `json:"coredumps_missing"` // for their firmware
 	OpenCrashes   int       `json:"open_crashes"`
 	AssetBytes    int64     `json:"assets_bytes"`
 	DumpBytes     int64     `json:"coredumps_bytes"`

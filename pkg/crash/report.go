@@ -1,0 +1,71 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"github.com/slipway-gateway/slipway/pkg/espcore"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// report lays a dump's report beside it, records the summary, tells the journal and lets storm control remove what is
+// too much. The file comes first: a record never names a report that cannot be read.
+func (t *Triage) report(ctx context.Context, j *job, c Crash, r *espcore.Report) error {
+	packed, err := pack(r)
+	if err != nil {
+		return err
+	}
+	err = t.Files.WriteReport(c.Device, c.Name, packed)
+	if gone(err) {
+		return nil // rotated away while it was decoded
+	}
+	if err != nil {
+		return err
+	}
+	c = Summarize(c, j.build, j.grade, r)
+	c.DecodedAt = t.Now().UTC()
+	outcome, err := t.Store.RecordCrash(ctx, c, t.KeepPerCrash)
+	if gone(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	t.tell(c, outcome)
+	for _, ref := range outcome.Surplus {
+		if err := t.Files.Remove(ctx, ref.Device, ref.Name); err != nil && !gone(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// fail keeps the dump and says why it has no report.
+func (t *Triage) fail(ctx context.Context, c Crash, why string) error {
+	c.State, c.Why, c.DecodedAt = Failed, clip(why, mostText), t.Now().UTC()
+	t.Logger.Warn("dump not decoded", "device", c.Device, "model", c.Model, "version", c.DeclaredVersion, "file", c.Name, "reason", c.Why)
+	_, err := t.Store.RecordCrash(ctx, c, t.KeepPerCrash)
+	if gone(err) {
+		return nil
+	}
+	return err
+}
+
+// tell writes the one line that a shift lead finds in the journal.
+func (t *Triage) tell(c Crash, o Outcome) {
+	facts := []any{"device", c.Device, "model", c.Model, "version", c.Version, "reason", c.Reason, "frame", c.TopFrame, "grade", c.Grade}
+	switch {
+	case c.State == Missing:
+		t.Logger.Info("crash waits for its firmware", append(facts, "declared_version", c.DeclaredVersion, "elf_hash", c.ELFHash)...)
+	case o.News == Regression:
+		t.Logger.Warn("crash reported", append(facts, "fingerprint", c.Fingerprint, "news", o.News, "resolved_in", o.Group.ResolvedIn)...)
+	default:
+		t.Logger.Info("crash reported", append(facts, "fingerprint", c.Fingerprint, "news", o.News)...)
+	}
+}
+
+// gone recognises a dump that rotation or an operator removed in the meantime.
+func gone(err error) bool {
+	return errors.Is(err, fleet.ErrUnknown) || errors.Is(err, fs.ErrNotExist)
+}

@@ -1,0 +1,105 @@
+package crash
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"path"
+	"strings"
+	"unicode"
+
+	"github.com/slipway-gateway/slipway/pkg/espcore"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// A summary stays under 4 KiB: so much is kept of each text that a dump brings along.
+const (
+	mostText = 512
+	mostName = 64
+)
+
+// Summarize fills in what a report says. Only a report whose symbols are those of the crashed program gets a group: the
+// frames of another build would bring together what has nothing in common.
+func Summarize(c Crash, b fleet.Build, g Grade, r *espcore.Report) Crash {
+	c.Grade, c.Version, c.Chip = g, b.Version, clip(r.Chip, mostName)
+	c.Kind, c.Reason, c.Task = clip(string(r.Kind), mostName), clip(r.Reason, mostText), clip(r.CrashedTask(), mostName)
+	c.Warnings, c.TopFrame, c.Fingerprint, c.Why = len(r.Warnings), "", "", ""
+	if f := r.Top(); f != nil {
+		c.TopFrame = clip(place(f), mostText)
+	}
+	c.Disagreements = disagreements(c, b)
+	switch g {
+	case Exact, UnknownHash:
+		c.State, c.Fingerprint = Reported, r.Fingerprint(string(c.Model))
+	default:
+		c.State = Missing
+		c.Why = "its firmware is not here: it is decoded when the bundle arrives"
+		if g == Mismatch {
+			c.Why = "its own firmware is not here, the frames are those of version " + string(b.Version) + " and may be wrong"
+		}
+	}
+	return c
+}
+
+// place is a frame in the words of a log line.
+func place(f *espcore.Frame) string {
+	if f.File == "" {
+		return f.Function
+	}
+	return fmt.Sprintf("%s %s:%d", f.Function, path.Base(strings.ReplaceAll(f.File, `\`, "/")), f.Line)
+}
+
+// disagreements names where the device, the dump and the image tell three different stories.
+func disagreements(c Crash, b fleet.Build) []string {
+	var all []string
+	if b.Version != "" && c.DeclaredVersion != string(b.Version) {
+		all = append(all, fmt.Sprintf("the device declared version %s, its dump is of %s", c.DeclaredVersion, b.Version))
+	}
+	if b.Model != "" && b.Model != c.Model {
+		all = append(all, fmt.Sprintf("the device is of model %s, its firmware of %s", c.Model, b.Model))
+	}
+	if c.Chip != "" && b.Chip != "" && !sameChip(c.Chip, b.Chip) {
+		all = append(all, fmt.Sprintf("the dump is of an %s, the firmware for an %s", c.Chip, b.Chip))
+	}
+	if c.Chip != "" && !sameChip(c.Chip, c.DeclaredChip) {
+		all = append(all, fmt.Sprintf("the device declared the chip %s, its dump is of an %s", c.DeclaredChip, c.Chip))
+	}
+	return all
+}
+
+// sameChip compares names as people write them: ESP32-C3, esp32c3.
+func sameChip(a, b string) bool {
+	plain := func(s string) string {
+		return strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(s))
+	}
+	return plain(a) == plain(b)
+}
+
+// clip keeps foreign text short, on one line and printable.
+func clip(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsPrint(r):
+			return r
+		case unicode.IsSpace(r):
+			return ' '
+		}
+		return -1
+	}, strings.ToValidUTF8(s, "?"))
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}
+
+// pack is a report as it lies beside its dump.
+func pack(r *espcore.Report) ([]byte, error) {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if err := json.NewEncoder(z).Encode(r); err != nil {
+		return nil, err
+	}
+	err := z.Close()
+	return b.Bytes(), err
+}

@@ -1,0 +1,259 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/espcore"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// store is what triage needs of the catalog.
+type store interface {
+	// WaitingCrashes are the dumps in state Waiting, oldest upload first, at most limit.
+	WaitingCrashes(limit int) ([]Crash, error)
+	// BuildsByELF are the builds whose ELF's SHA-256 starts with the hex prefix.
+	BuildsByELF(prefix string) ([]fleet.Build, error)
+	Build(fleet.ModelCode, fleet.Version) (fleet.Build, error)
+	// RecordCrash stores the summary and, where it has a fingerprint and is new to it, counts it into its group, in one
+	// transaction. keep is how many first and how many last dumps of one fingerprint and version stay; 0 keeps all.
+	RecordCrash(ctx context.Context, c Crash, keep int) (Outcome, error)
+	// WakeCrashes puts the Missing ones that wait for this ELF, or for this build of their model, back to Waiting.
+	WakeCrashes(ctx context.Context, b fleet.Build) (int, error)
+}
+
+// files is what triage needs of the dump directories.
+type files interface {
+	Path(fleet.DeviceKey, fleet.DumpName) string
+	WriteReport(key fleet.DeviceKey, name fleet.DumpName, report []byte) error // gzip of its JSON
+	Remove(context.Context, fleet.DeviceKey, fleet.DumpName) error
+}
+
+// elves hands out inflated ELFs; release lets the cache drop one.
+type elves interface {
+	ELF(ctx context.Context, b fleet.Build) (path string, release func(), err error)
+}
+
+// decoder runs the worker process. A result's Failure says why that one dump has no report: the others of its batch do.
+type decoder interface {
+	Identify(ctx context.Context, dumps []string) ([]Identity, error)
+	Decode(ctx context.Context, elf, model string, dumps []string, done func(i int, r *espcore.Report, failure string)) error
+}
+
+// Identity is what a dump says of itself before it is decoded.
+type Identity struct {
+	ELFHash string // hex prefix, "" where the dump has none
+	Failure string // why it is no dump at all
+}
+
+// Options are the parts that triage works with and its settings.
+type Options struct {
+	Store        store
+	Files        files
+	ELFs         elves
+	Decoder      decoder
+	Logger       *slog.Logger
+	Now          func() time.Time
+	KeepPerCrash int // of one fingerprint and version, at each end; 0 keeps all
+	Beat         func()
+	Observe      func(seconds float64, dumps int) // one decoded batch, for metrics
+}
+
+// Triage turns dumps into reports, one batch after the other.
+type Triage struct {
+	Options
+	wake chan struct{}
+}
+
+// NewTriage makes the queue; Run works it off.
+func NewTriage(o Options) *Triage {
+	return &Triage{Options: o, wake: make(chan struct{}, 1)}
+}
+
+// batch bounds what one look at the queue takes on, so that a burst of one device delays another by one batch at most.
+const batch = 64
+
+// Wake tells triage that a dump waits.
+func (t *Triage) Wake() {
+	select {
+	case t.wake <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+// BuildArrived has the dumps decoded that waited for this build's ELF.
+func (t *Triage) BuildArrived(ctx context.Context, b fleet.Build) error {
+	woken, err := t.Store.WakeCrashes(ctx, b)
+	if woken > 0 {
+		t.Logger.Info("dumps woken", "model", b.Model, "version", b.Version, "dumps", woken)
+		t.Wake()
+	}
+	return err
+}
+
+// Run works until ctx ends. What waits is found from the catalog, so that a restart resumes.
+func (t *Triage) Run(ctx context.Context) error {
+	const (
+		look  = 5 * time.Second  // the watchdog wants a sign of life, and a missed wake is made good
+		pause = 15 * time.Second // after an error of the store or the disk
+	)
+	for {
+		t.Beat()
+		wait := look
+		waiting, err := t.Store.WaitingCrashes(batch)
+		if err == nil && len(waiting) > 0 {
+			wait = 0
+			err = t.work(ctx, waiting)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			t.Logger.Error("triage stopped short", "error", err, "again_in", pause)
+			wait = pause
+		}
+		if wait == 0 {
+			continue
+		}
+		if err := t.rest(ctx, wait); err != nil {
+			return nil
+		}
+	}
+}
+
+// rest waits for a wake or for d, with a beat at least every five seconds.
+func (t *Triage) rest(ctx context.Context, d time.Duration) error {
+	for d > 0 {
+		step := min(d, 5*time.Second)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.wake:
+			return nil
+		case <-time.After(step):
+			t.Beat()
+			d -= step
+		}
+	}
+	return nil
+}
+
+// job is a batch's part that one ELF decodes.
+type job struct {
+	build fleet.Build // zero without one
+	grade Grade
+	dumps []Crash
+}
+
+func (t *Triage) work(ctx context.Context, waiting []Crash) error {
+	paths := make([]string, len(waiting))
+	for i, c := range waiting {
+		paths[i] = t.Files.Path(c.Device, c.Name)
+	}
+	identities, err := t.Decoder.Identify(ctx, paths)
+	if err != nil {
+		return err
+	}
+	var jobs []*job
+	for i, c := range waiting {
+		if identities[i].Failure != "" {
+			if err := t.fail(ctx, c, identities[i].Failure); err != nil {
+				return err
+			}
+			continue
+		}
+		c.ELFHash = identities[i].ELFHash
+		build, grade, err := t.match(c)
+		if err != nil {
+			return err
+		}
+		jobs = assign(jobs, build, grade, c)
+	}
+	for _, j := range jobs {
+		if err := t.decode(ctx, j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func assign(jobs []*job, b fleet.Build, g Grade, c Crash) []*job {
+	for _, j := range jobs {
+		if j.grade == g && j.build.Model == b.Model && j.build.Version == b.Version && j.dumps[0].Model == c.Model {
+			j.dumps = append(j.dumps, c)
+			return jobs
+		}
+	}
+	return append(jobs, &job{build: b, grade: g, dumps: []Crash{c}})
+}
+
+// match finds the build that a dump came from. Its own hash decides, not what the device declared; a dump without one
+// is taken at its word, grade unknown. With a hash that no build has, the declared version's build gives frames that may
+// be wrong and are marked so, while the dump goes on waiting for its own ELF.
+func (t *Triage) match(c Crash) (fleet.Build, Grade, error) {
+	if c.ELFHash != "" {
+		builds, err := t.Store.BuildsByELF(c.ELFHash)
+		if err != nil {
+			return fleet.Build{}, "", err
+		}
+		if len(builds) > 0 {
+			return preferModel(builds, c.Model), Exact, nil
+		}
+	}
+	version, err := fleet.ParseVersion(c.DeclaredVersion)
+	if err != nil {
+		return fleet.Build{}, MissingELF, nil
+	}
+	build, err := t.Store.Build(c.Model, version)
+	switch {
+	case errors.Is(err, fleet.ErrUnknown):
+		return fleet.Build{}, MissingELF, nil
+	case err != nil:
+		return fleet.Build{}, "", err
+	case c.ELFHash == "":
+		return build, UnknownHash, nil
+	}
+	return build, Mismatch, nil
+}
+
+// preferModel takes the dump's own model where two models have the same ELF.
+func preferModel(builds []fleet.Build, m fleet.ModelCode) fleet.Build {
+	for _, b := range builds {
+		if b.Model == m {
+			return b
+		}
+	}
+	return builds[0]
+}
+
+func (t *Triage) decode(ctx context.Context, j *job) error {
+	elf := ""
+	if j.grade != MissingELF {
+		path, release, err := t.ELFs.ELF(ctx, j.build)
+		if err != nil {
+			return err
+		}
+		defer release()
+		elf = path
+	}
+	paths := make([]string, len(j.dumps))
+	for i, c := range j.dumps {
+		paths[i] = t.Files.Path(c.Device, c.Name)
+	}
+	start := time.Now()
+	var failed error
+	err := t.Decoder.Decode(ctx, elf, string(j.dumps[0].Model), paths, func(i int, r *espcore.Report, failure string) {
+		t.Beat()
+		if failure != "" {
+			failed = errors.Join(failed, t.fail(ctx, j.dumps[i], failure))
+			return
+		}
+		failed = errors.Join(failed, t.report(ctx, j, j.dumps[i], r))
+	})
+	if t.Observe != nil {
+		t.Observe(time.Since(start).Seconds(), len(j.dumps))
+	}
+	return errors.Join(err, failed)
+}

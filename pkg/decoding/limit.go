@@ -1,0 +1,36 @@
+package decoding
+
+import (
+	"os"
+	"runtime/debug"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// limit binds the worker before it opens anything. RLIMIT_DATA and not RLIMIT_AS: a Go process reserves more than a
+// gigabyte of addresses before main.
+func limit() error {
+	debug.SetMaxStack(mostStack)
+	// The collector works harder near the limit, so that only what truly does not fit dies.
+	debug.SetMemoryLimit(mostMemory * 3 / 4)
+	if !raceBuild { // the race detector's shadow memory alone is beyond it
+		if err := setLimit(unix.RLIMIT_DATA, mostMemory); err != nil {
+			return err
+		}
+	}
+	if err := setLimit(unix.RLIMIT_CPU, mostCPU); err != nil {
+		return err
+	}
+	if err := setLimit(unix.RLIMIT_CORE, 0); err != nil {
+		return err
+	}
+	// When the box runs out of memory, the kernel takes the worker and not the gateway. Where /proc is read-only the
+	// gateway is no worse off than without it.
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
+	return noNewPrivileges()
+}
+
+func setLimit(resource int, most uint64) error {
+	return os.NewSyscallError("prlimit", syscall.Setrlimit(resource, &syscall.Rlimit{Cur: most, Max: most}))
+}
