@@ -135,6 +135,8 @@ func (ack *acknowledged) check(t *testing.T, g *running) {
 			t.Errorf("build %s is lost", v)
 		}
 	}
+	// A bundle that the kill left in the drop folder is taken now; then nothing is in flight.
+	g.within(10*time.Second, "the drop folder empty", func() bool { return len(filesIn(t, filepath.Join(g.state, "drop"), ".zip")) == 0 })
 	for _, dir := range []string{"assets", "assets/demo", "keys"} {
 		for _, name := range filesIn(t, filepath.Join(g.state, dir), "") {
 			if strings.HasPrefix(name, ".") {
