@@ -5,7 +5,10 @@
 // made or a port is bound; afterwards nobody checks again.
 package config
 
-import "time"
+import (
+	"path/filepath"
+	"time"
+)
 
 // Config is what the gateway runs with.
 type Config struct {
@@ -72,7 +75,7 @@ type Value struct {
 func (c Config) Values() []Value { return c.values }
 
 // KeysDir holds the signing keys and the TLS identity.
-func (c Config) KeysDir() string { return c.StateDir + "/keys" }
+func (c Config) KeysDir() string { return filepath.Join(c.StateDir, "keys") }
 
 // BackupDir holds the daily copies of the catalog.
-func (c Config) BackupDir() string { return c.StateDir + "/backup" }
+func (c Config) BackupDir() string { return filepath.Join(c.StateDir, "backup") }
