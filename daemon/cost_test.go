@@ -149,10 +149,7 @@ func serveHere(b *testing.B) (url, socket string) {
 	address := probe.Addr().String()
 	probe.Close()
 	socket = filepath.Join(dir, "s")
-	var settings []string
-	for _, s := range []string{"state_dir=" + filepath.Join(b.TempDir(), "state"), "socket=" + socket, "listen.https=off", "listen.http=" + address} {
-		settings = append(settings, s)
-	}
+	settings := []string{"state_dir=" + filepath.Join(b.TempDir(), "state"), "socket=" + socket, "listen.https=off", "listen.http=" + address}
 	cfg, err := config.Load(config.Options{Sets: settings})
 	if err != nil {
 		b.Fatal(err)
@@ -170,7 +167,7 @@ func serveHere(b *testing.B) (url, socket string) {
 		resp, err := http.Get("http://" + address + "/api/health")
 		if err == nil {
 			resp.Body.Close()
-			if resp.StatusCode == 200 {
+			if resp.StatusCode == http.StatusOK {
 				return "http://" + address, socket
 			}
 		}
@@ -203,7 +200,7 @@ func BenchmarkVersionPoll(b *testing.B) {
 					}
 					req.Header.Set("Authorization", "Bearer "+token)
 					resp, err := client.Do(req)
-					if err != nil || resp.StatusCode != 200 {
+					if err != nil || resp.StatusCode != http.StatusOK {
 						b.Error("poll", err)
 						return
 					}
@@ -251,10 +248,11 @@ func (s *storm) dial() (*tls.Conn, *net.TCPConn, error) {
 	return c, raw.(*net.TCPConn), nil
 }
 
-func (s *storm) request(method, path, token, body string) (*http.Response, *tls.Conn, *net.TCPConn, error) {
+// request makes one on a connection of its own, which closes with the body.
+func (s *storm) request(method, path, token, body string) (*http.Response, *net.TCPConn, error) {
 	c, raw, err := s.dial()
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	kind, auth := "", ""
 	if body != "" {
@@ -264,21 +262,25 @@ func (s *storm) request(method, path, token, body string) (*http.Response, *tls.
 		auth = "Authorization: Bearer " + token + "\r\n"
 	}
 	if _, err := fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: gateway\r\nUser-Agent: ESP32 HTTP Client/1.0\r\n%s%s\r\n%s", method, path, kind, auth, body); err != nil {
-		c.Close()
-		return nil, nil, nil, err
+		raw.Close()
+		return nil, nil, err
 	}
 	resp, err := http.ReadResponse(bufio.NewReaderSize(c, 512), nil)
 	if err != nil {
-		c.Close()
-		return nil, nil, nil, err
+		raw.Close()
+		return nil, nil, err
 	}
-	return resp, c, raw, nil
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{resp.Body, raw} // closing a body would read the rest of it, which no device does
+	return resp, raw, nil
 }
 
 // boot is token, configuration, first block of the firmware.
 func (s *storm) boot(key, secret string) error {
 	form := "grant_type=client_credentials&scope=openid+profile+email&client_id=iotdevice-pump-" + key + "&client_secret=" + secret
-	resp, c, _, err := s.request("POST", "/api/oauth/token", "", form)
+	resp, _, err := s.request("POST", "/api/oauth/token", "", form)
 	if err != nil {
 		return fmt.Errorf("token: %w", err)
 	}
@@ -286,25 +288,25 @@ func (s *storm) boot(key, secret string) error {
 		AccessToken string `json:"access_token"`
 	}
 	err = json.NewDecoder(resp.Body).Decode(&token)
-	c.Close()
+	resp.Body.Close()
 	if err != nil || token.AccessToken == "" {
 		return fmt.Errorf("token: %s, %w", resp.Status, err)
 	}
-	resp, c, _, err = s.request("GET", "/api/iot/config", token.AccessToken, "")
+	resp, _, err = s.request("GET", "/api/iot/config", token.AccessToken, "")
 	if err != nil {
 		return fmt.Errorf("config: %w", err)
 	}
 	_, err = io.Copy(io.Discard, resp.Body)
-	c.Close()
-	if err != nil || resp.StatusCode != 200 {
+	resp.Body.Close()
+	if err != nil || resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("config: %s, %w", resp.Status, err)
 	}
-	resp, c, raw, err := s.request("GET", "/api/iot/firmware", token.AccessToken, "")
+	resp, raw, err := s.request("GET", "/api/iot/firmware", token.AccessToken, "")
 	if err != nil {
 		return fmt.Errorf("firmware: %w", err)
 	}
-	defer c.Close()
-	if _, err := io.ReadFull(resp.Body, make([]byte, 1024)); err != nil || resp.StatusCode != 200 {
+	defer resp.Body.Close()
+	if _, err := io.ReadFull(resp.Body, make([]byte, 1024)); err != nil || resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("firmware: %s, %w", resp.Status, err)
 	}
 	time.Sleep(20 * time.Millisecond) // the device compares versions; what the gateway sends ahead has time to arrive
@@ -349,7 +351,7 @@ func BenchmarkEightThousandDevicesBoot(b *testing.B) {
 	}
 	g.cli("device", "import", path)
 	image := fixture(b, "esp32c3", "app.bin")
-	if a := g.ask("POST", uploadAddress, g.operatorToken("pipeline"), bytes.NewReader(image)); a.StatusCode != 200 {
+	if a := g.ask("POST", uploadAddress, g.operatorToken("pipeline"), bytes.NewReader(image)); a.StatusCode != http.StatusOK {
 		b.Fatalf("%s %s", a.Status, a.body)
 	}
 	pem, err := os.ReadFile(filepath.Join(g.state, "keys", "ca.crt"))

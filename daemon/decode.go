@@ -39,7 +39,6 @@ func decodeCommand() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[1], err)
 		}
-		defer elf.Close()
 		if model == "" {
 			model = elf.model
 		}
@@ -52,7 +51,6 @@ func decodeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer rom.Close()
 			options.ROM = rom.name
 		}
 		report := espcore.Decode(dump, elf.index, options)

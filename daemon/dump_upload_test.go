@@ -145,7 +145,7 @@ func TestWithDumpsOffAnUploadIsToldThatTheyAreNotConfigured(t *testing.T) {
 	g.cli("model", "add", "pump")
 	device := g.addDevice("pump")
 	a := g.ask("POST", uploadPath("esp32", "1"), g.deviceToken(device.Key), strings.NewReader("x"))
-	if a.StatusCode != 400 || !strings.Contains(string(a.body), "not configured") {
+	if a.StatusCode != http.StatusBadRequest || !strings.Contains(string(a.body), "not configured") {
 		t.Errorf("%s %s", a.Status, a.body)
 	}
 }
@@ -181,7 +181,7 @@ func TestThirtyTwoUploadsOfOneDeviceAtOnceMakeThirtyTwoPairs(t *testing.T) {
 	for i := range 32 {
 		wait.Go(func() {
 			a, err := g.tryAsk("POST", uploadPath("esp32", "1"), token, strings.NewReader(fmt.Sprint("dump ", i)))
-			if err != nil || a.StatusCode != 201 {
+			if err != nil || a.StatusCode != http.StatusCreated {
 				t.Errorf("upload %d: %v %s", i, err, a.body)
 				return
 			}
@@ -221,7 +221,7 @@ func TestMoreUploadsThanACrashLoopCouldMakeAreTooMany(t *testing.T) {
 	token := g.deviceToken(device.Key)
 	for i := range 4 {
 		a := g.ask("POST", uploadPath("esp32", "1"), token, strings.NewReader("x"))
-		if i < 3 && a.StatusCode != 201 || i == 3 && (a.StatusCode != 429 || a.Header.Get("Retry-After") == "") {
+		if i < 3 && a.StatusCode != http.StatusCreated || i == 3 && (a.StatusCode != http.StatusTooManyRequests || a.Header.Get("Retry-After") == "") {
 			t.Errorf("upload %d: %s, Retry-After %q", i, a.Status, a.Header.Get("Retry-After"))
 		}
 	}

@@ -21,6 +21,8 @@ import (
 // the model pump.
 func startHall(t *testing.T, settings ...string) (*running, *espMDM) {
 	t.Helper()
+	// A program built with the race detector sleeps for a second at its end, which here is each of the many commands.
+	t.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -97,7 +97,7 @@ func TestAPushedBundleIsStoredAsItIsAndOffered(t *testing.T) {
 		bundle := bundleOf(t, "pump", push.version)
 		body, kind := push.body(bundle)
 		a := g.ask("POST", uploadAddress, pipeline, body, "Content-Type", kind)
-		if a.StatusCode != 200 || a.json(t)["firmware_version"] != push.version || a.json(t)["code"] != "pump" || a.json(t)["changed"] != true {
+		if a.StatusCode != http.StatusOK || a.json(t)["firmware_version"] != push.version || a.json(t)["code"] != "pump" || a.json(t)["changed"] != true {
 			t.Fatalf("push %d: %s %s", n, a.Status, a.body)
 		}
 		stored, err := os.ReadFile(filepath.Join(g.state, "assets", "pump", "firmware-"+push.version+".zip"))
@@ -175,13 +175,13 @@ func TestABundleThatCannotBeTakenSaysWhy(t *testing.T) {
 			t.Errorf("%s: %s %s", name, a.Status, a.body)
 		}
 	}
-	if a := g.ask("POST", "/api/pipeline/models/fan/firmware", pipeline, bytes.NewReader(good)); a.StatusCode != 404 {
+	if a := g.ask("POST", "/api/pipeline/models/fan/firmware", pipeline, bytes.NewReader(good)); a.StatusCode != http.StatusNotFound {
 		t.Errorf("an unknown model: %s %s", a.Status, a.body)
 	}
-	if a := g.ask("POST", uploadAddress, "", bytes.NewReader(good)); a.StatusCode != 401 {
+	if a := g.ask("POST", uploadAddress, "", bytes.NewReader(good)); a.StatusCode != http.StatusUnauthorized {
 		t.Errorf("no token: %s", a.Status)
 	}
-	if a := g.ask("POST", uploadAddress, g.operatorToken("viewer"), bytes.NewReader(good)); a.StatusCode != 403 {
+	if a := g.ask("POST", uploadAddress, g.operatorToken("viewer"), bytes.NewReader(good)); a.StatusCode != http.StatusForbidden {
 		t.Errorf("a viewer: %s", a.Status)
 	}
 	if left := filesIn(t, filepath.Join(g.state, "assets"), ""); len(left) != 0 {
@@ -202,16 +202,16 @@ func TestTheSameVersionWithOtherBytesIsRefusedUnlessItReplaces(t *testing.T) {
 		return g.ask("POST", uploadAddress+query, pipeline, bytes.NewReader(body))
 	}
 	push("", first)
-	if a := push("", first); a.StatusCode != 200 || a.json(t)["changed"] != false {
+	if a := push("", first); a.StatusCode != http.StatusOK || a.json(t)["changed"] != false {
 		t.Errorf("the same again: %s %s", a.Status, a.body)
 	}
-	if a := push("", other); a.StatusCode != 409 {
+	if a := push("", other); a.StatusCode != http.StatusConflict {
 		t.Errorf("other bytes: %s %s", a.Status, a.body)
 	}
 	device := g.addDevice("pump")
 	token := g.deviceToken(device.Key)
 	before := g.ask("GET", "/api/iot/firmware", token, nil)
-	if a := push("?replace=true", other); a.StatusCode != 200 || a.json(t)["changed"] != true {
+	if a := push("?replace=true", other); a.StatusCode != http.StatusOK || a.json(t)["changed"] != true {
 		t.Errorf("replaced: %s %s", a.Status, a.body)
 	}
 	after := g.ask("GET", "/api/iot/firmware", token, nil)
@@ -226,7 +226,7 @@ func TestADeviceDownloadsResumesAndIsToldTheTruth(t *testing.T) {
 	device := g.addDevice("pump")
 	token := g.deviceToken(device.Key)
 	const address = "/api/iot/firmware"
-	if a := g.ask("GET", address, token, nil); a.StatusCode != 404 {
+	if a := g.ask("GET", address, token, nil); a.StatusCode != http.StatusNotFound {
 		t.Errorf("before any firmware: %s", a.Status)
 	}
 	if a := g.ask("GET", "/api/iot/firmware-version", token, nil); string(bytes.TrimSpace(a.body)) != `{"firmware_version":null}` {
@@ -239,7 +239,7 @@ func TestADeviceDownloadsResumesAndIsToldTheTruth(t *testing.T) {
 
 	whole := g.ask("GET", address, token, nil)
 	etag := whole.Header.Get("ETag")
-	if whole.StatusCode != 200 || !bytes.Equal(whole.body, image) || whole.Header.Get("X-Firmware-Version") != "1.0.0" || etag == "" {
+	if whole.StatusCode != http.StatusOK || !bytes.Equal(whole.body, image) || whole.Header.Get("X-Firmware-Version") != "1.0.0" || etag == "" {
 		t.Fatalf("download: %s, %d bytes, %v", whole.Status, len(whole.body), whole.Header)
 	}
 	size := len(image)
@@ -265,14 +265,14 @@ func TestADeviceDownloadsResumesAndIsToldTheTruth(t *testing.T) {
 		if a.StatusCode != test.status || test.body != nil && !bytes.Equal(a.body, test.body) {
 			t.Errorf("%s: %s, %d bytes", name, a.Status, len(a.body))
 		}
-		if a.StatusCode != 304 && a.ContentLength < 0 {
+		if a.StatusCode != http.StatusNotModified && a.ContentLength < 0 {
 			t.Errorf("%s: no Content-Length", name)
 		}
 		if test.status == 416 && a.Header.Get("Content-Range") != fmt.Sprintf("bytes */%d", size) {
 			t.Errorf("%s: Content-Range %q", name, a.Header.Get("Content-Range"))
 		}
 	}
-	if a := g.ask("GET", address+"/1.0.0", token, nil); a.StatusCode != 200 || !bytes.Equal(a.body, image) {
+	if a := g.ask("GET", address+"/1.0.0", token, nil); a.StatusCode != http.StatusOK || !bytes.Equal(a.body, image) {
 		t.Errorf("by version: %s", a.Status)
 	}
 
@@ -281,7 +281,7 @@ func TestADeviceDownloadsResumesAndIsToldTheTruth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := g.ask("POST", uploadAddress, pipeline, bytes.NewReader(plain)); a.StatusCode != 200 || a.json(t)["kind"] != "image" {
+	if a := g.ask("POST", uploadAddress, pipeline, bytes.NewReader(plain)); a.StatusCode != http.StatusOK || a.json(t)["kind"] != "image" {
 		t.Fatalf("plain image: %s %s", a.Status, a.body)
 	}
 	if a := g.ask("GET", address, token, nil); !bytes.Equal(a.body, plain) || a.Header.Get("X-Firmware-Version") != "1.5.0" {

@@ -309,6 +309,7 @@ func spaceOf(dir string) func() (free, total int64, err error) {
 		if err := unix.Statfs(dir, &stat); err != nil {
 			return 0, 0, fmt.Errorf("free space of %s: %w", dir, err)
 		}
-		return int64(stat.Bavail) * int64(stat.Bsize), int64(stat.Blocks) * int64(stat.Bsize), nil
+		block := int64(stat.Bsize) //nolint:unconvert // 32 bits wide on ARM
+		return int64(stat.Bavail) * block, int64(stat.Blocks) * block, nil
 	}
 }

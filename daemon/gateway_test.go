@@ -145,16 +145,19 @@ func (g *running) stop() {
 		}
 	case <-time.After(20 * time.Second):
 		g.t.Errorf("the gateway did not end within %s\n%s", time.Since(start), g.log)
-		_ = g.cmd.Process.Kill()
-		<-g.ended
+		g.kill()
 	}
 	g.cmd = nil
 }
 
 // kill ends it as a power cut does, as far as a process can.
 func (g *running) kill() {
-	_ = g.cmd.Process.Kill()
-	<-g.ended
+	if err := g.cmd.Process.Kill(); err != nil {
+		g.t.Error(err)
+	}
+	if err := <-g.ended; err == nil {
+		g.t.Error("a killed gateway ended with 0")
+	}
 	g.cmd = nil
 }
 

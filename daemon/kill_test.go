@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -57,7 +58,7 @@ func TestAGatewayThatIsKilledAtRandomMomentsLosesNothingThatItAcknowledged(t *te
 					}
 					body := fmt.Sprintf("round %d, device %d, dump %d", round, i, n)
 					a, err := g.tryAsk("POST", uploadPath("esp32c3", "1.0.0"), token, strings.NewReader(body))
-					if err != nil || a.StatusCode != 201 {
+					if err != nil || a.StatusCode != http.StatusCreated {
 						continue // the gateway is gone
 					}
 					name, _ := a.json(t)["filename"].(string)
@@ -76,7 +77,7 @@ func TestAGatewayThatIsKilledAtRandomMomentsLosesNothingThatItAcknowledged(t *te
 				}
 				version := fmt.Sprintf("1.%d.%d", round, n)
 				a, err := g.tryAsk("POST", "/api/pipeline/models/demo/firmware", pipeline, bytes.NewReader(bundleOf(t, "demo", version)))
-				if err == nil && a.StatusCode == 200 {
+				if err == nil && a.StatusCode == http.StatusOK {
 					ack.mu.Lock()
 					ack.versions = append(ack.versions, version)
 					ack.mu.Unlock()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"syscall"
 
 	"github.com/slipway-gateway/slipway/pkg/config"
@@ -110,9 +109,4 @@ func (w *ways) endpoints(g *gateway) []endpoint.Listener {
 		all = append(all, e)
 	}
 	return append(all, endpoint.Listener{Listener: w.socket, Handler: g.allDoors, Identify: markPeer})
-}
-
-// usesTLS reports that some listener needs a certificate.
-func (w *ways) usesTLS() bool {
-	return slices.ContainsFunc(w.doors, func(d door) bool { return d.name == "https" || d.name == "device_https" })
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/slipway-gateway/slipway/pkg/decoding"
 	"github.com/slipway-gateway/slipway/pkg/symbol"
 )
 
@@ -16,10 +17,7 @@ import (
 var romELF = regexp.MustCompile(`^(esp32[a-z0-9]*)_rev([0-9]{1,5})_rom\.elf$`)
 
 // rom names functions of a chip's mask ROM.
-type rom struct {
-	*mapping
-	index *symbol.Index
-}
+type rom struct{ index *symbol.Index }
 
 // openROM finds the ELF for a chip: that of the latest revision which is not after the chip's own.
 func openROM(folder, chip, revision string) (*rom, error) {
@@ -45,20 +43,15 @@ func openROM(folder, chip, revision string) (*rom, error) {
 	if best == "" {
 		return nil, fmt.Errorf("%s has no ROM ELF for %s %s, such as %s_rev0_rom.elf", folder, chip, revision, target)
 	}
-	file, err := os.Open(best)
+	elf, err := decoding.MapFile(best)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	r := &rom{}
-	if r.mapping, err = mapFile(file); err != nil {
+	index, err := symbol.Open(elf, elf.Size())
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", best, err)
 	}
-	if r.index, err = symbol.Open(r.mapping, int64(len(r.data))); err != nil {
-		r.Close()
-		return nil, fmt.Errorf("%s: %w", best, err)
-	}
-	return r, nil
+	return &rom{index}, nil
 }
 
 // revisionNumber is how the file names have a revision: v3.1 is 301.

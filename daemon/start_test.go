@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -120,7 +121,7 @@ func TestTheCatalogIsRebuiltFromWhatLiesOnDisk(t *testing.T) {
 		}
 	}
 	again := g.addDevice("demo")
-	if a := g.ask("GET", "/api/iot/firmware", g.deviceToken(again.Key), nil); a.StatusCode != 200 {
+	if a := g.ask("GET", "/api/iot/firmware", g.deviceToken(again.Key), nil); a.StatusCode != http.StatusOK {
 		t.Errorf("firmware after the rebuild: %s", a.Status)
 	}
 }

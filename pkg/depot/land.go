@@ -5,8 +5,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // temporary is a file under a name that a start removes.

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/agnivade/levenshtein"
+
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 

@@ -11,8 +11,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // openRegular opens a file without following a link in its last element.

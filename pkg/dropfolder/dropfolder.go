@@ -149,7 +149,9 @@ func (f *Folder) watch() (<-chan event, func()) {
 	}()
 	return events, func() {
 		close(quit)
-		watcher.Close()
+		if err := watcher.Close(); err != nil {
+			f.Logger.Warn("drop folder watch not closed", "error", err)
+		}
 		<-done
 	}
 }

@@ -14,8 +14,9 @@ import (
 	"sort"
 	"time"
 
-	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // Write stores what body has as the device's newest dump and returns when it is on stable storage: both files synced

@@ -22,7 +22,7 @@ import (
 var pageFiles embed.FS
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"ago":   func(t time.Time) string { return humanize.Time(t) },
+	"ago":   humanize.Time,
 	"bytes": func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) },
 	"rfc":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 }).ParseFS(pageFiles, "page/*.html"))
