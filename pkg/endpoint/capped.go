@@ -15,7 +15,7 @@ type capped struct {
 
 	mu     sync.Mutex // guards what follows
 	room   *sync.Cond
-	open   int
+	open   int        // connections, and the place of the Accept that waits for one
 	idle   *list.List // of net.Conn, the longest idle one first
 	places map[net.Conn]*list.Element
 	closed bool
@@ -71,9 +71,6 @@ func (c *capped) evict() {
 
 // changed is http.Server's ConnState.
 func (c *capped) changed(conn net.Conn, state http.ConnState) {
-	if c.most == 0 {
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if place, ok := c.places[conn]; ok {
@@ -88,6 +85,13 @@ func (c *capped) changed(conn net.Conn, state http.ConnState) {
 		c.open--
 		c.room.Signal()
 	}
+}
+
+// occupied reports that a connection is open.
+func (c *capped) occupied() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open > 0
 }
 
 // Close also ends an Accept that waits for room.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -21,11 +22,15 @@ const (
 	idlePatience   = 60 * time.Second // between requests of one connection
 	headerMost     = 16 << 10         // bytes; an external issuer's token takes 2 KiB of it
 
+	// lastCall is for requests whose headers are on their way when the end comes: net/http alone would drop them without an
+	// answer.
+	lastCall = 500 * time.Millisecond
+
 	// Requests in flight get gracePeriod, then endPeriod to notice that it is over: together less than the 20 s in which
 	// the daemon has to end, with time left to close what lies behind the doors.
 	gracePeriod = 14 * time.Second
 	endPeriod   = 2 * time.Second
-	endPoll     = 20 * time.Millisecond
+	endPoll     = 10 * time.Millisecond
 
 	// sendAhead is how many bytes the kernel takes from us before the client has room for them. A device reads one block
 	// of an image and closes: what was queued for it would be work for nothing.
@@ -46,9 +51,9 @@ type Listener struct {
 	Identify func(context.Context, net.Conn) context.Context
 }
 
-// Serve serves all listeners until ctx ends, then lets requests in flight finish for at most 14 s while idle connections
-// are closed at once. When it returns, no handler runs any more and the listeners are closed. An error of one listener
-// ends all.
+// Serve serves all listeners until ctx ends. Then it closes them and idle connections at once, answers for half a second
+// what is arriving on the others, and lets requests in flight finish for at most 14 s. When it returns, no handler runs
+// any more. An error of one listener ends all.
 func Serve(ctx context.Context, logger *slog.Logger, listeners ...Listener) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
@@ -56,10 +61,10 @@ func Serve(ctx context.Context, logger *slog.Logger, listeners ...Listener) erro
 	inFlight := &atomic.Int64{}
 	ended := make(chan error, len(listeners))
 	servers := make([]*http.Server, len(listeners))
+	doors := make([]*capped, len(listeners))
 	for i, l := range listeners {
-		srv, limited := l.server(base, logger, inFlight)
-		servers[i] = srv
-		go func() { ended <- serveOne(srv, l, limited) }()
+		servers[i], doors[i] = l.server(base, logger, inFlight)
+		go func() { ended <- serveOne(ctx, servers[i], l, doors[i]) }()
 	}
 	var first error
 	running := len(listeners)
@@ -68,6 +73,7 @@ func Serve(ctx context.Context, logger *slog.Logger, listeners ...Listener) erro
 	case first = <-ended:
 		running--
 	}
+	callLast(servers, doors)
 	shutDown(servers, cut, inFlight)
 	for range running {
 		if err := <-ended; first == nil {
@@ -77,20 +83,20 @@ func Serve(ctx context.Context, logger *slog.Logger, listeners ...Listener) erro
 	return first
 }
 
-func serveOne(srv *http.Server, l Listener, limited net.Listener) error {
+func serveOne(ctx context.Context, srv *http.Server, l Listener, limited net.Listener) error {
 	var err error
 	if l.TLS != nil {
 		err = srv.ServeTLS(limited, "", "")
 	} else {
 		err = srv.Serve(limited)
 	}
-	if errors.Is(err, http.ErrServerClosed) {
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) && ctx.Err() != nil {
 		return nil
 	}
 	return fmt.Errorf("serve %s: %w", l.Addr(), err)
 }
 
-func (l Listener) server(base context.Context, logger *slog.Logger, inFlight *atomic.Int64) (*http.Server, net.Listener) {
+func (l Listener) server(base context.Context, logger *slog.Logger, inFlight *atomic.Int64) (*http.Server, *capped) {
 	limitSendAhead(l.Listener)
 	limited := newCapped(l.Listener, l.MaxConnections)
 	protocols := new(http.Protocols)
@@ -113,6 +119,17 @@ func (l Listener) server(base context.Context, logger *slog.Logger, inFlight *at
 		ConnState:         limited.changed,
 	}
 	return srv, limited
+}
+
+// callLast lets nobody else in, and returns when nobody is left or lastCall is over.
+func callLast(servers []*http.Server, doors []*capped) {
+	for i, srv := range servers {
+		srv.SetKeepAlivesEnabled(false) // closes those that are idle
+		doors[i].Close()                //nolint:errcheck // Serve reports what goes wrong with it
+	}
+	for waited := time.Duration(0); waited < lastCall && slices.ContainsFunc(doors, (*capped).occupied); waited += endPoll {
+		time.Sleep(endPoll)
+	}
 }
 
 // shutDown returns when no handler runs, or at the latest after gracePeriod and endPeriod.

@@ -127,6 +127,24 @@ func TestABodyThatStallsOrBreaksOffIsTheClientsFault(t *testing.T) {
 	}
 }
 
+func TestWorkAfterTheBodyTakesAsLongAsItTakes(t *testing.T) {
+	h := open(t, func(rs *Routes) {
+		rs.now = func() time.Time { return time.Now().Add(50*time.Millisecond - bodyPatience) }
+		rs.Handle("POST", "/work", "", func(w http.ResponseWriter, r *http.Request) error {
+			if _, err := io.Copy(io.Discard, r.Body); err != nil {
+				return err
+			}
+			time.Sleep(150 * time.Millisecond)
+			return r.Context().Err()
+		})
+	})
+	c := h.dial(t)
+	fmt.Fprint(c, "POST /work HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
+	if res, body := readAnswer(t, c); res.StatusCode != http.StatusOK {
+		t.Errorf("%d %s", res.StatusCode, body)
+	}
+}
+
 func TestHTTP10GetsALengthAndAnEnd(t *testing.T) {
 	h := open(t, func(rs *Routes) {
 		uploads(rs)
