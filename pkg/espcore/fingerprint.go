@@ -24,23 +24,30 @@ func (r *Report) Fingerprint(model string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// keyFrames are the first five frames in the app, or where there are none the first five that are no noise.
+// keyFrames are the first five frames that tell one crash from another.
 func (r *Report) keyFrames() []string {
 	const most = 5
+	var out []string
+	for _, f := range r.telling() {
+		out = append(out, f.Function+"@"+base(f.File))
+	}
+	out = slices.Compact(out)
+	return out[:min(len(out), most)]
+}
+
+// telling are the frames in the app's own code of the task that crashed, or where there are none those that are no noise,
+// innermost first.
+func (r *Report) telling() []Frame {
 	frames := r.certain()
-	for _, wanted := range []func(*Frame) bool{
-		(*Frame).inApp,
-		func(f *Frame) bool { return !f.noise() },
-	} {
-		var out []string
+	for _, wanted := range []func(*Frame) bool{(*Frame).inApp, func(f *Frame) bool { return !f.noise() }} {
+		var out []Frame
 		for i := range frames {
-			if f := &frames[i]; wanted(f) {
-				out = append(out, f.Function+"@"+base(f.File))
+			if wanted(&frames[i]) {
+				out = append(out, frames[i])
 			}
 		}
-		out = slices.Compact(out)
 		if len(out) > 0 {
-			return out[:min(len(out), most)]
+			return out
 		}
 	}
 	return nil

@@ -3,13 +3,8 @@ package espcore
 // Top is the frame that people know a crash by: the innermost one in the app's own code of the task that crashed, or
 // where there is none the innermost one that is no noise; nil without either.
 func (r *Report) Top() *Frame {
-	frames := r.certain()
-	for _, wanted := range []func(*Frame) bool{(*Frame).inApp, func(f *Frame) bool { return !f.noise() }} {
-		for i := range frames {
-			if wanted(&frames[i]) {
-				return &frames[i]
-			}
-		}
+	if frames := r.telling(); len(frames) > 0 {
+		return &frames[0]
 	}
 	return nil
 }
