@@ -44,12 +44,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.left -= n
 	b.ended = b.ended || err != nil
-	switch {
-	case isEnd(err) && err != nil:
-		// From here on net/http watches the connection for its end, and would take a deadline for one: a handler that
-		// works for longer would find its context cancelled.
-		b.conn.SetReadDeadline(time.Time{}) //nolint:errcheck // as in extend
-	case err != nil && b.failed == nil:
+	if !isEnd(err) && b.failed == nil {
 		b.failed = err
 	}
 	return n, err
