@@ -44,13 +44,18 @@ func listen(cfg config.Config) (*ways, error) {
 		{"device_https", cfg.ListenDeviceHTTPS}, {"device_http", cfg.ListenDeviceHTTP},
 	} {
 		if given := held[way.name]; len(given) > 0 {
+			delete(held, way.name)
 			for _, l := range given {
 				w.doors = append(w.doors, door{l, way.name})
 			}
 			continue
 		}
 		for _, address := range way.addresses {
-			l, err := net.Listen("tcp", address)
+			var l net.Listener
+			err := patiently(func() (err error) {
+				l, err = net.Listen("tcp", address)
+				return err
+			})
 			if err != nil {
 				w.close()
 				return nil, refused(way.name, address, err)
@@ -58,11 +63,32 @@ func listen(cfg config.Config) (*ways, error) {
 			w.doors = append(w.doors, door{l, way.name})
 		}
 	}
+	if err := w.checkHeld(cfg, held); err != nil {
+		w.close()
+		return nil, err
+	}
 	if w.socket, err = listenSocket(cfg.Socket); err != nil {
 		w.close()
 		return nil, err
 	}
 	return w, nil
+}
+
+// checkHeld refuses held sockets that nobody would serve, and in test mode those that the LAN reaches: the settings
+// cannot know their addresses.
+func (w *ways) checkHeld(cfg config.Config, left map[string][]net.Listener) error {
+	for name := range left {
+		return fmt.Errorf("systemd holds a socket named %q: name it https, http, device_https or device_http by FileDescriptorName=", name)
+	}
+	if cfg.AuthDevice != "none" || cfg.InsecureLAN {
+		return nil
+	}
+	for _, d := range w.doors {
+		if tcp, ok := d.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+			return fmt.Errorf("test mode lets anybody in, and %s is reachable from the LAN: set auth.insecure_lan: true as well", d.Addr())
+		}
+	}
+	return nil
 }
 
 func refused(name, address string, err error) error {

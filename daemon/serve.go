@@ -63,7 +63,7 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (err err
 	if err := systemd.Ready(); err != nil {
 		logger.Warn("systemd not told", "error", err)
 	}
-	logger.Info("gateway ready", "version", version, "listens_on", g.listens)
+	logger.Info("gateway ready", "slipway", version, "listens_on", g.listens)
 
 	<-working.Done()
 	if err := systemd.Stopping(); err != nil {

@@ -23,9 +23,8 @@ const socketGroup = "slipway"
 // listenSocket makes the command line's way in. It is bound under a private name, gets its mode and group, and only
 // then its own: nobody connects to a socket that is open too wide.
 func listenSocket(path string) (net.Listener, error) {
-	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		c.Close()
-		return nil, fmt.Errorf("another slipway serves on %s: stop it, or set another socket", path)
+	if err := patiently(func() error { return unanswered(path) }); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
@@ -52,6 +51,28 @@ func listenSocket(path string) (net.Listener, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// unanswered is an error while somebody answers on the socket.
+func unanswered(path string) error {
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err != nil {
+		return nil
+	}
+	c.Close()
+	return fmt.Errorf("another slipway serves on %s: stop it, or set another socket", path)
+}
+
+// patiently tries for a second. A gateway that was killed while it started a worker lives on in that child for the
+// moment between fork and exec, with all its sockets: seen once in 190 kills.
+func patiently(try func() error) error {
+	const tries, pause = 11, 100 * time.Millisecond
+	err := try()
+	for n := 1; n < tries && err != nil; n++ {
+		time.Sleep(pause)
+		err = try()
+	}
+	return err
 }
 
 // shareSocket opens the socket to its group, where the group exists and the daemon may give it away.
