@@ -2,19 +2,4 @@
 
 package decoding
 
-import (
-	"os"
-	"syscall"
-
-	"golang.org/x/sys/unix"
-)
-
 const raceBuild = false
-
-func noNewPrivileges() error {
-	_, _, errno := syscall.AllThreadsSyscall6(syscall.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
-	if errno != 0 {
-		return os.NewSyscallError("prctl", errno)
-	}
-	return nil
-}
