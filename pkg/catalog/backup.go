@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 )
@@ -144,7 +145,7 @@ func (s *summed) bytes(old []byte, most uint64) ([]byte, error) {
 	if n > most {
 		return nil, errBackup
 	}
-	b := append(old[:0], make([]byte, n)...)
+	b := slices.Grow(old[:0], int(n))[:n]
 	if _, err := io.ReadFull(s.in, b); err != nil {
 		return nil, damaged(err)
 	}

@@ -56,9 +56,8 @@ func TestAChangeThatFailsLeavesNothingAndItsNeighboursCount(t *testing.T) {
 			return refusal
 		},
 		func(tx *tx) error {
-			seen, err := tx.has("m/first")
-			if err != nil || !seen {
-				return fmt.Errorf("the third does not see the first: %v", err)
+			if seen, err := tx.has("m/first"); err != nil || !seen {
+				return errors.Join(err, errors.New("the third does not see the first"))
 			}
 			return tx.set("m/third", []byte(`{}`))
 		},

@@ -6,11 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
-	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,15 +20,6 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
-
-// The child is the test binary again. It says on its standard output what was acknowledged to it.
-const (
-	childVariable = "SLIPWAY_CATALOG_CHILD"
-	childFolder   = "SLIPWAY_CATALOG_FOLDER"
-	childRound    = "SLIPWAY_CATALOG_ROUND"
-)
-
-var children = map[string]func(dir string) error{"write": writeUntilKilled, "idle": holdAFleet}
 
 const killedImport = 400 // devices: several transactions
 
@@ -74,8 +62,7 @@ func TestNothingAcknowledgedIsLostByAKill(t *testing.T) {
 type promises map[string]bool
 
 func killAtRandom(t *testing.T, dir string, round int, said promises) {
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childVariable+"=write", childFolder+"="+dir, childRound+"="+strconv.Itoa(round))
+	cmd := child("write", dir, strconv.Itoa(round))
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	out, err := cmd.StdoutPipe()
@@ -99,15 +86,12 @@ func killAtRandom(t *testing.T, dir string, round int, said promises) {
 }
 
 // writeUntilKilled changes the catalog in every way at once.
-func writeUntilKilled(dir string) error {
-	round, err := strconv.Atoi(os.Getenv(childRound))
+func writeUntilKilled(dir string, arguments []string) error {
+	round, err := strconv.Atoi(arguments[0])
 	if err != nil {
 		return err
 	}
-	c, err := Open(Options{
-		Dir: dir, Reserve: 64 << 20, Logger: slog.New(slog.DiscardHandler), Beat: func() {}, Now: time.Now, Fatal: func(error) {},
-		Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
-	})
+	c, err := Open(unattended(dir))
 	if err != nil {
 		return err
 	}
