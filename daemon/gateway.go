@@ -48,6 +48,7 @@ type gateway struct {
 	folder   *dropfolder.Folder // nil: off
 	metrics  *metrics
 	triage   *crash.Triage
+	backups  *catalog.Backups // nil: off
 
 	allDoors   http.Handler
 	deviceDoor http.Handler
@@ -87,6 +88,9 @@ func assemble(cfg config.Config, logger *slog.Logger, store *catalog.Catalog, wa
 		Store: store, Files: g, ELFs: g.depot, Decoder: decoder{&decoding.Decoder{Killed: g.metrics.workerKilled}}, Logger: logger,
 		Now: time.Now, KeepPerCrash: cfg.DumpKeepPerCrash, Beat: watchdog.Part("triage", partPatience), Observe: g.metrics.decoded,
 	})
+	if cfg.CatalogBackup {
+		g.backups = &catalog.Backups{Catalog: store, Dir: cfg.BackupDir(), Logger: logger, Now: time.Now}
+	}
 	if cfg.DropDir != "" {
 		if g.folder, err = dropfolder.Open(g.dropOptions()); err != nil {
 			return nil, err
@@ -172,6 +176,9 @@ func (g *gateway) recover(ctx context.Context) error {
 		g.dumps = opened
 		g.mu.Unlock()
 	}
+	if err := g.store.Rebuilt(ctx); err != nil {
+		return err
+	}
 	g.recovered.Store(true)
 	return nil
 }
@@ -191,6 +198,9 @@ func (g *gateway) run(ctx context.Context, work *errgroup.Group) {
 	}
 	work.Go(func() error { return g.identity.Run(ctx) })
 	work.Go(func() error { return g.tend(ctx) })
+	if g.backups != nil {
+		work.Go(func() error { return g.backups.Run(ctx) })
+	}
 	if g.folder != nil {
 		work.Go(func() error { return g.folder.Run(ctx) })
 	}
@@ -263,6 +273,11 @@ func (g *gateway) trouble() []string {
 		}
 	}
 	g.mu.Unlock()
+	if g.backups != nil {
+		if t := g.backups.Trouble(); t != "" {
+			trouble = append(trouble, t)
+		}
+	}
 	if free, _, err := spaceOf(g.cfg.StateDir)(); err == nil && free < reserve {
 		trouble = append(trouble, fmt.Sprintf("less than %d MiB is free in %s: nothing new is stored", reserve>>20, g.cfg.StateDir))
 	}
