@@ -39,6 +39,9 @@ func Decode(d *Dump, ix *symbol.Index, opts Options) *Report {
 	for i := range d.tasks {
 		n.report.Tasks = append(n.report.Tasks, n.task(&d.tasks[i], i == 0 && d.crashed))
 	}
+	if n.walker.left <= 0 {
+		n.warn("the stacks are too tangled: not everything was searched")
+	}
 	n.explain()
 	if n.report.ELFMatch == Mismatch || n.report.ELFMatch == Missing {
 		n.report.RawPCs = n.rawPCs()

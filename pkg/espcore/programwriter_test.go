@@ -138,7 +138,7 @@ func xtensaCallX(window uint32) []byte { return wordsOf(0xC0 | window<<4 | 8<<8)
 
 // Instructions of RISC-V; nobody looks at the target.
 var (
-	riscvJAL   = wordsOf(0x0EF) // jal ra, .
+	riscvJAL   = wordsOf(0x0EF)          // jal ra, .
 	riscvJALR  = wordsOf(0x0E7 | 10<<15) // jalr ra, a0
 	riscvCJAL  = []byte{0x01, 0x20}
 	riscvCJALR = []byte{0x02, 0x95} // c.jalr a0

@@ -133,9 +133,13 @@ func xtensaFrame(w words) context {
 		exit, pc, ps, lbeg, lend, lcount, sar = 0, 1, 2, 22, 23, 24, 19
 		addressRegisters                      = 3
 		yieldedRegisters, yieldedCount        = 4, 4
+		userMode, exceptionMode               = 0x20, 0x10 // PS.UM, PS.EXCM
 	)
 	if w.get(exit) != 0 {
 		c := xtensaSpecial(w, pc, ps, lbeg, lend, lcount, sar)
+		if p := &c.special[0].Value; *p&userMode != 0 { // as the device does for ELF dumps, and esp-coredump for these
+			*p &^= exceptionMode
+		}
 		for n := range xtensaRegisters {
 			c.set(n, w, addressRegisters+n)
 		}
