@@ -119,6 +119,9 @@ func TestESPMDMNeverLosesItsNetworkToAnyErrorOfAnyRoute(t *testing.T) {
 	} {
 		for name, answer := range mishaps() {
 			for _, old := range []bool{false, true} {
+				if old && route.name != "firmware" {
+					continue // the releases differ there alone
+				}
 				d.old = old
 				core := d.crash()
 				var end string
