@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -242,8 +243,7 @@ func (s *storm) dial() (*tls.Conn, *net.TCPConn, error) {
 	}
 	c := tls.Client(raw, s.trust)
 	if err := c.Handshake(); err != nil {
-		raw.Close()
-		return nil, nil, err
+		return nil, nil, errors.Join(err, raw.Close())
 	}
 	return c, raw.(*net.TCPConn), nil
 }
@@ -262,13 +262,11 @@ func (s *storm) request(method, path, token, body string) (*http.Response, *net.
 		auth = "Authorization: Bearer " + token + "\r\n"
 	}
 	if _, err := fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: gateway\r\nUser-Agent: ESP32 HTTP Client/1.0\r\n%s%s\r\n%s", method, path, kind, auth, body); err != nil {
-		raw.Close()
-		return nil, nil, err
+		return nil, nil, errors.Join(err, raw.Close())
 	}
 	resp, err := http.ReadResponse(bufio.NewReaderSize(c, 512), nil)
 	if err != nil {
-		raw.Close()
-		return nil, nil, err
+		return nil, nil, errors.Join(err, raw.Close())
 	}
 	resp.Body = struct {
 		io.Reader

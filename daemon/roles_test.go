@@ -1,0 +1,71 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+)
+
+// TestEveryRouteAsksForTheRoleThatItsDescriptionNames goes through the whole description: nobody gets in without a
+// token, and no role gets further than it says.
+func TestEveryRouteAsksForTheRoleThatItsDescriptionNames(t *testing.T) {
+	text, err := os.ReadFile("../pkg/operator/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var described struct {
+		Paths map[string]map[string]struct {
+			Security []map[string][]string
+		}
+	}
+	if err := yaml.Unmarshal(text, &described); err != nil {
+		t.Fatal(err)
+	}
+	g := startGateway(t)
+	tokens := map[auth.Role]string{}
+	for _, role := range auth.Roles {
+		tokens[role] = g.operatorToken(string(role))
+	}
+	// Nothing of these names exists, so that whoever is let in changes nothing.
+	names := strings.NewReplacer("{code}", "none", "{key}", "zzzzzzzz", "{version}", "9", "{name}", "none", "{fingerprint}", "none", "{id}", "none")
+	changesTheGateway := []string{"POST /api/keys/rotate", "POST /api/catalog/rebuild", "POST /api/tokens"}
+	asked := 0
+	for path, methods := range described.Paths {
+		for method, route := range methods {
+			method = strings.ToUpper(method)
+			address := names.Replace(path)
+			if len(route.Security) == 0 {
+				continue
+			}
+			asked++
+			if a := g.ask(method, address, "", nil); a.StatusCode != http.StatusUnauthorized {
+				t.Errorf("%s %s without a token: %s", method, path, a.Status)
+			}
+			need := route.Security[0]["operator"]
+			for _, role := range auth.Roles {
+				if len(need) == 1 && role.May(auth.Role(need[0])) && slices.Contains(changesTheGateway, method+" "+path) {
+					continue
+				}
+				a := g.ask(method, address, tokens[role], nil)
+				refused := a.StatusCode == http.StatusForbidden
+				if len(need) == 0 { // the device API knows no operators
+					refused = a.StatusCode != http.StatusUnauthorized
+				} else {
+					refused = refused == role.May(auth.Role(need[0])) || a.StatusCode == http.StatusUnauthorized
+				}
+				if refused {
+					t.Errorf("%s %s as %s: %s", method, path, role, a.Status)
+				}
+			}
+		}
+	}
+	if asked < 40 {
+		t.Errorf("only %d routes ask for a token", asked)
+	}
+}
