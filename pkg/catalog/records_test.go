@@ -183,6 +183,31 @@ func TestAnImportThatAPowerCutEndsIsTakenBack(t *testing.T) {
 	}
 }
 
+func TestAnImportThatTheDiskCannotHoldIsTakenBack(t *testing.T) {
+	o := settled(t, t.TempDir())
+	commits, full := 0, 0
+	o.Space = func() (int64, int64, error) { // only the committer asks
+		if commits++; full > 0 && commits > full {
+			return o.Reserve - 1, 1 << 30, nil
+		}
+		return 1 << 30, 1 << 30, nil
+	}
+	c, err := Open(o)
+	must(t, err)
+	must(t, c.AddModel(t.Context(), fleet.Model{Code: "pump"}))
+	full = commits + 2 // the check and the first piece
+	err = c.AddDevices(t.Context(), devices("pump", 1000))
+	want(t, err, fleet.ErrFull)
+	if n, err := c.CountDevices(""); n != 0 || err != nil {
+		t.Errorf("%d devices, %v", n, err)
+	}
+	checkIndexes(t, c)
+	if commits < full+2 {
+		t.Errorf("after %d commits there was nothing to take back: this test looked at nothing", commits)
+	}
+	must(t, c.Close())
+}
+
 func TestRecordingABuildIsOneStep(t *testing.T) {
 	c := withModel(t, "pump", "fan")
 	b, m, err := c.RecordBuild(t.Context(), fleet.Build{Model: "pump", Version: "1.0", Chip: "ESP32", Project: "app", ELFSHA256: "aa11"}, false)
