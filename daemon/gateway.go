@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -54,14 +53,14 @@ type gateway struct {
 	deviceDoor http.Handler
 	listens    string
 
-	recovered atomic.Bool
-	mu        sync.Mutex   // guards dumps
-	dumps     *dumps.Store // nil: off, or not recovered yet
+	recovered chan struct{} // closed when recovery is over
+	mu        sync.Mutex    // guards dumps
+	dumps     *dumps.Store  // nil: off, or not recovered yet
 }
 
 // assemble makes the parts that need nothing from disk but keys.
 func assemble(cfg config.Config, logger *slog.Logger, store *catalog.Catalog, watchdog *systemd.Watchdog, fail context.CancelCauseFunc) (*gateway, error) {
-	g := &gateway{cfg: cfg, logger: logger, fail: fail, started: time.Now(), store: store, watchdog: watchdog}
+	g := &gateway{cfg: cfg, logger: logger, fail: fail, started: time.Now(), store: store, watchdog: watchdog, recovered: make(chan struct{})}
 	var err error
 	if g.keys, err = auth.OpenKeys(cfg.KeysDir(), cfg.TokenAlgorithm, cfg.TokenLifetime, time.Now); err != nil {
 		return nil, err
@@ -141,25 +140,52 @@ func (g *gateway) makeDoors() {
 	operator.Register(all, operator.Options{
 		Records: g.store, Firmware: shelf{g.depot}, Dumps: g, Crashes: g.store, Issuer: issuer,
 		Operators: &auth.Operators{Store: g.store, Now: time.Now}, Keys: g.keys, Rebuild: g.rebuild, Status: g.status,
-		Text: reportText, Ready: g.recovered.Load, Trouble: g.trouble, Metrics: g.metrics.handler, Counter: g.metrics.operations,
+		Text: reportText, Ready: g.ready, Trouble: g.trouble, Metrics: g.metrics.handler, Counter: g.metrics.operations,
 		Trusted: fromTrustedPeer, BaseURL: g.baseURL, Now: time.Now,
 	})
 	g.deviceDoor, g.allDoors = g.afterRecovery(alone), g.afterRecovery(all)
 }
 
-// afterRecovery answers everybody but the health check with 503 until what lies on disk is known.
+// afterRecovery keeps everybody but the health check until what lies on disk is known. A device erases its dump whatever
+// it is answered, and recovery takes a moment: it waits, and only after that it is told to come again.
 func (g *gateway) afterRecovery(next http.Handler) http.Handler {
+	const patience = 3 * time.Second // devices want a first byte within four
 	early := endpoint.Only(g.logger, &endpoint.Error{
 		Status: http.StatusServiceUnavailable, Code: "recovering", Message: "the gateway is starting: try again",
 		Header: http.Header{"Retry-After": {"2"}},
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if g.recovered.Load() || r.URL.Path == "/api/health" {
-			next.ServeHTTP(w, r)
+		if r.URL.Path != "/api/health" && !g.recoveredWithin(r.Context(), patience) {
+			early.ServeHTTP(w, r)
 			return
 		}
-		early.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	})
+}
+
+func (g *gateway) recoveredWithin(ctx context.Context, d time.Duration) bool {
+	if g.ready() {
+		return true
+	}
+	late := time.NewTimer(d)
+	defer late.Stop()
+	select {
+	case <-g.recovered:
+		return true
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// ready reports that recovery is over.
+func (g *gateway) ready() bool {
+	select {
+	case <-g.recovered:
+		return true
+	default:
+		return false
+	}
 }
 
 // recover makes what lies on disk and what the catalog knows agree.
@@ -179,7 +205,7 @@ func (g *gateway) recover(ctx context.Context) error {
 	if err := g.store.Rebuilt(ctx); err != nil {
 		return err
 	}
-	g.recovered.Store(true)
+	close(g.recovered)
 	return nil
 }
 

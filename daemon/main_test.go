@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -8,5 +9,7 @@ import (
 
 // TestMain lets the tests start the real main as the program slipway.
 func TestMain(m *testing.M) {
+	// Under the race detector every command would sleep for a second at its end.
+	os.Setenv("GORACE", "atexit_sleep_ms=0")
 	testscript.Main(m, map[string]func(){"slipway": main})
 }

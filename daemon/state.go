@@ -16,7 +16,7 @@ func (g *gateway) status() (operator.Status, error) {
 	if s.Trouble == nil {
 		s.Trouble = []string{}
 	}
-	s.Healthy = g.recovered.Load() && len(s.Trouble) == 0
+	s.Healthy = g.ready() && len(s.Trouble) == 0
 	models, err := g.store.Models()
 	if err != nil {
 		return s, err

@@ -45,6 +45,9 @@ func words(to *[]string, raw any) error {
 }
 
 // table reads names with texts. YAML takes 0123 for a number, and a Wi-Fi password would change: only text is text.
+// mostStoredName is what a name in a device's NVS partition may have: a longer one breaks a rotation in its middle.
+const mostStoredName = 15
+
 func table(to *map[string]string, raw any) error {
 	var values map[string]any
 	if err := structured(&values, raw, "names with texts"); err != nil {
@@ -55,6 +58,9 @@ func table(to *map[string]string, raw any) error {
 		value, isText := values[name].(string)
 		if !isText {
 			return fmt.Errorf("%s: want text: put its value in quotes", name)
+		}
+		if len(name) > mostStoredName {
+			return fmt.Errorf("%s: the name has %d bytes, and devices store at most %d", name, len(name), mostStoredName)
 		}
 		(*to)[name] = value
 	}

@@ -22,6 +22,20 @@ type Device struct {
 // ClientID is the device's OAuth client id.
 func (d Device) ClientID() string { return ClientID(d.Model, d.Key) }
 
+// mostProvisioningKey is what a name in a device's NVS partition may have, in bytes: a longer one cannot be stored, and
+// breaks a rotation in its middle.
+const mostProvisioningKey = 15
+
+// CheckProvisioning refuses values that a device could not store.
+func CheckProvisioning(values map[string]string) error {
+	for name := range values {
+		if name == "" || len(name) > mostProvisioningKey {
+			return Refused("provisioning value %q: its name has %d bytes, devices store 1 to %d", clip(name), len(name), mostProvisioningKey)
+		}
+	}
+	return nil
+}
+
 // ProvisioningValues lays the device's values over its model's and those over the gateway's: the closest wins.
 func ProvisioningValues(gateway map[string]string, m Model, d Device) map[string]string {
 	values := make(map[string]string, len(gateway)+len(m.Provisioning)+len(d.Provisioning))

@@ -124,3 +124,11 @@ func TestTheClosestProvisioningValueWins(t *testing.T) {
 		t.Errorf("values %v", got)
 	}
 }
+
+func TestAProvisioningValueThatNoDeviceCanStoreIsRefused(t *testing.T) {
+	for name, fine := range map[string]bool{"wifi_password": true, "fifteen_letters": true, "sixteen_letters_": false, "": false} {
+		if err := CheckProvisioning(map[string]string{name: "x"}); errors.Is(err, ErrRefused) == fine {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}

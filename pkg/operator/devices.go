@@ -222,7 +222,7 @@ func (d *door) changeDevice(w http.ResponseWriter, r *http.Request) error {
 			device.Revoked = *in.Revoked
 		}
 		device.Provisioning = merge(device.Provisioning, in.Provisioning)
-		return nil
+		return fleet.CheckProvisioning(device.Provisioning)
 	})
 	if err != nil {
 		return err

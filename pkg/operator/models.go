@@ -2,6 +2,7 @@ package operator
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 
@@ -58,6 +59,9 @@ func (d *door) addModel(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	now := d.Now().UTC()
+	if err := fleet.CheckProvisioning(in.Provisioning); err != nil {
+		return err
+	}
 	m := fleet.Model{Code: code, Name: in.Name, Provisioning: in.Provisioning, CreatedAt: now, UpdatedAt: now}
 	if in.Config != nil {
 		if m.Config, err = defaultConfiguration(in.Config); err != nil {
@@ -115,11 +119,11 @@ func (d *door) changeModel(w http.ResponseWriter, r *http.Request) error {
 		set(&m.Project, in.Project)
 		m.Provisioning = merge(m.Provisioning, in.Provisioning)
 		if in.Config == nil {
-			return nil
+			return fleet.CheckProvisioning(m.Provisioning)
 		}
 		var err error
 		m.Config, err = defaultConfiguration(in.Config)
-		return err
+		return errors.Join(err, fleet.CheckProvisioning(m.Provisioning))
 	})
 	if err != nil {
 		return err
