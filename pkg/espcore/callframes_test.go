@@ -1,6 +1,7 @@
 package espcore
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,7 +33,7 @@ func TestOnlyWhatCalleesKeepIsKnownInACaller(t *testing.T) {
 	}
 	for n := 1; n < 32; n++ {
 		_, ok := steps[1].state.Registers.Get(n)
-		kept := strings.Contains(" sp gp tp fp s1 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 ", " "+riscvNames[n]+" ")
+		kept := slices.Contains(strings.Fields("sp gp tp fp s1 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11"), riscvNames[n])
 		if want := kept || riscvNames[n] == "ra"; ok != want { // work has restored ra
 			t.Errorf("%s: known %v, want %v", riscvNames[n], ok, want)
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash/crc32"
+	"slices"
 	"strings"
 
 	"github.com/slipway-gateway/slipway/pkg/symbol"
@@ -175,7 +176,7 @@ func (w *dumpWriter) container(flash bool) []byte {
 	if c.revision > 0 {
 		le.PutUint32(head[c.revision:], w.revision)
 	}
-	b := append(head, payload...)
+	b := slices.Concat(head, payload)
 	for flash && len(b)%32 != 0 {
 		b = append(b, 0)
 	}
