@@ -75,7 +75,11 @@ func TestAnUploadedDumpLiesInItsDevicesDirectoryWithItsSidecar(t *testing.T) {
 	if others, err := os.ReadDir(filepath.Join(g.state, "coredumps")); err != nil || len(others) != 1 {
 		t.Errorf("directories %v, %v", others, err)
 	}
-	line := regexp.MustCompile(`\{[^\n]*"msg":"dump stored"[^\n]*\}`).FindString(g.log.String())
+	var line string
+	g.within(time.Second, "a line in the journal", func() bool {
+		line = regexp.MustCompile(`\{[^\n]*"msg":"dump stored"[^\n]*\}`).FindString(g.log.String())
+		return line != ""
+	})
 	var logged map[string]any
 	if err := json.Unmarshal([]byte(line), &logged); err != nil {
 		t.Fatalf("the journal says %q", g.log)

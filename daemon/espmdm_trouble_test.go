@@ -135,7 +135,6 @@ func TestARefusedRotationLeavesTheDeviceAsItWas(t *testing.T) {
 		"the device is revoked":       {nil, func(g *running, d *espMDM) { g.cli("device", "set", d.key(), "--revoked") }, "provisioning: 401"},
 		"the device is removed":       {nil, func(g *running, d *espMDM) { g.cli("device", "rm", d.key()) }, "provisioning: 404"},
 		"the gateway is off":          {nil, func(g *running, _ *espMDM) { g.stop() }, "refused"},
-		"a name too long for NVS":     {[]string{`provisioning.extra={"a_name_of_16_chars":"x","mqtt_url":"m","wifi_ssid":"hall","wifi_password":"pass word"}`}, nil, "200"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, d := startHall(t, c.settings...)

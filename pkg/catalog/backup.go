@@ -91,12 +91,18 @@ func readBackup(r io.Reader, yield func(key, value []byte) error) error {
 	if err != nil {
 		return damaged(err)
 	}
-	in := &summed{in: bufio.NewReader(zipped), sum: sha256.New()}
+	return readRecords(zipped, yield)
+}
+
+// readRecords is readBackup of what the gzip holds.
+func readRecords(r io.Reader, yield func(key, value []byte) error) error {
+	in := &summed{in: bufio.NewReader(r), sum: sha256.New()}
 	if err := in.head(); err != nil {
 		return err
 	}
 	var key, value []byte
 	for {
+		var err error
 		if key, err = in.bytes(key, mostKey); err != nil {
 			return err
 		}

@@ -100,7 +100,7 @@ func TestADumpThatNobodyWaitsForIsIndexedBeforeTheEnd(t *testing.T) {
 	done := make(chan struct{}, 20)
 	for n := range cap(done) {
 		c.RecordDumpLater(dumpAt(n), func() {
-			time.Sleep(10 * time.Millisecond) // whatever it does, the end waits for it
+			time.Sleep(200 * time.Millisecond) // whatever it does, the end waits for it
 			done <- struct{}{}
 		})
 	}
