@@ -35,7 +35,7 @@ func Decode(d *Dump, ix *symbol.Index, opts Options) *Report {
 		n.report.Warnings = []string{}
 	}
 	n.match(ix)
-	n.walker = walker{dump: d, program: &n.program, left: maxSteps, warn: n.warn}
+	n.walker = walker{dump: d, program: &n.program, left: maxSteps}
 	for i := range d.tasks {
 		n.report.Tasks = append(n.report.Tasks, n.task(&d.tasks[i], i == 0 && d.crashed))
 	}
@@ -86,6 +86,7 @@ func (n *decoder) match(ix *symbol.Index) {
 		n.report.ELFMatch = Exact
 	default:
 		n.report.ELFMatch = Mismatch
+		n.program.foreign = true
 		n.warn("the ELF is not the one of this dump: the dump says %s, the ELF is %s; names and lines may be wrong",
 			hash, n.opts.ELFSHA256)
 	}

@@ -11,9 +11,10 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/symbol"
 )
 
-// seeds are dumps of all containers, and the real ones where they are there.
+// seeds are dumps of all containers, our own real one, and the others where they are there.
 func seeds(f *testing.F) [][]byte {
-	var all [][]byte
+	own, _ := ownCrash(f)
+	all := [][]byte{own}
 	for _, c := range containers {
 		for _, chip := range []Chip{0, 5} {
 			dump := sampleOf(chip, c.version).dump.container(true)
@@ -84,7 +85,8 @@ func FuzzRead(f *testing.F) {
 	for _, seed := range seeds(f) {
 		f.Add(seed)
 	}
-	ix := riscvSample(5, 0x0102).program.index(f)
+	_, elf := ownCrash(f)
+	ix, _ := openELF(f, elf)
 	f.Fuzz(func(t *testing.T, data []byte) { check(t, data, ix) })
 }
 
@@ -115,31 +117,44 @@ func FuzzNotes(f *testing.F) {
 	})
 }
 
-// FuzzUnwind has any stack and any registers under a program whose rules are right.
+// FuzzUnwind has any stack and any registers under programs whose rules are right: one of each architecture, and our own
+// with DWARF.
 func FuzzUnwind(f *testing.F) {
-	for _, chip := range []Chip{0, 5} {
-		t := sampleOf(chip, 0x0102).dump.tasks[0]
+	const xtensa, riscv, ours = 0, 1, 2
+	_, elf := ownCrash(f)
+	own, _ := openELF(f, elf)
+	programs := []*symbol.Index{xtensaSample(0, 0x0102).program.index(f), riscvSample(5, 0x0102).program.index(f), own}
+	for kind, s := range []sample{xtensaSample(0, 0x0102), riscvSample(5, 0x0102)} {
+		t := s.dump.tasks[0]
 		var regs []byte
 		for n := range 32 {
 			regs = append(regs, wordsOf(t.regs[n])...)
 		}
-		f.Add(chip == 0, t.pc, t.ps, regs, t.stack.data)
+		f.Add(uint8(kind), t.pc, t.ps, regs, t.stack.addr, t.stack.data)
 	}
-	programs := map[bool]*symbol.Index{true: sampleOf(0, 0x0102).program.index(f), false: sampleOf(5, 0x0102).program.index(f)}
-	f.Fuzz(func(t *testing.T, xtensa bool, pc, ps uint32, regs, stack []byte) {
-		chip := Chip(5)
-		if xtensa {
-			chip = 0
+	dump, _ := ownCrash(f)
+	for _, t := range mustRead(f, dump).tasks {
+		var regs []byte
+		for n := range 32 {
+			v, _ := t.context.general.Get(n)
+			regs = append(regs, wordsOf(v)...)
 		}
-		s := sampleOf(chip, 0x0102)
+		f.Add(uint8(ours), t.context.pc, uint32(0), regs, t.stack.addr, t.stack.data)
+	}
+	f.Fuzz(func(t *testing.T, kind uint8, pc, ps uint32, regs []byte, addr uint32, stack []byte) {
+		kind %= uint8(len(programs))
+		s := riscvSample(5, 0x0102)
+		if kind == xtensa {
+			s = xtensaSample(0, 0x0102)
+		}
 		task := &s.dump.tasks[0]
 		task.pc, task.ps, task.regs = pc, ps, map[int]uint32{}
 		for n := range 32 {
-			if v, ok := words(regs).at(n); ok && (n < 16 || !xtensa) {
+			if v, ok := words(regs).at(n); ok && (n < xtensaRegisters || kind >= riscv) {
 				task.regs[n] = v
 			}
 		}
-		task.stack.data = stack
-		check(t, s.dump.elf(), programs[xtensa])
+		task.stack = segment{addr, stack}
+		check(t, s.dump.elf(), programs[kind])
 	})
 }

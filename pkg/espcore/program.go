@@ -11,6 +11,7 @@ type program struct {
 	ix      *symbol.Index // nil: no symbols
 	machine symbol.Machine
 	rom     func(pc uint32) (string, bool) // nil: nobody knows
+	foreign bool                           // the ELF is that of another build: its code says nothing of return addresses
 }
 
 // place is what an address is to somebody who returns to it.
@@ -21,13 +22,13 @@ const (
 	behindCode              // in the app, but no call leads there
 	behindCall
 	rom
-	anywhere // in the range of code, and there is no ELF to ask
+	anywhere // in the range of code, and nobody to ask
 )
 
 // place judges a return address.
 func (p *program) place(pc uint32) place {
 	switch {
-	case p.ix == nil:
+	case p.ix == nil || p.foreign && p.machine == symbol.Xtensa: // Xtensa's windows can be walked without the code
 		if pc>>28 == xtensaCode>>28 {
 			return anywhere
 		}

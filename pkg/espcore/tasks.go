@@ -1,6 +1,10 @@
 package espcore
 
-import "github.com/slipway-gateway/slipway/pkg/symbol"
+import (
+	"fmt"
+
+	"github.com/slipway-gateway/slipway/pkg/symbol"
+)
 
 // layout is where a build of FreeRTOS keeps what in a TCB: it depends on the configuration, so DWARF says. Absent members
 // are not known.
@@ -76,6 +80,9 @@ func (n *decoder) task(t *task, crashed bool) Task {
 	}
 	if t.fake {
 		n.warn("the stack of the task %q was corrupt: the device did not dump it", out.Name)
+	}
+	n.walker.warn = func(format string, args ...any) {
+		n.warn("task %q: %s", out.Name, fmt.Sprintf(format, args...))
 	}
 	n.measure(&out, t, &c)
 	steps := n.walker.walk(t)

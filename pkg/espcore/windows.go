@@ -106,7 +106,7 @@ func (w *walker) spilled(at, caller *step, callSize int) bool {
 		return false
 	}
 	callerSP, _ := regs.Get(xtensaSP)
-	if callerSP <= sp {
+	if callerSP <= sp && !w.isInterruptEntry(at.lookup) { // interrupts have a stack of their own
 		w.warn("the stack is broken: 0x%08x is said to lie above 0x%08x", callerSP, sp)
 		return false
 	}

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"debug/elf"
 	"encoding/binary"
@@ -74,11 +75,10 @@ func openProgram(path string) (*program, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(data)
-	file, err := elf.Open(path)
+	file, err := elf.NewFile(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
 	symbols, err := file.Symbols()
 	if err != nil {
 		return nil, err
