@@ -62,13 +62,16 @@ curl -s -H "Authorization: Bearer \$TOKEN" -o firmware.bin $base/api/iot/firmwar
 head -c 4096 firmware.bin >resumed.bin && curl -s -C - -H "Authorization: Bearer \$TOKEN" -o resumed.bin $base/api/iot/firmware && cmp firmware.bin resumed.bin && echo resumed
 
 # it uploads a core dump
-curl -s -H "Authorization: Bearer \$TOKEN" --data-binary @testdata/crash/core.elf "$base/api/iot/coredump?chip=esp32c3&firmware_version=1.0.0"
+curl -s -H "Authorization: Bearer \$TOKEN" --data-binary @testdata/crash/core.dmp "$base/api/iot/coredump?chip=esp32c3&firmware_version=1.0.0"
 
 # an operator lists the dumps
 curl -s -H "Authorization: Bearer $operator" $base/api/coredumps
 
 # the same on the command line
 SLIPWAY_SOCKET=$SLIPWAY_SOCKET $slipway dump list
+
+# what the dump says: it is of another firmware than the sample, so the gateway waits for that bundle; here is its ELF
+$slipway decode testdata/crash/core.dmp testdata/crash/crash.elf
 
 END
 wait $gateway
