@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -31,7 +32,6 @@ func commands() []*cobra.Command {
 		deviceCommand(),
 		firmwareCommand(),
 		dumpCommand(),
-		decodeCommand(),
 		crashCommand(),
 		decodeCommand(),
 		tokenCommand(),
@@ -142,7 +142,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, errNoDaemon):
 		return exitNoDaemon
-	case errors.As(err, &answer) && answer.notFound():
+	case errors.As(err, &answer) && answer.notFound(), errors.Is(err, fs.ErrNotExist):
 		return exitNotFound
 	}
 	return exitFailed
