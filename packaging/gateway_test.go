@@ -1,0 +1,108 @@
+package packaging
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// gateway is one that runs here, outside of any box, perhaps under an emulator.
+type gateway struct {
+	t       *testing.T
+	command []string // the binary, behind its emulator if it has one
+	state   string
+	socket  string
+	url     string
+}
+
+// build compiles the daemon as the packages have it.
+func build(t *testing.T, environment ...string) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "slipway")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "../daemon")
+	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), environment...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// start runs a gateway on a free port until the test ends.
+func start(t *testing.T, command ...string) *gateway {
+	t.Helper()
+	short, err := os.MkdirTemp("", "slw") // a unix socket's path is short, and a test's folder is not
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(short) })
+	g := &gateway{t: t, command: command, state: t.TempDir(), socket: filepath.Join(short, "s")}
+	cmd := g.cmd("serve", "--set", "state_dir="+g.state, "--set", "socket="+g.socket, "--set", "listen.https=off",
+		"--set", "listen.http=127.0.0.1:0", "--set", "log.format=json", "--set", "dumps.max_use=50%", "--set", "dumps.keep_free=1%")
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan string, 1)
+	var reading sync.WaitGroup
+	var text strings.Builder
+	reading.Go(func() {
+		for lines := bufio.NewScanner(log); lines.Scan(); {
+			var line struct {
+				Event   string `json:"msg"`
+				Listens string `json:"listens_on"`
+			}
+			text.Write(append(lines.Bytes(), '\n'))
+			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Event == "gateway ready" {
+				ready <- line.Listens
+			}
+		}
+		close(ready)
+	})
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		reading.Wait()
+		if err := cmd.Wait(); err != nil || t.Failed() {
+			t.Errorf("the gateway ended with %v\n%s", err, text.String())
+		}
+	})
+	select {
+	case listens := <-ready:
+		g.url = "http://" + regexp.MustCompile(`\bhttp=(\S+)`).ReplaceAllString(listens, "$1")
+		t.Logf("ready after %.2f s", time.Since(began).Seconds())
+	case <-time.After(time.Minute):
+		t.Error("the gateway was not ready within a minute")
+		t.FailNow()
+	}
+	return g
+}
+
+func (g *gateway) cmd(args ...string) *exec.Cmd {
+	args = append(append([]string{}, g.command...), args...)
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), "SLIPWAY_SOCKET="+g.socket)
+	return cmd
+}
+
+// cli runs a command against it and decodes what it prints.
+func (g *gateway) cli(answer any, args ...string) {
+	g.t.Helper()
+	out, err := g.cmd(append(args, "--format", "json")...).CombinedOutput()
+	if err == nil {
+		err = json.Unmarshal(out, answer)
+	}
+	if err != nil {
+		g.t.Fatalf("slipway %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}

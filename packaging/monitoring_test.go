@@ -1,0 +1,116 @@
+package packaging
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	rules     = "../configs/prometheus/slipway.rules.yml"
+	dashboard = "../configs/grafana/slipway.json"
+)
+
+func TestPromtoolAcceptsTheScrapeAndTheAlertsAndTheirTestsPass(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("promtool is not here: apt-get install prometheus, as .ci/run does")
+	}
+	for _, args := range [][]string{
+		{"check", "rules", "slipway.rules.yml"},
+		{"check", "config", "--syntax-only", "slipway.yml"},
+		{"test", "rules", "slipway.rules.test.yml"},
+	} {
+		cmd := exec.Command(promtool, args...)
+		cmd.Dir = filepath.Dir(rules)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+}
+
+func TestTheAlertsAndTheDashboardAskForMetricsThatExist(t *testing.T) {
+	have := metricNames(t)
+	asked := map[string]string{}
+	for _, expression := range append(dashboardExpressions(t), alertText(t)) {
+		for _, name := range regexp.MustCompile(`\b(slipway|process|go)_[a-z_]+\b`).FindAllString(expression, -1) {
+			asked[name] = expression
+		}
+	}
+	if len(asked) < 10 {
+		t.Errorf("only %d metrics were found in the alerts and the dashboard", len(asked))
+	}
+	for name, expression := range asked {
+		if !slices.Contains(have, name) {
+			t.Errorf("no gateway has the metric %s, which is asked for in\n%s", name, expression)
+		}
+	}
+	for _, name := range have {
+		family := regexp.MustCompile(`_(bucket|sum|count)$`).ReplaceAllString(name, "")
+		if strings.HasPrefix(name, "slipway_") && asked[name] == "" && asked[family+"_bucket"] == "" {
+			t.Errorf("the metric %s is neither in an alert nor on the dashboard", name)
+		}
+	}
+}
+
+// dashboardExpressions are what the panels ask.
+func dashboardExpressions(t *testing.T) (all []string) {
+	text, err := os.ReadFile(dashboard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var board struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(text, &board); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range board.Panels {
+		if len(p.Targets) == 0 {
+			t.Errorf("the panel %q asks nothing", p.Title)
+		}
+		for _, target := range p.Targets {
+			all = append(all, target.Expr)
+		}
+	}
+	return all
+}
+
+// alertText is the rules without their comments.
+func alertText(t *testing.T) string {
+	text, err := os.ReadFile(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile(`(?m)^ *(#|- name:).*$`).ReplaceAllString(string(text), "")
+}
+
+// metricNames are those of a gateway that has just started.
+func metricNames(t *testing.T) []string {
+	answer, err := http.Get(start(t, build(t)).url + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for line := range strings.Lines(string(text)) {
+		if name := regexp.MustCompile(`^[a-z_]+`).FindString(line); name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
