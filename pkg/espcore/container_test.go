@@ -28,6 +28,11 @@ func checkSample(t *testing.T, s sample, r *Report) {
 	if got := backtrace(&r.Tasks[1]); got != "idle" {
 		t.Errorf("the idle task: %s", got)
 	}
+	for _, f := range r.Tasks[0].Frames {
+		if f.ROM {
+			t.Errorf("%s is not in ROM", f.Function)
+		}
+	}
 	if !r.Tasks[0].Crashed || r.Tasks[1].Crashed {
 		t.Errorf("crashed: %v, %v", r.Tasks[0].Crashed, r.Tasks[1].Crashed)
 	}

@@ -24,7 +24,7 @@ func (n *decoder) expand(s *step) []Frame {
 		names = n.program.ix.Frames(s.lookup)
 	}
 	if len(names) == 0 {
-		if name := n.program.romName(s.pc); name != "" && !n.program.isCode(s.pc) || innermost.ROM && name != "" {
+		if name := n.program.romName(s.pc); name != "" && (innermost.ROM || n.program.ix == nil && inROM(s.pc)) {
 			innermost.Function = name
 		}
 		return []Frame{innermost}

@@ -20,7 +20,7 @@ const (
 	sampleIdle = 0x3FFB1000
 )
 
-// chipSamples are the chips of the tables with a container that they had.
+// sampleOf is a sample of a chip's architecture.
 func sampleOf(chip Chip, version uint16) sample {
 	if chips[chip].machine == symbol.Xtensa {
 		return xtensaSample(chip, version)
@@ -86,6 +86,9 @@ func writeXtensaFrame(t testTask, exit uint32) {
 // riscvSample has a call through each of the four instructions.
 func riscvSample(chip Chip, version uint16) sample {
 	p := &programWriter{machine: symbol.RISCV, base: 0x42000000}
+	if chip.String() == "ESP32-P4" {
+		p.base = 0x40010000 // where all others have their ROM
+	}
 	start := p.function("start", 32, root...)
 	main := p.function("app_main", 32, frame(32)...)
 	work := p.function("work", 32, frame(16)...)
