@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/slipway-gateway/slipway/pkg/durable"
 )
 
 // Algorithms that the gateway signs with.
@@ -135,7 +137,7 @@ func (k *Keys) make(now time.Time) error {
 		return err
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	if err := writeDurably(made.path(k.dir), text); err != nil {
+	if err := durable.WriteFile(made.path(k.dir), text, 0o600); err != nil {
 		return err
 	}
 	k.keys = append(k.keys, made)
@@ -254,27 +256,4 @@ func (k key) public() JWK {
 		}
 	}
 	return jwk
-}
-
-// writeDurably makes a file that only this user reads, whole or not at all.
-func writeDurably(path string, b []byte) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".*.part") // 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

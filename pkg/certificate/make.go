@@ -17,6 +17,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/durable"
 )
 
 const (
@@ -147,7 +149,7 @@ func (id *Identity) makePair(template *x509.Certificate, parent *tls.Certificate
 		mode       os.FileMode
 	}{{keyName, "PRIVATE KEY", keyDER, 0o600}, {certName, "CERTIFICATE", der, 0o644}} {
 		text := pem.EncodeToMemory(&pem.Block{Type: f.kind, Bytes: f.der})
-		if err := writeDurably(filepath.Join(id.Dir, f.name), text, f.mode); err != nil {
+		if err := durable.WriteFile(filepath.Join(id.Dir, f.name), text, f.mode); err != nil {
 			return nil, err
 		}
 	}
@@ -160,27 +162,4 @@ func loadPair(dir, certName, keyName string) (*tls.Certificate, error) {
 		return nil, err
 	}
 	return &pair, nil
-}
-
-// writeDurably replaces a file so that after a power cut there is the old one or the new one.
-func writeDurably(path string, b []byte, mode os.FileMode) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".*.part")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/slipway-gateway/slipway/pkg/bundle"
+	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -144,7 +145,7 @@ func (d *Depot) landBuild(build fleet.Build, b *bundle.Bundle, t *temporary) err
 		return err
 	}
 	d.elves.forget(d.path(build.Model, build.Version, elfSuffix)) // of the build that this one replaces
-	return syncDir(d.modelDir(build.Model))
+	return durable.SyncDir(d.modelDir(build.Model))
 }
 
 // extract writes a file of a bundle to a temporary one.

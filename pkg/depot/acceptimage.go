@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/espimage"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -69,7 +70,7 @@ func (d *Depot) acceptImage(ctx context.Context, s Submission, t *temporary, siz
 	if err := t.land(d.flatPath(s.Model)); err != nil {
 		return Accepted{}, err
 	}
-	if err := syncDir(d.Dir); err != nil {
+	if err := durable.SyncDir(d.Dir); err != nil {
 		return Accepted{}, err
 	}
 	if _, err := d.Recorder.PublishImage(ctx, s.Model, version, image.Chip, image.App.Project); err != nil {

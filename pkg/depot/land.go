@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -49,16 +50,7 @@ func ensureDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
+	return durable.SyncDir(filepath.Dir(dir))
 }
 
 // setFlat makes the flat file the same file as a landed image, by a link: no byte is written twice.
@@ -81,7 +73,7 @@ func (d *Depot) setFlat(code fleet.ModelCode, image string) error {
 	if err := os.Rename(t.file.Name(), flat); err != nil {
 		return err
 	}
-	return syncDir(d.Dir)
+	return durable.SyncDir(d.Dir)
 }
 
 func sameFile(a, b string) (bool, error) {

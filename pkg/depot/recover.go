@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -194,7 +195,7 @@ func (d *Depot) restoreImage(b fleet.Build) error {
 	if err := t.land(path); err != nil {
 		return err
 	}
-	return syncDir(d.modelDir(b.Model))
+	return durable.SyncDir(d.modelDir(b.Model))
 }
 
 // recoverFlat makes the flat file and the model's record agree.

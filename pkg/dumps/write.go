@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -51,14 +52,14 @@ func (s *Store) Write(ctx context.Context, d fleet.Dump, body io.Reader, size in
 		return d, noRoom(err)
 	}
 	if fresh {
-		if err := syncDir(s.Dir); err != nil {
+		if err := durable.SyncDir(s.Dir); err != nil {
 			return d, &SyncError{err}
 		}
 	}
 	s.mu.Lock()
 	sh := s.devices[d.Device]
 	s.mu.Unlock()
-	if err := sh.sync.wait(func() error { return syncDir(dir) }); err != nil {
+	if err := sh.sync.wait(func() error { return durable.SyncDir(dir) }); err != nil {
 		return d, &SyncError{err}
 	}
 	s.Index.RecordDumpLater(d)
@@ -240,15 +241,6 @@ func (s *Store) reserve(n int64) {
 
 func renameNew(from, to string) error {
 	return unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }
 
 // ReadSidecar takes a sidecar apart; unknown members are fine, as later versions add some.
