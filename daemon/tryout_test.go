@@ -44,8 +44,8 @@ func TestMakeRunPrintsLinesThatWorkAsPrinted(t *testing.T) {
 			t.Fatalf("nothing to type within two minutes:\n%s", out)
 		}
 	}
-	lines := out.String()
-	lines = lines[strings.Index(lines, first):]
+	_, lines, _ := strings.Cut(out.String(), first)
+	lines = first + lines
 	lines = strings.ReplaceAll(lines, "firmware.bin", filepath.Join(t.TempDir(), "firmware.bin"))
 	lines = strings.ReplaceAll(lines, "resumed.bin", filepath.Join(t.TempDir(), "resumed.bin"))
 	typed := exec.Command("sh", "-e")
