@@ -57,7 +57,7 @@ func (c *Catalog) commit() {
 		c.Beat()
 		select {
 		case op := <-c.ops:
-			if false {
+			if broken != nil {
 				op.done <- broken
 				continue
 			}
