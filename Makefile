@@ -13,16 +13,22 @@ FUZZTIME  ?= 20s
 
 # Tools, pinned here and installed into the checkout: they are no part of the product, so go.mod does not know them.
 GOLANGCI_VERSION := v2.15.0
+NFPM_VERSION     := v2.45.0
+SBOM_VERSION     := v1.10.0
 
 # testdata is passed over by ./..., so its packages are named.
-PACKAGES := ./... ./testdata/firmware/...
+PACKAGES := ./... ./testdata/firmware/... ./testdata/crash/...
 
 # The race detector needs a C compiler; the product itself is built without one.
 RACE := $(shell command -v $${CC:-gcc} >/dev/null 2>&1 && echo -race)
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help run build cross test lint fmt fuzz bench clean
+# What `make package` makes, and where; Go's GOARCH=arm GOARM=7 is arm7.
+PACKAGE_ARCHES ?= amd64 arm64 arm7
+PACKAGE_OUT    ?= $(BUILD)/packages
+
+.PHONY: help run build cross package lint-package test-boot test lint fmt fuzz bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -41,6 +47,10 @@ cross: ## binaries for the three architectures, into .build/
 	GOARCH=amd64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BUILD)/slipway-amd64 ./daemon
 	GOARCH=arm64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BUILD)/slipway-arm64 ./daemon
 	GOARCH=arm GOARM=7 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BUILD)/slipway-armv7 ./daemon
+
+package: $(TOOLS)/nfpm-$(NFPM_VERSION) $(TOOLS)/cyclonedx-gomod-$(SBOM_VERSION) ## .deb and .rpm for three architectures, into .build/packages/
+	@GO='$(GO)' LDFLAGS='$(LDFLAGS)' VERSION='$(VERSION)' NFPM='$(word 1,$^)' SBOM='$(word 2,$^)' \
+	  packaging/build.sh $(PACKAGE_OUT) $(PACKAGE_ARCHES)
 
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) ## formatting, linters, and who may import whom
 	$< fmt --config configs/golangci.yml --diff ./...
@@ -66,3 +76,11 @@ clean: ## removes what make made
 $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION):
 	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv $(TOOLS)/golangci-lint $@
+
+$(TOOLS)/nfpm-$(NFPM_VERSION):
+	GOBIN=$(TOOLS) $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+	mv $(TOOLS)/nfpm $@
+
+$(TOOLS)/cyclonedx-gomod-$(SBOM_VERSION):
+	GOBIN=$(TOOLS) $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM_VERSION)
+	mv $(TOOLS)/cyclonedx-gomod $@
