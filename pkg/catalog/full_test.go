@@ -1,0 +1,72 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// On a disk that is full Badger dies by SIGBUS. So this test would not fail but end the test binary.
+func TestARealDiskThatFillsUpIsRefusedAndComesBack(t *testing.T) {
+	disk := t.TempDir()
+	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=112m"); err != nil {
+		t.Skipf("a small disk cannot be mounted here (%v): run as root to see what a full one does", err)
+	}
+	t.Cleanup(func() { must(t, unix.Unmount(disk, 0)) })
+	o := settled(t, filepath.Join(disk, "catalog"))
+	o.Space = func() (int64, int64, error) {
+		var s unix.Statfs_t
+		err := unix.Statfs(disk, &s)
+		return int64(s.Bavail) * int64(s.Bsize), int64(s.Blocks) * int64(s.Bsize), err
+	}
+	c, err := Open(o)
+	must(t, err)
+	must(t, c.AddModel(t.Context(), fleet.Model{Code: "pump"}))
+
+	var recorded []fleet.Dump
+	for err == nil {
+		piece := make([]fleet.Dump, 1000)
+		for i := range piece {
+			piece[i] = fleet.Dump{
+				Device: keyOf(i % 100), Model: "pump", FirmwareVersion: "1.0",
+				UploadedAt: noon.Add(time.Duration(len(recorded)+i) * time.Second),
+			}
+		}
+		if err = c.RecordDumps(t.Context(), piece); err == nil {
+			recorded = append(recorded, piece...)
+		}
+	}
+	want(t, err, fleet.ErrFull)
+	// What others take: half of the reserve is gone, and dumps must still be forgotten.
+	free, _, err := o.Space()
+	must(t, err)
+	filler := filepath.Join(disk, "filler")
+	must(t, os.WriteFile(filler, make([]byte, free-o.Reserve*3/4), 0o600))
+	for _, d := range recorded[:500] {
+		if err := c.RemoveDump(t.Context(), d.Device, d.Name()); err != nil && !errors.Is(err, fleet.ErrFull) {
+			t.Fatal(err)
+		}
+	}
+	must(t, c.Close())
+	_, err = Open(o)
+	want(t, err, fleet.ErrFull)
+
+	must(t, os.Remove(filler))
+	o.Reserve = 1 << 20 // room that somebody made
+	if c, err = Open(o); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range recorded[500:] {
+		if _, err := c.Dump(d.Device, d.Name()); err != nil {
+			t.Fatal(fmt.Errorf("acknowledged before the disk was full: %w", err))
+		}
+	}
+	must(t, c.Close())
+}
