@@ -54,7 +54,7 @@ package: $(TOOLS)/nfpm-$(NFPM_VERSION) $(TOOLS)/cyclonedx-gomod-$(SBOM_VERSION) 
 
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) ## formatting, linters, and who may import whom
 	$< fmt --config configs/golangci.yml --diff ./...
-	$< run --config configs/golangci.yml $(PACKAGES)
+	$< run --allow-parallel-runners --config configs/golangci.yml $(PACKAGES)
 
 fmt: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) ## formats the code
 	$< fmt --config configs/golangci.yml ./...
