@@ -94,15 +94,3 @@ func (g *gateway) cmd(args ...string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), "SLIPWAY_SOCKET="+g.socket)
 	return cmd
 }
-
-// cli runs a command against it and decodes what it prints.
-func (g *gateway) cli(answer any, args ...string) {
-	g.t.Helper()
-	out, err := g.cmd(append(args, "--format", "json")...).CombinedOutput()
-	if err == nil {
-		err = json.Unmarshal(out, answer)
-	}
-	if err != nil {
-		g.t.Fatalf("slipway %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-}

@@ -24,7 +24,7 @@ func TestARealDiskThatFillsUpIsRefusedAndComesBack(t *testing.T) {
 	o.Space = func() (int64, int64, error) {
 		var s unix.Statfs_t
 		err := unix.Statfs(disk, &s)
-		return int64(s.Bavail) * int64(s.Bsize), int64(s.Blocks) * int64(s.Bsize), err
+		return int64(s.Bavail * uint64(s.Bsize)), int64(s.Blocks * uint64(s.Bsize)), err
 	}
 	c, err := Open(o)
 	must(t, err)

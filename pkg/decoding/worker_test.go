@@ -43,7 +43,8 @@ func misbehave(how string) {
 			sink = append(sink, bytes.Repeat([]byte{1}, 16<<20))
 		}
 	case "cpu":
-		for { //nolint:revive // it is to spin
+		for start := time.Now(); time.Since(start) < time.Hour; {
+			sink = nil
 		}
 	case "stack":
 		recurse(0)
@@ -59,6 +60,9 @@ func misbehave(how string) {
 func recurse(n int) int {
 	var room [1024]byte
 	room[n%1024] = byte(n)
+	if n > 1<<30 { // far beyond any stack
+		return n
+	}
 	return recurse(n+1) + int(room[(n+1)%1024])
 }
 
