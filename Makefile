@@ -60,12 +60,7 @@ fmt: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) ## formats the code
 	$< fmt --config configs/golangci.yml ./...
 
 fuzz: ## every fuzz target for FUZZTIME
-	@set -e; for package in $$($(GO) list ./pkg/...); do \
-	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
-	    echo "fuzz $$package $$target"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package; \
-	  done; \
-	done
+	@GO='$(GO)' testdata/fuzz.sh $(FUZZTIME)
 
 bench: ## every benchmark once
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime 1x -timeout 30m $(PACKAGES)
