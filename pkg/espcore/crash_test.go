@@ -11,7 +11,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// ownCrash is the project's own firmware, which crashed for real in QEMU: testdata/crash/build.sh.
+// ownCrash is the project's own firmware, which crashed for real in QEMU: testdata/crash/program/build.sh.
 func ownCrash(t testing.TB) (dump, elf []byte) {
 	t.Helper()
 	read := func(name string) []byte {

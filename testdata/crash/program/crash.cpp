@@ -33,7 +33,7 @@ struct app_descriptor { // esp_app_desc_t
 
 extern "C" {
 
-__attribute__((used)) extern const app_descriptor esp_app_desc = {
+__attribute__((section(".rodata_desc"), used)) extern const app_descriptor esp_app_desc = {
 	0xABCD5432, 0, {}, "2.0.1", "slipway_crash", "", "", "v5.4.2", {}, {},
 };
 

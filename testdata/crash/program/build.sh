@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds crash.elf with Debian's gcc-riscv64-unknown-elf, runs it in QEMU until it has crashed, and writes its dump,
-# core.dmp. Both are committed, so that the tests need neither.
+# core.dmp. Both are committed, in the folder above, so that the tests need neither.
 set -eu
 cd "$(dirname "$0")"
 cross=${CROSS:-riscv64-unknown-elf-}
@@ -13,7 +13,7 @@ arch='-march=rv32imac_zicsr -mabi=ilp32'
 # shellcheck disable=SC2086
 "${cross}gcc" $arch -c start.S -o start.o
 # shellcheck disable=SC2086
-"${cross}gcc" $arch -nostdlib -static -Wl,--build-id=none -Wl,--no-warn-rwx-segments -T crash.ld start.o crash.o -o crash.elf
-chmod 644 crash.elf
+"${cross}gcc" $arch -nostdlib -static -Wl,--build-id=none -Wl,--no-warn-rwx-segments -T crash.ld start.o crash.o -o ../crash.elf
+chmod 644 ../crash.elf
 rm crash.o start.o
-go run ./take crash.elf core.dmp
+go run ./take ../crash.elf ../core.dmp
