@@ -3,6 +3,7 @@ package crash_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"fmt"
 	"testing"
 
 	"github.com/slipway-gateway/slipway/pkg/bundle"
@@ -18,7 +19,7 @@ func TestTheCrashedBuildIsAWholeBundleOfItsELF(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Version != crash.Version || len(got.Warnings) > 0 || got.Image.App.ELFSHA256 != sha256.Sum256(crash.ELF) {
+	if got.Version != crash.Version || len(got.Warnings) > 0 || got.Image.App.ELFSHA256 != fmt.Sprintf("%x", sha256.Sum256(crash.ELF)) {
 		t.Errorf("%+v", got)
 	}
 }
