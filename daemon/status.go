@@ -74,13 +74,17 @@ func statusText(w io.Writer, s operator.Status) {
 	}
 }
 
-// nextStep tells a newcomer how to go on.
+// nextStep tells a newcomer how to go on, until the first firmware is there.
 func nextStep(s operator.Status) string {
 	switch {
 	case s.Models == 0:
 		return "slipway model add CODE"
 	case s.Devices == 0:
 		return "slipway device add --model CODE"
+	case s.AssetBytes == 0 && s.DropFolder != "":
+		return "copy a model's firmware ZIP into " + s.DropFolder
+	case s.AssetBytes == 0:
+		return "push a model's firmware ZIP from CI"
 	}
 	return ""
 }
