@@ -28,7 +28,7 @@ export CGO_ENABLED ?= 0
 PACKAGE_ARCHES ?= amd64 arm64 arm7
 PACKAGE_OUT    ?= $(BUILD)/packages
 
-.PHONY: help run build cross package test lint fmt fuzz bench clean
+.PHONY: help run build cross package test test-boot lint fmt fuzz bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ cross: ## binaries for the three architectures, into .build/
 package: $(TOOLS)/nfpm-$(NFPM_VERSION) $(TOOLS)/cyclonedx-gomod-$(SBOM_VERSION) ## .deb and .rpm for three architectures, into .build/packages/
 	@GO='$(GO)' LDFLAGS='$(LDFLAGS)' VERSION='$(VERSION)' NFPM='$(word 1,$^)' SBOM='$(word 2,$^)' \
 	  packaging/build.sh $(PACKAGE_OUT) $(PACKAGE_ARCHES)
+
+test-boot: ## the packages on a real systemd in a box: Debian, root; installs what it needs
+	@packaging/test-boot.sh $(GO) $(MAKE)
 
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) ## formatting, linters, and who may import whom
 	$< fmt --config configs/golangci.yml --diff ./...
