@@ -51,7 +51,7 @@ type gateway struct {
 
 	allDoors   http.Handler
 	deviceDoor http.Handler
-	listens    string
+	doors      *ways
 
 	recovered chan struct{} // closed when recovery is over
 	mu        sync.Mutex    // guards dumps
@@ -316,31 +316,19 @@ func (g *gateway) trouble() []string {
 	return trouble
 }
 
-// baseURL is the address that people and devices are told.
+// baseURL is the address that people and CI are told; devices are told the one by which they came.
 func (g *gateway) baseURL() string {
 	if g.cfg.ProvisioningBaseURL != "" {
 		return g.cfg.ProvisioningBaseURL
 	}
-	scheme, address := "https", ""
-	if len(g.cfg.ListenHTTPS) > 0 {
-		address = g.cfg.ListenHTTPS[0]
-	} else if len(g.cfg.ListenHTTP) > 0 {
-		scheme, address = "http", g.cfg.ListenHTTP[0]
-	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return ""
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
+	return g.doors.page(func() string {
 		for _, name := range certificate.Hosts() {
 			if ip := net.ParseIP(name); ip != nil && !ip.IsLoopback() {
-				host = name
-				break
+				return name
 			}
 		}
-	}
-	return scheme + "://" + net.JoinHostPort(host, port)
+		return "localhost"
+	})
 }
 
 // spaceOf says what is free and what there is on a folder's file system, in bytes.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/slipway-gateway/slipway/pkg/config"
@@ -24,8 +26,9 @@ type door struct {
 
 // ways are all listeners and the command line's socket.
 type ways struct {
-	doors  []door
-	socket net.Listener
+	doors    []door
+	socket   net.Listener
+	warnings []string // settings that a socket of systemd has taken the place of, and that say something else
 }
 
 // listen binds everything before anything is touched: a port that is taken damages nothing. Sockets that systemd holds
@@ -47,6 +50,7 @@ func listen(cfg config.Config) (*ways, error) {
 			delete(held, way.name)
 			for _, l := range given {
 				w.doors = append(w.doors, door{l, way.name})
+				w.warnIfOther(cfg, way.name, way.addresses, l.Addr())
 			}
 			continue
 		}
@@ -72,6 +76,41 @@ func listen(cfg config.Config) (*ways, error) {
 		return nil, err
 	}
 	return w, nil
+}
+
+// warnIfOther tells an operator who has set an address that it is not what counts.
+func (w *ways) warnIfOther(cfg config.Config, name string, configured config.Addresses, held net.Addr) {
+	_, port, _ := net.SplitHostPort(held.String())
+	for _, address := range configured {
+		if strings.HasSuffix(address, ":"+port) {
+			return
+		}
+	}
+	for _, v := range cfg.Values() {
+		if v.Key == "listen."+name && v.Source != "default" {
+			w.warnings = append(w.warnings, fmt.Sprintf("listen.%s is %s in %s, but slipway.socket holds %s, which counts: systemctl edit slipway.socket",
+				name, v.Value, v.Source, held))
+		}
+	}
+}
+
+// page is the address under which people reach all doors, host being who we are where the listener does not say it.
+func (w *ways) page(host func() string) string {
+	for _, name := range []string{"https", "http"} {
+		for _, d := range w.doors {
+			tcp, ok := d.Addr().(*net.TCPAddr)
+			if d.name != name || !ok {
+				continue
+			}
+			address := tcp.IP.String()
+			if tcp.IP.IsUnspecified() {
+				address = host()
+			}
+			usual := map[string]string{"https": ":443", "http": ":80"}[name]
+			return strings.TrimSuffix(name+"://"+net.JoinHostPort(address, strconv.Itoa(tcp.Port)), usual)
+		}
+	}
+	return ""
 }
 
 // checkHeld refuses held sockets that nobody would serve, and in test mode those that the LAN reaches: the settings

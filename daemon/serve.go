@@ -51,7 +51,10 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (err err
 	if err != nil {
 		return err
 	}
-	g.listens = doors.addresses()
+	g.doors = doors
+	for _, w := range doors.warnings {
+		logger.Warn("setting is odd", "reason", w)
+	}
 	work, working := errgroup.WithContext(ctx)
 	work.Go(func() error { return endpoint.Serve(working, logger, doors.endpoints(g)...) })
 	if err := g.recover(working); err != nil {
@@ -63,7 +66,7 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (err err
 	if err := systemd.Ready(); err != nil {
 		logger.Warn("systemd not told", "error", err)
 	}
-	logger.Info("gateway ready", "slipway", version, "listens_on", g.listens)
+	logger.Info("gateway ready", "slipway", version, "listens_on", doors.addresses())
 
 	<-working.Done()
 	if err := systemd.Stopping(); err != nil {

@@ -10,7 +10,7 @@ import (
 // status is what `slipway status` and the page tell.
 func (g *gateway) status() (operator.Status, error) {
 	s := operator.Status{
-		Version: version, StartedAt: g.started.UTC(), Trouble: g.trouble(), Listens: g.listens, BaseURL: g.baseURL(),
+		Version: version, StartedAt: g.started.UTC(), Trouble: g.trouble(), Listens: g.doors.addresses(), BaseURL: g.baseURL(),
 		DropFolder: g.cfg.DropDir, CAFile: g.identity.CAFile(), CertificateTo: g.identity.NotAfter(),
 	}
 	if s.Trouble == nil {

@@ -87,6 +87,21 @@ func (s *site) wedge(t *testing.T) {
 	s.run("rm -r /run/systemd/system/slipway.service.d && systemctl daemon-reload && systemctl restart slipway.service")
 }
 
+// port gives the gateway another one as the unit says, and looks whether it knows.
+func (s *site) port(t *testing.T) {
+	const dropIn = "/run/systemd/system/slipway.socket.d"
+	again := " && systemctl daemon-reload && systemctl stop slipway.service && systemctl restart slipway.socket && systemctl start slipway.service"
+	s.run("mkdir -p " + dropIn + " && printf '[Socket]\nListenStream=\nListenStream=443\n' >" + dropIn + "/port.conf" + again)
+	page := "https://" + s.address
+	if status := s.run("slipway status"); !strings.Contains(status, page+"\n") {
+		t.Errorf("the page is not %s:\n%s", page, status)
+	}
+	if a, err := ask(s.device.http, http.MethodGet, page+"/api/health", "", nil); err != nil || a.StatusCode != http.StatusOK {
+		t.Errorf("%s/api/health: %v", page, err)
+	}
+	s.run("rm -r " + dropIn + again)
+}
+
 func (s *site) upgrade(t *testing.T) {
 	s.run("sed -i 's/^  #keep_per_device: 20/  keep_per_device: 21/' /etc/slipway/slipway.yaml && grep -q '^  keep_per_device: 21' /etc/slipway/slipway.yaml")
 	deb := s.putPackage("0.9.1", ".deb")

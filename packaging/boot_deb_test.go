@@ -34,6 +34,7 @@ func TestBoxLivesWithTheDebianPackage(t *testing.T) {
 	b.stage("a dump is a report in the journal", s.crash)
 	b.stage("killed, it comes back", s.kill)
 	b.stage("wedged, it comes back", s.wedge)
+	b.stage("on another port", s.port)
 	b.stage("upgraded under load, it loses no request", s.upgrade)
 	b.stage("10,000 devices and idle", s.idle)
 	b.stage("rebooted in order", func(t *testing.T) { b.powerOff(); b.boot(); s.intact(t) })
