@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/backup"
 	"github.com/slipway-gateway/slipway/pkg/bundle"
 	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/certificate"
@@ -47,7 +48,8 @@ type gateway struct {
 	folder   *dropfolder.Folder // nil: off
 	metrics  *metrics
 	triage   *crash.Triage
-	backups  *catalog.Backups // nil: off
+	source   *backup.Source
+	backups  *backup.Daily // nil: off
 
 	allDoors   http.Handler
 	deviceDoor http.Handler
@@ -87,8 +89,11 @@ func assemble(cfg config.Config, logger *slog.Logger, store *catalog.Catalog, wa
 		Store: store, Files: g, ELFs: g.depot, Decoder: decoder{&decoding.Decoder{Killed: g.metrics.workerKilled}}, Logger: logger,
 		Now: time.Now, KeepPerCrash: cfg.DumpKeepPerCrash, Beat: watchdog.Part("triage", partPatience), Observe: g.metrics.decoded,
 	})
+	g.source = &backup.Source{Catalog: store, KeysDir: cfg.KeysDir(), SettingsFile: cfg.File, Slipway: version, Now: time.Now}
 	if cfg.CatalogBackup {
-		g.backups = &catalog.Backups{Catalog: store, Dir: cfg.BackupDir(), Logger: logger, Now: time.Now}
+		g.backups = &backup.Daily{
+			Source: g.source, Dir: cfg.BackupDir(), Space: spaceOf(cfg.BackupDir()), Reserve: reserve, Logger: logger, Now: time.Now,
+		}
 	}
 	if cfg.DropDir != "" {
 		if g.folder, err = dropfolder.Open(g.dropOptions()); err != nil {
@@ -139,7 +144,7 @@ func (g *gateway) makeDoors() {
 	door.Register(all)
 	operator.Register(all, operator.Options{
 		Records: g.store, Firmware: shelf{g.depot}, Dumps: g, Crashes: g.store, Issuer: issuer,
-		Operators: &auth.Operators{Store: g.store, Now: time.Now}, Keys: g.keys, Rebuild: g.rebuild, Status: g.status,
+		Operators: &auth.Operators{Store: g.store, Now: time.Now}, Keys: g.keys, Rebuild: g.rebuild, Backup: g.source.Write, Status: g.status,
 		Text: reportText, Ready: g.ready, Trouble: g.trouble, Metrics: g.metrics.handler, Counter: g.metrics.operations,
 		Trusted: fromTrustedPeer, BaseURL: g.baseURL, Now: time.Now,
 	})

@@ -36,6 +36,7 @@ func commands() []*cobra.Command {
 		decodeCommand(),
 		tokenCommand(),
 		catalogCommand(),
+		backupCommand(),
 		configCommand(),
 		versionCommand(),
 		workerCommand(),

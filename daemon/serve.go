@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipway-gateway/slipway/pkg/backup"
 	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/config"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
@@ -36,6 +37,9 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (err err
 	}
 	defer doors.close()
 	if err := makeFolders(cfg); err != nil {
+		return err
+	}
+	if err := backup.CheckFinished(cfg.StateDir); err != nil {
 		return err
 	}
 	store, err := catalog.Open(catalog.Options{

@@ -3,7 +3,6 @@ package catalog
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"crypto/sha256"
 	"errors"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -69,7 +67,11 @@ func TestARestoredCatalogIsTheOneThatWasBackedUp(t *testing.T) {
 	must(t, c.RemoveDevice(t.Context(), keyOf(7))) // later than the backup
 
 	dir := filepath.Join(t.TempDir(), "catalog") // not there yet
-	must(t, Restore(settled(t, dir), bytes.NewReader(backup)))
+	n, err := Restore(settled(t, dir), bytes.NewReader(backup))
+	must(t, err)
+	if counted, err := CheckBackup(bytes.NewReader(backup)); n != counted || n < 1000 || err != nil {
+		t.Errorf("%d records are restored of %d, %v", n, counted, err)
+	}
 	restored := open(t, dir)
 	if content(t, restored) != before {
 		t.Error("the restored catalog is another one")
@@ -90,7 +92,8 @@ func TestARestoreTakesNothingButAnEmptyFolder(t *testing.T) {
 	backup := backupOf(t, c)
 	before := content(t, c)
 	must(t, c.Close())
-	want(t, Restore(settled(t, dir), bytes.NewReader(backup)), fleet.ErrTaken)
+	_, err := Restore(settled(t, dir), bytes.NewReader(backup))
+	want(t, err, fleet.ErrTaken)
 	if content(t, open(t, dir)) != before {
 		t.Error("the catalog that was there is another one now")
 	}
@@ -120,7 +123,7 @@ func TestADamagedBackupRestoresNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			err := Restore(settled(t, dir), test.backup)
+			_, err := Restore(settled(t, dir), test.backup)
 			var newer *NewerError
 			if test.want == nil && !errors.As(err, &newer) || test.want != nil && !errors.Is(err, test.want) {
 				t.Errorf("got %v", err)
@@ -190,91 +193,4 @@ func FuzzReadRecords(f *testing.F) {
 			t.Error("it is taken for whole and its hash is wrong")
 		}
 	})
-}
-
-func TestACopyIsMadeEveryDayAndTheLastSevenAreKept(t *testing.T) {
-	now := noon
-	var said bytes.Buffer
-	b := &Backups{Catalog: lived(t, t.TempDir()), Dir: filepath.Join(t.TempDir(), "backup"), Logger: textLog(&said), Now: func() time.Time { return now }}
-	for range 10 * 24 {
-		must(t, b.makeDue())
-		now = now.Add(time.Hour)
-	}
-	names := filesIn(t, b.Dir)
-	if len(names) != 7 || names[0] != "catalog-20260507T120000Z.backup.gz" || names[6] != "catalog-20260513T120000Z.backup.gz" {
-		t.Errorf("copies: %v", names)
-	}
-	newest := filepath.Join(b.Dir, names[6])
-	f, err := os.Open(newest)
-	must(t, err)
-	defer f.Close()
-	if n, err := CheckBackup(f); n < 1000 || err != nil {
-		t.Errorf("the copy has %d records, %v", n, err)
-	}
-	if info, err := f.Stat(); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the copy, with its hashes of secrets, is %v, %v", info.Mode(), err)
-	}
-	if n := strings.Count(said.String(), "catalog backed up"); n != 10 {
-		t.Errorf("%d copies are in the journal:\n%s", n, &said)
-	}
-}
-
-func TestACopyFromTheFutureDoesNotEndTheCopying(t *testing.T) {
-	now := noon
-	dir := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(dir, "catalog-20990101T000000Z.backup.gz"), nil, 0o600))
-	must(t, os.WriteFile(filepath.Join(dir, ".catalog-20260504T110000Z.backup.gz"), []byte("cut off"), 0o600))
-	must(t, os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o600))
-	b := &Backups{Catalog: lived(t, t.TempDir()), Dir: dir, Logger: textLog(io.Discard), Now: func() time.Time { return now }}
-	must(t, b.makeDue())
-	names := filesIn(t, dir)
-	if strings.Join(names, " ") != "catalog-20990101T000000Z.backup.gz catalog-20990101T000001Z.backup.gz notes.txt" {
-		t.Errorf("files: %v", names)
-	}
-}
-
-func TestACopyThatFailsIsTroubleUntilOneSucceeds(t *testing.T) {
-	o := settled(t, t.TempDir())
-	free := int64(1 << 30)
-	o.Space = func() (int64, int64, error) { return free, 1 << 30, nil }
-	c, err := Open(o)
-	must(t, err)
-	t.Cleanup(func() { must(t, c.Close()) })
-	b := &Backups{Catalog: c, Dir: t.TempDir(), Logger: textLog(io.Discard), Now: func() time.Time { return noon }}
-	free = 1
-	err = b.makeDue()
-	want(t, err, fleet.ErrFull)
-	b.note(err)
-	if !strings.Contains(b.Trouble(), "MiB is free") {
-		t.Errorf("trouble: %q", b.Trouble())
-	}
-	if names := filesIn(t, b.Dir); len(names) > 0 {
-		t.Errorf("left behind: %v", names)
-	}
-	free = 1 << 30
-	b.note(b.makeDue())
-	if b.Trouble() != "" || len(filesIn(t, b.Dir)) != 1 {
-		t.Errorf("trouble: %q, files %v", b.Trouble(), filesIn(t, b.Dir))
-	}
-}
-
-func filesIn(t *testing.T, dir string) []string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	must(t, err)
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return names
-}
-
-func TestCopyingEndsWithItsContext(t *testing.T) {
-	b := &Backups{Catalog: lived(t, t.TempDir()), Dir: t.TempDir(), Logger: textLog(io.Discard), Now: func() time.Time { return noon }}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	must(t, b.Run(ctx))
-	if names := filesIn(t, b.Dir); len(names) != 1 {
-		t.Errorf("copies: %v", names)
-	}
 }

@@ -33,6 +33,9 @@ func settings(o Options) badger.Options {
 		WithLogger(quiet{o.Logger})
 }
 
+// ErrInUse is a catalog that another process has open.
+var ErrInUse = errors.New("another slipway uses the catalog in")
+
 // removeEmptyLogs deletes the 0-byte log files that Badger makes before it writes into them: after a kill in between
 // it can never open them again. It looks while it has the lock that Badger takes too, as a running catalog may be about
 // to write into such a file.
@@ -44,7 +47,7 @@ func removeEmptyLogs(dir string) error {
 	defer locked.Close() // frees the lock
 	err = unix.Flock(int(locked.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return fmt.Errorf("another slipway uses the catalog in %s: stop it first", dir)
+		return fmt.Errorf("%w %s: stop it first", ErrInUse, dir)
 	}
 	if err != nil {
 		return fmt.Errorf("lock the catalog in %s: %w", dir, err)

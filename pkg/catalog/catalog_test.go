@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"os"
@@ -319,5 +318,3 @@ func TestAClosedCatalogRefusesChanges(t *testing.T) {
 	c.RecordDumpLater(fleet.Dump{Device: keyOf(1), UploadedAt: noon}, func() { t.Error("a dump was indexed after the end") })
 	must(t, c.Close())
 }
-
-func textLog(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }

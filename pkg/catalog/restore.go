@@ -12,29 +12,29 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Restore makes a catalog of a backup, in a folder that is empty or not there. After an error the folder is as it was;
-// a catalog whose restore was cut off is refused by [Open].
+// Restore makes a catalog of a backup, in a folder that is empty or not there, and says how many records it has. After
+// an error the folder is as it was; a catalog whose restore was cut off is refused by [Open].
 //
 // The backup may come from anywhere: its lengths are bounded and its hash is compared, but the records are taken as
 // they are. Whoever may restore one may do everything anyway.
-func Restore(o Options, backup io.Reader) error {
+func Restore(o Options, backup io.Reader) (records int, err error) {
 	entries, err := os.ReadDir(o.Dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+		return 0, err
 	}
 	if len(entries) > 0 {
-		return fleet.Taken("%s is not empty: move what is in it away and restore again", o.Dir)
+		return 0, fleet.Taken("%s is not empty: move what is in it away and restore again", o.Dir)
 	}
-	if err := restore(o, backup); err != nil {
-		return errors.Join(err, emptyFolder(o.Dir))
+	if records, err = restore(o, backup); err != nil {
+		return 0, errors.Join(err, emptyFolder(o.Dir))
 	}
-	return nil
+	return records, nil
 }
 
-func restore(o Options, backup io.Reader) error {
+func restore(o Options, backup io.Reader) (records int, err error) {
 	c, err := Open(o)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	ctx := context.Background()
 	err = c.update(ctx, func(t *tx) error {
@@ -43,7 +43,7 @@ func restore(o Options, backup io.Reader) error {
 		return nil
 	})
 	if err == nil {
-		err = c.fill(ctx, backup)
+		records, err = c.fill(ctx, backup)
 	}
 	if err == nil {
 		err = c.update(ctx, func(t *tx) error {
@@ -51,11 +51,11 @@ func restore(o Options, backup io.Reader) error {
 			return nil
 		})
 	}
-	return errors.Join(err, c.Close())
+	return records, errors.Join(err, c.Close())
 }
 
 // fill stores the records of a backup.
-func (c *Catalog) fill(ctx context.Context, backup io.Reader) error {
+func (c *Catalog) fill(ctx context.Context, backup io.Reader) (records int, err error) {
 	const wellBytes = mostBytes / 2
 	type record struct {
 		key   string
@@ -75,7 +75,8 @@ func (c *Catalog) fill(ctx context.Context, backup io.Reader) error {
 		pending, size = nil, 0
 		return err
 	}
-	err := readBackup(backup, func(key, value []byte) error {
+	err = readBackup(backup, func(key, value []byte) error {
+		records++
 		if neverBackedUp[string(key)] {
 			return fmt.Errorf("%w: it has a record %q", errBackup, key)
 		}
@@ -86,9 +87,9 @@ func (c *Catalog) fill(ctx context.Context, backup io.Reader) error {
 		return store()
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return store()
+	return records, store()
 }
 
 func emptyFolder(dir string) error {

@@ -52,6 +52,7 @@ type Config struct {
 	CatalogBackup bool
 	LogFormat     string // auto, journal, text or json
 
+	File     string   // where the settings came from; it may be absent
 	Warnings []string // what is odd and no error
 	values   []Value
 }
@@ -77,5 +78,5 @@ func (c Config) Values() []Value { return c.values }
 // KeysDir holds the signing keys and the TLS identity.
 func (c Config) KeysDir() string { return filepath.Join(c.StateDir, "keys") }
 
-// BackupDir holds the daily copies of the catalog.
+// BackupDir holds the daily backups.
 func (c Config) BackupDir() string { return filepath.Join(c.StateDir, "backup") }

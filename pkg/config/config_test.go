@@ -26,7 +26,7 @@ func TestTheDefaultsAreThoseOfTheDesign(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := c
-	got.values = nil
+	got.values, got.File = nil, ""
 	want := Config{
 		ListenHTTPS: Addresses{":8443"},
 		StateDir:    "/var/lib/slipway", AssetsDir: "/var/lib/slipway/assets", CoredumpsDir: "/var/lib/slipway/coredumps",

@@ -61,6 +61,7 @@ func TestTheCommentedFileChangesNothingAsItIsNorUncommented(t *testing.T) {
 		}
 	}
 	asItIs.values, open.values, defaults.values = nil, nil, nil
+	asItIs.File, open.File, defaults.File = "", "", ""
 	if !reflect.DeepEqual(asItIs, defaults) || !reflect.DeepEqual(open, defaults) {
 		t.Errorf("as it is %+v\nuncommented %+v\nwant %+v", asItIs, open, defaults)
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -57,7 +58,7 @@ func Load(o Options) (Config, error) {
 			return Config{}, err
 		}
 	}
-	c := Config{Warnings: l.warnings}
+	c := Config{File: cmp.Or(o.File, DefaultFile), Warnings: l.warnings}
 	for _, s := range Settings {
 		var raw any = s.Default
 		if l.from(s.Key) != defaults {
@@ -91,9 +92,7 @@ func (l *loader) from(key string) string {
 
 func (l *loader) file(path string) error {
 	named := path != ""
-	if !named {
-		path = DefaultFile
-	}
+	path = cmp.Or(path, DefaultFile)
 	tree := koanf.New(".")
 	err := tree.Load(file.Provider(path), yaml.Parser())
 	if errors.Is(err, fs.ErrNotExist) && !named {

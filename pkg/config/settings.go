@@ -88,7 +88,7 @@ var Settings = []Setting{
 		parse: func(c *Config, raw any) error { return duration(&c.DropStalledAfter, raw) }},
 	{Key: "drop.create_models", Default: "false", Meaning: "A dropped bundle of an unknown model makes the model.",
 		parse: func(c *Config, raw any) error { return truth(&c.DropCreateModels, raw) }},
-	{Key: "catalog.backup", Default: "daily", Meaning: "daily: a copy of the catalog under backup/, the last 7 kept. off: none.",
+	{Key: "catalog.backup", Default: "daily", Meaning: "daily: a backup under backup/, encrypted to keys/backup.key, the last 7 kept. off: none.",
 		parse: func(c *Config, raw any) error {
 			var mode string
 			err := oneOf(&mode, raw, "daily", "off")

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-gateway/slipway/pkg/backup"
+	"github.com/slipway-gateway/slipway/pkg/config"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+func backupRestoreCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "restore FILE",
+		Short: "Make this machine the gateway that was backed up",
+		Long: "Make this machine the gateway that was backed up: catalog, keys and settings come from the backup, and devices need\n" +
+			"nothing, whatever address the machine has, as they trust the same CA and their tokens and secrets are still good.\n\n" +
+			"Stop the gateway before (systemctl stop slipway.socket slipway.service). The whole backup is read and compared\n" +
+			"before anything changes. What a fresh installation has made is moved aside; a gateway with models, devices or\n" +
+			"tokens, or with settings of its own, is replaced with --replace alone, and moved aside, too.",
+		Args: cobra.ExactArgs(1),
+	}
+	format := addFormat(cmd)
+	settings := addSettingsFlags(cmd)
+	opens := addOpenFlags(cmd)
+	replace := cmd.Flags().Bool("replace", false, "replace a gateway that is in use, too")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		in, _, err := openInput(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		sealed, by, err := opens.by(cmd, in, settings)
+		if err != nil {
+			return err
+		}
+		r := restoring{settings: settings, cmd: cmd, replace: *replace}
+		restored, err := (&backup.Restoring{
+			At: r.place, Replace: *replace, Now: time.Now,
+			Logger: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		}).Run(cmd.Context(), sealed, by...)
+		if err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+		answer, err := json.Marshal(restoredHere{restored, append([]string{}, r.warnings...)})
+		if err != nil {
+			return err
+		}
+		return show(cmd, format, answer, restoredText)
+	}
+	return cmd
+}
+
+// restoring is where a backup goes on this machine.
+type restoring struct {
+	cmd      *cobra.Command
+	settings *settingsFlags
+	replace  bool
+	warnings []string
+}
+
+// place takes the settings with which the restored gateway will run, and refuses a machine that is in use.
+func (r *restoring) place(restored []byte) (backup.Place, error) {
+	file := cmp.Or(r.settings.file, config.DefaultFile)
+	settings := *r.settings
+	if restored != nil {
+		if err := r.mayReplace(file, restored); err != nil {
+			return backup.Place{}, err
+		}
+		copied, err := os.CreateTemp("", "slipway-*.yaml")
+		if err != nil {
+			return backup.Place{}, err
+		}
+		defer os.Remove(copied.Name())
+		_, err = copied.Write(restored)
+		if err := errors.Join(err, copied.Close()); err != nil {
+			return backup.Place{}, err
+		}
+		settings.file = copied.Name()
+	} else {
+		file = ""
+	}
+	cfg, err := settings.load(r.cmd)
+	if wrong := (*config.Error)(nil); errors.As(err, &wrong) && wrong.Source == settings.file {
+		wrong.Source = "the backup's settings"
+	}
+	if err != nil {
+		return backup.Place{}, err
+	}
+	if err := unanswered(cfg.Socket); err != nil {
+		return backup.Place{}, fmt.Errorf("%w (systemctl stop slipway.socket slipway.service)", err)
+	}
+	r.warnings = cfg.Warnings
+	for _, path := range []string{cfg.TLSCert, cfg.TLSKey} {
+		if _, err := os.Stat(path); path != "" && err != nil {
+			r.warnings = append(r.warnings, fmt.Sprintf("the settings name %s, which is not here: the gateway does not start before it is", path))
+		}
+	}
+	if err := os.MkdirAll(cfg.StateDir, 0o711); err != nil {
+		return backup.Place{}, err
+	}
+	return backup.Place{
+		StateDir: cfg.StateDir, CatalogDir: cfg.CatalogDir, KeysDir: cfg.KeysDir(), SettingsFile: file,
+		Reserve: reserve, Space: spaceOf(cfg.StateDir),
+	}, nil
+}
+
+// mayReplace refuses to replace a settings file in which somebody has set something, unless it is asked for.
+func (r *restoring) mayReplace(file string, restored []byte) error {
+	old, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) || err == nil && string(old) == string(restored) || r.replace {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	cfg, err := config.Load(config.Options{File: file})
+	if err != nil {
+		return fmt.Errorf("%w; --replace moves it aside", err)
+	}
+	for _, v := range cfg.Values() {
+		if v.Source == file {
+			return fleet.Taken("%s sets %s: --replace moves it aside and takes the settings of the backup", file, v.Key)
+		}
+	}
+	return nil
+}
+
+type restoredHere struct {
+	backup.Restored
+	Warnings []string `json:"warnings"`
+}
+
+func restoredText(w io.Writer, b restoredHere) {
+	contentsText(w, b.Contents)
+	fields(w, "CA (SHA-256)", b.CA)
+	for _, aside := range b.Aside {
+		fields(w, "moved aside", aside)
+	}
+	for _, warning := range b.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", visible(warning))
+	}
+	fmt.Fprintln(w, "\nrestored. next: systemctl start slipway.socket slipway.service, and drop the firmware bundles again, the current ones last")
+}

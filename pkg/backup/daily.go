@@ -1,0 +1,148 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// Daily makes a backup every day, encrypted to the key among the gateway's keys, reads it back, and keeps the last
+// seven. They are there to be copied elsewhere: on a disk that died they are gone as well.
+type Daily struct {
+	Source  *Source
+	Dir     string
+	Space   func() (free, total int64, err error)
+	Reserve int64 // bytes that must stay free
+	Logger  *slog.Logger
+	Now     func() time.Time
+
+	mu      sync.Mutex // guards trouble
+	trouble string
+}
+
+const (
+	every      = 24 * time.Hour
+	retry      = time.Hour // also how far behind a day a copy may be
+	keep       = 7
+	namePrefix = "slipway-"
+	nameTime   = "20060102T150405Z"
+	nameSuffix = ".age"
+)
+
+// Run makes copies until ctx ends. One that fails is tried again an hour later, and [Daily.Trouble] says so.
+func (d *Daily) Run(ctx context.Context) error {
+	tick := time.NewTicker(retry)
+	defer tick.Stop()
+	for {
+		err := d.makeDue()
+		if err != nil {
+			d.Logger.Error("gateway not backed up", "error", err)
+		}
+		d.note(err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Trouble says that there is no copy of today and why, else "".
+func (d *Daily) Trouble() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.trouble
+}
+
+func (d *Daily) note(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.trouble = ""
+	if err != nil {
+		d.trouble = "there is no backup of today: " + err.Error()
+	}
+}
+
+// makeDue makes a copy when the newest one is a day old. One from the future, left by a clock that was wrong, counts
+// for nothing but the order of names.
+func (d *Daily) makeDue() error {
+	if err := os.MkdirAll(d.Dir, 0o700); err != nil {
+		return err
+	}
+	names, err := d.tidy()
+	if err != nil {
+		return err
+	}
+	at := d.Now().UTC().Truncate(time.Second)
+	if len(names) > 0 {
+		newest, err := time.Parse(namePrefix+nameTime+nameSuffix, names[len(names)-1])
+		if err != nil {
+			return err // tidy has looked at it
+		}
+		if age := at.Sub(newest); age >= 0 && age < every {
+			return nil
+		}
+		if at.Before(newest) {
+			at = newest.Add(time.Second)
+		}
+	}
+	if err := d.make(namePrefix + at.Format(nameTime) + nameSuffix); err != nil {
+		return err
+	}
+	for _, old := range names[:max(0, len(names)+1-keep)] {
+		if err := os.Remove(filepath.Join(d.Dir, old)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Daily) make(name string) error {
+	if free, _, err := d.Space(); err != nil {
+		return err
+	} else if free < d.Reserve {
+		return fleet.Full("less than %d MiB is free in %s", d.Reserve>>20, d.Dir)
+	}
+	id, err := ensureKey(d.Source.KeysDir, d.Now())
+	if err != nil {
+		return err
+	}
+	size, found, err := WriteFile(filepath.Join(d.Dir, name), d.Source.Write, []age.Recipient{id.Recipient()}, id)
+	if err != nil {
+		return err
+	}
+	d.Logger.Info("gateway backed up", "file", name, "bytes", size, "records", found.Records)
+	return nil
+}
+
+// tidy removes what a kill has left and lists the copies, oldest first. Other files are other people's.
+func (d *Daily) tidy() ([]string, error) {
+	entries, err := os.ReadDir(d.Dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		name := e.Name()
+		if strings.HasPrefix(name, "."+namePrefix) {
+			if err := os.Remove(filepath.Join(d.Dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return nil, err
+			}
+		}
+		if _, err := time.Parse(namePrefix+nameTime+nameSuffix, name); err == nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}

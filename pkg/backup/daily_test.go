@@ -1,0 +1,139 @@
+package backup
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+)
+
+func daily(t *testing.T, said io.Writer, now *time.Time) *Daily {
+	t.Helper()
+	return &Daily{
+		Source: gatewayState(t, 3), Dir: filepath.Join(t.TempDir(), "backup"), Space: space, Reserve: 64 << 20,
+		Logger: slog.New(slog.NewTextHandler(said, nil)), Now: func() time.Time { return *now },
+	}
+}
+
+func filesIn(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func TestABackupIsMadeEveryDayAndTheLastSevenAreKept(t *testing.T) {
+	now := noon
+	var said bytes.Buffer
+	d := daily(t, &said, &now)
+	for range 10 * 24 {
+		must(t, d.makeDue())
+		now = now.Add(time.Hour)
+	}
+	names := filesIn(t, d.Dir)
+	if len(names) != 7 || names[0] != "slipway-20260507T120000Z.age" || names[6] != "slipway-20260513T120000Z.age" {
+		t.Errorf("backups: %v", names)
+	}
+	k, err := ReadKey(d.Source.KeysDir)
+	must(t, err)
+	id, err := age.ParseX25519Identity(k.Secret)
+	must(t, err)
+	f, err := os.Open(filepath.Join(d.Dir, names[6]))
+	must(t, err)
+	defer f.Close()
+	if found, err := Check(f, id); err != nil || found.Devices != 3 || found.Keys != 4 {
+		t.Errorf("the newest holds %+v, %v", found, err) // the key that opens it among its keys
+	}
+	for _, path := range []string{f.Name(), filepath.Join(d.Source.KeysDir, KeyName)} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s is %v, %v", path, info.Mode(), err)
+		}
+	}
+	if n := strings.Count(said.String(), "gateway backed up"); n != 10 {
+		t.Errorf("%d backups are in the journal:\n%s", n, &said)
+	}
+	if strings.Contains(said.String(), k.Secret) {
+		t.Error("the key is in the journal")
+	}
+}
+
+func TestABackupFromTheFutureDoesNotEndTheBackups(t *testing.T) {
+	now := noon
+	d := daily(t, io.Discard, &now)
+	must(t, os.Mkdir(d.Dir, 0o700))
+	for _, name := range []string{"slipway-20990101T000000Z.age", ".slipway-20260504T110000Z.age-123", "notes.txt"} {
+		must(t, os.WriteFile(filepath.Join(d.Dir, name), []byte("cut off"), 0o600))
+	}
+	must(t, d.makeDue())
+	if names := strings.Join(filesIn(t, d.Dir), " "); names != "notes.txt slipway-20990101T000000Z.age slipway-20990101T000001Z.age" {
+		t.Errorf("files: %v", names)
+	}
+}
+
+func TestABackupThatFailsIsTroubleUntilOneSucceeds(t *testing.T) {
+	now := noon
+	d := daily(t, io.Discard, &now)
+	free := int64(1)
+	d.Space = func() (int64, int64, error) { return free, 1 << 30, nil }
+	for name, failed := range map[string]func(){
+		"a full disk": func() {},
+		"a broken key": func() {
+			free = 1 << 30
+			must(t, os.WriteFile(filepath.Join(d.Source.KeysDir, KeyName), []byte("hello"), 0o600))
+		},
+	} {
+		failed()
+		d.note(d.makeDue())
+		if d.Trouble() == "" || len(filesIn(t, d.Dir)) > 0 {
+			t.Errorf("%s: trouble %q, files %v", name, d.Trouble(), filesIn(t, d.Dir))
+		}
+	}
+	must(t, os.Remove(filepath.Join(d.Source.KeysDir, KeyName)))
+	free = 1 << 30
+	d.note(d.makeDue())
+	if d.Trouble() != "" || len(filesIn(t, d.Dir)) != 1 {
+		t.Errorf("trouble: %q, files %v", d.Trouble(), filesIn(t, d.Dir))
+	}
+}
+
+func TestBackingUpEndsWithItsContext(t *testing.T) {
+	now := noon
+	d := daily(t, io.Discard, &now)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	must(t, d.Run(ctx))
+	if names := filesIn(t, d.Dir); len(names) != 1 {
+		t.Errorf("backups: %v", names)
+	}
+}
+
+func TestNothingIsLeftOfABackupThatCannotBeWritten(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "b.age")
+	must(t, os.WriteFile(path, []byte("the one of yesterday"), 0o600))
+	_, _, err := WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(make([]byte, 1<<20)) // no backup
+		return err
+	}, nil, nil)
+	if err == nil || !strings.Contains(err.Error(), "read the backup back") {
+		t.Errorf("zeros as a backup: %v", err)
+	}
+	_, _, err = WriteFile(path, func(io.Writer) error { return io.ErrUnexpectedEOF }, nil, nil)
+	if err == nil {
+		t.Error("a backup whose source broke off is one")
+	}
+	if text, err := os.ReadFile(path); string(text) != "the one of yesterday" || err != nil || len(filesIn(t, dir)) != 1 {
+		t.Errorf("the old one is %q, %v; files %v", text, err, filesIn(t, dir))
+	}
+}
