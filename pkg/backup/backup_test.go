@@ -200,20 +200,24 @@ func tarOf(t testing.TB, entries ...entry) []byte {
 	return b.Bytes()
 }
 
-// sparse is a part of the catalog that claims a terabyte of nothing.
-func sparse(t testing.TB, before entry) []byte {
+// sparse is a backup whose settings claim to be 512 KiB of nothing.
+func sparse(t testing.TB, before, after entry) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	must(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: before.name, Size: int64(len(before.content)), Mode: 0o600}))
-	_, err := io.WriteString(w, before.content)
-	must(t, err)
+	file := func(e entry) {
+		must(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: e.name, Size: int64(len(e.content)), Mode: 0o600}))
+		_, err := io.WriteString(w, e.content)
+		must(t, err)
+	}
+	file(before)
 	// The hole's records under other names, which the writer does not refuse, and then under their own.
-	must(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "catalog/000000", Size: 512, Format: tar.FormatPAX, PAXRecords: map[string]string{
-		"GNU/sparse.major": "1", "GNU/sparse.minor": "0", "GNU/sparse.realsize": "1099511627776", "GNU/sparse.name": "catalog/000000",
+	must(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "slipway.yaml", Size: 512, Format: tar.FormatPAX, PAXRecords: map[string]string{
+		"GNU/sparse.major": "1", "GNU/sparse.minor": "0", "GNU/sparse.realsize": "524288", "GNU/sparse.name": "slipway.yaml",
 	}}))
-	_, err = io.WriteString(w, "1\n1099511627776\n0\n"+strings.Repeat("\x00", 512-18))
+	_, err := io.WriteString(w, "1\n524288\n0\n"+strings.Repeat("\x00", 512-11))
 	must(t, err)
+	file(after)
 	must(t, w.Close())
 	return bytes.ReplaceAll(b.Bytes(), []byte("GNU/sparse"), []byte("GNU.sparse"))
 }
@@ -242,7 +246,7 @@ func TestNothingButABackupIsTaken(t *testing.T) {
 		"a part is missing":         tarOf(t, manifest, entry{name: "catalog/000000", content: records.String()[:half]}, entry{name: "catalog/000002", content: records.String()[half:]}),
 		"more behind the catalog":   tarOf(t, manifest, catalogue, entry{name: "catalog/000001", content: "more"}),
 		"a stranger behind it":      tarOf(t, manifest, catalogue, entry{name: "keys/ca.crt"}),
-		"a sparse part":             sparse(t, manifest),
+		"sparse settings":           sparse(t, manifest, catalogue),
 		"a foreign file":            tarOf(t, manifest, entry{name: "etc/passwd"}, catalogue),
 		"a key that climbs out":     tarOf(t, manifest, entry{name: "keys/../../etc/cron.d/x"}, catalogue),
 		"a key of another name":     tarOf(t, manifest, entry{name: "keys/authorized_keys"}, catalogue),

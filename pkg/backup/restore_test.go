@@ -192,8 +192,11 @@ func TestAGatewayDoesNotStartOnHalfARestore(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	must(t, os.MkdirAll(m.KeysDir+stagedSuffix, 0o700))
-	must(t, os.WriteFile(filepath.Join(m.KeysDir+stagedSuffix, "ca.key"), []byte("half"), 0o600))
+	must(t, os.WriteFile(filepath.Join(m.KeysDir+stagedSuffix, "signing-1600000000-ijklmnop.pem"), []byte("half"), 0o600))
 	_, err := m.restore(plainOf(t, gatewayState(t, 50)), false)
 	must(t, err)
 	m.has(50, "secret of the CA", settingsText)
+	if names := strings.Join(filesIn(t, m.KeysDir), " "); names != "ca.crt ca.key signing-1700000000-abcdefgh.pem" {
+		t.Errorf("keys: %s", names)
+	}
 }
