@@ -158,6 +158,55 @@ func TestADiskDiesAndNoDeviceNotices(t *testing.T) {
 	}
 }
 
+func TestTheSettingsOfABackupReplaceNoneThatSomebodyHasMade(t *testing.T) {
+	g := startGateway(t)
+	g.stop()
+	write := func(name, text string) string {
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	const settings = "# ours\ndumps:\n  burst: 7\n"
+	g.config = write("slipway.yaml", settings)
+	g.start()
+	file, passphrase := filepath.Join(t.TempDir(), "b.age"), passphraseIn(t, "correct horse battery staple")
+	if out, err := g.tryCLI("backup", "create", file, "--passphrase-file", passphraseIn(t, "too short")); exitOf(err) != exitFailed || !strings.Contains(out, "fewer than 12") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	g.cli("backup", "create", file, "--passphrase-file", passphrase)
+	for name, test := range map[string]struct {
+		there   string
+		refusal string // "": it is replaced
+	}{
+		"commented alone": {"#dumps:\n", ""},
+		"the same":        {settings, ""},
+		"others":          {"log:\n  format: json\n", "sets log.format"},
+		"wrong ones":      {"no.such: 1\n", "no.such"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			there := write("slipway.yaml", test.there)
+			args := []string{
+				"backup", "restore", file, "--passphrase-file", passphrase, "--config", there,
+				"--set", "state_dir=" + t.TempDir(), "--set", "socket=" + filepath.Join(t.TempDir(), "s"),
+			}
+			out, err := g.tryCLI(args...)
+			if test.refusal != "" {
+				if exitOf(err) == exitDone || !strings.Contains(out, test.refusal) || !strings.Contains(out, "--replace") {
+					t.Errorf("%v\n%s", err, out)
+				}
+				g.cli(append(args, "--replace")...)
+			} else if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if b, err := os.ReadFile(there); string(b) != settings || err != nil {
+				t.Errorf("the settings are %q, %v", b, err)
+			}
+		})
+	}
+}
+
 func TestAGatewayDoesNotStartOnAHalfRestoredState(t *testing.T) {
 	g := startGateway(t)
 	g.stop()

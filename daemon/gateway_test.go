@@ -25,6 +25,7 @@ type running struct {
 	state  string
 	socket string
 	sets   []string
+	config string // settings file, "" for none
 	cmd    *exec.Cmd
 	ended  chan error
 	url    string            // of the listener of all doors, without TLS
@@ -75,6 +76,9 @@ func (g *running) arguments() []string {
 		"dumps.max_use=50%", "dumps.keep_free=1%", // of the machine that runs the tests, which is nearly full at times
 	}, g.sets...) {
 		args = append(args, "--set", set)
+	}
+	if g.config != "" {
+		args = append(args, "--config", g.config)
 	}
 	return args
 }
