@@ -28,7 +28,7 @@ export CGO_ENABLED ?= 0
 PACKAGE_ARCHES ?= amd64 arm64 arm7
 PACKAGE_OUT    ?= $(BUILD)/packages
 
-.PHONY: help run build cross package test test-boot lint fmt fuzz bench clean
+.PHONY: help run build cross package test test-boot test-package lint fmt fuzz bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,13 @@ cross: ## binaries for the three architectures, into .build/
 package: $(TOOLS)/nfpm-$(NFPM_VERSION) $(TOOLS)/cyclonedx-gomod-$(SBOM_VERSION) ## .deb and .rpm for three architectures, into .build/packages/
 	@GO='$(GO)' LDFLAGS='$(LDFLAGS)' VERSION='$(VERSION)' NFPM='$(word 1,$^)' SBOM='$(word 2,$^)' \
 	  packaging/build.sh $(PACKAGE_OUT) $(PACKAGE_ARCHES)
+
+test-package: ## the packages: lintian, rpmlint, what is in them, and the same bytes from another folder
+	rm -rf $(BUILD)/tested
+	@$(MAKE) --no-print-directory package PACKAGE_OUT=$(BUILD)/tested
+	packaging/lint.sh $(BUILD)/tested
+	SLIPWAY_PACKAGES=$(BUILD)/tested SLIPWAY_VERSION=$(VERSION) SLIPWAY_COMMIT=$(COMMIT) \
+	  $(GO) test -tags packages -count=1 -v -run '^TestPackage' ./packaging
 
 test-boot: ## the packages on a real systemd in a box: Debian, root; installs what it needs
 	@packaging/test-boot.sh $(GO) $(MAKE)

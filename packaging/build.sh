@@ -38,6 +38,21 @@ for script in deb/preinst rpm/pre; do
   sed "s/@SCHEMA@/$schema/" "packaging/$script" >"$stage/scripts/${script#*/}"
 done
 
+# A package's changelog begins with its own version. Releases have an entry; what is built between two gets one here.
+if ! grep -qx -e "- semver: $VERSION-1" packaging/changelog.yaml; then
+  cat >"$stage/changelog.yaml" <<END
+- semver: $VERSION-1
+  date: $(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
+  packager: Slipway maintainers <maintainers@slipway-gateway.example>
+  deb:
+    urgency: medium
+    distributions: [stable]
+  changes:
+    - note: Built between releases, from the commit that slipway version tells.
+END
+fi
+cat packaging/changelog.yaml >>"$stage/changelog.yaml"
+
 for arch in "$@"; do
   case $arch in
   arm7) goarch=arm ;;

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Of `make test-package`: lintian and rpmlint over every package in a folder. What they may find, and are wrong about, is
+# in deb/lintian-overrides and rpm/rpmlint.toml, each with its reason; here only what depends on a build's bytes.
+# usage: lint.sh FOLDER
+set -eu
+
+for command in lintian rpmlint; do
+  command -v "$command" >/dev/null 2>&1 || { echo "test-package: $command is not installed: apt-get install $command" >&2; exit 1; }
+done
+# Machine code happens to contain letters that look like misspelt words, others in each build.
+lintian --allow-root --info --display-info --display-experimental --pedantic --suppress-tags spelling-error-in-binary \
+  --fail-on error,warning,info,pedantic,experimental "$1"/*.deb
+rpmlint --strict --config "$(dirname "$0")/rpm/rpmlint.toml" "$1"/*.rpm
