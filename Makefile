@@ -28,7 +28,7 @@ export CGO_ENABLED ?= 0
 PACKAGE_ARCHES ?= amd64 arm64 arm7
 PACKAGE_OUT    ?= $(BUILD)/packages
 
-.PHONY: help run build cross package test test-boot test-package lint fmt fuzz bench clean
+.PHONY: help run build cross package test test-boot test-package test-emulated lint fmt fuzz bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,10 @@ test-package: ## the packages: lintian, rpmlint, what is in them, and the same b
 	packaging/lint.sh $(BUILD)/tested
 	SLIPWAY_PACKAGES=$(BUILD)/tested SLIPWAY_VERSION=$(VERSION) SLIPWAY_COMMIT=$(COMMIT) \
 	  $(GO) test -tags packages -count=1 -v -run '^TestPackage' ./packaging
+
+test-emulated: ## the arm64 and armv7 binaries of the packages under an emulator: Debian, root, qemu-user-static
+	@$(MAKE) --no-print-directory package PACKAGE_ARCHES='arm64 arm7' PACKAGE_OUT=$(BUILD)/emulated
+	SLIPWAY_STAGED=$(BUILD)/package $(GO) test -tags emulated -count=1 -v -run '^TestEmulated' ./packaging
 
 test-boot: ## the packages on a real systemd in a box: Debian, root; installs what it needs
 	@packaging/test-boot.sh $(GO) $(MAKE)

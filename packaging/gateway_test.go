@@ -21,6 +21,10 @@ type gateway struct {
 	state   string
 	socket  string
 	url     string
+
+	serving *exec.Cmd // nil: it is stopped
+	reading sync.WaitGroup
+	log     *strings.Builder // whole once it is stopped
 }
 
 // build compiles the daemon as the packages have it.
@@ -44,48 +48,60 @@ func start(t *testing.T, command ...string) *gateway {
 	}
 	t.Cleanup(func() { os.RemoveAll(short) })
 	g := &gateway{t: t, command: command, state: t.TempDir(), socket: filepath.Join(short, "s")}
-	cmd := g.cmd("serve", "--set", "state_dir="+g.state, "--set", "socket="+g.socket, "--set", "listen.https=off",
+	g.start()
+	t.Cleanup(g.stop)
+	return g
+}
+
+func (g *gateway) start() {
+	g.t.Helper()
+	g.serving = g.cmd("serve", "--set", "state_dir="+g.state, "--set", "socket="+g.socket, "--set", "listen.https=off",
 		"--set", "listen.http=127.0.0.1:0", "--set", "log.format=json", "--set", "dumps.max_use=50%", "--set", "dumps.keep_free=1%")
-	log, err := cmd.StderrPipe()
+	log, err := g.serving.StderrPipe()
 	if err != nil {
-		t.Fatal(err)
+		g.t.Fatal(err)
 	}
 	began := time.Now()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	if err := g.serving.Start(); err != nil {
+		g.t.Fatal(err)
 	}
 	ready := make(chan string, 1)
-	var reading sync.WaitGroup
-	var text strings.Builder
-	reading.Go(func() {
+	g.log = &strings.Builder{}
+	g.reading.Go(func() {
 		for lines := bufio.NewScanner(log); lines.Scan(); {
 			var line struct {
 				Event   string `json:"msg"`
 				Listens string `json:"listens_on"`
 			}
-			text.Write(append(lines.Bytes(), '\n'))
+			g.log.Write(append(lines.Bytes(), '\n'))
 			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Event == "gateway ready" {
 				ready <- line.Listens
 			}
 		}
 		close(ready)
 	})
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		reading.Wait()
-		if err := cmd.Wait(); err != nil || t.Failed() {
-			t.Errorf("the gateway ended with %v\n%s", err, text.String())
-		}
-	})
 	select {
 	case listens := <-ready:
 		g.url = "http://" + regexp.MustCompile(`\bhttp=(\S+)`).ReplaceAllString(listens, "$1")
-		t.Logf("ready after %.2f s", time.Since(began).Seconds())
+		g.t.Logf("ready after %.2f s", time.Since(began).Seconds())
 	case <-time.After(time.Minute):
-		t.Error("the gateway was not ready within a minute")
-		t.FailNow()
+		g.stop()
+		g.t.Fatal("the gateway was not ready within a minute")
 	}
-	return g
+}
+
+// stop ends it as systemd does; that must be in order.
+func (g *gateway) stop() {
+	g.t.Helper()
+	if g.serving == nil {
+		return
+	}
+	_ = g.serving.Process.Signal(syscall.SIGTERM)
+	g.reading.Wait()
+	if err := g.serving.Wait(); err != nil || g.t.Failed() {
+		g.t.Errorf("the gateway ended with %v\n%s", err, g.log)
+	}
+	g.serving = nil
 }
 
 func (g *gateway) cmd(args ...string) *exec.Cmd {
