@@ -14,13 +14,23 @@ import (
 )
 
 // settings keep Badger small: a gateway has 512 MB and holds metadata alone.
+//
+// They also keep it whole on 32-bit ARM, where its allocator (ristretto's z.Allocator, up to v2.4.2) begins at its first
+// buffer again once that is full, and hands out what is in use: tables were written with one record over another, or the
+// process hung. A builder's first buffer has twice the size of a table, and must hold everything:
+//   - what is flushed from a memtable, 4 MiB and the last batch, in blocks of 128 KiB, which are never less than three
+//     quarters full as no record is larger than 32 KiB, nor ever grow: 6.4 of 8 MiB;
+//   - tables of one size on all levels, as allocators are used again by whoever comes next;
+//   - never tables of level 0 merged among themselves, as those are of no size at all: that takes four of them.
 func settings(o Options) badger.Options {
-	return badger.DefaultOptions(o.Dir).
+	small := badger.DefaultOptions(o.Dir).
 		WithSyncWrites(true). // Sync() afterwards loses what a rotating memtable holds
 		WithMemTableSize(4 << 20).
 		WithNumMemtables(2).
+		WithBaseTableSize(4 << 20).
+		WithBlockSize(128 << 10).
 		WithNumLevelZeroTables(2).
-		WithNumLevelZeroTablesStall(6).
+		WithNumLevelZeroTablesStall(3).
 		WithNumCompactors(2).
 		WithValueLogFileSize(16 << 20).
 		WithValueThreshold(64 << 10). // above every record: the value log's sync errors are only logged
@@ -31,6 +41,8 @@ func settings(o Options) badger.Options {
 		WithDetectConflicts(false). // the committer checks
 		WithMetricsEnabled(false).
 		WithLogger(quiet{o.Logger})
+	small.TableSizeMultiplier = 1
+	return small
 }
 
 // ErrInUse is a catalog that another process has open.
