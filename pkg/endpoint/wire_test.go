@@ -54,7 +54,7 @@ func uploads(rs *Routes) {
 
 func TestARefusalComesBeforeTheBodyIsSent(t *testing.T) {
 	h := open(t, uploads)
-	for _, length := range []int{1, 1000, 1 << 20, 1 << 40} {
+	for _, length := range []int64{1, 1000, 1 << 20, 1 << 40} {
 		c := h.dial(t)
 		fmt.Fprintf(c, "POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", length)
 		if res, body := readAnswer(t, c); res.StatusCode != http.StatusBadRequest || !res.Close || !strings.Contains(body, "refused") {
