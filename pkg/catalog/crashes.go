@@ -42,10 +42,17 @@ func (t *tx) deleteCrash(key fleet.DeviceKey, name fleet.DumpName) error {
 
 // WaitingCrashes are the dumps that nobody has looked at, oldest first. A limit of 0 is none.
 func (c *Catalog) WaitingCrashes(limit int) ([]crash.Crash, error) {
-	return c.crashesIn(crash.Waiting, limit)
+	return c.crashesIn(crash.Waiting, limit, anyCrash)
 }
 
-func (c *Catalog) crashesIn(state crash.State, limit int) ([]crash.Crash, error) {
+// FailedCrashes are the dumps that could not be decoded, and that notBy has not tried, oldest first.
+func (c *Catalog) FailedCrashes(notBy string, limit int) ([]crash.Crash, error) {
+	return c.crashesIn(crash.Failed, limit, func(one crash.Crash) bool { return one.DecodedBy != notBy })
+}
+
+func anyCrash(crash.Crash) bool { return true }
+
+func (c *Catalog) crashesIn(state crash.State, limit int, wanted func(crash.Crash) bool) ([]crash.Crash, error) {
 	var crashes []crash.Crash
 	err := c.db.View(func(txn *badger.Txn) error {
 		return each(txn, statePrefix(state), "", false, func(key string, _ *badger.Item) error {
@@ -55,7 +62,7 @@ func (c *Catalog) crashesIn(state crash.State, limit int) ([]crash.Crash, error)
 			}
 			var one crash.Crash
 			found, err := get(txn, crashKey(ref.Device, ref.Name), &one)
-			if err != nil || !found {
+			if err != nil || !found || !wanted(one) {
 				return err
 			}
 			crashes = append(crashes, one)
@@ -151,7 +158,7 @@ func (c *Catalog) LastOfItsCrash(key fleet.DeviceKey, name fleet.DumpName) (bool
 // WakeCrashes puts back to Waiting what misses the ELF of a build: by the dump's own hash, or, where it has none or the
 // hash is of no build, by the version that its device declared. It says how many those are.
 func (c *Catalog) WakeCrashes(ctx context.Context, b fleet.Build) (int, error) {
-	missing, err := c.crashesIn(crash.Missing, 0)
+	missing, err := c.crashesIn(crash.Missing, 0, anyCrash)
 	if err != nil {
 		return 0, err
 	}
@@ -179,7 +186,7 @@ func waitsFor(c crash.Crash, b fleet.Build) bool {
 
 // NeedsBuild reports that a dump which is not decoded yet would be decoded with this build.
 func (c *Catalog) NeedsBuild(b fleet.Build) (bool, error) {
-	waiting, err := c.crashesIn(crash.Waiting, 0)
+	waiting, err := c.crashesIn(crash.Waiting, 0, anyCrash)
 	return slices.ContainsFunc(waiting, func(one crash.Crash) bool {
 		return one.Model == b.Model && one.DeclaredVersion == string(b.Version) || waitsFor(one, b)
 	}), err

@@ -23,6 +23,7 @@ type Crash struct {
 	State     State     `json:"state"`
 	Why       string    `json:"why,omitempty"` // of a failed one, and what a missing one waits for
 	DecodedAt time.Time `json:"decoded_at,omitzero"`
+	DecodedBy string    `json:"decoded_by,omitempty"` // version of the gateway that tried last
 
 	DeclaredVersion string        `json:"declared_version"` // what the device said when it uploaded
 	DeclaredChip    string        `json:"declared_chip"`

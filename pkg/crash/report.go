@@ -24,7 +24,7 @@ func (t *Triage) report(ctx context.Context, j *job, c Crash, r *espcore.Report)
 		return err
 	}
 	c = Summarize(c, j.build, j.grade, r)
-	c.DecodedAt = t.Now().UTC()
+	c.DecodedAt, c.DecodedBy = t.Now().UTC(), t.Version
 	outcome, err := t.Store.RecordCrash(ctx, c, t.KeepPerCrash)
 	if gone(err) {
 		return nil
@@ -43,7 +43,7 @@ func (t *Triage) report(ctx context.Context, j *job, c Crash, r *espcore.Report)
 
 // fail keeps the dump and says why it has no report.
 func (t *Triage) fail(ctx context.Context, c Crash, why string) error {
-	c.State, c.Why, c.DecodedAt = Failed, clip(why, mostText), t.Now().UTC()
+	c.State, c.Why, c.DecodedAt, c.DecodedBy = Failed, clip(why, mostText), t.Now().UTC(), t.Version
 	t.Logger.Warn("dump not decoded", "device", c.Device, "model", c.Model, "version", c.DeclaredVersion, "file", c.Name, "reason", c.Why)
 	_, err := t.Store.RecordCrash(ctx, c, t.KeepPerCrash)
 	if gone(err) {

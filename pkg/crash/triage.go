@@ -14,6 +14,8 @@ import (
 type store interface {
 	// WaitingCrashes are the dumps in state Waiting, oldest upload first, at most limit.
 	WaitingCrashes(limit int) ([]Crash, error)
+	// FailedCrashes are those in state Failed that another version of the gateway could not decode, at most limit.
+	FailedCrashes(notBy string, limit int) ([]Crash, error)
 	// BuildsByELF are the builds whose ELF's SHA-256 starts with the hex prefix.
 	BuildsByELF(prefix string) ([]fleet.Build, error)
 	Build(fleet.ModelCode, fleet.Version) (fleet.Build, error)
@@ -56,7 +58,8 @@ type Options struct {
 	Decoder      decoder
 	Logger       *slog.Logger
 	Now          func() time.Time
-	KeepPerCrash int // of one fingerprint and version, at each end; 0 keeps all
+	Version      string // of the gateway: what an older one could not decode is tried again, once
+	KeepPerCrash int    // of one fingerprint and version, at each end; 0 keeps all
 	Beat         func()
 	Observe      func(seconds float64, dumps int) // one decoded batch, for metrics
 }
@@ -64,7 +67,8 @@ type Options struct {
 // Triage turns dumps into reports, one batch after the other.
 type Triage struct {
 	Options
-	wake chan struct{}
+	wake    chan struct{}
+	retried bool // nothing is left that only an older version has tried
 }
 
 // NewTriage makes the queue; Run works it off.
@@ -72,8 +76,10 @@ func NewTriage(o Options) *Triage {
 	return &Triage{Options: o, wake: make(chan struct{}, 1)}
 }
 
-// batch bounds what one look at the queue takes on, so that a burst of one device delays another by one batch at most.
-const batch = 64
+const (
+	batch = 64 // bounds what one look at the queue takes on: a burst of one device delays another by one batch at most
+	again = 4  // of the dumps that failed, which may take a worker's whole time each, while nothing else waits
+)
 
 // Wake tells triage that a dump waits.
 func (t *Triage) Wake() {
@@ -102,7 +108,7 @@ func (t *Triage) Run(ctx context.Context) error {
 	for {
 		t.Beat()
 		wait := look
-		waiting, err := t.Store.WaitingCrashes(batch)
+		waiting, err := t.next()
 		if err == nil && len(waiting) > 0 {
 			wait = 0
 			err = t.work(ctx, waiting)
@@ -121,6 +127,18 @@ func (t *Triage) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// next is what to work on: what nobody has looked at, and when there is nothing of it, what an older version has failed
+// at.
+func (t *Triage) next() ([]Crash, error) {
+	waiting, err := t.Store.WaitingCrashes(batch)
+	if err != nil || len(waiting) > 0 || t.retried {
+		return waiting, err
+	}
+	failed, err := t.Store.FailedCrashes(t.Version, again)
+	t.retried = err == nil && len(failed) == 0
+	return failed, err
 }
 
 // rest waits for a wake or for d, with a beat at least every five seconds.
@@ -171,12 +189,11 @@ func (t *Triage) work(ctx context.Context, waiting []Crash) error {
 		}
 		jobs = assign(jobs, build, grade, c)
 	}
+	var failed error
 	for _, j := range jobs {
-		if err := t.decode(ctx, j); err != nil {
-			return err
-		}
+		failed = errors.Join(failed, t.decode(ctx, j))
 	}
-	return nil
+	return failed
 }
 
 func assign(jobs []*job, b fleet.Build, g Grade, c Crash) []*job {
@@ -232,11 +249,16 @@ func (t *Triage) decode(ctx context.Context, j *job) error {
 	elf := ""
 	if j.grade != MissingELF {
 		path, release, err := t.ELFs.ELF(ctx, j.build)
-		if err != nil {
-			return err
+		switch {
+		case err == nil:
+			defer release()
+			elf = path
+		case errors.Is(err, fleet.ErrFull), ctx.Err() != nil:
+			return err // there will be room again
+		default: // flash forgets: one bundle that cannot be read any more must not hold up the dumps of the others
+			t.Logger.Error("firmware cannot be read: replace it by the same bundle", "model", j.build.Model, "version", j.build.Version, "error", err)
+			j.build, j.grade = fleet.Build{}, MissingELF
 		}
-		defer release()
-		elf = path
 	}
 	paths := make([]string, len(j.dumps))
 	for i, c := range j.dumps {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/slipway-gateway/slipway/pkg/bundle"
 	"github.com/slipway-gateway/slipway/pkg/durable"
@@ -41,11 +42,28 @@ func (d *Depot) acceptBundle(ctx context.Context, s Submission, t *temporary, si
 	if err != nil {
 		return Accepted{}, err
 	}
-	if same != nil {
+	switch {
+	case same == nil:
+		return d.store(ctx, accepted, b, t, !d.Manual)
+	case d.intact(*same):
 		accepted.Build, accepted.Published = *same, model.FirmwareVersion == version
 		return accepted, nil
 	}
-	return d.store(ctx, accepted, b, t)
+	accepted.Warnings = append(slices.Clip(accepted.Warnings), "what lay on the gateway's disk of this version was damaged, and is replaced")
+	return d.store(ctx, accepted, b, t, false)
+}
+
+// intact reads what is stored of a build, all of it. Flash forgets, and whoever brings the same bundle again may do so
+// because of that.
+func (d *Depot) intact(b fleet.Build) bool {
+	zip, err := d.OpenBundle(b.Model, b.Version)
+	if err != nil {
+		return false
+	}
+	defer zip.Close()
+	read, err := d.readBundle(zip, b.BundleSize, b.Model)
+	return err == nil && b.SameFirmware(buildOf(read, b.Model, b.Version, b.BundleSize)) &&
+		sumOf(d.path(b.Model, b.Version, imageSuffix)) == b.ImageSHA256
 }
 
 // readBundle verifies a bundle of a model, or of whichever model it names.
@@ -79,7 +97,7 @@ func (d *Depot) known(m fleet.Model, b fleet.Build, replace bool) (same *fleet.B
 			return nil, nil
 		}
 		// The model runs a plain image of this version: devices may be in the middle of it.
-		if sum := d.flatSum(m.Code); sum != "" && sum != b.ImageSHA256 {
+		if sum := sumOf(d.flatPath(m.Code)); sum != "" && sum != b.ImageSHA256 {
 			return nil, fleet.Taken("model %s runs version %s as a plain image with other bytes: raise the version, or replace it", m.Code, b.Version)
 		}
 		return nil, nil
@@ -96,7 +114,7 @@ func (d *Depot) known(m fleet.Model, b fleet.Build, replace bool) (same *fleet.B
 	return &stored, nil
 }
 
-func (d *Depot) store(ctx context.Context, accepted Accepted, b *bundle.Bundle, t *temporary) (Accepted, error) {
+func (d *Depot) store(ctx context.Context, accepted Accepted, b *bundle.Bundle, t *temporary, publish bool) (Accepted, error) {
 	build := accepted.Build
 	if err := ensureDir(d.modelDir(build.Model)); err != nil {
 		return Accepted{}, err
@@ -104,7 +122,7 @@ func (d *Depot) store(ctx context.Context, accepted Accepted, b *bundle.Bundle, 
 	if err := d.landBuild(build, b, t); err != nil {
 		return Accepted{}, err
 	}
-	recorded, model, err := d.Recorder.RecordBuild(ctx, build, !d.Manual)
+	recorded, model, err := d.Recorder.RecordBuild(ctx, build, publish)
 	if err != nil {
 		return Accepted{}, err
 	}

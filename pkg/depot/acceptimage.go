@@ -63,7 +63,7 @@ func (d *Depot) acceptImage(ctx context.Context, s Submission, t *temporary, siz
 	case !errors.Is(err, fleet.ErrUnknown):
 		return Accepted{}, err
 	}
-	if model.FirmwareVersion == version && d.flatSum(s.Model) == sum {
+	if model.FirmwareVersion == version && sumOf(d.flatPath(s.Model)) == sum {
 		return accepted, nil
 	}
 	accepted.Changed = true
@@ -122,9 +122,9 @@ func hashFile(r io.ReaderAt, size int64) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// flatSum is the hash of the flat file, "" where there is none that can be read.
-func (d *Depot) flatSum(code fleet.ModelCode) string {
-	f, err := os.Open(d.flatPath(code))
+// sumOf is the hash of a file, "" where there is none that can be read.
+func sumOf(path string) string {
+	f, err := os.Open(path)
 	if err != nil {
 		return ""
 	}

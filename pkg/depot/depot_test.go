@@ -234,7 +234,7 @@ func TestAStartMendsWhatAKillLeft(t *testing.T) {
 	if err := h.Recover(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
-	if h.flatSum("pump") != a.Build.ImageSHA256 {
+	if sumOf(h.flatPath("pump")) != a.Build.ImageSHA256 {
 		t.Error("the flat file does not follow the record")
 	}
 	h.accept(t, Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: "1.1.0"}))
@@ -290,5 +290,48 @@ func TestInflatedELFsAreABoundedCache(t *testing.T) {
 	defer other()
 	if _, err := os.Stat(paths[1]); err != nil {
 		t.Error("an ELF went while it was in use:", err)
+	}
+}
+
+func TestTheSameBundleAgainMendsWhatTheDiskHasDamaged(t *testing.T) {
+	zip := bundleOf(t, firmware.Build{Code: "pump", Version: "1.0.0"})
+	flip := func(path string) {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[len(b)/2] ^= 1
+		if err := os.WriteFile(path, b, 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, damage := range map[string]func(h *house){
+		"the bundle":              func(h *house) { flip(h.path("pump", "1.0.0", bundleSuffix)) },
+		"the image":               func(h *house) { flip(h.path("pump", "1.0.0", imageSuffix)) },
+		"the bundle has vanished": func(h *house) { os.Remove(h.path("pump", "1.0.0", bundleSuffix)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t, nil)
+			h.model(t, "pump")
+			first := h.accept(t, Submission{Model: "pump"}, zip)
+			h.accept(t, Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: "1.1.0"}))
+			if a := h.accept(t, Submission{Model: "pump"}, zip); a.Changed || len(a.Warnings) != len(first.Warnings) {
+				t.Errorf("of a whole one: %+v", a)
+			}
+			damage(h)
+			a := h.accept(t, Submission{Model: "pump"}, zip)
+			if !a.Changed || len(a.Warnings) != len(first.Warnings)+1 || a.Published || h.model(t, "pump").FirmwareVersion != "1.1.0" {
+				t.Errorf("of a damaged one: %+v, offered is %s", a, h.model(t, "pump").FirmwareVersion)
+			}
+			if stored, err := os.ReadFile(h.path("pump", "1.0.0", bundleSuffix)); err != nil || !bytes.Equal(stored, zip) {
+				t.Errorf("the bundle is not whole again: %v", err)
+			}
+			if sumOf(h.path("pump", "1.0.0", imageSuffix)) != first.Build.ImageSHA256 {
+				t.Error("the image is not whole again")
+			}
+			if last := h.woken[len(h.woken)-1]; last.Version != "1.0.0" {
+				t.Errorf("nobody who waits for it is woken: %s", last.Version)
+			}
+		})
 	}
 }

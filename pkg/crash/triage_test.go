@@ -1,0 +1,258 @@
+package crash
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/espcore"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// plant is everything that triage works with, in memory.
+type plant struct {
+	crashes map[fleet.DumpName]Crash
+	builds  []fleet.Build
+	reports map[fleet.DumpName][]byte
+	hashes  map[string]string // of a dump's path: what the dump says of its ELF
+	lost    map[fleet.Version]error
+	bad     map[string]string // of a dump's path: why it cannot be decoded
+	decoded []string          // "elf dump", in order
+	said    bytes.Buffer
+}
+
+func newPlant() *plant {
+	return &plant{
+		crashes: map[fleet.DumpName]Crash{}, reports: map[fleet.DumpName][]byte{}, hashes: map[string]string{},
+		lost: map[fleet.Version]error{}, bad: map[string]string{},
+	}
+}
+
+func (p *plant) in(state State, limit int, wanted func(Crash) bool) []Crash {
+	var all []Crash
+	for _, c := range p.crashes {
+		if c.State == state && wanted(c) {
+			all = append(all, c)
+		}
+	}
+	slices.SortFunc(all, func(a, b Crash) int { return cmp.Compare(a.Name, b.Name) })
+	return all[:min(limit, len(all))]
+}
+
+func (p *plant) WaitingCrashes(limit int) ([]Crash, error) {
+	return p.in(Waiting, limit, func(Crash) bool { return true }), nil
+}
+
+func (p *plant) FailedCrashes(notBy string, limit int) ([]Crash, error) {
+	return p.in(Failed, limit, func(c Crash) bool { return c.DecodedBy != notBy }), nil
+}
+
+func (p *plant) BuildsByELF(prefix string) ([]fleet.Build, error) {
+	return slices.DeleteFunc(slices.Clone(p.builds), func(b fleet.Build) bool { return !strings.HasPrefix(b.ELFSHA256, prefix) }), nil
+}
+
+func (p *plant) Build(code fleet.ModelCode, v fleet.Version) (fleet.Build, error) {
+	for _, b := range p.builds {
+		if b.Model == code && b.Version == v {
+			return b, nil
+		}
+	}
+	return fleet.Build{}, fleet.Unknown("no build %s", v)
+}
+
+func (p *plant) RecordCrash(_ context.Context, c Crash, _ int) (Outcome, error) {
+	p.crashes[c.Name] = c
+	return Outcome{News: New}, nil
+}
+
+func (p *plant) WakeCrashes(_ context.Context, b fleet.Build) (int, error) {
+	n := 0
+	for name, c := range p.crashes {
+		if c.State == Missing && strings.HasPrefix(b.ELFSHA256, c.ELFHash) {
+			c.State = Waiting
+			p.crashes[name] = c
+			n++
+		}
+	}
+	return n, nil
+}
+
+func (p *plant) Path(_ fleet.DeviceKey, name fleet.DumpName) string { return string(name) }
+
+func (p *plant) WriteReport(_ fleet.DeviceKey, name fleet.DumpName, report []byte) error {
+	p.reports[name] = report
+	return nil
+}
+
+func (p *plant) Remove(context.Context, fleet.DeviceKey, fleet.DumpName) error { return nil }
+
+func (p *plant) ELF(_ context.Context, b fleet.Build) (string, func(), error) {
+	return string(b.Version), func() {}, p.lost[b.Version]
+}
+
+func (p *plant) Identify(_ context.Context, dumps []string) ([]Identity, error) {
+	found := make([]Identity, len(dumps))
+	for i, d := range dumps {
+		found[i] = Identity{ELFHash: p.hashes[d], Failure: p.bad[d]}
+	}
+	return found, nil
+}
+
+func (p *plant) Decode(_ context.Context, elf, _ string, dumps []string, done func(int, *espcore.Report, string)) error {
+	for i, d := range dumps {
+		p.decoded = append(p.decoded, strings.TrimSpace(elf+" "+d))
+		done(i, &espcore.Report{Reason: "abort()"}, "")
+	}
+	return nil
+}
+
+// dump lays a dump into the queue that says of its ELF what hash is.
+func (p *plant) dump(name fleet.DumpName, declared, hash string) {
+	p.crashes[name] = Crash{Device: "aaaaaaaa", Model: "pump", Name: name, State: Waiting, DeclaredVersion: declared}
+	p.hashes[string(name)] = hash
+}
+
+// work lets a gateway of a version work for a minute; what it asks for is what the catalog would say after a restart.
+func (p *plant) work(t *testing.T, version string, meanwhile func(*Triage)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		triage := NewTriage(Options{
+			Store: p, Files: p, ELFs: p, Decoder: p, Logger: slog.New(slog.NewTextHandler(&p.said, nil)), Now: time.Now, Version: version,
+			Beat: func() {},
+		})
+		ended := make(chan error, 1)
+		go func() { ended <- triage.Run(ctx) }()
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		if meanwhile != nil {
+			meanwhile(triage)
+		}
+		time.Sleep(30 * time.Second)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func build(v fleet.Version, hash string) fleet.Build {
+	return fleet.Build{Model: "pump", Version: v, ELFSHA256: hash}
+}
+
+func TestADumpIsDecodedWithTheELFThatItWasMadeOfWhateverItsDeviceSays(t *testing.T) {
+	p := newPlant()
+	p.builds = []fleet.Build{build("1.0.0", "aaaa11"), build("2.0.0", "bbbb22")}
+	p.dump("d1", "1.0.0", "bbbb") // declares the wrong one
+	p.dump("d2", "1.0.0", "")     // says nothing: it is taken at its word
+	p.dump("d3", "1.0.0", "cccc") // of a build that nobody has: frames of the declared one, marked
+	p.dump("d4", "9.9.9", "cccc") // of a build that nobody has, not even by name
+	p.work(t, "v1", nil)
+	slices.Sort(p.decoded)
+	if got := strings.Join(p.decoded, ", "); got != "1.0.0 d2, 1.0.0 d3, 2.0.0 d1, d4" {
+		t.Errorf("decoded: %s", got)
+	}
+	for name, want := range map[fleet.DumpName]struct {
+		state State
+		grade Grade
+	}{"d1": {Reported, Exact}, "d2": {Reported, UnknownHash}, "d3": {Missing, Mismatch}, "d4": {Missing, MissingELF}} {
+		if c := p.crashes[name]; c.State != want.state || c.Grade != want.grade || len(p.reports[name]) == 0 {
+			t.Errorf("%s: %s, %s, a report of %d bytes", name, c.State, c.Grade, len(p.reports[name]))
+		}
+	}
+}
+
+func TestADumpWhoseFirmwareComesLaterIsDecodedThen(t *testing.T) {
+	p := newPlant()
+	p.dump("d1", "1.0.0", "aaaa")
+	p.work(t, "v1", func(triage *Triage) {
+		if c := p.crashes["d1"]; c.State != Missing {
+			t.Errorf("without its firmware it is %s", c.State)
+		}
+		p.builds = append(p.builds, build("1.0.0", "aaaa11"))
+		if err := triage.BuildArrived(t.Context(), p.builds[0]); err != nil {
+			t.Error(err)
+		}
+	})
+	if c := p.crashes["d1"]; c.State != Reported || c.Version != "1.0.0" {
+		t.Errorf("with it it is %s, of %q", c.State, c.Version)
+	}
+}
+
+func TestAFirmwareThatCannotBeReadHoldsNobodyUp(t *testing.T) {
+	p := newPlant()
+	p.builds = []fleet.Build{build("1.0.0", "aaaa11"), build("2.0.0", "bbbb22")}
+	p.lost["1.0.0"] = errors.New("zip: checksum error")
+	for _, name := range []fleet.DumpName{"d1", "d2", "d3"} {
+		p.dump(name, "1.0.0", "aaaa")
+	}
+	p.dump("d4", "2.0.0", "bbbb")
+	p.work(t, "v1", func(triage *Triage) {
+		if p.crashes["d1"].State != Missing || p.crashes["d4"].State != Reported {
+			t.Errorf("its own dump is %s, another's %s", p.crashes["d1"].State, p.crashes["d4"].State)
+		}
+		if n := strings.Count(p.said.String(), "firmware cannot be read"); n != 1 {
+			t.Errorf("the journal says so %d times:\n%s", n, &p.said)
+		}
+		delete(p.lost, "1.0.0") // somebody brings the bundle again
+		if err := triage.BuildArrived(t.Context(), p.builds[0]); err != nil {
+			t.Error(err)
+		}
+	})
+	if p.crashes["d1"].State != Reported || p.crashes["d3"].State != Reported {
+		t.Errorf("after it was brought again: %s", p.crashes["d1"].State)
+	}
+}
+
+func TestAFullDiskLetsDumpsWaitAndOthersThrough(t *testing.T) {
+	p := newPlant()
+	p.builds = []fleet.Build{build("1.0.0", "aaaa11"), build("2.0.0", "bbbb22")}
+	p.lost["1.0.0"] = fleet.Full("no room for the ELF")
+	p.dump("d1", "1.0.0", "aaaa")
+	p.dump("d2", "2.0.0", "bbbb")
+	p.work(t, "v1", func(*Triage) {
+		if p.crashes["d1"].State != Waiting || p.crashes["d2"].State != Reported {
+			t.Errorf("without room it is %s, the other %s", p.crashes["d1"].State, p.crashes["d2"].State)
+		}
+		delete(p.lost, "1.0.0")
+	})
+	if p.crashes["d1"].State != Reported {
+		t.Errorf("with room it is %s", p.crashes["d1"].State)
+	}
+}
+
+func TestWhatAnOlderVersionFailedAtIsTriedAgainOnceAndLast(t *testing.T) {
+	p := newPlant()
+	p.builds = []fleet.Build{build("1.0.0", "aaaa11")}
+	for _, name := range []fleet.DumpName{"d1", "d2", "d3", "d4", "d5", "d6"} {
+		p.dump(name, "1.0.0", "aaaa")
+		p.bad[string(name)] = "a container that nobody knows"
+	}
+	p.work(t, "v1", nil)
+	if c := p.crashes["d6"]; c.State != Failed || c.DecodedBy != "v1" || c.Why == "" {
+		t.Fatalf("%+v", c)
+	}
+	said := strings.Count(p.said.String(), "dump not decoded")
+	p.work(t, "v1", nil) // a restart
+	if n := strings.Count(p.said.String(), "dump not decoded"); n != said || said != 6 {
+		t.Errorf("tried %d times, and %d after a restart", said, n)
+	}
+	for _, name := range []string{"d1", "d2", "d3", "d4", "d5"} {
+		delete(p.bad, name) // the new version knows the container
+	}
+	p.dump("d7", "1.0.0", "aaaa")
+	p.work(t, "v2", nil)
+	if len(p.decoded) != 6 || p.decoded[0] != "1.0.0 d7" {
+		t.Errorf("decoded: %v", p.decoded)
+	}
+	if c := p.crashes["d6"]; c.State != Failed || c.DecodedBy != "v2" {
+		t.Errorf("what still cannot be decoded: %+v", c)
+	}
+}
