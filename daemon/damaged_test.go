@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/slipway-gateway/slipway/testdata/crash"
+)
+
+// TestADumpOfOurOwnFirmwareBecomesAReportAndDamagedFirmwareIsMended needs no real device: flash has forgotten a byte of
+// the stored bundle, the dump waits, and the same bundle again makes everything good.
+func TestADumpOfOurOwnFirmwareBecomesAReportAndDamagedFirmwareIsMended(t *testing.T) {
+	zip, err := crash.Bundle("valve")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := startGateway(t)
+	g.cli("model", "add", "valve")
+	device := g.addDevice("valve")
+	token, viewer := g.deviceToken(device.Key), g.operatorToken("viewer")
+	g.drop("valve.zip", zip)
+	g.within(5*time.Second, "the bundle", func() bool { return g.exists("drop", "accepted", "valve.zip") })
+
+	first := g.upload(token, device.Key, "9.9.9", crash.Dump)
+	if r := g.reportAt(viewer, first, "reported"); r.TopFrame != crash.TopFrame || r.Grade != "exact" || r.News != "new" || len(r.Report.Tasks) == 0 {
+		t.Errorf("reported %+v", r)
+	}
+
+	g.stop()
+	stored := filepath.Join(g.state, "assets", "valve", "firmware-"+crash.Version+".zip")
+	damaged, err := os.ReadFile(stored)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged[len(damaged)/2] ^= 1
+	if err := os.WriteFile(stored, damaged, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(g.state, "assets", "valve", "firmware-"+crash.Version+".elf")); err != nil {
+		t.Fatal(err)
+	}
+	g.start()
+	second := g.upload(token, device.Key, crash.Version, crash.Dump)
+	g.reportAt(viewer, second, "missing")
+
+	g.drop("again.zip", zip)
+	if r := g.reportAt(viewer, second, "reported"); r.TopFrame != crash.TopFrame || r.News != "known" {
+		t.Errorf("reported %+v", r)
+	}
+	if mended, err := os.ReadFile(stored); err != nil || !bytes.Equal(mended, zip) {
+		t.Errorf("the stored bundle is not whole again: %v", err)
+	}
+}
