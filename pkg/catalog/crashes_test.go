@@ -137,6 +137,22 @@ func TestABuildWakesWhatMissesIt(t *testing.T) {
 	checkIndexes(t, c)
 }
 
+func TestWhatAnotherVersionFailedAtIsFoundOldestFirst(t *testing.T) {
+	c := withDumps(t, 6)
+	for n, by := range []string{"v1", "v2", "v1", "v1"} {
+		failed := reported(n, "", "")
+		failed.State, failed.DecodedBy = crash.Failed, by
+		record(t, c, failed, 0)
+	}
+	found, err := c.FailedCrashes("v2", 2)
+	if err != nil || len(found) != 2 || found[0].Name != dumpAt(0).Name() || found[1].Name != dumpAt(2).Name() {
+		t.Errorf("found %+v, %v", found, err)
+	}
+	if found, err = c.FailedCrashes("v3", 10); err != nil || len(found) != 4 {
+		t.Errorf("for a newer one %d, %v", len(found), err)
+	}
+}
+
 func TestABuildIsNeededWhileADumpWaitsForIt(t *testing.T) {
 	c := withDumps(t, 1) // of model pump, declared 1.0
 	for b, want := range map[*fleet.Build]bool{

@@ -256,3 +256,15 @@ func TestWhatAnOlderVersionFailedAtIsTriedAgainOnceAndLast(t *testing.T) {
 		t.Errorf("what still cannot be decoded: %+v", c)
 	}
 }
+
+func TestOfTwoModelsWithTheSameELFTheDumpsOwnCounts(t *testing.T) {
+	p := newPlant()
+	other := build("1.0.0", "aaaa11")
+	other.Model = "fan"
+	p.builds = []fleet.Build{other, build("1.0.0", "aaaa11")}
+	p.dump("d1", "1.0.0", "aaaa")
+	p.work(t, "v1", nil)
+	if c := p.crashes["d1"]; c.State != Reported || strings.Contains(strings.Join(c.Disagreements, " "), "fan") {
+		t.Errorf("%s, %q", c.State, c.Disagreements)
+	}
+}
