@@ -35,7 +35,7 @@ func backupCreateCommand() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 	}
 	format := addFormat(cmd)
-	recipients := cmd.Flags().StringArray("recipient", nil, "encrypt to this age key, age1…; again for more")
+	recipients := cmd.Flags().StringArray("recipient", nil, "encrypt to this age `KEY`, age1…; again for more")
 	passphraseFile := addPassphraseFile(cmd)
 	force := cmd.Flags().Bool("force", false, "replace FILE")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -24,8 +24,8 @@ type settingsFlags struct {
 
 func addSettingsFlags(cmd *cobra.Command) *settingsFlags {
 	f := &settingsFlags{}
-	cmd.Flags().StringVar(&f.file, "config", "", "settings file (default "+config.DefaultFile+", which may be absent)")
-	cmd.Flags().StringArrayVar(&f.sets, "set", nil, "KEY=VALUE, stronger than the file and the environment; again for more")
+	cmd.Flags().StringVar(&f.file, "config", "", "settings `FILE` (default "+config.DefaultFile+", which may be absent)")
+	cmd.Flags().StringArrayVar(&f.sets, "set", nil, "`KEY=VALUE`, stronger than the file and the environment; again for more")
 	return f
 }
 

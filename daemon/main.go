@@ -10,9 +10,11 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/slipway-gateway/slipway/pkg/config"
 )
@@ -89,10 +91,24 @@ func newRoot() (root *cobra.Command, started *bool) {
 		RunE:          needsSubcommand,
 	}
 	root.PersistentFlags().String(socketFlag, "", "the gateway's socket (default $SLIPWAY_SOCKET, else "+defaultSocket+")")
+	plainFlags(root)
 	root.AddCommand(commands()...)
 	started = new(bool)
 	noteStart(root, started)
 	return root, started
+}
+
+// plainFlags leaves out of every help that a switch may be given as --switch=true: it hides what the switch is for.
+func plainFlags(root *cobra.Command) {
+	const noise = "[=true|false]"
+	cobra.AddTemplateFunc("flagUsages", func(set *pflag.FlagSet) string {
+		return strings.ReplaceAll(set.FlagUsages(), noise, strings.Repeat(" ", len(noise)))
+	})
+	template := root.UsageTemplate()
+	for _, set := range []string{"LocalFlags", "InheritedFlags"} {
+		template = strings.ReplaceAll(template, "{{."+set+".FlagUsages", "{{flagUsages ."+set)
+	}
+	root.SetUsageTemplate(template)
 }
 
 // noteStart wraps every command of the tree: what cobra refuses before is wrong use.

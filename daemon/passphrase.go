@@ -21,7 +21,7 @@ const (
 )
 
 func addPassphraseFile(cmd *cobra.Command) *string {
-	return cmd.Flags().String("passphrase-file", "", "a file whose first line is the passphrase, - for standard input")
+	return cmd.Flags().String("passphrase-file", "", "a `FILE` whose first line is the passphrase, - for standard input")
 }
 
 // newPassphrase is for a backup that is made.
@@ -104,7 +104,7 @@ type openFlags struct{ keyFile, passphraseFile *string }
 
 func addOpenFlags(cmd *cobra.Command) *openFlags {
 	return &openFlags{
-		keyFile:        cmd.Flags().String("key", "", "a file with the age key that opens it, - for standard input (default: the key of this gateway's daily backups)"),
+		keyFile:        cmd.Flags().String("key", "", "a `FILE` with the age key that opens it, - for standard input (default: the key of this gateway's daily backups)"),
 		passphraseFile: addPassphraseFile(cmd),
 	}
 }

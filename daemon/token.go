@@ -13,7 +13,7 @@ import (
 // tokenCommand is `slipway token`: the tokens that people and pipelines show to the API and the page.
 func tokenCommand() *cobra.Command {
 	return group("token", "Tokens of people and pipelines: create, list and revoke them",
-		tokenCreateCommand(), tokenListCommand(), tokenRevokeCommand())
+		tokenCreateCommand(), tokenListCommand(), tokenRevokeCommand(), tokenRotateKeyCommand())
 }
 
 // operatorToken is a token as the API shows it; the token itself is there once, when it is made.
@@ -86,6 +86,24 @@ func tokenRevokeCommand() *cobra.Command {
 			return err
 		}
 		return say(cmd, format, map[string]string{"revoked": args[0]}, "revoked token %s", args[0])
+	}
+	return cmd
+}
+
+func tokenRotateKeyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rotate-key",
+		Short: "Make a new key that devices' tokens are signed with",
+		Long: "Make a new key that devices' tokens are signed with. It is published at once and signs an hour later; the old one\n" +
+			"stays until the last token that it signed has ended. Every half year this happens by itself.",
+		Args: cobra.NoArgs,
+	}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if _, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("keys", "rotate"), nil); err != nil {
+			return err
+		}
+		return say(cmd, format, map[string]bool{"rotated": true}, "a new key is published, and signs an hour from now")
 	}
 	return cmd
 }
