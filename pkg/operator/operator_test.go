@@ -1,0 +1,297 @@
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/catalog"
+	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+// desk is the door over a real catalog, with a token of each role.
+type desk struct {
+	t      *testing.T
+	store  *catalog.Catalog
+	url    string
+	tokens map[auth.Role]string
+}
+
+// noFiles has no report of any dump.
+type noFiles struct{}
+
+func (noFiles) OpenDump(fleet.DeviceKey, fleet.DumpName) (*os.File, error) {
+	return nil, fleet.Unknown("no such dump")
+}
+func (noFiles) ReadReport(fleet.DeviceKey, fleet.DumpName) ([]byte, error) {
+	return nil, fleet.Unknown("no such report")
+}
+func (noFiles) Remove(context.Context, fleet.DeviceKey, fleet.DumpName) error { return nil }
+
+func open(t *testing.T, change func(*Options)) *desk {
+	t.Helper()
+	logger := slog.New(slog.DiscardHandler)
+	store, err := catalog.Open(catalog.Options{
+		Dir: t.TempDir(), Logger: logger, Now: func() time.Time { return noon }, Beat: func() {}, Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+		Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	operators := &auth.Operators{Store: store, Now: func() time.Time { return noon }}
+	o := Options{
+		Records: store, Crashes: store, Dumps: noFiles{}, Operators: operators,
+		Status:  func() (Status, error) { return Status{Version: "1.2.3", Healthy: true}, nil },
+		Text:    func([]byte) (string, error) { return "", nil },
+		Trusted: func(context.Context) bool { return false }, BaseURL: func() string { return "https://gateway" },
+		Ready: func() bool { return true }, Trouble: func() []string { return nil }, Now: func() time.Time { return noon },
+	}
+	if change != nil {
+		change(&o)
+	}
+	routes := endpoint.NewRoutes(logger, endpoint.NewMetrics(prometheus.NewRegistry()))
+	Register(routes, o)
+	server := httptest.NewServer(routes)
+	t.Cleanup(func() {
+		server.Close()
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	d := &desk{t: t, store: store, url: server.URL, tokens: map[auth.Role]string{}}
+	for _, role := range auth.Roles {
+		if d.tokens[role], _, err = operators.Create(t.Context(), "", role); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d
+}
+
+type answer struct {
+	*http.Response
+	body string
+}
+
+// ask follows no redirect. Headers are name, value, name, value.
+func (d *desk) ask(method, path, body string, headers ...string) answer {
+	d.t.Helper()
+	req, err := http.NewRequest(method, d.url+path, strings.NewReader(body))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return answer{resp, string(b)}
+}
+
+func (d *desk) bearer(role auth.Role) []string {
+	return []string{"Authorization", "Bearer " + d.tokens[role]}
+}
+
+// crashes fills the catalog with n groups of one crash each, the n-th seen n hours after noon.
+func (d *desk) crashes(n int, reason, frame string) {
+	d.t.Helper()
+	must := func(err error) {
+		d.t.Helper()
+		if err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	must(d.store.AddModel(d.t.Context(), fleet.Model{Code: "pump"}))
+	must(d.store.AddDevice(d.t.Context(), fleet.Device{Key: "aaaaaaaa", Model: "pump"}, auth.DeviceSecrets{}))
+	for i := range n {
+		dump := fleet.Dump{Device: "aaaaaaaa", Model: "pump", FirmwareVersion: "1.0", UploadedAt: noon.Add(time.Duration(i) * time.Hour)}
+		must(d.store.RecordDumps(d.t.Context(), []fleet.Dump{dump}))
+		_, err := d.store.RecordCrash(d.t.Context(), crash.Crash{
+			Device: dump.Device, Model: dump.Model, Name: dump.Name(), Uploaded: dump.UploadedAt, State: crash.Reported, Version: "1.0",
+			Fingerprint: fmt.Sprintf("%016x", i), Reason: reason, TopFrame: frame,
+		}, 0)
+		must(err)
+	}
+}
+
+func TestThePageShowsWhatADeviceSaysAndRunsNoneOfIt(t *testing.T) {
+	d := open(t, nil)
+	d.crashes(1, `<script>alert("reason")</script>`, `<img src=x onerror=alert(1)> main.c:1`)
+	for _, path := range []string{"/", "/crashes/0000000000000000"} {
+		a := d.ask(http.MethodGet, path, "", d.bearer(auth.Viewer)...)
+		if a.StatusCode != http.StatusOK || strings.Contains(a.body, "<script") || strings.Contains(a.body, "<img") || !strings.Contains(a.body, "&lt;script&gt;alert") {
+			t.Errorf("%s: %s\n%s", path, a.Status, a.body)
+		}
+		if policy := a.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; style-src 'self';") {
+			t.Errorf("%s: policy %q", path, policy)
+		}
+	}
+}
+
+func TestTheCookieOfThePageReadsAndChangesNothing(t *testing.T) {
+	d := open(t, nil)
+	d.crashes(1, "abort()", "main.c:1")
+	if a := d.ask(http.MethodGet, "/", ""); a.StatusCode != http.StatusUnauthorized || !strings.Contains(a.body, "<form") || strings.Contains(a.body, "abort()") {
+		t.Errorf("without a token: %s\n%s", a.Status, a.body)
+	}
+	form := func(token string) answer {
+		return d.ask(http.MethodPost, "/login", url.Values{"token": {token}}.Encode(), "Content-Type", "application/x-www-form-urlencoded")
+	}
+	if a := form("slw_00000000_nonsense"); a.StatusCode != http.StatusUnauthorized || a.Header.Get("Set-Cookie") != "" {
+		t.Errorf("with a wrong token: %s, cookie %q", a.Status, a.Header.Get("Set-Cookie"))
+	}
+	a := form(d.tokens[auth.Admin])
+	set := a.Header.Get("Set-Cookie")
+	if a.StatusCode != http.StatusSeeOther || !strings.Contains(set, "HttpOnly") || !strings.Contains(set, "SameSite=Strict") {
+		t.Fatalf("with a token: %s, cookie %q", a.Status, set)
+	}
+	cookie, _, _ := strings.Cut(set, ";")
+	if a := d.ask(http.MethodGet, "/", "", "Cookie", cookie); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "abort()") {
+		t.Errorf("with the cookie: %s", a.Status)
+	}
+	// A foreign page can make a browser send this form; it must not count.
+	if a := d.ask(http.MethodPost, "/api/crashes/0000000000000000/ignore", "", "Cookie", cookie); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a change by the cookie: %s", a.Status)
+	}
+	if g, _, err := d.store.Group("0000000000000000"); err != nil || g.State != crash.Open {
+		t.Errorf("the group is %s now, %v", g.State, err)
+	}
+}
+
+func TestAPipelineReadsNeitherThePageNorTheLists(t *testing.T) {
+	d := open(t, nil)
+	if a := d.ask(http.MethodGet, "/", "", d.bearer(auth.Pipeline)...); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the page: %s", a.Status)
+	}
+	if a := d.ask(http.MethodGet, "/api/devices", "", d.bearer(auth.Pipeline)...); a.StatusCode != http.StatusForbidden {
+		t.Errorf("the devices: %s", a.Status)
+	}
+}
+
+// pages asks a list page by page and returns what member names in each row.
+func (d *desk) pages(list, query, member string) []string {
+	d.t.Helper()
+	var all []string
+	after := ""
+	for range 20 {
+		a := d.ask(http.MethodGet, query+"&after="+url.QueryEscape(after), "", d.bearer(auth.Viewer)...)
+		var page map[string]any
+		if err := json.Unmarshal([]byte(a.body), &page); err != nil || a.StatusCode != http.StatusOK {
+			d.t.Fatalf("%s: %s, %v\n%s", query, a.Status, err, a.body)
+		}
+		for _, row := range page[list].([]any) {
+			all = append(all, row.(map[string]any)[member].(string))
+		}
+		next, more := page["next"].(string)
+		if !more {
+			return all
+		}
+		after = next
+	}
+	d.t.Fatalf("%s has no end", query)
+	return nil
+}
+
+func TestListsArePagedWithoutLossOrRepetition(t *testing.T) {
+	d := open(t, nil)
+	d.crashes(7, "abort()", "main.c:1")
+	for i := range 7 {
+		key := fleet.DeviceKey(fmt.Sprintf("bbbbbbb%d", i))
+		if err := d.store.AddDevice(t.Context(), fleet.Device{Key: key, Model: "pump"}, auth.DeviceSecrets{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		list, query, member string
+		first               string
+		want                int
+	}{
+		{"devices", "/api/devices?limit=3", "device_key", "aaaaaaaa", 8},
+		{"devices", "/api/devices?limit=4", "device_key", "aaaaaaaa", 8}, // the last page is a full one
+		{"coredumps", "/api/coredumps?limit=3", "name", "coredump_20260504T180000_000000Z", 7},
+		{"crashes", "/api/crashes?limit=3", "fingerprint", "0000000000000006", 7},
+		{"crashes", "/api/crashes?limit=3&sort=first_seen", "fingerprint", "0000000000000006", 7},
+		{"crashes", "/api/crashes?limit=2&text=MAIN.C", "fingerprint", "0000000000000006", 7},
+		{"crashes", "/api/crashes?text=nothing", "fingerprint", "", 0},
+	} {
+		all := d.pages(test.list, test.query, test.member)
+		unique := slices.Compact(slices.Sorted(slices.Values(all)))
+		if len(all) != test.want || len(unique) != test.want || test.want > 0 && all[0] != test.first {
+			t.Errorf("%s: %v, want %d from %s", test.query, all, test.want, test.first)
+		}
+	}
+}
+
+func TestRefusalsSayWhatIsWrongAndWithWhichStatus(t *testing.T) {
+	d := open(t, nil)
+	d.crashes(1, "abort()", "main.c:1")
+	for _, test := range []struct {
+		method, path, body string
+		want               int
+		says               string
+	}{
+		{http.MethodGet, "/api/devices?limit=0", "", http.StatusBadRequest, "whole number"},
+		{http.MethodGet, "/api/crashes?sort=beauty", "", http.StatusBadRequest, "last_seen"},
+		{http.MethodGet, "/api/crashes/ffffffffffffffff", "", http.StatusNotFound, ""},
+		{http.MethodGet, "/api/devices/zzzzzzzz", "", http.StatusNotFound, ""},
+		{http.MethodGet, "/api/coredumps/aaaaaaaa/..%2f..%2fetc%2fpasswd", "", http.StatusNotFound, ""},
+		{http.MethodPost, "/api/devices", `{"model_code":"none"}`, http.StatusNotFound, "none"},
+		{http.MethodPost, "/api/devices", `{"model_code":"pump","device_key":"aaaaaaaa"}`, http.StatusConflict, "aaaaaaaa"},
+		{http.MethodPost, "/api/devices", `{"model_code":"pump","client_secret":"short"}`, http.StatusBadRequest, "8"},
+		{http.MethodPost, "/api/devices", `{"model_code":`, http.StatusBadRequest, ""},
+		{http.MethodDelete, "/api/device-models/pump", "", http.StatusConflict, "device"},
+		{http.MethodPatch, "/api/status", "", http.StatusMethodNotAllowed, ""},
+		{http.MethodGet, "/api/nothing", "", http.StatusNotFound, ""},
+	} {
+		a := d.ask(test.method, test.path, test.body, append(d.bearer(auth.Admin), "Content-Type", "application/json")...)
+		var refusal struct{ Error, Code, CorrelationID string }
+		err := json.Unmarshal([]byte(a.body), &refusal)
+		if err != nil || a.StatusCode != test.want || refusal.Error == "" || refusal.Code == "" || refusal.CorrelationID == "" || !strings.Contains(refusal.Error, test.says) {
+			t.Errorf("%s %s: %s %s, %v; want %d with %q", test.method, test.path, a.Status, a.body, err, test.want, test.says)
+		}
+	}
+}
+
+func TestABackupBrokenOffIsNoWholeAnswer(t *testing.T) {
+	d := open(t, func(o *Options) {
+		o.Trusted = func(context.Context) bool { return true }
+		o.Backup = func(w io.Writer) error {
+			if _, err := w.Write(make([]byte, 100_000)); err != nil {
+				return err
+			}
+			return fleet.Full("the disk")
+		}
+	})
+	resp, err := http.Get(d.url + "/api/backup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if n, err := io.Copy(io.Discard, resp.Body); err == nil {
+		t.Errorf("%d bytes look like the whole of it", n)
+	}
+}
