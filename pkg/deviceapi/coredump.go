@@ -16,20 +16,15 @@ import (
 // declaredMost bounds chip and firmware_version, in bytes.
 const declaredMost = 64
 
-// comeAgain is the Retry-After while shutting down: a restart takes about as long.
-const comeAgain = 5 * time.Second
-
 // uploadDump stores a dump. Any bytes are one. Everything that can be known without the body is checked before it is
-// read; for firmware in the field, which erases its dump whatever the answer, each refusal is a lost dump.
+// read; for firmware in the field, which erases its dump whatever the answer, each refusal is a lost dump. So one that
+// comes while the gateway is shutting down is taken, too: requests in flight have the time for it.
 func (d *Door) uploadDump(w http.ResponseWriter, r *http.Request, device fleet.Device, model fleet.Model) error {
 	dump, err := d.declared(r)
 	if err != nil {
 		return err
 	}
 	dump.Device, dump.Model = device.Key, model.Code
-	if endpoint.ShuttingDown(r.Context()) {
-		return later(http.StatusServiceUnavailable, "shutting_down", "the gateway is shutting down", comeAgain)
-	}
 	if wait := d.uploads.take(device.Key, d.Now()); wait > 0 {
 		return later(http.StatusTooManyRequests, "too_many_dumps", "the device uploads too often", wait)
 	}

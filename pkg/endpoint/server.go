@@ -57,7 +57,6 @@ type Listener struct {
 func Serve(ctx context.Context, logger *slog.Logger, listeners ...Listener) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	base = context.WithValue(base, shutdownKey{}, ctx.Done())
 	inFlight := &atomic.Int64{}
 	ended := make(chan error, len(listeners))
 	servers := make([]*http.Server, len(listeners))
@@ -149,20 +148,6 @@ func shutDown(servers []*http.Server, cut context.CancelFunc, inFlight *atomic.I
 	// Shutdown waits for handlers, Close does not.
 	for waited := time.Duration(0); inFlight.Load() > 0 && waited < endPeriod; waited += endPoll {
 		time.Sleep(endPoll)
-	}
-}
-
-type shutdownKey struct{}
-
-// ShuttingDown reports that the server of this request's context is ending: what is long or could come again later is
-// better refused with 503 and Retry-After.
-func ShuttingDown(ctx context.Context) bool {
-	done, _ := ctx.Value(shutdownKey{}).(<-chan struct{})
-	select {
-	case <-done:
-		return true
-	default:
-		return false
 	}
 }
 
