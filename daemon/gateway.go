@@ -3,16 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/backup"
@@ -30,9 +27,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/operator"
 	"github.com/slipway-gateway/slipway/pkg/systemd"
-)
-
-// gateway is the parts, put together. What each does is its package's matter; here is who talks to whom.
+) // gateway is the parts, put together. What each does is its package's matter; here is who talks to whom.
 type gateway struct {
 	cfg      config.Config
 	logger   *slog.Logger
@@ -151,77 +146,6 @@ func (g *gateway) makeDoors() {
 	g.deviceDoor, g.allDoors = g.afterRecovery(alone), g.afterRecovery(all)
 }
 
-// afterRecovery keeps everybody but the health check until what lies on disk is known. A device erases its dump whatever
-// it is answered, and recovery takes a moment: it waits, and only after that it is told to come again.
-func (g *gateway) afterRecovery(next http.Handler) http.Handler {
-	const patience = 3 * time.Second // devices want a first byte within four
-	early := endpoint.Only(g.logger, &endpoint.Error{
-		Status: http.StatusServiceUnavailable, Code: "recovering", Message: "the gateway is starting: try again",
-		Header: http.Header{"Retry-After": {"2"}},
-	})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/api/health" && !g.recoveredWithin(r.Context(), patience) {
-			early.ServeHTTP(w, r)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-func (g *gateway) recoveredWithin(ctx context.Context, d time.Duration) bool {
-	if g.ready() {
-		return true
-	}
-	late := time.NewTimer(d)
-	defer late.Stop()
-	select {
-	case <-g.recovered:
-		return true
-	case <-late.C:
-	case <-ctx.Done():
-	}
-	return false
-}
-
-// ready reports that recovery is over.
-func (g *gateway) ready() bool {
-	select {
-	case <-g.recovered:
-		return true
-	default:
-		return false
-	}
-}
-
-// recover makes what lies on disk and what the catalog knows agree.
-func (g *gateway) recover(ctx context.Context) error {
-	if err := g.depot.Recover(ctx, g.store.Created()); err != nil {
-		return err
-	}
-	if g.cfg.CoredumpsDir != "" {
-		opened, err := dumps.Open(ctx, g.dumpOptions())
-		if err != nil {
-			return err
-		}
-		g.mu.Lock()
-		g.dumps = opened
-		g.mu.Unlock()
-	}
-	if err := g.store.Rebuilt(ctx); err != nil {
-		return err
-	}
-	close(g.recovered)
-	return nil
-}
-
-func (g *gateway) dumpOptions() dumps.Options {
-	return dumps.Options{
-		Dir: g.cfg.CoredumpsDir, MaxBytes: g.cfg.DumpMaxBytes, KeepPerDevice: g.cfg.DumpKeepPerDevice,
-		MaxUse: g.cfg.DumpMaxUse.Of, KeepFree: g.cfg.DumpKeepFree.Of, Reserve: reserve, Space: spaceOf(g.cfg.CoredumpsDir),
-		Index: dumpIndex{g.store, g}, Logger: g.logger, Now: time.Now, CleanStop: g.store.LastStop(),
-	}
-}
-
 // run starts what works until the end.
 func (g *gateway) run(ctx context.Context, work *errgroup.Group) {
 	for _, x := range g.external {
@@ -275,75 +199,4 @@ func (g *gateway) earliest() time.Time {
 // BuildArrived is the depot's waker.
 func (g *gateway) BuildArrived(ctx context.Context, b fleet.Build) error {
 	return g.triage.BuildArrived(ctx, b)
-}
-
-// rebuild reads again what lies on disk.
-func (g *gateway) rebuild(ctx context.Context) error {
-	if err := g.depot.Recover(ctx, true); err != nil {
-		return err
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.dumps == nil {
-		return nil
-	}
-	opened, err := dumps.Open(ctx, g.dumpOptions())
-	if err == nil {
-		g.dumps = opened
-	}
-	return err
-}
-
-// trouble is what an operator should know.
-func (g *gateway) trouble() []string {
-	var trouble []string
-	g.mu.Lock()
-	if g.dumps != nil {
-		if t := g.dumps.Trouble(); t != "" {
-			trouble = append(trouble, t)
-		}
-	}
-	g.mu.Unlock()
-	if g.backups != nil {
-		if t := g.backups.Trouble(); t != "" {
-			trouble = append(trouble, t)
-		}
-	}
-	if free, _, err := spaceOf(g.cfg.StateDir)(); err == nil && free < reserve {
-		trouble = append(trouble, fmt.Sprintf("less than %d MiB is free in %s: nothing new is stored", reserve>>20, g.cfg.StateDir))
-	}
-	if earliest := g.earliest(); time.Now().Before(earliest) {
-		trouble = append(trouble, "the clock is wrong: it is before "+earliest.UTC().Format(time.RFC3339)+", and no tokens are given out")
-	}
-	if ends := g.identity.NotAfter(); time.Until(ends) < 7*24*time.Hour {
-		trouble = append(trouble, "the certificate ends on "+ends.UTC().Format(time.RFC3339))
-	}
-	return trouble
-}
-
-// baseURL is the address that people and CI are told; devices are told the one by which they came.
-func (g *gateway) baseURL() string {
-	if g.cfg.ProvisioningBaseURL != "" {
-		return g.cfg.ProvisioningBaseURL
-	}
-	return g.doors.page(func() string {
-		for _, name := range certificate.Hosts() {
-			if ip := net.ParseIP(name); ip != nil && !ip.IsLoopback() {
-				return name
-			}
-		}
-		return "localhost"
-	})
-}
-
-// spaceOf says what is free and what there is on a folder's file system, in bytes.
-func spaceOf(dir string) func() (free, total int64, err error) {
-	return func() (int64, int64, error) {
-		var stat unix.Statfs_t
-		if err := unix.Statfs(dir, &stat); err != nil {
-			return 0, 0, fmt.Errorf("free space of %s: %w", dir, err)
-		}
-		block := int64(stat.Bsize) //nolint:unconvert // 32 bits wide on ARM
-		return int64(stat.Bavail) * block, int64(stat.Blocks) * block, nil
-	}
 }

@@ -2,7 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"net"
+	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/slipway-gateway/slipway/pkg/certificate"
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/operator"
 )
@@ -57,4 +63,58 @@ func (g *gateway) status() (operator.Status, error) {
 func fromTrustedPeer(ctx context.Context) bool {
 	trusted, _ := ctx.Value(trustedKey{}).(bool)
 	return trusted
+}
+
+// trouble is what an operator should know.
+func (g *gateway) trouble() []string {
+	var trouble []string
+	g.mu.Lock()
+	if g.dumps != nil {
+		if t := g.dumps.Trouble(); t != "" {
+			trouble = append(trouble, t)
+		}
+	}
+	g.mu.Unlock()
+	if g.backups != nil {
+		if t := g.backups.Trouble(); t != "" {
+			trouble = append(trouble, t)
+		}
+	}
+	if free, _, err := spaceOf(g.cfg.StateDir)(); err == nil && free < reserve {
+		trouble = append(trouble, fmt.Sprintf("less than %d MiB is free in %s: nothing new is stored", reserve>>20, g.cfg.StateDir))
+	}
+	if earliest := g.earliest(); time.Now().Before(earliest) {
+		trouble = append(trouble, "the clock is wrong: it is before "+earliest.UTC().Format(time.RFC3339)+", and no tokens are given out")
+	}
+	if ends := g.identity.NotAfter(); time.Until(ends) < 7*24*time.Hour {
+		trouble = append(trouble, "the certificate ends on "+ends.UTC().Format(time.RFC3339))
+	}
+	return trouble
+}
+
+// baseURL is the address that people and CI are told; devices are told the one by which they came.
+func (g *gateway) baseURL() string {
+	if g.cfg.ProvisioningBaseURL != "" {
+		return g.cfg.ProvisioningBaseURL
+	}
+	return g.doors.page(func() string {
+		for _, name := range certificate.Hosts() {
+			if ip := net.ParseIP(name); ip != nil && !ip.IsLoopback() {
+				return name
+			}
+		}
+		return "localhost"
+	})
+}
+
+// spaceOf says what is free and what there is on a folder's file system, in bytes.
+func spaceOf(dir string) func() (free, total int64, err error) {
+	return func() (int64, int64, error) {
+		var stat unix.Statfs_t
+		if err := unix.Statfs(dir, &stat); err != nil {
+			return 0, 0, fmt.Errorf("free space of %s: %w", dir, err)
+		}
+		block := int64(stat.Bsize) //nolint:unconvert // 32 bits wide on ARM
+		return int64(stat.Bavail) * block, int64(stat.Blocks) * block, nil
+	}
 }
