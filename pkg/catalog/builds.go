@@ -53,12 +53,14 @@ func (c *Catalog) BuildsByELF(prefix string) ([]fleet.Build, error) {
 }
 
 // RecordBuild stores a build, or replaces it, pins its model's chip and project where they are open, and publishes it
-// when asked to, all in one transaction. The build gets the next number in the order of acceptance.
+// when asked to, all in one transaction. The build gets the next number in the order of acceptance, unless it has one.
 func (c *Catalog) RecordBuild(ctx context.Context, b fleet.Build, publish bool) (fleet.Build, fleet.Model, error) {
 	m, err := c.changeModel(ctx, b.Model, func(t *tx, m *fleet.Model) error {
 		var err error
-		if b.Sequence, err = t.nextSequence(); err != nil {
-			return err
+		if b.Sequence == 0 {
+			if b.Sequence, err = t.nextSequence(); err != nil {
+				return err
+			}
 		}
 		var before fleet.Build
 		replaced, err := t.get(buildKey(b.Model, b.Version), &before)

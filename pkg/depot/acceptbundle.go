@@ -49,6 +49,8 @@ func (d *Depot) acceptBundle(ctx context.Context, s Submission, t *temporary, si
 		accepted.Build, accepted.Published = *same, model.FirmwareVersion == version
 		return accepted, nil
 	}
+	// The same firmware once more: nothing about when it was accepted, and after which other, changes.
+	accepted.Build.Sequence, accepted.Build.AcceptedAt, accepted.Build.Origin = same.Sequence, same.AcceptedAt, same.Origin
 	accepted.Warnings = append(slices.Clip(accepted.Warnings), "what lay on the gateway's disk of this version was damaged, and is replaced")
 	return d.store(ctx, accepted, b, t, false)
 }

@@ -323,6 +323,9 @@ func TestTheSameBundleAgainMendsWhatTheDiskHasDamaged(t *testing.T) {
 			if !a.Changed || len(a.Warnings) != len(first.Warnings)+1 || a.Published || h.model(t, "pump").FirmwareVersion != "1.1.0" {
 				t.Errorf("of a damaged one: %+v, offered is %s", a, h.model(t, "pump").FirmwareVersion)
 			}
+			if stored, err := h.store.Build("pump", "1.0.0"); err != nil || stored.Sequence != first.Build.Sequence || !stored.AcceptedAt.Equal(first.Build.AcceptedAt) {
+				t.Errorf("it counts as accepted anew: %+v, %v", stored, err)
+			}
 			if stored, err := os.ReadFile(h.path("pump", "1.0.0", bundleSuffix)); err != nil || !bytes.Equal(stored, zip) {
 				t.Errorf("the bundle is not whole again: %v", err)
 			}
