@@ -124,6 +124,13 @@ func (r *Restoring) swap(s *staged) (aside []string, err error) {
 	if err := r.free(s.place); err != nil {
 		return nil, err
 	}
+	// A gateway that had looked for the marker before it was there gets no further than this.
+	old, err := catalog.Lock(s.place.CatalogDir)
+	if err == nil {
+		defer old.Close()
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return nil, stopFirst(err)
+	}
 	return s.take(".before-restore-" + r.Now().UTC().Format(nameTime))
 }
 
@@ -138,7 +145,7 @@ func (r *Restoring) free(p Place) error {
 	}
 	held, err := r.holds(p)
 	if errors.Is(err, catalog.ErrInUse) {
-		return fmt.Errorf("%w: systemctl stop slipway.socket slipway.service", err)
+		return stopFirst(err)
 	}
 	if r.Replace {
 		return nil
@@ -150,6 +157,10 @@ func (r *Restoring) free(p Place) error {
 		return fleet.Taken("the catalog in %s has %s: --replace moves it aside and takes the backup", p.CatalogDir, held)
 	}
 	return nil
+}
+
+func stopFirst(err error) error {
+	return fmt.Errorf("%w: systemctl stop slipway.socket slipway.service", err)
 }
 
 // holds says what a catalog has that a fresh one has not.

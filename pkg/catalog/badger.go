@@ -48,22 +48,35 @@ func settings(o Options) badger.Options {
 // ErrInUse is a catalog that another process has open.
 var ErrInUse = errors.New("another slipway uses the catalog in")
 
+// Lock keeps everybody from opening the catalog in a folder until the folder that it returns is closed, also when the
+// folder has another name by then. It is the lock that Badger takes. [ErrInUse] says that somebody has it.
+func Lock(dir string) (*os.File, error) {
+	folder, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(folder.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	switch {
+	case err == nil:
+		return folder, nil
+	case errors.Is(err, unix.EWOULDBLOCK):
+		err = fmt.Errorf("%w %s: stop it first", ErrInUse, dir)
+	default:
+		err = fmt.Errorf("lock the catalog in %s: %w", dir, err)
+	}
+	folder.Close()
+	return nil, err
+}
+
 // removeEmptyLogs deletes the 0-byte log files that Badger makes before it writes into them: after a kill in between
-// it can never open them again. It looks while it has the lock that Badger takes too, as a running catalog may be about
-// to write into such a file.
+// it can never open them again. It looks while it has the lock, as a running catalog may be about to write into such a
+// file.
 func removeEmptyLogs(dir string) error {
-	locked, err := os.Open(dir)
+	locked, err := Lock(dir)
 	if err != nil {
 		return err
 	}
-	defer locked.Close() // frees the lock
-	err = unix.Flock(int(locked.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return fmt.Errorf("%w %s: stop it first", ErrInUse, dir)
-	}
-	if err != nil {
-		return fmt.Errorf("lock the catalog in %s: %w", dir, err)
-	}
+	defer locked.Close()
 	entries, err := locked.ReadDir(-1)
 	if err != nil {
 		return err
