@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 // plant is everything that triage works with, in memory.
 type plant struct {
+	mu      sync.Mutex // guards all of it while triage works
 	crashes map[fleet.DumpName]Crash
 	builds  []fleet.Build
 	reports map[fleet.DumpName][]byte
@@ -47,18 +49,26 @@ func (p *plant) in(state State, limit int, wanted func(Crash) bool) []Crash {
 }
 
 func (p *plant) WaitingCrashes(limit int) ([]Crash, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return p.in(Waiting, limit, func(Crash) bool { return true }), nil
 }
 
 func (p *plant) FailedCrashes(notBy string, limit int) ([]Crash, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return p.in(Failed, limit, func(c Crash) bool { return c.DecodedBy != notBy }), nil
 }
 
 func (p *plant) BuildsByELF(prefix string) ([]fleet.Build, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(p.builds), func(b fleet.Build) bool { return !strings.HasPrefix(b.ELFSHA256, prefix) }), nil
 }
 
 func (p *plant) Build(code fleet.ModelCode, v fleet.Version) (fleet.Build, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, b := range p.builds {
 		if b.Model == code && b.Version == v {
 			return b, nil
@@ -68,11 +78,15 @@ func (p *plant) Build(code fleet.ModelCode, v fleet.Version) (fleet.Build, error
 }
 
 func (p *plant) RecordCrash(_ context.Context, c Crash, _ int) (Outcome, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.crashes[c.Name] = c
 	return Outcome{News: New}, nil
 }
 
 func (p *plant) WakeCrashes(_ context.Context, b fleet.Build) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	n := 0
 	for name, c := range p.crashes {
 		if c.State == Missing && strings.HasPrefix(b.ELFSHA256, c.ELFHash) {
@@ -87,6 +101,8 @@ func (p *plant) WakeCrashes(_ context.Context, b fleet.Build) (int, error) {
 func (p *plant) Path(_ fleet.DeviceKey, name fleet.DumpName) string { return string(name) }
 
 func (p *plant) WriteReport(_ fleet.DeviceKey, name fleet.DumpName, report []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.reports[name] = report
 	return nil
 }
@@ -94,10 +110,14 @@ func (p *plant) WriteReport(_ fleet.DeviceKey, name fleet.DumpName, report []byt
 func (p *plant) Remove(context.Context, fleet.DeviceKey, fleet.DumpName) error { return nil }
 
 func (p *plant) ELF(_ context.Context, b fleet.Build) (string, func(), error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return string(b.Version), func() {}, p.lost[b.Version]
 }
 
 func (p *plant) Identify(_ context.Context, dumps []string) ([]Identity, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	found := make([]Identity, len(dumps))
 	for i, d := range dumps {
 		found[i] = Identity{ELFHash: p.hashes[d], Failure: p.bad[d]}
@@ -107,7 +127,9 @@ func (p *plant) Identify(_ context.Context, dumps []string) ([]Identity, error) 
 
 func (p *plant) Decode(_ context.Context, elf, _ string, dumps []string, done func(int, *espcore.Report, string)) error {
 	for i, d := range dumps {
+		p.mu.Lock()
 		p.decoded = append(p.decoded, strings.TrimSpace(elf+" "+d))
+		p.mu.Unlock()
 		done(i, &espcore.Report{Reason: "abort()"}, "")
 	}
 	return nil
@@ -133,7 +155,9 @@ func (p *plant) work(t *testing.T, version string, meanwhile func(*Triage)) {
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		if meanwhile != nil {
-			meanwhile(triage)
+			meanwhile(triage) // triage rests, and sees at its next look what was done
+			p.mu.Lock()
+			p.mu.Unlock() //nolint:staticcheck // the order is all that it is for
 		}
 		time.Sleep(30 * time.Second)
 		stop()
