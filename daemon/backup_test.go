@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-gateway/slipway/pkg/config"
 )
 
 func TestTheGatewayIsBackedUpOnceADay(t *testing.T) {
@@ -168,7 +170,7 @@ func TestTheSettingsOfABackupReplaceNoneThatSomebodyHasMade(t *testing.T) {
 		}
 		return file
 	}
-	const settings = "# ours\ndumps:\n  burst: 7\n"
+	const settings = "# ours\ndumps:\n  burst: 7\nprovisioning:\n  base_url: https://gateway.example\nlisten:\n  device_http: off\n"
 	g.config = write("slipway.yaml", settings)
 	g.start()
 	file, passphrase := filepath.Join(t.TempDir(), "b.age"), passphraseIn(t, "correct horse battery staple")
@@ -197,13 +199,31 @@ func TestTheSettingsOfABackupReplaceNoneThatSomebodyHasMade(t *testing.T) {
 					t.Errorf("%v\n%s", err, out)
 				}
 				g.cli(append(args, "--replace")...)
-			} else if err != nil {
+			} else if err != nil || !strings.Contains(out, "warning: provisioning.base_url is https://gateway.example") {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			if b, err := os.ReadFile(there); string(b) != settings || err != nil {
 				t.Errorf("the settings are %q, %v", b, err)
 			}
 		})
+	}
+}
+
+func TestARestoreWarnsOfWhatThisMachineHasNot(t *testing.T) {
+	cfg, err := config.Load(config.Options{File: "../configs/slipway.yaml", Sets: []string{
+		"listen.https=198.51.100.7:8443,127.0.0.1:8444,:8445", "tls.cert=/nowhere/tls.crt", "tls.key=/nowhere/tls.key",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	warnings := strings.Join(notHere(cfg), "\n")
+	for _, want := range []string{"198.51.100.7:8443", "/nowhere/tls.crt", "/nowhere/tls.key"} {
+		if strings.Count(warnings, want) != 1 {
+			t.Errorf("%q is not warned of once:\n%s", want, warnings)
+		}
+	}
+	if n := strings.Count(warnings, "\n") + 1; n != 3 {
+		t.Errorf("%d warnings:\n%s", n, warnings)
 	}
 }
 

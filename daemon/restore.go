@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-gateway/slipway/pkg/backup"
+	"github.com/slipway-gateway/slipway/pkg/certificate"
 	"github.com/slipway-gateway/slipway/pkg/config"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -98,12 +101,7 @@ func (r *restoring) place(restored []byte) (backup.Place, error) {
 	if err := unanswered(cfg.Socket); err != nil {
 		return backup.Place{}, fmt.Errorf("%w (systemctl stop slipway.socket slipway.service)", err)
 	}
-	r.warnings = cfg.Warnings
-	for _, path := range []string{cfg.TLSCert, cfg.TLSKey} {
-		if _, err := os.Stat(path); path != "" && err != nil {
-			r.warnings = append(r.warnings, fmt.Sprintf("the settings name %s, which is not here: the gateway does not start before it is", path))
-		}
-	}
+	r.warnings = slices.Concat(cfg.Warnings, notHere(cfg))
 	if err := os.MkdirAll(cfg.StateDir, 0o711); err != nil {
 		return backup.Place{}, err
 	}
@@ -111,6 +109,29 @@ func (r *restoring) place(restored []byte) (backup.Place, error) {
 		StateDir: cfg.StateDir, CatalogDir: cfg.CatalogDir, KeysDir: cfg.KeysDir(), SettingsFile: file,
 		Reserve: reserve, Space: spaceOf(cfg.StateDir),
 	}, nil
+}
+
+// notHere are the settings that were right on the machine which they come from.
+func notHere(cfg config.Config) []string {
+	var all []string
+	for _, path := range []string{cfg.TLSCert, cfg.TLSKey} {
+		if _, err := os.Stat(path); path != "" && err != nil {
+			all = append(all, fmt.Sprintf("the settings name %s, which is not here: the gateway does not start before it is", path))
+		}
+	}
+	hosts := certificate.Hosts()
+	for _, listen := range []config.Addresses{cfg.ListenHTTPS, cfg.ListenHTTP, cfg.ListenDeviceHTTPS, cfg.ListenDeviceHTTP} {
+		for _, address := range listen {
+			host, _, _ := net.SplitHostPort(address)
+			if ip := net.ParseIP(host); ip != nil && !ip.IsUnspecified() && !ip.IsLoopback() && !slices.Contains(hosts, ip.String()) {
+				all = append(all, fmt.Sprintf("the gateway is to listen on %s, and this machine does not have that address: it does not start before one of them changes", address))
+			}
+		}
+	}
+	if cfg.ProvisioningBaseURL != "" {
+		all = append(all, fmt.Sprintf("provisioning.base_url is %s: that is where devices are sent", cfg.ProvisioningBaseURL))
+	}
+	return all
 }
 
 // mayReplace refuses to replace a settings file in which somebody has set something, unless it is asked for.
