@@ -131,7 +131,7 @@ func (r *Restoring) swap(s *staged) (aside []string, err error) {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, stopFirst(err)
 	}
-	return s.take(".before-restore-" + r.Now().UTC().Format(nameTime))
+	return s.take(s.freeSuffix(".before-restore-" + r.Now().UTC().Format(nameTime)))
 }
 
 // free is an error where a gateway runs, or where something would be lost.

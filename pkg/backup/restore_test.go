@@ -137,6 +137,12 @@ func TestAGatewayThatIsInUseIsReplacedOnlyWhenAsked(t *testing.T) {
 	_, err = m.restore(backup, true)
 	must(t, err)
 	m.has(50, "secret of the CA", settingsText)
+	done, err := m.restore(plainOf(t, gatewayState(t, 60)), true) // within the same second
+	must(t, err)
+	m.has(60, "secret of the CA", settingsText)
+	if len(done.Aside) != 2 || !strings.HasSuffix(done.Aside[0], "Z-2") {
+		t.Errorf("moved aside: %q", done.Aside)
+	}
 }
 
 func TestARunningGatewayIsNotReplaced(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -72,6 +73,23 @@ func (s *staged) fingerprint() (string, error) {
 	}
 	sum := sha256.Sum256(block.Bytes)
 	return hex.EncodeToString(sum[:]), nil
+}
+
+// freeSuffix makes a suffix under which nothing lies yet: two restores may come within a second, or by a clock that was
+// set back.
+func (s *staged) freeSuffix(wanted string) string {
+	suffix := wanted
+	for n := 2; ; n++ {
+		taken := false
+		for _, path := range []string{s.place.KeysDir, s.place.CatalogDir, s.place.SettingsFile} {
+			_, err := os.Lstat(path + suffix)
+			taken = taken || err == nil
+		}
+		if !taken {
+			return suffix
+		}
+		suffix = fmt.Sprintf("%s-%d", wanted, n)
+	}
 }
 
 // take renames the staged parts to where they belong and what was there to a name that ends in suffix. After an error
