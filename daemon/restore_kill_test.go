@@ -1,0 +1,89 @@
+package main
+
+import (
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestARestoreThatIsKilledLeavesTheOldGatewayOrTheNewOneOrSaysThatItIsNeither ends restores at random moments. What is
+// left starts as the one or the other, or refuses to start and says what to do; and done again the restore is whole.
+func TestARestoreThatIsKilledLeavesTheOldGatewayOrTheNewOneOrSaysThatItIsNeither(t *testing.T) {
+	const rounds = 12
+	lost := startGateway(t)
+	lost.cli("model", "add", "pump")
+	lost.addDevice("pump")
+	lost.within(5*time.Second, "a key", func() bool { return lost.exists("keys", "backup.key") })
+	var key struct{ Recipient, Key string }
+	lost.cliJSON(&key, "backup", "key", "--set", "state_dir="+lost.state)
+	keyFile := passphraseIn(t, key.Key)
+	file := filepath.Join(t.TempDir(), "b.age")
+	lost.cli("backup", "create", file, "--recipient", key.Recipient)
+	caOf := func(state string) string {
+		ca, err := os.ReadFile(filepath.Join(state, "keys", "ca.crt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(ca)
+	}
+	wanted := caOf(lost.state)
+
+	g := startGateway(t)
+	g.stop()
+	restore := []string{"backup", "restore", file, "--key", keyFile, "--replace", "--set", "state_dir=" + g.state, "--set", "socket=" + g.socket}
+	began := time.Now()
+	g.cli(restore...)
+	whole := time.Since(began)
+	seen := map[string]int{}
+	for range rounds {
+		// Back to a gateway of its own, as a fresh installation makes it.
+		for _, part := range []string{"keys", "catalog", "backup"} {
+			if err := os.RemoveAll(filepath.Join(g.state, part)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g.start()
+		g.stop()
+		old := caOf(g.state)
+
+		cmd := exec.Command("slipway", restore...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(rand.N(whole))
+		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Wait()
+		if g.exists("restore-unfinished") {
+			seen["neither"]++
+			if out, err := g.tryCLI(g.arguments()...); exitOf(err) != exitFailed || !strings.Contains(out, "backup restore") {
+				t.Fatalf("it starts on half a restore: %v\n%s", err, out)
+			}
+		} else {
+			g.start()
+			devices := g.cli("device", "list", "--format", "json")
+			g.stop()
+			switch ca := caOf(g.state); {
+			case ca == old && !strings.Contains(devices, "pump"):
+				seen["old"]++
+			case ca == wanted && strings.Contains(devices, "pump"):
+				seen["new"]++
+			default:
+				t.Fatalf("it is neither the one nor the other:\n%s", devices)
+			}
+		}
+		g.cli(restore...)
+		if caOf(g.state) != wanted {
+			t.Fatal("done again, it is not the gateway that was backed up")
+		}
+		for _, left := range []string{"keys.restoring", "catalog.restoring", "restore-unfinished"} {
+			if g.exists(left) {
+				t.Errorf("%s is left behind", left)
+			}
+		}
+	}
+	t.Logf("a whole restore took %s; after %d kills: %v", whole, rounds, seen)
+}
