@@ -113,9 +113,10 @@ func (g *Group) Resolve(v fleet.Version, now time.Time) {
 	g.Regressed, g.RegressedIn = false, ""
 }
 
-// Ignore keeps counting the group and reports it to nobody.
+// Ignore keeps counting the group and reports it to nobody, whatever was said of it before.
 func (g *Group) Ignore(now time.Time) {
-	g.State, g.ChangedAt = Ignored, now
+	g.State, g.ResolvedIn, g.ChangedAt = Ignored, "", now
+	g.Regressed, g.RegressedIn = false, ""
 }
 
 // Reopen takes a decision back.

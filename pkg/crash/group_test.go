@@ -61,3 +61,16 @@ func TestAnIgnoredGroupKeepsCountingAndStaysIgnored(t *testing.T) {
 		t.Error("still", g.State)
 	}
 }
+
+func TestARegressionThatIsIgnoredIsNoneAnyMore(t *testing.T) {
+	var g Group
+	g.Add(seen("1.0.0", 1, "aaaaaaaa"), true, byVersion)
+	g.Resolve("1.1.0", time.Time{})
+	if news := g.Add(seen("1.2.0", 2, "aaaaaaaa"), false, byVersion); news != Regression {
+		t.Fatalf("it is %s", news)
+	}
+	g.Ignore(time.Time{})
+	if g.State != Ignored || g.Regressed || g.RegressedIn != "" || g.ResolvedIn != "" {
+		t.Errorf("%+v", g)
+	}
+}
