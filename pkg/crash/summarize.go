@@ -59,21 +59,13 @@ func disagreements(c Crash, b fleet.Build) []string {
 	if b.Model != "" && b.Model != c.Model {
 		all = append(all, fmt.Sprintf("the device is of model %s, its firmware of %s", c.Model, b.Model))
 	}
-	if c.Chip != "" && b.Chip != "" && !sameChip(c.Chip, b.Chip) {
+	if c.Chip != "" && b.Chip != "" && !fleet.SameChip(c.Chip, b.Chip) {
 		all = append(all, fmt.Sprintf("the dump is of an %s, the firmware for an %s", c.Chip, b.Chip))
 	}
-	if c.Chip != "" && !sameChip(c.Chip, c.DeclaredChip) {
+	if c.Chip != "" && !fleet.SameChip(c.Chip, c.DeclaredChip) {
 		all = append(all, fmt.Sprintf("the device declared the chip %s, its dump is of an %s", c.DeclaredChip, c.Chip))
 	}
 	return all
-}
-
-// sameChip compares names as people write them: ESP32-C3, esp32c3.
-func sameChip(a, b string) bool {
-	plain := func(s string) string {
-		return strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(s))
-	}
-	return plain(a) == plain(b)
 }
 
 // clip keeps foreign text short, on one line and printable.

@@ -104,7 +104,7 @@ func (d *Depot) spool(s Submission) (*temporary, int64, error) {
 
 // fits refuses an image for another chip or project than the model's first build pinned.
 func fits(m fleet.Model, chip, project string) error {
-	if m.Chip != "" && m.Chip != chip {
+	if m.Chip != "" && !fleet.SameChip(m.Chip, chip) {
 		return fleet.Refused("the image is for %s and model %s is %s", chip, m.Code, m.Chip)
 	}
 	if m.Project != "" && m.Project != project {

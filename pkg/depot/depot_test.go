@@ -124,6 +124,20 @@ func TestAnAcceptedBundleIsServedRecordedAndWakesWhoWaits(t *testing.T) {
 	}
 }
 
+func TestAChipThatAnOperatorNamesTakesItsImagesHoweverItIsSpelled(t *testing.T) {
+	for chip, fits := range map[string]bool{"ESP32-C3": true, "esp32c3": true, "esp32s3": false} {
+		h := open(t, nil)
+		if err := h.store.AddModel(t.Context(), fleet.Model{Code: "pump", Chip: chip}); err != nil {
+			t.Fatal(err)
+		}
+		zip := bundleOf(t, firmware.Build{Code: "pump", Version: "1.0.0"})
+		_, err := h.Accept(t.Context(), Submission{Model: "pump", Origin: fleet.FromAPI, Body: bytes.NewReader(zip), Size: int64(len(zip))})
+		if (err == nil) != fits || !fits && !errors.Is(err, fleet.ErrRefused) {
+			t.Errorf("a bundle for the ESP32-C3, and the model is %s: %v", chip, err)
+		}
+	}
+}
+
 func TestAFullDiskRefusesAndLeavesNothing(t *testing.T) {
 	h := open(t, func(o *Options) { o.Space = func() (int64, int64, error) { return 64<<20 + 100, 1 << 41, nil } })
 	h.model(t, "pump")

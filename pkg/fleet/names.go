@@ -33,7 +33,15 @@ func ParseDeviceKey(s string) (DeviceKey, error) {
 	return DeviceKey(s), nil
 }
 
-// NewDeviceKey draws a random key; 36^8 of them make a clash rare, and the catalog refuses one.
+// SameChip compares names of chips as people and tools write them: ESP32-C3, esp32c3.
+func SameChip(a, b string) bool {
+	plain := func(s string) string {
+		return strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(s))
+	}
+	return plain(a) == plain(b)
+}
+
+// NewDeviceKey draws a random key; 32^8 of them make a clash rare, and the catalog refuses one.
 func NewDeviceKey() DeviceKey {
 	return DeviceKey(strings.ToLower(rand.Text()[:8]))
 }
