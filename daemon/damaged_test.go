@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,10 @@ func TestADumpOfOurOwnFirmwareBecomesAReportAndDamagedFirmwareIsMended(t *testin
 	first := g.upload(token, device.Key, "9.9.9", crash.Dump)
 	if r := g.reportAt(viewer, first, "reported"); r.TopFrame != crash.TopFrame || r.Grade != "exact" || r.News != "new" || len(r.Report.Tasks) == 0 {
 		t.Errorf("reported %+v", r)
+	}
+
+	if out := g.cli("dump", "show", device.Key, filepath.Base(first)); !strings.Contains(out, "disagreements:    the device declared version 9.9.9, its dump is of "+crash.Version) {
+		t.Errorf("dump show: %s", out)
 	}
 
 	g.stop()

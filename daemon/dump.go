@@ -32,6 +32,7 @@ type shownDump struct {
 	Reason      string        `json:"reason"`
 	TopFrame    string        `json:"top_frame"`
 	Fingerprint string        `json:"fingerprint"`
+	Disagree    []string      `json:"disagreements"`
 }
 
 func dumpListCommand() *cobra.Command {
@@ -39,8 +40,9 @@ func dumpListCommand() *cobra.Command {
 	flags := addListFlags(cmd)
 	device := cmd.Flags().String("device", "", "only those of this device")
 	model := cmd.Flags().String("model", "", "only those of this model")
+	state := cmd.Flags().String("state", "", "only those that are waiting, missing (their firmware), reported or failed")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		address, err := flags.query(path("coredumps"), map[string]string{"device": *device, "model": *model})
+		address, err := flags.query(path("coredumps"), map[string]string{"device": *device, "model": *model, "state": *state})
 		if err != nil {
 			return err
 		}
@@ -76,7 +78,7 @@ func dumpShowCommand() *cobra.Command {
 			fields(w, "device_key", string(d.Device), "model_code", string(d.Model), "name", string(d.Name), "chip", d.Chip,
 				"firmware_version", d.FirmwareVersion, "uploaded_at", localTime(d.UploadedAt), "size", fmt.Sprint(d.Size), "sha256", d.SHA256,
 				"state", d.State, "why", d.Why, "build", string(d.Build), "grade", d.Grade, "reason", d.Reason, "top_frame", d.TopFrame,
-				"fingerprint", d.Fingerprint)
+				"fingerprint", d.Fingerprint, "disagreements", strings.Join(d.Disagree, "; "))
 			if v.Report != nil {
 				fmt.Fprintln(w)
 				_ = v.Report.WriteText(w) // into memory

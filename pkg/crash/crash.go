@@ -8,6 +8,7 @@
 package crash
 
 import (
+	"slices"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -55,6 +56,14 @@ const (
 
 // States lists all of them, for metrics and filters.
 var States = []State{Waiting, Missing, Reported, Failed}
+
+// ParseState refuses what is no state of a dump.
+func ParseState(s string) (State, error) {
+	if !slices.Contains(States, State(s)) {
+		return "", fleet.Refused("state %q: want waiting, missing, reported or failed", clip(s, mostName))
+	}
+	return State(s), nil
+}
 
 // Grade says how well the ELF fits the dump.
 type Grade string

@@ -40,6 +40,15 @@ const (
 	Ignored  GroupState = "ignored"
 )
 
+// ParseGroupState refuses what is no state of a group.
+func ParseGroupState(s string) (GroupState, error) {
+	switch g := GroupState(s); g {
+	case Open, Resolved, Ignored:
+		return g, nil
+	}
+	return "", fleet.Refused("state %q: want open, resolved or ignored", clip(s, mostName))
+}
+
 // VersionCount is how often a group was seen in one version.
 type VersionCount struct {
 	Version   fleet.Version `json:"firmware_version"`

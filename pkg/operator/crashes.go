@@ -48,8 +48,13 @@ var sorts = map[string]func(a, b crash.Group) int{
 // sorted whole, and a group moves while one reads.
 func (d *door) listGroups(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	f := crash.GroupFilter{Version: fleet.Version(q.Get("version")), State: crash.GroupState(q.Get("state"))}
+	f := crash.GroupFilter{Version: fleet.Version(q.Get("version"))}
 	var err error
+	if state := q.Get("state"); state != "" {
+		if f.State, err = crash.ParseGroupState(state); err != nil {
+			return err
+		}
+	}
 	if code := q.Get("model"); code != "" {
 		if f.Model, err = fleet.ParseModelCode(code); err != nil {
 			return err

@@ -82,8 +82,13 @@ func (d *door) listDumps(w http.ResponseWriter, r *http.Request) error {
 
 func dumpFilter(r *http.Request) (crash.DumpFilter, error) {
 	q := r.URL.Query()
-	f := crash.DumpFilter{State: crash.State(q.Get("state"))}
+	var f crash.DumpFilter
 	var err error
+	if state := q.Get("state"); state != "" {
+		if f.State, err = crash.ParseState(state); err != nil {
+			return f, err
+		}
+	}
 	if f.Limit, err = limitOf(r); err != nil {
 		return f, err
 	}

@@ -256,6 +256,8 @@ func TestRefusalsSayWhatIsWrongAndWithWhichStatus(t *testing.T) {
 	}{
 		{http.MethodGet, "/api/devices?limit=0", "", http.StatusBadRequest, "whole number"},
 		{http.MethodGet, "/api/crashes?sort=beauty", "", http.StatusBadRequest, "last_seen"},
+		{http.MethodGet, "/api/crashes?state=mended", "", http.StatusBadRequest, "open, resolved or ignored"},
+		{http.MethodGet, "/api/coredumps?state=open", "", http.StatusBadRequest, "waiting, missing, reported or failed"},
 		{http.MethodGet, "/api/crashes/ffffffffffffffff", "", http.StatusNotFound, ""},
 		{http.MethodGet, "/api/devices/zzzzzzzz", "", http.StatusNotFound, ""},
 		{http.MethodGet, "/api/coredumps/aaaaaaaa/..%2f..%2fetc%2fpasswd", "", http.StatusNotFound, ""},
