@@ -50,6 +50,10 @@ func TestADumpOfOurOwnFirmwareBecomesAReportAndDamagedFirmwareIsMended(t *testin
 	g.start()
 	second := g.upload(token, device.Key, crash.Version, crash.Dump)
 	g.reportAt(viewer, second, "missing")
+	g.reportAt(viewer, g.upload(token, device.Key, crash.Version, []byte("no core dump")), "failed")
+	if out := g.cli("status"); !strings.Contains(out, "1 waiting for their firmware, 1 not decodable") {
+		t.Errorf("status: %s", out)
+	}
 
 	g.drop("again.zip", zip)
 	if r := g.reportAt(viewer, second, "reported"); r.TopFrame != crash.TopFrame || r.News != "known" {

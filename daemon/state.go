@@ -42,6 +42,8 @@ func (g *gateway) status() (operator.Status, error) {
 			s.Waiting = n
 		case crash.Missing:
 			s.Missing = n
+		case crash.Failed:
+			s.Failed = n
 		}
 	}
 	groups, err := g.store.Groups(crash.GroupFilter{State: crash.Open})

@@ -2,7 +2,9 @@ package operator
 
 import (
 	_ "embed" // the description of the API
+	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
@@ -26,10 +28,25 @@ type Status struct {
 	Dumps         int       `json:"coredumps"`
 	Waiting       int       `json:"coredumps_waiting"` // to be looked at
 	Missing       int       `json:"coredumps_missing"` // for their firmware
+	Failed        int       `json:"coredumps_failed"`  // nothing can be made of them
 	OpenCrashes   int       `json:"open_crashes"`
 	AssetBytes    int64     `json:"assets_bytes"`
 	DumpBytes     int64     `json:"coredumps_bytes"`
 	FreeBytes     int64     `json:"free_bytes"`
+}
+
+// Unreported says which dumps have no report that counts, "" when all have.
+func (s Status) Unreported() string {
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{s.Waiting, "not decoded yet"}, {s.Missing, "waiting for their firmware"}, {s.Failed, "not decodable"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (d *door) registerGateway(rs *endpoint.Routes) {

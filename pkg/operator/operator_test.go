@@ -182,6 +182,20 @@ func TestTheCookieOfThePageReadsAndChangesNothing(t *testing.T) {
 	}
 }
 
+func TestThePageSaysWhichDumpsHaveNoReport(t *testing.T) {
+	for want, s := range map[string]Status{
+		"": {Dumps: 3},
+		"1 not decoded yet, 28 waiting for their firmware, 4 not decodable": {Dumps: 40, Waiting: 1, Missing: 28, Failed: 4},
+		"2 waiting for their firmware":                                      {Dumps: 2, Missing: 2},
+	} {
+		d := open(t, func(o *Options) { o.Status = func() (Status, error) { return s, nil } })
+		a := d.ask(http.MethodGet, "/", "", d.bearer(auth.Viewer)...)
+		if s.Unreported() != want || !strings.Contains(a.body, "<span>"+want+"</span>") != (want == "") {
+			t.Errorf("%+v: %q, want %q, on the page\n%s", s, s.Unreported(), want, a.body)
+		}
+	}
+}
+
 func TestAPipelineReadsNeitherThePageNorTheLists(t *testing.T) {
 	d := open(t, nil)
 	if a := d.ask(http.MethodGet, "/", "", d.bearer(auth.Pipeline)...); a.StatusCode != http.StatusUnauthorized {
