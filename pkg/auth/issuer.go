@@ -82,6 +82,9 @@ func (i *Issuer) Mint(d fleet.Device) (Token, error) {
 	if earliest := i.Earliest(); now.Before(earliest) {
 		return Token{}, fmt.Errorf("%w: it says %s, and %s has passed", ErrClock, now.UTC().Format(time.RFC3339), earliest.UTC().Format(time.RFC3339))
 	}
+	if now.Before(d.NotBefore) { // revoked and welcomed again within this second: the token is of the time after
+		now = d.NotBefore
+	}
 	id := make([]byte, 8)
 	_, _ = rand.Read(id) // it never fails
 	expires := now.Add(i.Lifetime)
