@@ -164,6 +164,9 @@ func TestTheCookieOfThePageReadsAndChangesNothing(t *testing.T) {
 	if a := form("slw_00000000_nonsense"); a.StatusCode != http.StatusUnauthorized || a.Header.Get("Set-Cookie") != "" {
 		t.Errorf("with a wrong token: %s, cookie %q", a.Status, a.Header.Get("Set-Cookie"))
 	}
+	if a := form(d.tokens[auth.Pipeline]); a.StatusCode != http.StatusForbidden || a.Header.Get("Set-Cookie") != "" || !strings.Contains(a.body, "cannot read the page") {
+		t.Errorf("with a pipeline's token: %s, cookie %q\n%s", a.Status, a.Header.Get("Set-Cookie"), a.body)
+	}
 	a := form(d.tokens[auth.Admin])
 	set := a.Header.Get("Set-Cookie")
 	if a.StatusCode != http.StatusSeeOther || !strings.Contains(set, "HttpOnly") || !strings.Contains(set, "SameSite=Strict") {

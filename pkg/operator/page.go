@@ -3,6 +3,7 @@ package operator
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"html/template"
 	"net/http"
 	"slices"
@@ -64,7 +65,7 @@ func (d *door) mayRead(w http.ResponseWriter, r *http.Request) (bool, error) {
 	if err == nil && role.May(auth.Viewer) {
 		return true, nil
 	}
-	return false, render(w, http.StatusUnauthorized, "login.html", map[string]any{"Failed": false})
+	return false, render(w, http.StatusUnauthorized, "login.html", map[string]any{"Refusal": ""})
 }
 
 const pageRows = 50
@@ -149,8 +150,14 @@ func (d *door) login(w http.ResponseWriter, r *http.Request) error {
 		return endpoint.Errorf(http.StatusBadRequest, "bad_form", "the form cannot be read")
 	}
 	token := r.PostForm.Get("token")
-	if _, err := d.Operators.Authenticate(token); err != nil {
-		return render(w, http.StatusUnauthorized, "login.html", map[string]any{"Failed": true})
+	known, err := d.Operators.Authenticate(token)
+	switch {
+	case errors.Is(err, auth.ErrNoToken), errors.Is(err, auth.ErrToken):
+		return render(w, http.StatusUnauthorized, "login.html", map[string]any{"Refusal": "This token is not known."})
+	case err != nil:
+		return err
+	case !known.Role.May(auth.Viewer):
+		return render(w, http.StatusForbidden, "login.html", map[string]any{"Refusal": "This token pushes firmware and cannot read the page."})
 	}
 	return d.setCookie(w, r, token, 30*24*time.Hour)
 }
