@@ -21,7 +21,7 @@ type authenticator interface {
 // ByToken takes the device from the bearer token, and from nothing else.
 func ByToken(a authenticator) Caller {
 	return func(r *http.Request) (fleet.Device, fleet.Model, error) {
-		return a.Authenticate(r.Context(), bearer(r))
+		return a.Authenticate(r.Context(), endpoint.Bearer(r))
 	}
 }
 

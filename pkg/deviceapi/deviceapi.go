@@ -14,7 +14,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
@@ -148,13 +147,4 @@ func unauthorized(code, message string, cause error) error {
 	e := endpoint.Errorf(http.StatusUnauthorized, code, "%s", message).Because(cause)
 	e.Header = http.Header{"Www-Authenticate": {"Bearer"}}
 	return e
-}
-
-// bearer is the token in the Authorization header, "" for none.
-func bearer(r *http.Request) string {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
-	}
-	return strings.TrimSpace(token)
 }

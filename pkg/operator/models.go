@@ -83,12 +83,17 @@ func defaultConfiguration(raw json.RawMessage) (json.RawMessage, error) {
 	return config, err
 }
 
-func (d *door) showModel(w http.ResponseWriter, r *http.Request) error {
+// model is the one that the address names.
+func (d *door) model(r *http.Request) (fleet.Model, error) {
 	code, err := modelOf(r)
 	if err != nil {
-		return err
+		return fleet.Model{}, err
 	}
-	m, err := d.Records.Model(code)
+	return d.Records.Model(code)
+}
+
+func (d *door) showModel(w http.ResponseWriter, r *http.Request) error {
+	m, err := d.model(r)
 	if err != nil {
 		return err
 	}
@@ -177,11 +182,7 @@ func noContent(w http.ResponseWriter) error {
 
 // modelFirmware is the image of the current version or of ?version=, or its bundle with ?format=zip.
 func (d *door) modelFirmware(w http.ResponseWriter, r *http.Request) error {
-	code, err := modelOf(r)
-	if err != nil {
-		return err
-	}
-	m, err := d.Records.Model(code)
+	m, err := d.model(r)
 	if err != nil {
 		return err
 	}
@@ -192,7 +193,7 @@ func (d *door) modelFirmware(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if v == "" {
-		return fleet.Unknown("model %s has no firmware yet", code)
+		return fleet.Unknown("model %s has no firmware yet", m.Code)
 	}
 	switch format := r.URL.Query().Get("format"); format {
 	case "", "bin":
@@ -202,28 +203,24 @@ func (d *door) modelFirmware(w http.ResponseWriter, r *http.Request) error {
 		}
 		w.Header().Set("ETag", etag)
 		w.Header().Set("X-Firmware-Version", string(version))
-		return sendFile(w, r, f, "application/octet-stream", string(code)+"-"+string(version)+".bin")
+		return sendFile(w, r, f, "application/octet-stream", string(m.Code)+"-"+string(version)+".bin")
 	case "zip":
-		f, err := d.Firmware.OpenBundle(code, v)
+		f, err := d.Firmware.OpenBundle(m.Code, v)
 		if err != nil {
 			return err
 		}
-		return sendFile(w, r, f, "application/zip", string(code)+"-"+string(v)+".zip")
+		return sendFile(w, r, f, "application/zip", string(m.Code)+"-"+string(v)+".zip")
 	default:
 		return fleet.Refused("format %q: want bin or zip", format)
 	}
 }
 
 func (d *door) listBuilds(w http.ResponseWriter, r *http.Request) error {
-	code, err := modelOf(r)
+	m, err := d.model(r)
 	if err != nil {
 		return err
 	}
-	m, err := d.Records.Model(code)
-	if err != nil {
-		return err
-	}
-	builds, err := d.Records.Builds(code)
+	builds, err := d.Records.Builds(m.Code)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
@@ -154,7 +153,7 @@ func (d *door) roleOf(r *http.Request) (auth.Role, error) {
 // tokenOf is the caller's token: a program's in the header, a browser's in the cookie of the page. The cookie counts for
 // reading alone: a foreign page can make a browser send a form, and its answer stays unread.
 func tokenOf(r *http.Request) string {
-	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+	if token := endpoint.Bearer(r); token != "" {
 		return token
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {

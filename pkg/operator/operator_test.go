@@ -204,6 +204,9 @@ func TestAPipelineReadsNeitherThePageNorTheLists(t *testing.T) {
 	if a := d.ask(http.MethodGet, "/", "", d.bearer(auth.Pipeline)...); a.StatusCode != http.StatusUnauthorized {
 		t.Errorf("the page: %s", a.Status)
 	}
+	if a := d.ask(http.MethodGet, "/api/devices", "", "Authorization", "bearer "+d.tokens[auth.Viewer]); a.StatusCode != http.StatusOK {
+		t.Errorf("the devices, for a viewer: %s", a.Status)
+	}
 	if a := d.ask(http.MethodGet, "/api/devices", "", d.bearer(auth.Pipeline)...); a.StatusCode != http.StatusForbidden {
 		t.Errorf("the devices: %s", a.Status)
 	}

@@ -40,11 +40,8 @@ func (d *door) script(text string) endpoint.Handler {
 // uploadFirmware takes a bundle or a plain image, raw or as the first part with a file name. What it starts with
 // decides, not what it is called.
 func (d *door) uploadFirmware(w http.ResponseWriter, r *http.Request) error {
-	code, err := modelOf(r)
+	m, err := d.model(r)
 	if err != nil {
-		return err
-	}
-	if _, err := d.Records.Model(code); err != nil {
 		return err
 	}
 	body, size, err := firmwareBody(r)
@@ -55,7 +52,7 @@ func (d *door) uploadFirmware(w http.ResponseWriter, r *http.Request) error {
 	if start, err := head.Peek(4); err == nil && string(start) == "PK\x03\x04" {
 		d.Counter.Name(w, "pipeline_upload_firmware_zip")
 	}
-	accepted, err := d.Firmware.Accept(r.Context(), Upload{Model: code, Body: head, Size: size, Replace: r.URL.Query().Get("replace") == "true"})
+	accepted, err := d.Firmware.Accept(r.Context(), Upload{Model: m.Code, Body: head, Size: size, Replace: r.URL.Query().Get("replace") == "true"})
 	if err != nil {
 		return err
 	}
@@ -90,11 +87,7 @@ func firmwareBody(r *http.Request) (io.Reader, int64, error) {
 }
 
 func (d *door) firmwareVersion(w http.ResponseWriter, r *http.Request) error {
-	code, err := modelOf(r)
-	if err != nil {
-		return err
-	}
-	m, err := d.Records.Model(code)
+	m, err := d.model(r)
 	if err != nil {
 		return err
 	}
