@@ -51,6 +51,9 @@ func TestADumpOfOurOwnFirmwareBecomesAReportAndDamagedFirmwareIsMended(t *testin
 	second := g.upload(token, device.Key, crash.Version, crash.Dump)
 	g.reportAt(viewer, second, "missing")
 	g.reportAt(viewer, g.upload(token, device.Key, crash.Version, []byte("no core dump")), "failed")
+	if out := g.cli("dump", "list", "--state", "failed"); !strings.Contains(out, "not an ESP-IDF core dump") {
+		t.Errorf("dump list: %s", out)
+	}
 	if out := g.cli("status"); !strings.Contains(out, "1 waiting for their firmware, 1 not decodable") {
 		t.Errorf("status: %s", out)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -54,7 +55,7 @@ func dumpListCommand() *cobra.Command {
 			c := newColumns(w, "DEVICE", "NAME", "MODEL", "VERSION", "CHIP", "BYTES", "UPLOADED", "STATE", "REASON")
 			for _, d := range v.Coredumps {
 				c.row(string(d.Device), string(d.Name), string(d.Model), d.FirmwareVersion, d.Chip, fmt.Sprint(d.Size),
-					localTime(d.UploadedAt), d.State, d.Reason)
+					localTime(d.UploadedAt), d.State, cmp.Or(d.Reason, d.Why))
 			}
 			c.flush()
 		})
