@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"bufio"
 	"encoding/csv"
 	"errors"
 	"io"
@@ -14,18 +15,24 @@ import (
 const (
 	mostCSV     = 16 << 20 // bytes
 	mostDevices = 100_000
+
+	byteOrderMark = "\xef\xbb\xbf" // spreadsheets put one before the first line
 )
 
 // importDevices takes a CSV of model_code,device_key,client_secret[,name], with or without that header line. All are
 // added or none; devices keep the secrets that they have.
 func (d *door) importDevices(w http.ResponseWriter, r *http.Request) error {
-	lines := csv.NewReader(http.MaxBytesReader(w, r.Body, mostCSV))
+	body := bufio.NewReader(http.MaxBytesReader(w, r.Body, mostCSV))
+	if start, err := body.Peek(len(byteOrderMark)); err == nil && string(start) == byteOrderMark {
+		_, _ = body.Discard(len(byteOrderMark)) // it was just seen
+	}
+	lines := csv.NewReader(body)
 	lines.FieldsPerRecord = -1
 	lines.TrimLeadingSpace = true
 	now := d.Now().UTC()
 	var devices []auth.NewDevice
 	seen := map[fleet.DeviceKey]int{}
-	for n := 1; ; n++ {
+	for first := true; ; first = false {
 		fields, err := lines.Read()
 		if errors.Is(err, io.EOF) {
 			break
@@ -33,9 +40,10 @@ func (d *door) importDevices(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return fleet.Refused("the CSV cannot be read: %v", err)
 		}
-		if n == 1 && fields[0] == "model_code" {
+		if first && fields[0] == "model_code" {
 			continue
 		}
+		n, _ := lines.FieldPos(0)
 		if len(fields) < 3 || len(fields) > 4 || fields[1] == "" || fields[2] == "" {
 			return fleet.Refused("line %d: want model_code,device_key,client_secret[,name]", n)
 		}
@@ -47,8 +55,8 @@ func (d *door) importDevices(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return fleet.Refused("line %d: %v", n, err)
 		}
-		if first := seen[device.Device.Key]; first != 0 {
-			return fleet.Refused("line %d: device %s is on line %d already", n, device.Device.Key, first)
+		if before := seen[device.Device.Key]; before != 0 {
+			return fleet.Refused("line %d: device %s is on line %d already", n, device.Device.Key, before)
 		}
 		seen[device.Device.Key] = n
 		if devices = append(devices, device); len(devices) > mostDevices {
