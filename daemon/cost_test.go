@@ -143,12 +143,7 @@ func serveHere(b *testing.B) (url, socket string) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { os.RemoveAll(dir) })
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	address := probe.Addr().String()
-	probe.Close()
+	address := lastingAddress(b)
 	socket = filepath.Join(dir, "s")
 	settings := []string{"state_dir=" + filepath.Join(b.TempDir(), "state"), "socket=" + socket, "listen.https=off", "listen.http=" + address}
 	cfg, err := config.Load(config.Options{Sets: settings})

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -23,12 +22,7 @@ func startHall(t *testing.T, settings ...string) (*running, *espMDM) {
 	t.Helper()
 	// A program built with the race detector sleeps for a second at its end, which here is each of the many commands.
 	t.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	free.Close()
+	address := lastingAddress(t)
 	g := startGateway(t, append([]string{
 		"listen.device_http=" + address,
 		`provisioning.extra={"mqtt_url":"mqtts://broker.hall","wifi_ssid":"hall","wifi_password":"pass word"}`,
