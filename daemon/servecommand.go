@@ -27,20 +27,24 @@ func serveCommand() *cobra.Command {
 			return err
 		}
 		signal.Ignore(syscall.SIGPIPE) // whoever reads the log may end before the gateway does
-		return serve(cmd.Context(), cfg, newLogger(cfg.LogFormat, cmd.ErrOrStderr()))
+		return serve(cmd.Context(), cfg, newLogger(cfg.LogFormat, cfg.LogDebug, cmd.ErrOrStderr()))
 	}
 	return cmd
 }
 
 // newLogger writes to the journal with fields of our own when systemd runs us, text for people, else JSON.
-func newLogger(format string, errOut io.Writer) *slog.Logger {
+func newLogger(format string, debug bool, errOut io.Writer) *slog.Logger {
+	level := slog.LevelInfo
+	if debug {
+		level = slog.LevelDebug
+	}
 	switch {
 	case format == "journal", format == "auto" && systemd.UnderJournal():
-		return slog.New(systemd.NewHandler(slog.LevelInfo))
+		return slog.New(systemd.NewHandler(level))
 	case format == "text", format == "auto" && term.IsTerminal(int(os.Stderr.Fd())):
-		return slog.New(slog.NewTextHandler(errOut, nil))
+		return slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: level}))
 	}
-	return slog.New(slog.NewJSONHandler(errOut, &slog.HandlerOptions{ReplaceAttr: timeInUTC}))
+	return slog.New(slog.NewJSONHandler(errOut, &slog.HandlerOptions{Level: level, ReplaceAttr: timeInUTC}))
 }
 
 func timeInUTC(_ []string, a slog.Attr) slog.Attr {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"time"
 
@@ -42,11 +43,18 @@ type Token struct {
 func (i *Issuer) Grant(ctx context.Context, clientID, secret string) (Token, error) {
 	model, key, err := fleet.ParseClientID(clientID)
 	if err != nil {
-		return Token{}, ErrInvalidClient
+		return Token{}, fmt.Errorf("%w: %w", ErrInvalidClient, err)
 	}
 	device, err := i.Devices.Device(key)
-	if err != nil || device.Model != model || device.Revoked {
-		return Token{}, ErrInvalidClient
+	switch {
+	case errors.Is(err, fleet.ErrUnknown):
+		return Token{}, fmt.Errorf("%w: %w", ErrInvalidClient, err)
+	case err != nil:
+		return Token{}, err
+	case device.Model != model:
+		return Token{}, fmt.Errorf("%w: the device is of model %s", ErrInvalidClient, device.Model)
+	case device.Revoked:
+		return Token{}, fmt.Errorf("%w: the device is revoked", ErrInvalidClient)
 	}
 	secrets, err := i.Devices.DeviceSecrets(key)
 	if err != nil {
@@ -59,7 +67,7 @@ func (i *Issuer) Grant(ctx context.Context, clientID, secret string) (Token, err
 			return Token{}, err
 		}
 	default:
-		return Token{}, ErrInvalidClient
+		return Token{}, fmt.Errorf("%w: wrong secret", ErrInvalidClient)
 	}
 	return i.Mint(device)
 }

@@ -51,6 +51,7 @@ type Config struct {
 
 	CatalogBackup bool
 	LogFormat     string // auto, journal, text or json
+	LogDebug      bool   // tell of refused requests, too
 
 	File     string   // where the settings came from; it may be absent
 	Warnings []string // what is odd and no error

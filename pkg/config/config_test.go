@@ -259,6 +259,7 @@ func TestABadSettingIsNamedWithItsSourceAndWhatWouldBeRight(t *testing.T) {
 		{"", "firmware.publish=yes", "firmware.publish", "automatic or manual"},
 		{"", "catalog.backup=hourly", "catalog.backup", "daily or off"},
 		{"", "log.format=xml", "log.format", "journal"},
+		{"", "log.level=trace", "log.level", "info or debug"},
 	} {
 		var sets []string
 		source := "slipway.yaml"

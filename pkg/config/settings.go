@@ -97,4 +97,11 @@ var Settings = []Setting{
 		}},
 	{Key: "log.format", Default: "auto", Meaning: "auto: the journal under systemd, text on a terminal, else JSON. Or journal, text, json.",
 		parse: func(c *Config, raw any) error { return oneOf(&c.LogFormat, raw, "auto", "journal", "text", "json") }},
+	{Key: "log.level", Default: "info", Meaning: "info, or debug: also each request that was refused and why, under the correlation id that its client was told.",
+		parse: func(c *Config, raw any) error {
+			var level string
+			err := oneOf(&level, raw, "info", "debug")
+			c.LogDebug = level == "debug"
+			return err
+		}},
 }

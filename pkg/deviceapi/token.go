@@ -2,6 +2,7 @@ package deviceapi
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 
@@ -11,6 +12,7 @@ import (
 
 const (
 	tokenPath = "/api/oauth/token"
+	mostID    = 69      // bytes of one that is one; so much of any is noted
 	formMost  = 8 << 10 // bytes: an id of 69, a secret, and whatever scopes a client names
 )
 
@@ -33,10 +35,11 @@ func (d *Door) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	endpoint.Note(w, slog.String("client_id", id[:min(len(id), mostID)]))
 	token, err := d.Issuer.Grant(r.Context(), id, secret)
 	switch {
 	case errors.Is(err, auth.ErrInvalidClient):
-		e := oauthError(http.StatusUnauthorized, "invalid_client", "client id and secret do not match")
+		e := oauthError(http.StatusUnauthorized, "invalid_client", "client id and secret do not match").Because(err)
 		e.Header = http.Header{"Www-Authenticate": {`Basic realm="slipway"`}}
 		return e
 	case errors.Is(err, auth.ErrClock):
