@@ -141,7 +141,7 @@ func (d *desk) crashes(n int, reason, frame string) {
 func TestThePageShowsWhatADeviceSaysAndRunsNoneOfIt(t *testing.T) {
 	d := open(t, nil)
 	d.crashes(1, `<script>alert("reason")</script>`, `<img src=x onerror=alert(1)> main.c:1`)
-	for _, path := range []string{"/", "/crashes/0000000000000000"} {
+	for _, path := range []string{"/", "/crashes/0000000000000000", "/dumps/aaaaaaaa/coredump_20260504T120000_000000Z"} {
 		a := d.ask(http.MethodGet, path, "", d.bearer(auth.Viewer)...)
 		if a.StatusCode != http.StatusOK || strings.Contains(a.body, "<script") || strings.Contains(a.body, "<img") || !strings.Contains(a.body, "&lt;script&gt;alert") {
 			t.Errorf("%s: %s\n%s", path, a.Status, a.body)

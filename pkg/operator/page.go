@@ -33,6 +33,7 @@ const cookieName = "slipway_token"
 func (d *door) registerPage(rs *endpoint.Routes) {
 	rs.Handle(http.MethodGet, "/{$}", "", d.page)
 	rs.Handle(http.MethodGet, "/crashes/{fingerprint}", "", d.crashPage)
+	rs.Handle(http.MethodGet, "/dumps/{key}/{name}", "", d.dumpPage)
 	rs.Handle(http.MethodPost, "/login", "", d.login)
 	rs.Handle(http.MethodPost, "/logout", "", d.logout)
 	rs.Handle(http.MethodGet, "/style.css", "", func(w http.ResponseWriter, _ *http.Request) error {
@@ -133,6 +134,22 @@ func (d *door) crashPage(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return render(w, http.StatusOK, "crash.html", map[string]any{"Group": g, "Versions": versions, "Dumps": showAll(dumps), "Report": text})
+}
+
+// dumpPage is one dump, of a group or of none: one that waits for its firmware may have frames already.
+func (d *door) dumpPage(w http.ResponseWriter, r *http.Request) error {
+	if ok, err := d.mayRead(w, r); !ok {
+		return err
+	}
+	l, err := d.dump(r)
+	if err != nil {
+		return visible(err)
+	}
+	text, err := d.reportText(l.Dump)
+	if err != nil {
+		return err
+	}
+	return render(w, http.StatusOK, "dump.html", map[string]any{"Dump": show(l), "Report": text})
 }
 
 // reportText is a report as people read it.
