@@ -65,4 +65,16 @@ func TestADumpOfOurOwnFirmwareBecomesAReportAndDamagedFirmwareIsMended(t *testin
 	if mended, err := os.ReadFile(stored); err != nil || !bytes.Equal(mended, zip) {
 		t.Errorf("the stored bundle is not whole again: %v", err)
 	}
+
+	// A power cut soon after a report leaves an empty file: it is not synced.
+	g.stop()
+	report := filepath.Join(dumpDir(g, device.Key), filepath.Base(second)+".report.gz")
+	if err := os.Truncate(report, 0); err != nil {
+		t.Fatal(err)
+	}
+	g.start()
+	g.within(10*time.Second, "the report, made again", func() bool { return len(g.reportAt(viewer, second, "reported").Report.Tasks) > 0 })
+	if out := g.cli("crash", "list", "--format", "json"); !strings.Contains(out, `"count": 2,`) {
+		t.Errorf("it was counted again: %s", out)
+	}
 }

@@ -50,6 +50,11 @@ func (c *Catalog) FailedCrashes(notBy string, limit int) ([]crash.Crash, error) 
 	return c.crashesIn(crash.Failed, limit, func(one crash.Crash) bool { return one.DecodedBy != notBy })
 }
 
+// CrashesIn are the dumps in a state that wanted picks, oldest first.
+func (c *Catalog) CrashesIn(state crash.State, wanted func(crash.Crash) bool) ([]crash.Crash, error) {
+	return c.crashesIn(state, 0, wanted)
+}
+
 func anyCrash(crash.Crash) bool { return true }
 
 func (c *Catalog) crashesIn(state crash.State, limit int, wanted func(crash.Crash) bool) ([]crash.Crash, error) {

@@ -12,6 +12,11 @@ import (
 // report lays a dump's report beside it, records the summary, tells the journal and lets storm control remove what is
 // too much. The file comes first: a record never names a report that cannot be read.
 func (t *Triage) report(ctx context.Context, j *job, c Crash, r *espcore.Report) error {
+	before := c.State
+	c = Summarize(c, j.build, j.grade, r)
+	if before == Reported && c.State != Reported {
+		return nil // its firmware is gone since: what is recorded says more
+	}
 	packed, err := pack(r)
 	if err != nil {
 		return err
@@ -23,7 +28,6 @@ func (t *Triage) report(ctx context.Context, j *job, c Crash, r *espcore.Report)
 	if err != nil {
 		return err
 	}
-	c = Summarize(c, j.build, j.grade, r)
 	c.DecodedAt, c.DecodedBy = t.Now().UTC(), t.Version
 	outcome, err := t.Store.RecordCrash(ctx, c, t.KeepPerCrash)
 	if gone(err) {
@@ -41,8 +45,12 @@ func (t *Triage) report(ctx context.Context, j *job, c Crash, r *espcore.Report)
 	return nil
 }
 
-// fail keeps the dump and says why it has no report.
+// fail keeps the dump and says why it has no report. What had one once stays in its group.
 func (t *Triage) fail(ctx context.Context, c Crash, why string) error {
+	if c.State == Reported {
+		t.Logger.Warn("report not made again", "device", c.Device, "model", c.Model, "file", c.Name, "reason", clip(why, mostText))
+		return nil
+	}
 	c.State, c.Why, c.DecodedAt, c.DecodedBy = Failed, clip(why, mostText), t.Now().UTC(), t.Version
 	t.Logger.Warn("dump not decoded", "device", c.Device, "model", c.Model, "version", c.DeclaredVersion, "file", c.Name, "reason", c.Why)
 	_, err := t.Store.RecordCrash(ctx, c, t.KeepPerCrash)
@@ -58,6 +66,8 @@ func (t *Triage) tell(c Crash, o Outcome) {
 	switch {
 	case c.State == Missing:
 		t.Logger.Info("crash waits for its firmware", append(facts, "declared_version", c.DeclaredVersion, "elf_hash", c.ELFHash)...)
+	case o.News == "" && c.Fingerprint != "": // it was counted before
+		t.Logger.Info("report made again", append(facts, "fingerprint", c.Fingerprint)...)
 	case o.News == Regression:
 		t.Logger.Warn("crash reported", append(facts, "fingerprint", c.Fingerprint, "news", o.News, "resolved_in", o.Group.ResolvedIn)...)
 	default:

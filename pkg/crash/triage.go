@@ -16,6 +16,8 @@ type store interface {
 	WaitingCrashes(limit int) ([]Crash, error)
 	// FailedCrashes are those in state Failed that another version of the gateway could not decode, at most limit.
 	FailedCrashes(notBy string, limit int) ([]Crash, error)
+	// CrashesIn are those in a state that wanted picks, oldest upload first.
+	CrashesIn(state State, wanted func(Crash) bool) ([]Crash, error)
 	// BuildsByELF are the builds whose ELF's SHA-256 starts with the hex prefix.
 	BuildsByELF(prefix string) ([]fleet.Build, error)
 	Build(fleet.ModelCode, fleet.Version) (fleet.Build, error)
@@ -30,6 +32,7 @@ type store interface {
 type files interface {
 	Path(fleet.DeviceKey, fleet.DumpName) string
 	WriteReport(key fleet.DeviceKey, name fleet.DumpName, report []byte) error // gzip of its JSON
+	ReadReport(fleet.DeviceKey, fleet.DumpName) ([]byte, error)
 	Remove(context.Context, fleet.DeviceKey, fleet.DumpName) error
 }
 
@@ -68,7 +71,9 @@ type Options struct {
 type Triage struct {
 	Options
 	wake    chan struct{}
-	retried bool // nothing is left that only an older version has tried
+	retried bool    // nothing is left that only an older version has tried
+	looked  bool    // for reports that a power cut has taken
+	lost    []Crash // their dumps
 }
 
 // NewTriage makes the queue; Run works it off.
@@ -130,15 +135,28 @@ func (t *Triage) Run(ctx context.Context) error {
 }
 
 // next is what to work on: what nobody has looked at, and when there is nothing of it, what an older version has failed
-// at.
+// at, then what has lost its report.
 func (t *Triage) next() ([]Crash, error) {
 	waiting, err := t.Store.WaitingCrashes(batch)
-	if err != nil || len(waiting) > 0 || t.retried {
+	if err != nil || len(waiting) > 0 {
 		return waiting, err
 	}
-	failed, err := t.Store.FailedCrashes(t.Version, again)
-	t.retried = err == nil && len(failed) == 0
-	return failed, err
+	if !t.retried {
+		failed, err := t.Store.FailedCrashes(t.Version, again)
+		t.retried = err == nil && len(failed) == 0
+		if !t.retried {
+			return failed, err
+		}
+	}
+	if !t.looked {
+		if t.lost, err = t.withoutReport(); err != nil {
+			return nil, err
+		}
+		t.looked = true
+	}
+	some := t.lost[:min(len(t.lost), batch)]
+	t.lost = t.lost[len(some):]
+	return some, nil
 }
 
 // rest waits for a wake or for d, with a beat at least every five seconds.

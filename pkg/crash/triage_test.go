@@ -60,6 +60,22 @@ func (p *plant) FailedCrashes(notBy string, limit int) ([]Crash, error) {
 	return p.in(Failed, limit, func(c Crash) bool { return c.DecodedBy != notBy }), nil
 }
 
+func (p *plant) CrashesIn(state State, wanted func(Crash) bool) ([]Crash, error) {
+	p.mu.Lock()
+	all := p.in(state, len(p.crashes), func(Crash) bool { return true })
+	p.mu.Unlock()
+	return slices.DeleteFunc(all, func(c Crash) bool { return !wanted(c) }), nil
+}
+
+func (p *plant) ReadReport(_ fleet.DeviceKey, name fleet.DumpName) ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if report, ok := p.reports[name]; ok {
+		return report, nil
+	}
+	return nil, fleet.Unknown("no report of %s", name)
+}
+
 func (p *plant) BuildsByELF(prefix string) ([]fleet.Build, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -290,5 +306,40 @@ func TestOfTwoModelsWithTheSameELFTheDumpsOwnCounts(t *testing.T) {
 	p.work(t, "v1", nil)
 	if c := p.crashes["d1"]; c.State != Reported || strings.Contains(strings.Join(c.Disagreements, " "), "fan") {
 		t.Errorf("%s, %q", c.State, c.Disagreements)
+	}
+}
+
+func TestReportsThatAPowerCutTookAreMadeAgainAfterTheStart(t *testing.T) {
+	p := newPlant()
+	p.builds = []fleet.Build{build("1.0.0", "aaaa11"), build("2.0.0", "bbbb22")}
+	for _, name := range []fleet.DumpName{"d1", "d2", "d3", "d4"} {
+		p.dump(name, "1.0.0", "aaaa")
+	}
+	p.dump("d5", "2.0.0", "bbbb")
+	p.dump("d6", "9.9.9", "cccc") // waits for its firmware, with frames of none
+	p.work(t, "v1", nil)
+	report := p.reports["d1"]
+	p.reports["d1"], p.reports["d2"], p.reports["d6"] = nil, report[:len(report)-5], nil // empty, cut
+	delete(p.reports, "d3")
+	p.reports["d5"] = nil
+	p.builds = p.builds[:1] // and the firmware of d5 was removed since
+	before := p.crashes["d5"]
+	p.decoded = nil
+	p.work(t, "v1", nil)
+	for _, name := range []fleet.DumpName{"d1", "d2", "d3", "d4", "d6"} {
+		if !whole(p.reports[name]) {
+			t.Errorf("%s has no report: %d bytes", name, len(p.reports[name]))
+		}
+	}
+	if slices.Contains(p.decoded, "1.0.0 d4") {
+		t.Errorf("one was made again that was whole: %v", p.decoded)
+	}
+	if c := p.crashes["d5"]; c.State != Reported || c.TopFrame != before.TopFrame || c.Version != "2.0.0" {
+		t.Errorf("one whose firmware is gone is %+v", c)
+	}
+	p.decoded, p.bad["d1"], p.reports["d1"] = nil, "damaged", nil
+	p.work(t, "v1", nil)
+	if c := p.crashes["d1"]; c.State != Reported || !strings.Contains(p.said.String(), "report not made again") {
+		t.Errorf("one whose dump is damaged is %+v", c)
 	}
 }

@@ -167,6 +167,8 @@ func (d *door) showDump(w http.ResponseWriter, r *http.Request) error {
 
 const mostReport = 4 << 20 // bytes of an inflated report; the worker's answer has 1 MiB at most
 
+// report is nil where there is none. One that a power cut has damaged is none: the next start makes it again, and what
+// is in the catalog can be shown without it.
 func (d *door) report(dump fleet.Dump) (json.RawMessage, error) {
 	packed, err := d.Dumps.ReadReport(dump.Device, dump.Name())
 	if errors.Is(err, fleet.ErrUnknown) {
@@ -175,9 +177,17 @@ func (d *door) report(dump fleet.Dump) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
+	return unpack(packed), nil
+}
+
+func unpack(packed []byte) json.RawMessage {
 	z, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		return nil, err
+		return nil
 	}
-	return io.ReadAll(io.LimitReader(z, mostReport))
+	report, err := io.ReadAll(io.LimitReader(z, mostReport))
+	if err != nil {
+		return nil
+	}
+	return report
 }

@@ -13,20 +13,41 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// oneReport has the same report of every dump.
-type oneReport struct{ noFiles }
+// oneReport is the same report of every dump.
+type oneReport struct {
+	noFiles
+	packed []byte
+}
 
-func (oneReport) ReadReport(fleet.DeviceKey, fleet.DumpName) ([]byte, error) {
+func (o *oneReport) ReadReport(fleet.DeviceKey, fleet.DumpName) ([]byte, error) { return o.packed, nil }
+
+func packed(t *testing.T, report string) []byte {
+	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	_, err := z.Write([]byte(`{"reason":"abort()"}`))
-	err = errors.Join(err, z.Close())
-	return b.Bytes(), err
+	_, err := z.Write([]byte(report))
+	if err = errors.Join(err, z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestADamagedReportHidesNothingElse(t *testing.T) {
+	whole := packed(t, `{"reason":"abort()"}`)
+	for _, damaged := range [][]byte{nil, whole[:8], whole[:len(whole)-3]} {
+		d := open(t, func(o *Options) { o.Dumps = &oneReport{packed: damaged} })
+		d.crashes(1, "abort()", "main.c:1")
+		for _, path := range []string{"/crashes/0000000000000000", "/dumps/aaaaaaaa/coredump_20260504T120000_000000Z", "/api/coredumps/aaaaaaaa/coredump_20260504T120000_000000Z"} {
+			if a := d.ask(http.MethodGet, path, "", d.bearer(auth.Viewer)...); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "main.c:1") {
+				t.Errorf("with a report of %d bytes %s: %s\n%s", len(damaged), path, a.Status, a.body)
+			}
+		}
+	}
 }
 
 func TestADumpWithoutAGroupHasAPageWithWhatIsKnownOfIt(t *testing.T) {
 	d := open(t, func(o *Options) {
-		o.Dumps = oneReport{}
+		o.Dumps = &oneReport{packed: packed(t, `{"reason":"abort()"}`)}
 		o.Text = func(report []byte) (string, error) { return "as people read it: " + string(report), nil }
 	})
 	d.crashes(0, "", "")

@@ -1,0 +1,38 @@
+package crash
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+)
+
+// withoutReport finds the dumps that were decoded and whose report cannot be read: it is not synced, so that a power cut
+// soon after leaves an empty file, or none, beside a record that lasts.
+func (t *Triage) withoutReport() ([]Crash, error) {
+	var lost []Crash
+	for _, state := range []State{Reported, Missing} {
+		some, err := t.Store.CrashesIn(state, func(c Crash) bool {
+			t.Beat()
+			packed, err := t.Files.ReadReport(c.Device, c.Name)
+			return gone(err) || err == nil && !whole(packed)
+		})
+		if err != nil {
+			return nil, err
+		}
+		lost = append(lost, some...)
+	}
+	if len(lost) > 0 {
+		t.Logger.Info("reports are made again", "dumps", len(lost))
+	}
+	return lost, nil
+}
+
+// whole reports that packed can be unpacked to its checksum.
+func whole(packed []byte) bool {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return false
+	}
+	_, err = io.Copy(io.Discard, z)
+	return err == nil
+}
