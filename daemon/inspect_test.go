@@ -78,13 +78,13 @@ func TestInspectPrintsWhatEsptoolPrints(t *testing.T) {
 // TestInspectSaysInJSONWhatEsptoolSays looks up every line of esptool's text in the JSON.
 func TestInspectSaysInJSONWhatEsptoolSays(t *testing.T) {
 	for _, name := range realBuilds {
-		for kind, content := range map[string]func() []byte{
-			"image":  func() []byte { return realBuild(t, name, "app.bin") },
-			"bundle": func() []byte { return realBundle(t, name, "demo") },
+		for kind, content := range map[string]func(*testing.T) []byte{
+			"image":  func(t *testing.T) []byte { return realBuild(t, name, "app.bin") },
+			"bundle": func(t *testing.T) []byte { return realBundle(t, name, "demo") },
 		} {
 			t.Run(name+" "+kind, func(t *testing.T) {
 				var got map[string]any
-				if err := json.Unmarshal([]byte(runInspect(t, content(), "--format", "json")), &got); err != nil {
+				if err := json.Unmarshal([]byte(runInspect(t, content(t), "--format", "json")), &got); err != nil {
 					t.Fatal(err)
 				}
 				if got["kind"] != kind {
