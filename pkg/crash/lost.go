@@ -4,14 +4,22 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"time"
 )
 
+// unsynced is how long before a stop in order a report may have been made that the disk did not have yet.
+const unsynced = 5 * time.Minute
+
 // withoutReport finds the dumps that were decoded and whose report cannot be read: it is not synced, so that a power cut
-// soon after leaves an empty file, or none, beside a record that lasts.
+// soon after leaves an empty file, or none, beside a record that lasts. What is older than the last stop in order is on
+// the disk, so that a start after one reads next to nothing.
 func (t *Triage) withoutReport() ([]Crash, error) {
 	var lost []Crash
 	for _, state := range []State{Reported, Missing} {
 		some, err := t.Store.CrashesIn(state, func(c Crash) bool {
+			if c.DecodedAt.Before(t.CleanStop.Add(-unsynced)) {
+				return false
+			}
 			t.Beat()
 			packed, err := t.Files.ReadReport(c.Device, c.Name)
 			return gone(err) || err == nil && !whole(packed)

@@ -61,8 +61,9 @@ type Options struct {
 	Decoder      decoder
 	Logger       *slog.Logger
 	Now          func() time.Time
-	Version      string // of the gateway: what an older one could not decode is tried again, once
-	KeepPerCrash int    // of one fingerprint and version, at each end; 0 keeps all
+	Version      string    // of the gateway: what an older one could not decode is tried again, once
+	CleanStop    time.Time // when the gateway last stopped in order, zero for never
+	KeepPerCrash int       // of one fingerprint and version, at each end; 0 keeps all
 	Beat         func()
 	Observe      func(seconds float64, dumps int) // one decoded batch, for metrics
 }

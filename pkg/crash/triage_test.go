@@ -28,6 +28,7 @@ type plant struct {
 	bad     map[string]string // of a dump's path: why it cannot be decoded
 	decoded []string          // "elf dump", in order
 	said    bytes.Buffer
+	stopped time.Time
 }
 
 func newPlant() *plant {
@@ -164,7 +165,8 @@ func (p *plant) work(t *testing.T, version string, meanwhile func(*Triage)) {
 		ctx, stop := context.WithCancel(t.Context())
 		triage := NewTriage(Options{
 			Store: p, Files: p, ELFs: p, Decoder: p, Logger: slog.New(slog.NewTextHandler(&p.said, nil)), Now: time.Now, Version: version,
-			Beat: func() {},
+			CleanStop: p.stopped,
+			Beat:      func() {},
 		})
 		ended := make(chan error, 1)
 		go func() { ended <- triage.Run(ctx) }()
@@ -337,6 +339,13 @@ func TestReportsThatAPowerCutTookAreMadeAgainAfterTheStart(t *testing.T) {
 	if c := p.crashes["d5"]; c.State != Reported || c.TopFrame != before.TopFrame || c.Version != "2.0.0" {
 		t.Errorf("one whose firmware is gone is %+v", c)
 	}
+	// Long before a stop in order they were on the disk, and are not read again at each start.
+	p.decoded, p.reports["d1"], p.stopped = nil, nil, p.crashes["d1"].DecodedAt.Add(time.Hour)
+	p.work(t, "v1", nil)
+	if len(p.decoded) > 0 {
+		t.Errorf("after a stop in order: %v", p.decoded)
+	}
+	p.stopped = time.Time{}
 	p.decoded, p.bad["d1"], p.reports["d1"] = nil, "damaged", nil
 	p.work(t, "v1", nil)
 	if c := p.crashes["d1"]; c.State != Reported || !strings.Contains(p.said.String(), "report not made again") {
