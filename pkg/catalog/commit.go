@@ -74,9 +74,15 @@ func (c *Catalog) commit() {
 
 // commitBatches commits an operation together with those that wait behind it, as many as a transaction takes.
 func (c *Catalog) commitBatches(op *operation) error {
-	free, _, err := c.Space()
+	var free int64
+	var err error
+	measured := false // once a batch, and anew after a refusal: whoever was refused may have made room
 	b := c.newBatch()
 	for op != nil {
+		if !measured {
+			free, _, err = c.Space()
+			measured = true
+		}
 		t := &tx{txn: b.txn, writes: map[string][]byte{}}
 		refusal := err
 		if refusal == nil {
@@ -89,6 +95,7 @@ func (c *Catalog) commitBatches(op *operation) error {
 			refusal = t.fits()
 		}
 		if refusal != nil {
+			measured = false
 			op.done <- refusal
 		} else {
 			if !b.takes(t) {
