@@ -30,6 +30,7 @@ type shortStore struct {
 	devices map[fleet.DeviceKey]fleet.Device
 	secrets map[fleet.DeviceKey]DeviceSecrets
 	tokens  map[string]OperatorToken
+	full    bool // no change is stored
 }
 
 func newStore(devices ...fleet.Device) *shortStore {
@@ -65,6 +66,23 @@ func (s *shortStore) AddDevice(_ context.Context, d fleet.Device, secrets Device
 	return nil
 }
 
+// RegisterDevice refuses the one key that a person has removed.
+func (s *shortStore) RegisterDevice(ctx context.Context, d fleet.Device) error {
+	if d.Key == "gonegone" {
+		return fleet.Refused("device %s was removed", d.Key)
+	}
+	return s.AddDevice(ctx, d, DeviceSecrets{})
+}
+
+func (s *shortStore) ReplaceDeviceSecrets(_ context.Context, key fleet.DeviceKey, secrets DeviceSecrets, notBefore time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.devices[key]
+	d.NotBefore = notBefore
+	s.devices[key], s.secrets[key] = d, secrets
+	return nil
+}
+
 func (s *shortStore) DeviceSecrets(key fleet.DeviceKey) (DeviceSecrets, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,6 +92,9 @@ func (s *shortStore) DeviceSecrets(key fleet.DeviceKey) (DeviceSecrets, error) {
 func (s *shortStore) UpdateDeviceSecrets(_ context.Context, key fleet.DeviceKey, change func(*DeviceSecrets) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.full {
+		return fleet.Full("no room")
+	}
 	secrets := s.secrets[key]
 	if err := change(&secrets); err != nil {
 		return err
@@ -130,7 +151,7 @@ func open(t testing.TB, algorithm string, devices ...fleet.Device) *office {
 	}
 	o.issuer = &Issuer{Keys: o.keys, Devices: o.store, Lifetime: 24 * time.Hour, Earliest: func() time.Time { return time.Time{} }, Now: clock}
 	o.verifier = NewVerifier(o.keys, nil, clock)
-	o.devices = &Devices{Verifier: o.verifier, Registry: o.store, Now: clock}
+	o.devices = &Devices{Verifier: o.verifier, Secrets: o.issuer, Registry: o.store, Now: clock}
 	return o
 }
 
@@ -219,6 +240,60 @@ func TestARotatedSecretWorksAtOnceAndTheOldOneUntilTheNewIsUsed(t *testing.T) {
 	}
 }
 
+func TestTheSecretItselfIsAsGoodAsAToken(t *testing.T) {
+	o := open(t, EdDSA, pump)
+	check := func(what, id, secret string, want error) {
+		t.Helper()
+		device, model, err := o.devices.AuthenticateSecret(t.Context(), id, secret)
+		if !errors.Is(err, want) || err == nil && (device.Key != pump.Key || model.Code != pump.Model) {
+			t.Errorf("%s: %v %v %v", what, device, model, err)
+		}
+	}
+	const old = "secret of a1b2c3d4"
+	check("right", pump.ClientID(), old, nil)
+	check("wrong", pump.ClientID(), old+"x", ErrInvalidClient)
+	check("of another model", "iotdevice-fan-a1b2c3d4", old, ErrInvalidClient)
+	check("of nobody", "iotdevice-pump-zzzzzzzz", old, ErrInvalidClient)
+	fresh, err := o.issuer.RotateSecret(t.Context(), pump.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.store.full = true
+	check("the new one, where the disk has no room to note its use", pump.ClientID(), fresh, nil)
+	check("the old one then", pump.ClientID(), old, nil)
+	o.store.full = false
+	check("the new one", pump.ClientID(), fresh, nil)
+	check("the old one, once the new one was used", pump.ClientID(), old, ErrInvalidClient)
+}
+
+func TestAReplacedSecretEndsItsTokensAndARotationDoesNot(t *testing.T) {
+	o := open(t, EdDSA, pump)
+	token, err := o.issuer.Mint(pump)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.issuer.RotateSecret(t.Context(), pump.Key); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := o.devices.Authenticate(t.Context(), token.AccessToken); err != nil {
+		t.Errorf("after a rotation: %v", err)
+	}
+	fresh, err := o.issuer.ReplaceSecret(t.Context(), pump.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := o.devices.Authenticate(t.Context(), token.AccessToken); !errors.Is(err, ErrToken) {
+		t.Errorf("after its secret was replaced: %v", err)
+	}
+	again, err := o.issuer.Grant(t.Context(), pump.ClientID(), fresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := o.devices.Authenticate(t.Context(), again.AccessToken); err != nil {
+		t.Errorf("a token that the new secret bought within the same second: %v", err)
+	}
+}
+
 func TestRevocationTakesEffectAtOnce(t *testing.T) {
 	o := open(t, EdDSA, pump)
 	token, err := o.issuer.Mint(pump)
@@ -247,7 +322,7 @@ func TestRevocationTakesEffectAtOnce(t *testing.T) {
 	o.store.devices[d.Key] = d
 	check("of another model now", ErrToken)
 	delete(o.store.devices, d.Key)
-	check("removed", fleet.ErrUnknown)
+	check("removed", ErrToken)
 	if _, _, err := o.devices.Authenticate(t.Context(), ""); !errors.Is(err, ErrNoToken) {
 		t.Errorf("no token: %v", err)
 	}
@@ -407,6 +482,11 @@ func TestAnExternalIssuersTokensVerifyThroughItsKeySetAlone(t *testing.T) {
 	unknown := forge(t, jwt.SigningMethodES256, foreign.keys.signing().signer, map[string]any{"kid": "unknown1"}, claims)
 	if _, err := o.verifier.Verify(unknown); !errors.Is(err, ErrToken) || fetches.Load() != before || len(x.stale) != 1 {
 		t.Errorf("an unknown key: %v, fetched by the request: %v, refetch asked for: %v", err, fetches.Load() != before, len(x.stale) == 1)
+	}
+	removed := forge(t, jwt.SigningMethodES256, foreign.keys.signing().signer, map[string]any{"kid": foreign.keys.signing().kid},
+		map[string]any{"iss": "https://sso", "aud": "devices", "azp": "iotdevice-pump-gonegone", "exp": o.now.Add(time.Hour).Unix()})
+	if _, _, err := o.devices.Authenticate(t.Context(), removed); !errors.Is(err, ErrToken) || o.store.devices["gonegone"].Key != "" {
+		t.Errorf("a device that a person has removed registers itself: %v", err)
 	}
 	ghost := forge(t, jwt.SigningMethodES256, foreign.keys.signing().signer, map[string]any{"kid": foreign.keys.signing().kid},
 		map[string]any{"iss": "https://sso", "aud": "devices", "azp": "iotdevice-ghost-e2e2e2e2", "exp": o.now.Add(time.Hour).Unix()})

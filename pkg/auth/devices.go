@@ -13,20 +13,28 @@ import (
 type registry interface {
 	Device(fleet.DeviceKey) (fleet.Device, error)
 	Model(fleet.ModelCode) (fleet.Model, error)
-	AddDevice(context.Context, fleet.Device, DeviceSecrets) error
+	// RegisterDevice adds a device without a secret. One that a person has removed is fleet.ErrRefused.
+	RegisterDevice(context.Context, fleet.Device) error
+}
+
+// secretChecker finds the device that a client id and its secret are of, or says ErrInvalidClient.
+type secretChecker interface {
+	Check(ctx context.Context, clientID, secret string) (fleet.Device, error)
 }
 
 // Devices says which device a request is from.
 type Devices struct {
 	Verifier *Verifier
+	Secrets  secretChecker
 	Registry registry
 	Now      func() time.Time
 }
 
 // Authenticate verifies a token and finds its device and model. Revocation is looked up at every call, so that it takes
-// effect at once. A verified token of an external issuer registers a device that is not known yet.
+// effect at once. A verified token of an external issuer registers a device that is not known yet, but none that a person
+// has removed.
 //
-// Errors: ErrNoToken and ErrToken, and fleet.ErrUnknown for a device or model that is not known.
+// Errors: ErrNoToken and ErrToken, and fleet.ErrUnknown for a model that is not known.
 func (d *Devices) Authenticate(ctx context.Context, token string) (fleet.Device, fleet.Model, error) {
 	if token == "" {
 		return fleet.Device{}, fleet.Model{}, ErrNoToken
@@ -36,8 +44,13 @@ func (d *Devices) Authenticate(ctx context.Context, token string) (fleet.Device,
 		return fleet.Device{}, fleet.Model{}, err
 	}
 	device, err := d.Registry.Device(id.Key)
-	if errors.Is(err, fleet.ErrUnknown) && id.External {
-		device, err = d.register(ctx, id)
+	switch {
+	case errors.Is(err, fleet.ErrUnknown) && id.External:
+		if device, err = d.register(ctx, id); errors.Is(err, fleet.ErrRefused) {
+			err = fmt.Errorf("%w: %w", ErrToken, err)
+		}
+	case errors.Is(err, fleet.ErrUnknown): // it was removed
+		err = fmt.Errorf("%w: %w", ErrToken, err)
 	}
 	if err != nil {
 		return fleet.Device{}, fleet.Model{}, err
@@ -54,13 +67,25 @@ func (d *Devices) Authenticate(ctx context.Context, token string) (fleet.Device,
 	return device, model, err
 }
 
+// AuthenticateSecret finds the device and model that a client id and its secret are of, without a token.
+//
+// Errors: ErrInvalidClient, and fleet.ErrUnknown for a model that is not known.
+func (d *Devices) AuthenticateSecret(ctx context.Context, clientID, secret string) (fleet.Device, fleet.Model, error) {
+	device, err := d.Secrets.Check(ctx, clientID, secret)
+	if err != nil {
+		return fleet.Device{}, fleet.Model{}, err
+	}
+	model, err := d.Registry.Model(device.Model)
+	return device, model, err
+}
+
 func (d *Devices) register(ctx context.Context, id Identity) (fleet.Device, error) {
 	if _, err := d.Registry.Model(id.Model); err != nil {
 		return fleet.Device{}, err
 	}
 	now := d.Now().UTC()
 	device := fleet.Device{Key: id.Key, Model: id.Model, CreatedAt: now, UpdatedAt: now}
-	err := d.Registry.AddDevice(ctx, device, DeviceSecrets{})
+	err := d.Registry.RegisterDevice(ctx, device)
 	if errors.Is(err, fleet.ErrTaken) { // by another request of the same device
 		return d.Registry.Device(id.Key)
 	}

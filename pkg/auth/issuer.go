@@ -18,6 +18,8 @@ type deviceStore interface {
 	Device(fleet.DeviceKey) (fleet.Device, error)
 	DeviceSecrets(fleet.DeviceKey) (DeviceSecrets, error)
 	UpdateDeviceSecrets(context.Context, fleet.DeviceKey, func(*DeviceSecrets) error) error
+	// ReplaceDeviceSecrets stores new ones, and that tokens issued before notBefore are refused.
+	ReplaceDeviceSecrets(ctx context.Context, key fleet.DeviceKey, s DeviceSecrets, notBefore time.Time) error
 }
 
 // Issuer mints the gateway's own tokens.
@@ -38,38 +40,47 @@ type Token struct {
 	Lifetime    time.Duration
 }
 
-// Grant trades a device's client secret for a token. The first use of a secret that rotation has handed out makes it
-// the device's only one.
+// Grant trades a device's client secret for a token.
 func (i *Issuer) Grant(ctx context.Context, clientID, secret string) (Token, error) {
+	device, err := i.Check(ctx, clientID, secret)
+	if err != nil {
+		return Token{}, err
+	}
+	return i.Mint(device)
+}
+
+// Check finds the device that a client id and its secret are of, or says ErrInvalidClient. The first use of a secret that
+// rotation has handed out makes it the device's only one; where the disk has no room to note that, both go on working.
+func (i *Issuer) Check(ctx context.Context, clientID, secret string) (fleet.Device, error) {
 	model, key, err := fleet.ParseClientID(clientID)
 	if err != nil {
-		return Token{}, fmt.Errorf("%w: %w", ErrInvalidClient, err)
+		return fleet.Device{}, fmt.Errorf("%w: %w", ErrInvalidClient, err)
 	}
 	device, err := i.Devices.Device(key)
 	switch {
 	case errors.Is(err, fleet.ErrUnknown):
-		return Token{}, fmt.Errorf("%w: %w", ErrInvalidClient, err)
+		return fleet.Device{}, fmt.Errorf("%w: %w", ErrInvalidClient, err)
 	case err != nil:
-		return Token{}, err
+		return fleet.Device{}, err
 	case device.Model != model:
-		return Token{}, fmt.Errorf("%w: the device is of model %s", ErrInvalidClient, device.Model)
+		return fleet.Device{}, fmt.Errorf("%w: the device is of model %s", ErrInvalidClient, device.Model)
 	case device.Revoked:
-		return Token{}, fmt.Errorf("%w: the device is revoked", ErrInvalidClient)
+		return fleet.Device{}, fmt.Errorf("%w: the device is revoked", ErrInvalidClient)
 	}
 	secrets, err := i.Devices.DeviceSecrets(key)
 	if err != nil {
-		return Token{}, err
+		return fleet.Device{}, err
 	}
 	switch {
 	case secrets.Current.Matches(secret):
 	case secrets.Next.Matches(secret):
-		if err := i.promote(ctx, key, secret); err != nil {
-			return Token{}, err
+		if err := i.promote(ctx, key, secret); err != nil && !errors.Is(err, fleet.ErrFull) {
+			return fleet.Device{}, err
 		}
 	default:
-		return Token{}, fmt.Errorf("%w: wrong secret", ErrInvalidClient)
+		return fleet.Device{}, fmt.Errorf("%w: wrong secret", ErrInvalidClient)
 	}
-	return i.Mint(device)
+	return device, nil
 }
 
 // promote makes the secret that was just used for the first time the current one.
@@ -117,12 +128,10 @@ func (i *Issuer) RotateSecret(ctx context.Context, key fleet.DeviceKey) (secret 
 	return secret, err
 }
 
-// ReplaceSecret gives a device a new secret and forgets the old ones, for an operator who lost it.
+// ReplaceSecret gives a device a new secret and forgets the old ones, for an operator who lost it or fears that it is
+// known. Tokens that the old ones have bought end with them.
 func (i *Issuer) ReplaceSecret(ctx context.Context, key fleet.DeviceKey) (secret string, err error) {
 	secret = NewSecret()
-	err = i.Devices.UpdateDeviceSecrets(ctx, key, func(s *DeviceSecrets) error {
-		*s = DeviceSecrets{Current: HashSecret(secret), ChangedAt: i.Now().UTC()}
-		return nil
-	})
-	return secret, err
+	now := i.Now()
+	return secret, i.Devices.ReplaceDeviceSecrets(ctx, key, DeviceSecrets{Current: HashSecret(secret), ChangedAt: now.UTC()}, fleet.TokensEnd(now))
 }

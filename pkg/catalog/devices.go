@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -93,9 +94,34 @@ func (c *Catalog) AddDevice(ctx context.Context, d fleet.Device, s auth.DeviceSe
 	return c.update(ctx, func(t *tx) error { return t.addDevice(d, s) })
 }
 
+// RegisterDevice adds a device that showed a token of an external issuer; it has no secret. One that a person has removed
+// is ErrRefused until a person adds it again.
+func (c *Catalog) RegisterDevice(ctx context.Context, d fleet.Device) error {
+	return c.update(ctx, func(t *tx) error {
+		removed, err := t.has(removedKey(d.Key))
+		if err != nil {
+			return err
+		}
+		if removed {
+			return fleet.Refused("device %q was removed: it is let in when a person adds it again", d.Key)
+		}
+		return t.addDevice(d, auth.DeviceSecrets{})
+	})
+}
+
+// addDevice adds a device. One that was removed before is welcome again, the tokens that it had then are not. The removal
+// stays on record: an import that is undone takes the device away again.
 func (t *tx) addDevice(d fleet.Device, s auth.DeviceSecrets) error {
 	if err := t.mayAdd(d); err != nil {
 		return err
+	}
+	var gone removal
+	found, err := t.get(removedKey(d.Key), &gone)
+	if err != nil {
+		return err
+	}
+	if found && gone.NotBefore.After(d.NotBefore) {
+		d.NotBefore = gone.NotBefore
 	}
 	if err := t.putDevice(d); err != nil {
 		return err
@@ -144,18 +170,33 @@ func (c *Catalog) UpdateDevice(ctx context.Context, key fleet.DeviceKey, change 
 	return d, err
 }
 
-// RemoveDevice removes a device and its secrets. Its dumps stay: they lie on disk.
-func (c *Catalog) RemoveDevice(ctx context.Context, key fleet.DeviceKey) error {
-	return c.update(ctx, func(t *tx) error { return t.removeDevice(key) })
+// removal is what stays of a device that a person has removed: nothing issued before NotBefore is ever taken again.
+type removal struct {
+	NotBefore time.Time `json:"not_before"`
 }
 
-func (t *tx) removeDevice(key fleet.DeviceKey) error {
+// RemoveDevice removes a device and its secrets, and remembers that it is gone. Its dumps stay: they lie on disk.
+func (c *Catalog) RemoveDevice(ctx context.Context, key fleet.DeviceKey) error {
+	return c.update(ctx, func(t *tx) error {
+		d, err := t.removeDevice(key)
+		if err != nil {
+			return err
+		}
+		end := fleet.TokensEnd(c.Now())
+		if d.NotBefore.After(end) {
+			end = d.NotBefore
+		}
+		return t.put(removedKey(key), removal{NotBefore: end})
+	})
+}
+
+func (t *tx) removeDevice(key fleet.DeviceKey) (fleet.Device, error) {
 	d, err := t.device(key)
 	if err != nil {
-		return err
+		return d, err
 	}
 	t.delete(deviceKey(key))
 	t.delete(modelDeviceKey(d.Model, key))
 	t.delete(secretsKey(key))
-	return nil
+	return d, nil
 }

@@ -95,7 +95,7 @@ func (c *Catalog) undoImport(ctx context.Context) error {
 	devices := 0
 	err = c.inPieces(ctx, len(notes), true, func(t *tx, i int) error {
 		for _, key := range notes[i] {
-			if err := t.removeDevice(key); err != nil && !errors.Is(err, fleet.ErrUnknown) {
+			if _, err := t.removeDevice(key); err != nil && !errors.Is(err, fleet.ErrUnknown) {
 				return err
 			}
 		}

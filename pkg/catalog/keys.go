@@ -19,6 +19,7 @@ import (
 //	m/<code>                                   fleet.Model
 //	d/<device>                                 storedDevice
 //	dm/<code>/<device>                         index: devices of a model
+//	dr/<device>                                removal, of a device that a person has removed
 //	ds/<device>                                auth.DeviceSecrets
 //	o/<id>                                     auth.OperatorToken
 //	b/<code>/<version>                         fleet.Build
@@ -51,6 +52,7 @@ const (
 func modelKey(code fleet.ModelCode) string           { return modelPrefix + string(code) }
 func deviceKey(key fleet.DeviceKey) string           { return devicePrefix + string(key) }
 func modelDevicesPrefix(code fleet.ModelCode) string { return "dm/" + string(code) + "/" }
+func removedKey(key fleet.DeviceKey) string          { return "dr/" + string(key) }
 func secretsKey(key fleet.DeviceKey) string          { return "ds/" + string(key) }
 func tokenKey(id string) string                      { return tokenPrefix + id }
 func buildsPrefix(code fleet.ModelCode) string       { return "b/" + string(code) + "/" }

@@ -2,6 +2,8 @@ package catalog
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -32,6 +34,22 @@ func (c *Catalog) UpdateDeviceSecrets(ctx context.Context, key fleet.DeviceKey, 
 			return err
 		}
 		return t.put(secretsKey(key), s)
+	})
+}
+
+// ReplaceDeviceSecrets stores new ones in place of the old, whose tokens end with them: those issued before notBefore are
+// refused from now on.
+func (c *Catalog) ReplaceDeviceSecrets(ctx context.Context, key fleet.DeviceKey, s auth.DeviceSecrets, notBefore time.Time) error {
+	return c.update(ctx, func(t *tx) error {
+		d, err := t.device(key)
+		if err != nil {
+			return err
+		}
+		if notBefore.After(d.NotBefore) {
+			d.NotBefore = notBefore
+		}
+		d.UpdatedAt = c.Now().UTC()
+		return errors.Join(t.putDevice(d), t.put(secretsKey(key), s))
 	})
 }
 

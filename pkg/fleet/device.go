@@ -22,6 +22,9 @@ type Device struct {
 // ClientID is the device's OAuth client id.
 func (d Device) ClientID() string { return ClientID(d.Model, d.Key) }
 
+// TokensEnd is the NotBefore that ends all tokens issued until now: the next whole second, as tokens have no fractions.
+func TokensEnd(now time.Time) time.Time { return now.UTC().Truncate(time.Second).Add(time.Second) }
+
 // mostProvisioningKey is what a name in a device's NVS partition may have, in bytes: a longer one cannot be stored, and
 // breaks a rotation in its middle.
 const mostProvisioningKey = 15

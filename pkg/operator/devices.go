@@ -163,7 +163,7 @@ func (d *door) changeDevice(w http.ResponseWriter, r *http.Request) error {
 		}
 		if in.Revoked != nil {
 			if *in.Revoked && !device.Revoked {
-				device.NotBefore = d.Now().UTC().Truncate(time.Second).Add(time.Second) // tokens have whole seconds
+				device.NotBefore = fleet.TokensEnd(d.Now())
 			}
 			device.Revoked = *in.Revoked
 		}
