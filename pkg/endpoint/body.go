@@ -7,12 +7,9 @@ import (
 	"time"
 )
 
-// A body has to bring bodyStep bytes in each bodyPatience, about 1 KiB/s: a device on bad Wi-Fi does, a client that
-// holds connections open does not.
-const (
-	bodyStep     = 64 << 10
-	bodyPatience = time.Minute
-)
+// bodyPatience is the time for each progressStep bytes of a body. A device on bad Wi-Fi brings them, a client that holds
+// connections open does not.
+const bodyPatience = time.Minute
 
 // After an early refusal so much is still read and thrown away while it keeps coming: a client that writes its whole dump
 // before it looks at the answer would lose the answer to a reset.
@@ -39,7 +36,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	b.touched = true
 	if b.left <= 0 {
 		b.extend(bodyPatience)
-		b.left = bodyStep
+		b.left = progressStep
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.left -= n
@@ -50,11 +47,9 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// extend moves the deadline for reading, and the one for the answer with it: a slow upload must not use up its time.
+// extend moves the deadline for reading.
 func (b *requestBody) extend(by time.Duration) {
-	at := b.now().Add(by)
-	b.conn.SetReadDeadline(at)                     //nolint:errcheck // a recorder in a test has no connection
-	b.conn.SetWriteDeadline(at.Add(writePatience)) //nolint:errcheck // as above
+	b.conn.SetReadDeadline(b.now().Add(by)) //nolint:errcheck // a recorder in a test has no connection
 }
 
 // answerEarly writes an answer while the body may still be coming. Left to itself net/http would read up to 256 KiB of

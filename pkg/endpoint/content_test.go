@@ -116,7 +116,7 @@ func (c spiedConn) ReadFrom(src io.Reader) (int64, error) {
 
 func TestAFileReachesTheConnectionAsAFile(t *testing.T) {
 	rs := NewRoutes(slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
-	content := bytes.Repeat([]byte("firmware"), (3*writeStep)/8)
+	content := bytes.Repeat([]byte("firmware"), 3<<15)
 	shelf(t, content)(rs)
 	sources := make(chan io.Reader, 16)
 	srv := httptest.NewUnstartedServer(rs)
@@ -154,7 +154,7 @@ func TestAFileReachesTheConnectionAsAFile(t *testing.T) {
 }
 
 func TestASourceWithoutALimitGoesOutWhole(t *testing.T) {
-	content := strings.Repeat("x", 2*writeStep+7)
+	content := strings.Repeat("x", 1<<19)
 	h := open(t, func(rs *Routes) {
 		rs.Handle("GET", "/copy", "", func(w http.ResponseWriter, _ *http.Request) error {
 			w.Header().Set("Content-Length", strconv.Itoa(len(content)))

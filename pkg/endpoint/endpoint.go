@@ -36,6 +36,7 @@ type Error struct {
 	Description string         // RFC 6749's error_description; "" leaves the member out
 	Details     map[string]any // always an object in the answer, empty when nil
 	Header      http.Header    // added to the answer, such as Retry-After
+	NoBody      bool           // the answer ends with its header
 	Cause       error
 }
 
@@ -82,7 +83,15 @@ func answerError(w *response, r *http.Request, e *Error, correlation string) err
 	if body.Details == nil {
 		body.Details = map[string]any{}
 	}
-	return w.body.answerEarly(w, r, func() error { return WriteJSON(w, e.Status, body) })
+	return w.body.answerEarly(w, r, func() error {
+		if e.NoBody {
+			w.Header().Del("Content-Type")
+			w.Header().Set("Content-Length", "0")
+			w.WriteHeader(e.Status)
+			return nil
+		}
+		return WriteJSON(w, e.Status, body)
+	})
 }
 
 // visible is what the client is told about an error of a handler.

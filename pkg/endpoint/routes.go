@@ -89,14 +89,15 @@ func (m methods) choose(method string) *entry {
 }
 
 func (rs *Routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	conn := http.NewResponseController(w)
-	body := &requestBody{ReadCloser: r.Body, conn: conn, now: rs.now}
+	control := http.NewResponseController(w)
+	body := &requestBody{ReadCloser: r.Body, conn: control, now: rs.now}
 	if r.ContentLength != 0 {
 		body.extend(bodyPatience) // also for what net/http reads of a body that no handler looks at
 	}
 	r.Body = body
 	joinSlashes(r)
-	rs.mux.ServeHTTP(&response{ResponseWriter: w, conn: conn, body: body, now: rs.now}, r)
+	client, _ := r.Context().Value(connKey{}).(*conn) // nil of a Unix socket
+	rs.mux.ServeHTTP(&response{ResponseWriter: w, conn: control, body: body, client: client}, r)
 }
 
 // joinSlashes makes one slash of several. ServeMux would redirect, which devices may not follow; they are made by a base

@@ -11,10 +11,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -31,10 +28,6 @@ const (
 	gracePeriod = 14 * time.Second
 	endPeriod   = 2 * time.Second
 	endPoll     = 10 * time.Millisecond
-
-	// sendAhead is how many bytes the kernel takes from us before the client has room for them. A device reads one block
-	// of an image and closes: what was queued for it would be work for nothing.
-	sendAhead = 16 << 10
 )
 
 // Listener is one way in.
@@ -44,8 +37,12 @@ type Listener struct {
 	TLS     *tls.Config // nil for plain HTTP
 
 	// MaxConnections bounds this listener's open connections; beyond it the longest idle one is closed, and where none is
-	// idle new ones wait in the kernel's queue. 0 is no bound, for the CLI's socket.
+	// idle new ones wait. 0 is no bound, for the CLI's socket.
 	MaxConnections int
+
+	// Gate bounds connections that have shown no good credentials, on all listeners that share it. Nil is one of its own,
+	// and none where MaxConnections is 0.
+	Gate *Gate
 
 	// Identify may add to the context of a connection, such as who is at the other end of a Unix socket. Optional.
 	Identify func(context.Context, net.Conn) context.Context
@@ -60,9 +57,11 @@ func Serve(ctx context.Context, logger *slog.Logger, listeners ...Listener) erro
 	inFlight := &atomic.Int64{}
 	ended := make(chan error, len(listeners))
 	servers := make([]*http.Server, len(listeners))
-	doors := make([]*capped, len(listeners))
+	doors := make([]*door, len(listeners))
+	var accepting sync.WaitGroup
 	for i, l := range listeners {
 		servers[i], doors[i] = l.server(base, logger, inFlight)
+		accepting.Go(doors[i].run)
 		go func() { ended <- serveOne(ctx, servers[i], l, doors[i]) }()
 	}
 	var first error
@@ -79,25 +78,21 @@ func Serve(ctx context.Context, logger *slog.Logger, listeners ...Listener) erro
 			first = err
 		}
 	}
+	accepting.Wait()
 	return first
 }
 
-func serveOne(ctx context.Context, srv *http.Server, l Listener, limited net.Listener) error {
-	var err error
-	if l.TLS != nil {
-		err = srv.ServeTLS(limited, "", "")
-	} else {
-		err = srv.Serve(limited)
-	}
+func serveOne(ctx context.Context, srv *http.Server, l Listener, d *door) error {
+	err := srv.Serve(d) // TLS is the door's matter
 	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) && ctx.Err() != nil {
 		return nil
 	}
 	return fmt.Errorf("serve %s: %w", l.Addr(), err)
 }
 
-func (l Listener) server(base context.Context, logger *slog.Logger, inFlight *atomic.Int64) (*http.Server, *capped) {
+func (l Listener) server(base context.Context, logger *slog.Logger, inFlight *atomic.Int64) (*http.Server, *door) {
 	limitSendAhead(l.Listener)
-	limited := newCapped(l.Listener, l.MaxConnections)
+	d := newDoor(l, logger)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true) // devices speak no other, and streams of HTTP/2 would slip past the cap
 	srv := &http.Server{
@@ -106,27 +101,30 @@ func (l Listener) server(base context.Context, logger *slog.Logger, inFlight *at
 			defer inFlight.Add(-1)
 			l.Handler.ServeHTTP(w, r)
 		}),
-		TLSConfig:         l.TLS,
 		Protocols:         protocols,
-		ReadHeaderTimeout: headerPatience,
-		WriteTimeout:      writePatience, // moved by the progress of bodies, see requestBody and response
+		ReadHeaderTimeout: headerPatience, // and for bodies see requestBody, for answers conn
 		IdleTimeout:       idlePatience,
 		MaxHeaderBytes:    headerMost,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug), // handshakes that clients break off
 		BaseContext:       func(net.Listener) context.Context { return base },
-		ConnContext:       l.Identify,
-		ConnState:         limited.changed,
+		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+			if l.Identify != nil {
+				ctx = l.Identify(ctx, nc)
+			}
+			return withConn(ctx, nc)
+		},
+		ConnState: d.changed,
 	}
-	return srv, limited
+	return srv, d
 }
 
 // callLast lets nobody else in, and returns when nobody is left or lastCall is over.
-func callLast(servers []*http.Server, doors []*capped) {
+func callLast(servers []*http.Server, doors []*door) {
 	for i, srv := range servers {
 		srv.SetKeepAlivesEnabled(false) // closes those that are idle
 		doors[i].Close()                //nolint:errcheck // Serve reports what goes wrong with it
 	}
-	for waited := time.Duration(0); waited < lastCall && slices.ContainsFunc(doors, (*capped).occupied); waited += endPoll {
+	for waited := time.Duration(0); waited < lastCall && slices.ContainsFunc(doors, (*door).occupied); waited += endPoll {
 		time.Sleep(endPoll)
 	}
 }
@@ -149,20 +147,4 @@ func shutDown(servers []*http.Server, cut context.CancelFunc, inFlight *atomic.I
 	for waited := time.Duration(0); inFlight.Load() > 0 && waited < endPeriod; waited += endPoll {
 		time.Sleep(endPoll)
 	}
-}
-
-// limitSendAhead sets TCP_NOTSENT_LOWAT, which accepted connections inherit. A listener that is no socket of ours, or a
-// kernel without it, serves as well and queues more.
-func limitSendAhead(l net.Listener) {
-	tcp, ok := l.(*net.TCPListener)
-	if !ok {
-		return
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return
-	}
-	raw.Control(func(fd uintptr) { //nolint:errcheck // best effort, as said above
-		unix.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, sendAhead) //nolint:errcheck // best effort
-	})
 }

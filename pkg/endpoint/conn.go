@@ -1,0 +1,133 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// A client has to take progressStep bytes in each patience: a device that erases flash between blocks does, on whatever
+// Wi-Fi, and one that is gone does not. Who has shown no good credentials is not waited for as long.
+const (
+	progressStep     = 4 << 10
+	writePatience    = 2 * time.Minute
+	strangerPatience = 10 * time.Second // for any one wait: a handshake, headers, a step of a body, of an answer, the next request
+)
+
+// conn is a client's connection. It embeds *net.TCPConn whole: wrapped in any other way it would hide ReadFrom, and with
+// it sendfile.
+type conn struct {
+	*net.TCPConn
+	gate  *gate
+	door  *door
+	from  netip.Prefix // whose connections are counted together
+	since time.Time    // when it was let in
+	moved atomic.Int64 // bytes, both ways
+	known atomic.Bool  // it has shown good credentials
+}
+
+// patience is how long the client is waited for, if longest is what a known one gets.
+func (c *conn) patience(longest time.Duration) time.Duration {
+	if c.known.Load() {
+		return longest
+	}
+	return min(longest, c.gate.patience)
+}
+
+// SetReadDeadline is called by net/http and by bodies, which do not know whom they wait for.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	if latest := time.Now().Add(c.gate.patience); !c.known.Load() && t.After(latest) {
+		t = latest
+	}
+	return c.TCPConn.SetReadDeadline(t)
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	c.moved.Add(int64(n))
+	return n, err
+}
+
+func (c *conn) Write(p []byte) (int, error) {
+	if own := inOurWords(p); own != nil {
+		_, err := c.take(func(done int64) (int64, error) {
+			n, err := c.TCPConn.Write(own[done:])
+			return int64(n), err
+		})
+		return len(p), err
+	}
+	n, err := c.take(func(done int64) (int64, error) {
+		n, err := c.TCPConn.Write(p[done:])
+		return int64(n), err
+	})
+	return int(n), err
+}
+
+// ReadFrom sends a file by sendfile.
+func (c *conn) ReadFrom(src io.Reader) (int64, error) {
+	return c.take(func(int64) (int64, error) { return c.TCPConn.ReadFrom(src) })
+}
+
+// take calls write, which goes on after done bytes, until the client has taken everything or nothing to speak of for a
+// whole patience.
+func (c *conn) take(write func(done int64) (int64, error)) (done int64, err error) {
+	for {
+		if err := c.TCPConn.SetWriteDeadline(time.Now().Add(c.patience(c.gate.writePatience))); err != nil {
+			return done, err
+		}
+		n, err := write(done)
+		done += n
+		c.moved.Add(n)
+		if n < progressStep || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return done, err
+		}
+	}
+}
+
+// slowness is what the gate compares: the time that the client has taken for each byte.
+func (c *conn) slowness(now time.Time) float64 {
+	return now.Sub(c.since).Seconds() / float64(1+c.moved.Load())
+}
+
+// cut ends a connection at once: what is still queued for the client is thrown away.
+func (c *conn) cut() {
+	c.SetLinger(0) //nolint:errcheck // then it is closed in the usual way
+	c.Close()      //nolint:errcheck // the client's matter
+}
+
+type connKey struct{}
+
+// withConn lets a request find its connection.
+func withConn(ctx context.Context, nc net.Conn) context.Context {
+	if c := tcpOf(nc); c != nil {
+		return context.WithValue(ctx, connKey{}, c)
+	}
+	return ctx
+}
+
+// tcpOf is the conn in what Accept has returned; nil of a Unix socket's.
+func tcpOf(nc net.Conn) *conn {
+	switch nc := nc.(type) {
+	case *conn:
+		return nc
+	case *tlsConn:
+		return nc.tcp
+	}
+	return nil
+}
+
+// ShowedCredentials notes that the client of this answer has shown good ones: its connection no longer counts among the
+// strangers'.
+func ShowedCredentials(w http.ResponseWriter) {
+	rw, ok := w.(*response)
+	if !ok || rw.client == nil || rw.client.known.Swap(true) {
+		return
+	}
+	rw.client.gate.leave(rw.client)
+}
