@@ -49,6 +49,7 @@ type gateway struct {
 	allDoors   http.Handler
 	deviceDoor http.Handler
 	doors      *ways
+	gate       *endpoint.Gate
 
 	recovered chan struct{} // closed when recovery is over
 	mu        sync.Mutex    // guards dumps
@@ -57,7 +58,7 @@ type gateway struct {
 
 // assemble makes the parts that need nothing from disk but keys.
 func assemble(cfg config.Config, logger *slog.Logger, store *catalog.Catalog, watchdog *systemd.Watchdog, fail context.CancelCauseFunc) (*gateway, error) {
-	g := &gateway{cfg: cfg, logger: logger, fail: fail, started: time.Now(), store: store, watchdog: watchdog, recovered: make(chan struct{})}
+	g := &gateway{cfg: cfg, logger: logger, fail: fail, started: time.Now(), store: store, watchdog: watchdog, recovered: make(chan struct{}), gate: endpoint.NewGate()}
 	var err error
 	if g.keys, err = auth.OpenKeys(cfg.KeysDir(), cfg.TokenAlgorithm, cfg.TokenLifetime, time.Now); err != nil {
 		return nil, err
@@ -116,10 +117,11 @@ func (g *gateway) acceptDropped(ctx context.Context, body io.Reader, size int64)
 // makeDoors lays the routes: of all doors, and of the device door alone, which then serves nothing else.
 func (g *gateway) makeDoors() {
 	verifier := auth.NewVerifier(g.keys, g.external, time.Now)
-	devices := &auth.Devices{Verifier: verifier, Registry: g.store, Now: time.Now}
 	issuer := &auth.Issuer{Keys: g.keys, Devices: g.store, Lifetime: g.cfg.TokenLifetime, Earliest: g.earliest, Now: time.Now}
+	devices := &auth.Devices{Verifier: verifier, Secrets: issuer, Registry: g.store, Now: time.Now}
+	guesses := deviceapi.NewGuesses(g.logger, time.Now)
 	options := deviceapi.Options{
-		Caller: deviceapi.ByToken(devices), Issuer: issuer, Keys: g.keys, TokenPaths: g.cfg.TokenPaths, Images: images{g.depot},
+		Caller: deviceapi.ByCredentials(devices, guesses), Guesses: guesses, Issuer: issuer, Keys: g.keys, TokenPaths: g.cfg.TokenPaths, Images: images{g.depot},
 		MaxDump: g.cfg.DumpMaxBytes,
 		Provisioning: deviceapi.Provisioning{
 			BaseURL: g.cfg.ProvisioningBaseURL, Extra: g.cfg.ProvisioningExtra, Required: g.cfg.ProvisioningRequired,

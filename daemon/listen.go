@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -57,7 +58,7 @@ func listen(cfg config.Config) (*ways, error) {
 		for _, address := range way.addresses {
 			var l net.Listener
 			err := patiently(func() (err error) {
-				l, err = net.Listen("tcp", address)
+				l, err = plainTCP.Listen(context.Background(), "tcp", address)
 				return err
 			})
 			if err != nil {
@@ -93,6 +94,14 @@ func (w *ways) warnIfOther(cfg config.Config, name string, configured config.Add
 		}
 	}
 }
+
+// plainTCP listens without Multipath TCP, which Go takes by itself: its connections do not inherit TCP_NOTSENT_LOWAT, and
+// megabytes were queued for a device that reads 1 KiB.
+var plainTCP = func() net.ListenConfig {
+	var c net.ListenConfig
+	c.SetMultipathTCP(false)
+	return c
+}()
 
 // page is the address under which people reach all doors, host being who we are where the listener does not say it.
 func (w *ways) page(host func() string) string {
@@ -164,7 +173,7 @@ func (w *ways) addresses() string {
 func (w *ways) endpoints(g *gateway) []endpoint.Listener {
 	var all []endpoint.Listener
 	for _, d := range w.doors {
-		e := endpoint.Listener{Listener: d.Listener, Handler: g.allDoors, MaxConnections: mostConnections}
+		e := endpoint.Listener{Listener: d.Listener, Handler: g.allDoors, MaxConnections: mostConnections, Gate: g.gate}
 		if d.name == "device_https" || d.name == "device_http" {
 			e.Handler = g.deviceDoor
 		}

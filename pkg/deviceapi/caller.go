@@ -11,17 +11,33 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Caller says which device a request is from: auth.ErrNoToken, auth.ErrToken or fleet.ErrUnknown when it is from none.
-type Caller func(*http.Request) (fleet.Device, fleet.Model, error)
+// Caller says which device a request is from: auth.ErrNoToken, auth.ErrToken, auth.ErrInvalidClient or fleet.ErrUnknown when
+// it is from none.
+type Caller func(http.ResponseWriter, *http.Request) (fleet.Device, fleet.Model, error)
 
 type authenticator interface {
 	Authenticate(ctx context.Context, token string) (fleet.Device, fleet.Model, error)
+	AuthenticateSecret(ctx context.Context, clientID, secret string) (fleet.Device, fleet.Model, error)
 }
 
-// ByToken takes the device from the bearer token, and from nothing else.
-func ByToken(a authenticator) Caller {
-	return func(r *http.Request) (fleet.Device, fleet.Model, error) {
-		return a.Authenticate(r.Context(), endpoint.Bearer(r))
+// ByCredentials takes the device from the Authorization header, and from nothing else: a bearer token, or HTTP Basic with
+// client id and secret as they are, which is all that many clients can do.
+func ByCredentials(a authenticator, guesses *Guesses) Caller {
+	return func(w http.ResponseWriter, r *http.Request) (fleet.Device, fleet.Model, error) {
+		id, secret, basic := r.BasicAuth()
+		switch {
+		case basic:
+			noteClient(w, id)
+			device, model, err := a.AuthenticateSecret(r.Context(), id, secret)
+			return device, model, guesses.judge(r, id, err)
+		case r.Header.Get("Authorization") == "":
+			return fleet.Device{}, fleet.Model{}, auth.ErrNoToken
+		}
+		token := endpoint.Bearer(r)
+		if token == "" {
+			return fleet.Device{}, fleet.Model{}, fmt.Errorf("%w: no Bearer and no Basic", auth.ErrToken)
+		}
+		return a.Authenticate(r.Context(), token)
 	}
 }
 
@@ -32,7 +48,7 @@ type registry interface {
 
 // ByWord believes the device_key in the query: test mode.
 func ByWord(known registry) Caller {
-	return func(r *http.Request) (fleet.Device, fleet.Model, error) {
+	return func(_ http.ResponseWriter, r *http.Request) (fleet.Device, fleet.Model, error) {
 		name := r.URL.Query().Get("device_key")
 		if name == "" {
 			return fleet.Device{}, fleet.Model{}, fmt.Errorf("test mode, and no device_key: %w", auth.ErrNoToken)
@@ -48,6 +64,11 @@ func ByWord(known registry) Caller {
 		model, err := known.Model(device.Model)
 		return device, model, err
 	}
+}
+
+// noteClient puts what a client calls itself into the log line of a failure.
+func noteClient(w http.ResponseWriter, id string) {
+	endpoint.Note(w, slog.String("client_id", id[:min(len(id), mostID)]))
 }
 
 // note puts the device into the log line of a failure.

@@ -1,10 +1,10 @@
 package deviceapi
 
 import (
+	"encoding/hex"
 	"fmt"
 	"math"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -40,12 +40,12 @@ func (d *Door) uploadDump(w http.ResponseWriter, r *http.Request, device fleet.D
 
 // declared is what the request says of its dump, checked.
 func (d *Door) declared(r *http.Request) (fleet.Dump, error) {
-	query := r.URL.Query()
-	chip, err := printable("chip", query.Get("chip"))
+	said := asWritten(r.URL.RawQuery)
+	chip, err := printable("chip", said["chip"])
 	if err != nil {
 		return fleet.Dump{}, err
 	}
-	version, err := printable("firmware_version", unescapedPlus(r.URL).Get("firmware_version"))
+	version, err := printable("firmware_version", said["firmware_version"])
 	if err != nil {
 		return fleet.Dump{}, err
 	}
@@ -60,11 +60,45 @@ func (d *Door) declared(r *http.Request) (fleet.Dump, error) {
 	return fleet.Dump{Chip: chip, FirmwareVersion: version}, nil
 }
 
-// unescapedPlus reads a query in which a plus is a plus. Firmware in the field puts its version into the address as it
-// is, and versions have plus signs but no spaces.
-func unescapedPlus(u *url.URL) url.Values {
-	values, _ := url.ParseQuery(strings.ReplaceAll(u.RawQuery, "+", "%2B")) // what does not parse is missing
-	return values
+// asWritten reads a query as firmware writes it: its version is free text that goes into the address as it is. So a plus
+// is a plus, a semicolon ends nothing, a percent sign that begins no escape is one, and an ampersand with no name and
+// equals sign behind it belongs to the value. The first of a name counts.
+func asWritten(query string) map[string]string {
+	said := map[string]string{}
+	last := "" // the name whose value goes on
+	for part := range strings.SplitSeq(query, "&") {
+		name, value, named := strings.Cut(part, "=")
+		if !named && last != "" {
+			said[last] += "&" + unescape(part)
+			continue
+		}
+		last = ""
+		name = unescape(name)
+		if _, twice := said[name]; !twice {
+			said[name] = unescape(value)
+			last = name
+		}
+	}
+	return said
+}
+
+// unescape decodes the escapes that are escapes and leaves everything else.
+func unescape(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if b, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
+				out = append(out, b[0])
+				i += 2
+				continue
+			}
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
 }
 
 func printable(name, value string) (string, error) {
@@ -85,7 +119,7 @@ func printable(name, value string) (string, error) {
 }
 
 // later is a refusal that says when to come again.
-func later(status int, code, message string, wait time.Duration) error {
+func later(status int, code, message string, wait time.Duration) *endpoint.Error {
 	e := endpoint.Errorf(status, code, "%s", message)
 	e.Header = http.Header{"Retry-After": {strconv.Itoa(int(math.Ceil(wait.Seconds())))}}
 	return e

@@ -23,7 +23,8 @@ import (
 
 // Options are what the door stands on.
 type Options struct {
-	Caller       Caller // ByToken, or ByWord in test mode
+	Caller       Caller // ByCredentials, or ByWord in test mode
+	Guesses      *Guesses
 	Issuer       issuer
 	Keys         keySet
 	TokenPaths   []string // further paths of the token endpoint
@@ -108,10 +109,11 @@ type handler func(http.ResponseWriter, *http.Request, fleet.Device, fleet.Model)
 // known finds out who asks before anything else.
 func (d *Door) known(h handler) endpoint.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		device, model, err := d.Caller(r)
+		device, model, err := d.Caller(w, r)
 		if err != nil {
 			return refusal(err)
 		}
+		endpoint.ShowedCredentials(w)
 		note(w, device)
 		if err := h(w, r, device, model); err != nil {
 			return refusal(err)
@@ -128,9 +130,11 @@ func refusal(err error) error {
 	case errors.As(err, &said):
 		return said
 	case errors.Is(err, auth.ErrNoToken):
-		return unauthorized("token_missing", "no token", err)
+		return unauthorized("token_missing", "no token", askForCredentials, err)
 	case errors.Is(err, auth.ErrToken):
-		return unauthorized("token_invalid", "the token does not verify", err)
+		return unauthorized("token_invalid", "the token does not verify", refusedCredentials, err)
+	case errors.Is(err, auth.ErrInvalidClient):
+		return unauthorized("invalid_client", "client id and secret do not match", refusedCredentials, err)
 	case errors.Is(err, fleet.ErrUnknown):
 		return endpoint.Errorf(http.StatusNotFound, "unknown", "unknown device, model or firmware").Because(err)
 	case errors.Is(err, fleet.ErrRefused):
@@ -143,8 +147,15 @@ func refusal(err error) error {
 	return err
 }
 
-func unauthorized(code, message string, cause error) error {
+// The challenges. esp_http_client repeats what was refused up to ten times where it is asked for Basic, so that only who
+// has shown nothing is asked for it.
+var (
+	askForCredentials  = http.Header{"Www-Authenticate": {`Basic realm="slipway"`}}
+	refusedCredentials = http.Header{"Www-Authenticate": {"Bearer"}}
+)
+
+func unauthorized(code, message string, challenge http.Header, cause error) error {
 	e := endpoint.Errorf(http.StatusUnauthorized, code, "%s", message).Because(cause)
-	e.Header = http.Header{"Www-Authenticate": {"Bearer"}}
+	e.Header = challenge
 	return e
 }

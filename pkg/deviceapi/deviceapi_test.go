@@ -3,6 +3,7 @@ package deviceapi
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -43,12 +44,25 @@ func (m *memory) Authenticate(_ context.Context, token string) (fleet.Device, fl
 	case !ok:
 		return fleet.Device{}, fleet.Model{}, fmt.Errorf("%w: bad signature", auth.ErrToken)
 	}
-	device, err := m.Device(fleet.DeviceKey(key))
+	return m.known(fleet.DeviceKey(key))
+}
+
+// known is a device that has shown who it is; one that is not there was removed.
+func (m *memory) known(key fleet.DeviceKey) (fleet.Device, fleet.Model, error) {
+	device, err := m.Device(key)
 	if err != nil {
-		return device, fleet.Model{}, err
+		return device, fleet.Model{}, fmt.Errorf("%w: %w", auth.ErrToken, err)
 	}
 	model, err := m.Model(device.Model)
 	return device, model, err
+}
+
+func (m *memory) AuthenticateSecret(ctx context.Context, id, secret string) (fleet.Device, fleet.Model, error) {
+	if _, err := m.Grant(ctx, id, secret); err != nil {
+		return fleet.Device{}, fleet.Model{}, err
+	}
+	_, key, _ := fleet.ParseClientID(id)
+	return m.known(key)
 }
 
 func (m *memory) Device(key fleet.DeviceKey) (fleet.Device, error) {
@@ -159,13 +173,14 @@ func open(t testing.TB, settle func(*Options)) *rig {
 		}
 	}
 	o := Options{
-		Caller: ByToken(m), Issuer: m, Keys: m, Images: m, Dumps: m, MaxDump: 1 << 20, Now: time.Now,
+		Guesses: NewGuesses(slog.New(slog.DiscardHandler), time.Now), Issuer: m, Keys: m, Images: m, Dumps: m, MaxDump: 1 << 20, Now: time.Now,
 		Uploads: Pace{PerMinute: 600, Burst: 100},
 		Provisioning: Provisioning{
 			Extra:    map[string]string{"mqtt_url": "mqtts://broker", "wifi_ssid": "hall", "wifi_password": "pass"},
 			Required: []string{"device_key", "client_id", "client_secret", "token_url", "base_url", "mqtt_url", "wifi_ssid", "wifi_password"},
 		},
 	}
+	o.Caller = ByCredentials(m, o.Guesses)
 	if settle != nil {
 		settle(&o)
 	}
@@ -233,20 +248,24 @@ func TestEveryRouteAsksWhoCallsBeforeAnythingElse(t *testing.T) {
 	for _, route := range deviceRoutes {
 		method, path, _ := strings.Cut(route, " ")
 		bare, _, _ := strings.Cut(path, "?") // so that other checks would fail too
-		for header, want := range map[string]int{
-			"X: none": 401,
-			"Authorization: Basic dG9rZW4tYWFhYWFhYTE6": 401,
-			"Authorization: Bearer":                     401,
-			"Authorization: Bearer forged":              401,
-			"Authorization: Bearer token-zzzzzzz9":      404,
-			gonesToken:                                  404,
+		for header, want := range map[string]struct {
+			status    int
+			challenge string
+		}{
+			"X: none":                              {401, `Basic realm="slipway"`},
+			"Authorization: Bearer":                {401, "Bearer"},
+			"Authorization: Bearer forged":         {401, "Bearer"},
+			"Authorization: Bearer token-zzzzzzz9": {401, "Bearer"}, // it was removed
+			"Authorization: Digest username=x":     {401, "Bearer"},
+			"Authorization: Basic nonsense":        {401, "Bearer"},
+			basic("iotdevice-pump-aaaaaaa1", "no"): {401, "Bearer"},
+			basic("iotdevice-pump-zzzzzzz9", "no"): {401, "Bearer"},
+			basic("", ""):                          {401, "Bearer"},
+			gonesToken:                             {404, ""},
 		} {
 			got := r.do(t, method, bare, strings.NewReader(""), header)
-			if got.status != want || got.length <= 0 {
-				t.Errorf("%s with %q: %d, length %d, want %d", route, header, got.status, got.length, want)
-			}
-			if want == 401 && got.header.Get("WWW-Authenticate") != "Bearer" {
-				t.Errorf("%s with %q: %v", route, header, got.header)
+			if got.status != want.status || got.length <= 0 || got.header.Get("WWW-Authenticate") != want.challenge {
+				t.Errorf("%s with %q: %d, length %d, challenge %q", route, header, got.status, got.length, got.header.Get("WWW-Authenticate"))
 			}
 			if method != "HEAD" {
 				if _, object := got.member(t, "details").(map[string]any); !object {
@@ -254,6 +273,83 @@ func TestEveryRouteAsksWhoCallsBeforeAnythingElse(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func basic(id, secret string) string {
+	return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
+}
+
+func TestClientIDAndSecretAsTheyAreOpenEveryRouteByBasic(t *testing.T) {
+	r := open(t, nil)
+	r.secrets["aaaaaaa1"] = []string{"p+q/=%:x"} // nothing is decoded once more, and only the first colon parts the two
+	for _, route := range deviceRoutes {
+		method, path, _ := strings.Cut(route, " ")
+		got := r.do(t, method, path, strings.NewReader("dump"), basic("iotdevice-pump-aaaaaaa1", "p+q/=%:x"))
+		if got.status != 200 && got.status != 201 {
+			t.Errorf("%s: %d %s", route, got.status, got.body)
+		}
+	}
+	if len(r.dumps) != 1 || r.dumps[0].Device != "aaaaaaa1" {
+		t.Errorf("stored %+v", r.dumps)
+	}
+}
+
+func TestWrongSecretsArePacedAndTheRightOneIsAlwaysTaken(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var journal bytes.Buffer
+	r := open(t, func(o *Options) {
+		o.Guesses = NewGuesses(slog.New(slog.NewTextHandler(&journal, nil)), func() time.Time { return now })
+		o.Caller = ByCredentials(o.Images.(*memory), o.Guesses)
+	})
+	const id = "iotdevice-pump-aaaaaaa1"
+	form := func(secret string) reply {
+		return r.do(t, "POST", tokenPath, strings.NewReader("grant_type=client_credentials&client_id="+id+"&client_secret="+secret), formType)
+	}
+	for i := range 5 { // both ways count together
+		if got := form("wrong"); got.status != 401 || got.header.Get("WWW-Authenticate") != "Bearer" {
+			t.Errorf("form %d: %d %v", i, got.status, got.header)
+		}
+		if got := r.do(t, "GET", "/api/iot/config", nil, basic(id, "wrong")); got.status != 401 {
+			t.Errorf("Basic %d: %d", i, got.status)
+		}
+	}
+	for range 3 {
+		got := form("wrong")
+		if got.status != 429 || got.header.Get("Retry-After") != "6" || got.member(t, "error") != "invalid_client" {
+			t.Errorf("the eleventh by form: %d %v %s", got.status, got.header, got.body)
+		}
+		if got := r.do(t, "GET", "/api/iot/config", nil, basic(id, "wrong")); got.status != 429 || got.header.Get("Retry-After") != "6" {
+			t.Errorf("the eleventh by Basic: %d %v", got.status, got.header)
+		}
+		if got := form("old+secret"); got.status != 200 {
+			t.Errorf("the right secret by form: %d %s", got.status, got.body)
+		}
+		if got := r.do(t, "GET", "/api/iot/config", nil, basic(id, "old secret")); got.status != 200 {
+			t.Errorf("the right secret by Basic: %d", got.status)
+		}
+	}
+	if got := r.do(t, "GET", "/api/iot/config", nil, basic("iotdevice-empty-bbbbbbb2", "wrong")); got.status != 401 {
+		t.Errorf("another client: %d", got.status)
+	}
+	if lines := strings.Count(journal.String(), "client_id="+id); lines != 1 {
+		t.Errorf("%d lines in the journal for one client within a minute:\n%s", lines, &journal)
+	}
+	now = now.Add(time.Minute)
+	if got := form("wrong"); got.status != 401 {
+		t.Errorf("a minute later: %d", got.status)
+	}
+	if lines := strings.Count(journal.String(), "client_id="+id); lines != 2 {
+		t.Errorf("%d lines in the journal after a minute", lines)
+	}
+	for i := range 10 * journalPerMinute { // one who makes up names does not fill the journal either
+		r.do(t, "GET", "/api/iot/config", nil, basic(fmt.Sprintf("nobody%d", i), "wrong"))
+	}
+	if lines := strings.Count(journal.String(), "\n"); lines > 2+journalPerMinute {
+		t.Errorf("%d lines in the journal for made-up names", lines)
+	}
+	if strings.Contains(journal.String(), "secret=") || strings.Contains(journal.String(), "old secret") {
+		t.Errorf("the journal has a secret:\n%s", &journal)
 	}
 }
 

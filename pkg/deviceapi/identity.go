@@ -75,14 +75,27 @@ func (d *Door) missing(values map[string]string) []string {
 	return missing
 }
 
-// reachedAt is the gateway's address as the device has it: it has just worked.
+// reachedAt is the gateway's address as the device has it: it has just worked. Some clients leave the port out of Host,
+// esp_http_client after a change of address among them: it is the listener's.
 func reachedAt(r *http.Request) string {
-	host := r.Host
-	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && host == "" {
-		host = local.String() // HTTP/1.0 needs no Host
-	}
+	scheme, usual := "http", "80"
 	if r.TLS != nil {
-		return "https://" + host
+		scheme, usual = "https", "443"
 	}
-	return "http://" + host
+	host := r.Host
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		_, port, err := net.SplitHostPort(local.String())
+		switch {
+		case host == "": // HTTP/1.0 needs no Host
+			host = local.String()
+		case err == nil && port != usual && !hasPort(host):
+			host = net.JoinHostPort(strings.Trim(host, "[]"), port)
+		}
+	}
+	return scheme + "://" + host
+}
+
+func hasPort(host string) bool {
+	_, port, err := net.SplitHostPort(host)
+	return err == nil && port != ""
 }

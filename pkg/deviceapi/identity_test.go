@@ -3,6 +3,7 @@ package deviceapi
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -87,5 +88,22 @@ func TestAClientWithoutHostGetsTheAddressThatItReached(t *testing.T) {
 	answer := r.raw(t, "GET /api/iot/provisioning HTTP/1.0\r\n"+pumpsToken+"\r\n\r\n")
 	if !strings.Contains(answer, `"base_url":"`+r.URL+`"`) {
 		t.Errorf("%s", answer)
+	}
+}
+
+func TestAHostWithoutAPortIsOnTheListenersPort(t *testing.T) {
+	r := open(t, nil)
+	_, port, err := net.SplitHostPort(r.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]string{
+		"gateway.lan": "http://gateway.lan:" + port, "gateway.lan:9": "http://gateway.lan:9", "10.1.2.3": "http://10.1.2.3:" + port,
+		"[fd00::1]": "http://[fd00::1]:" + port, "[fd00::1]:9": "http://[fd00::1]:9",
+	} {
+		answer := r.raw(t, "GET /api/iot/provisioning HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n"+pumpsToken+"\r\n\r\n")
+		if !strings.Contains(answer, `"base_url":"`+want+`"`) {
+			t.Errorf("Host %s: %s", host, answer)
+		}
 	}
 }

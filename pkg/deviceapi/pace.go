@@ -15,27 +15,31 @@ type Pace struct {
 	Burst     int
 }
 
-// generation bounds the table: there are at most two of so many devices, about 1 MiB. A device falls out when that many
-// others have uploaded after it, and is then let off early, which is better than refusing it for others.
-const generation = 4096
-
 // paces are the token buckets of the devices that uploaded lately.
 type paces struct {
 	pace Pace
 
-	mu         sync.Mutex // guards what follows
-	young, old buckets
+	mu      sync.Mutex // guards buckets
+	buckets generations[fleet.DeviceKey, *rate.Limiter]
 }
 
-type buckets map[fleet.DeviceKey]*rate.Limiter
-
-func newPaces(p Pace) *paces { return &paces{pace: p, young: buckets{}} }
+func newPaces(p Pace) *paces { return &paces{pace: p} }
 
 // take counts an upload of the device, or says how long it has to wait.
 func (p *paces) take(key fleet.DeviceKey, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	turn := p.bucket(key).ReserveN(now, 1)
+	bucket, ok := p.buckets.find(key)
+	if !ok {
+		bucket = rate.NewLimiter(rate.Limit(float64(p.pace.PerMinute)/60), p.pace.Burst)
+	}
+	p.buckets.put(key, bucket)
+	return takeTurn(bucket, now)
+}
+
+// takeTurn takes a turn, or says how long it has to wait.
+func takeTurn(bucket *rate.Limiter, now time.Time) time.Duration {
+	turn := bucket.ReserveN(now, 1)
 	wait := turn.DelayFrom(now)
 	if wait > 0 {
 		turn.CancelAt(now)
@@ -43,18 +47,27 @@ func (p *paces) take(key fleet.DeviceKey, now time.Time) time.Duration {
 	return wait
 }
 
-// bucket is the device's, which is young again. The caller holds mu.
-func (p *paces) bucket(key fleet.DeviceKey) *rate.Limiter {
-	if b := p.young[key]; b != nil {
-		return b
+// generation bounds a table: it has at most two of so many entries, about 1 MiB. An entry falls out when that many others
+// came after it, and its owner is then let off early, which is better than refusing it for others.
+const generation = 4096
+
+// generations is a table of what was put lately: when the young half is full it becomes the old one, which is forgotten
+// whole. The zero one is empty.
+type generations[K comparable, V any] struct {
+	young, old map[K]V
+}
+
+func (g *generations[K, V]) find(key K) (V, bool) {
+	if v, ok := g.young[key]; ok {
+		return v, true
 	}
-	if len(p.young) >= generation {
-		p.old, p.young = p.young, buckets{}
+	v, ok := g.old[key]
+	return v, ok
+}
+
+func (g *generations[K, V]) put(key K, v V) {
+	if _, ok := g.young[key]; !ok && len(g.young) >= generation || g.young == nil {
+		g.old, g.young = g.young, map[K]V{}
 	}
-	b := p.old[key]
-	if b == nil {
-		b = rate.NewLimiter(rate.Limit(float64(p.pace.PerMinute)/60), p.pace.Burst)
-	}
-	p.young[key] = b
-	return b
+	g.young[key] = v
 }

@@ -2,7 +2,6 @@ package deviceapi
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
 	"net/url"
 
@@ -20,6 +19,9 @@ const (
 // access_token and a numeric expires_in in less than 4 KiB.
 func (d *Door) token(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
+	if r.Header.Get("Content-Type") == "" { // ESP-IDF 6.0.1 to 6.1-beta1 name none
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, formMost)
 	if err := r.ParseForm(); err != nil {
 		return oauthError(http.StatusBadRequest, "invalid_request", "the body is no form of at most 8 KiB").Because(err)
@@ -35,18 +37,26 @@ func (d *Door) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	endpoint.Note(w, slog.String("client_id", id[:min(len(id), mostID)]))
+	noteClient(w, id)
 	token, err := d.Issuer.Grant(r.Context(), id, secret)
+	if err = d.Guesses.judge(r, id, err); err != nil {
+		var paced *endpoint.Error
+		if errors.As(err, &paced) {
+			paced.Message, paced.Description = "invalid_client", paced.Message
+			return paced
+		}
+	}
 	switch {
 	case errors.Is(err, auth.ErrInvalidClient):
 		e := oauthError(http.StatusUnauthorized, "invalid_client", "client id and secret do not match").Because(err)
-		e.Header = http.Header{"Www-Authenticate": {`Basic realm="slipway"`}}
+		e.Header = refusedCredentials
 		return e
 	case errors.Is(err, auth.ErrClock):
 		return oauthError(http.StatusServiceUnavailable, "temporarily_unavailable", "the gateway's clock is wrong").Because(err)
 	case err != nil:
 		return refusal(err)
 	}
+	endpoint.ShowedCredentials(w)
 	return endpoint.WriteJSON(w, http.StatusOK, struct {
 		AccessToken string `json:"access_token"`
 		TokenType   string `json:"token_type"`

@@ -1,7 +1,7 @@
 package deviceapi
 
 import (
-	"encoding/base64"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -11,9 +11,7 @@ const formType = "Content-Type: application/x-www-form-urlencoded"
 
 func TestTokensAreGrantedToFormAndBasic(t *testing.T) {
 	r := open(t, func(o *Options) { o.TokenPaths = []string{"/realms/iot/protocol/openid-connect/token", tokenPath} })
-	basic := func(id, secret string) string {
-		return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret)))
-	}
+	basic := func(id, secret string) string { return basic(url.QueryEscape(id), url.QueryEscape(secret)) }
 	esp := "grant_type=client_credentials&scope=openid+profile+email&client_id=iotdevice-pump-aaaaaaa1&client_secret=old+secret"
 	for name, c := range map[string]struct {
 		path, body, auth string
@@ -70,6 +68,17 @@ func TestARefusedTokenHasTheMembersOfRFC6749AndTheHouse(t *testing.T) {
 	got := r.do(t, "POST", tokenPath, strings.NewReader(`{"grant_type":"client_credentials"}`), "Content-Type: application/json")
 	if got.status != 400 {
 		t.Errorf("JSON: %d", got.status)
+	}
+}
+
+func TestAFormNeedsNoContentType(t *testing.T) {
+	r := open(t, nil)
+	form := "grant_type=client_credentials&client_id=iotdevice-pump-aaaaaaa1&client_secret="
+	for secret, want := range map[string]string{"old+secret": " 200 ", "wrong": " 401 "} {
+		answer := r.raw(t, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", tokenPath, len(form+secret), form+secret))
+		if line, _, _ := strings.Cut(answer, "\r\n"); !strings.Contains(line, want) {
+			t.Errorf("%s: %s", secret, line)
+		}
 	}
 }
 
