@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -191,8 +193,14 @@ func TestWhoWaitsGetsInWhenSomebodyLeaves(t *testing.T) {
 
 func TestTooManyWhoWaitAreClosedAndTheGateSaysSo(t *testing.T) {
 	address, g := guarded(t, func(g *gate) { g.patience = time.Hour })
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.0.0.2")}}
 	for range 2 + 3 + 4 {
-		from(t, "127.0.0.2", address)
+		c, err := d.DialContext(t.Context(), "tcp", address)
+		if err == nil {
+			defer c.Close()
+		} else if !errors.Is(err, syscall.ECONNRESET) { // closed while it was still coming
+			t.Fatal(err)
+		}
 	}
 	until(t, "the surplus is closed", func() bool { return g.Crowd() == Crowd{Strangers: 2, Waiting: 3, Closed: 4} })
 	if !strings.Contains(g.Trouble(), "127.0.0.2") {
