@@ -133,7 +133,7 @@ func TestARefusedRotationLeavesTheDeviceAsItWas(t *testing.T) {
 	}{
 		"a required value is missing": {[]string{`provisioning.required=["client_secret","topic"]`}, nil, "provisioning: 409"},
 		"the device is revoked":       {nil, func(g *running, d *espMDM) { g.cli("device", "set", d.key(), "--revoked") }, "provisioning: 401"},
-		"the device is removed":       {nil, func(g *running, d *espMDM) { g.cli("device", "rm", d.key()) }, "provisioning: 404"},
+		"the device is removed":       {nil, func(g *running, d *espMDM) { g.cli("device", "rm", d.key()) }, "provisioning: 401"},
 		"the gateway is off":          {nil, func(g *running, _ *espMDM) { g.stop() }, "refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
