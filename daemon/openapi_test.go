@@ -45,9 +45,40 @@ func TestTheDescriptionOfTheAPINamesExactlyTheRoutesThatThereAre(t *testing.T) {
 	}
 	slices.Sort(want)
 	slices.Sort(got)
+	for _, r := range rs.List() {
+		if r.Query == nil || described.Paths[r.Pattern] == nil {
+			continue
+		}
+		if described := queryOf(t, described.Paths[r.Pattern][strings.ToLower(r.Method)]); !slices.Equal(described, slices.Sorted(slices.Values(r.Query))) {
+			t.Errorf("%s %s takes the query parameters %v; described are %v", r.Method, r.Pattern, r.Query, described)
+		}
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("routes without a description: %v\ndescribed without a route: %v", missing(got, want), missing(want, got))
 	}
+}
+
+// queryOf are the query parameters that a described operation takes.
+func queryOf(t *testing.T, operation any) []string {
+	t.Helper()
+	text, err := yaml.Marshal(operation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var described struct {
+		Parameters []struct{ Name, In string }
+	}
+	if err := yaml.Unmarshal(text, &described); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range described.Parameters {
+		if p.In == "query" {
+			names = append(names, p.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func missing(from, in []string) []string {

@@ -60,7 +60,7 @@ var States = []State{Waiting, Missing, Reported, Failed}
 // ParseState refuses what is no state of a dump.
 func ParseState(s string) (State, error) {
 	if !slices.Contains(States, State(s)) {
-		return "", fleet.Refused("state %q: want waiting, missing, reported or failed", clip(s, mostName))
+		return "", fleet.Refused("state %q: want waiting, missing, reported or failed; the nearest is %q", clip(s, mostName), fleet.Nearest(s, States))
 	}
 	return State(s), nil
 }

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"slices"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -42,11 +43,11 @@ const (
 
 // ParseGroupState refuses what is no state of a group.
 func ParseGroupState(s string) (GroupState, error) {
-	switch g := GroupState(s); g {
-	case Open, Resolved, Ignored:
-		return g, nil
+	states := []GroupState{Open, Resolved, Ignored}
+	if !slices.Contains(states, GroupState(s)) {
+		return "", fleet.Refused("state %q: want open, resolved or ignored; the nearest is %q", clip(s, mostName), fleet.Nearest(s, states))
 	}
-	return "", fleet.Refused("state %q: want open, resolved or ignored", clip(s, mostName))
+	return GroupState(s), nil
 }
 
 // VersionCount is how often a group was seen in one version.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/agnivade/levenshtein"
-
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -40,12 +38,9 @@ func (d *Depot) nearest(code fleet.ModelCode) (fleet.ModelCode, error) {
 	if err != nil {
 		return "", err
 	}
-	var nearest fleet.ModelCode
-	least := -1
-	for _, m := range models {
-		if n := levenshtein.ComputeDistance(string(code), string(m.Code)); least < 0 || n < least {
-			nearest, least = m.Code, n
-		}
+	codes := make([]fleet.ModelCode, len(models))
+	for i, m := range models {
+		codes[i] = m.Code
 	}
-	return nearest, nil
+	return fleet.Nearest(string(code), codes), nil
 }

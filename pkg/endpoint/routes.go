@@ -17,6 +17,7 @@ type Route struct {
 	Method    string
 	Pattern   string // as net/http.ServeMux has it, without method and host
 	Operation string // its name in the metrics, "" when it is not counted
+	Query     Query  // the query parameters that it knows; nil where it does not look at them
 }
 
 // Routes is an http.Handler over what was registered. Register everything before the first request.
@@ -52,7 +53,26 @@ func NewRoutes(logger *slog.Logger, metrics *Metrics) *Routes {
 // Handle registers a handler. operation is its name in the metrics, "" for none. HEAD is registered like any other
 // method. It panics where a route is registered twice.
 func (rs *Routes) Handle(method, pattern, operation string, h Handler) {
-	e := &entry{handle: h}
+	rs.Register(Route{Method: method, Pattern: pattern, Operation: operation}, nil, h)
+}
+
+// Guard is what a caller has to pass before anything is said about the request.
+type Guard func(http.ResponseWriter, *http.Request) error
+
+// Register registers a route whose guard, if any, comes first, then the check of its query, then the handler.
+func (rs *Routes) Register(route Route, guard Guard, h Handler) {
+	method, pattern, operation := route.Method, route.Pattern, route.Operation
+	e := &entry{handle: func(w http.ResponseWriter, r *http.Request) error {
+		if guard != nil {
+			if err := guard(w, r); err != nil {
+				return err
+			}
+		}
+		if err := route.Query.check(r); err != nil {
+			return err
+		}
+		return h(w, r)
+	}}
 	if operation != "" {
 		e.series = rs.metrics.series(operation)
 	}
@@ -66,7 +86,7 @@ func (rs *Routes) Handle(method, pattern, operation string, h Handler) {
 		panic(fmt.Sprintf("endpoint: %s %s is registered twice", method, pattern))
 	}
 	known[method] = e
-	rs.list = append(rs.list, Route{method, pattern, operation})
+	rs.list = append(rs.list, route)
 }
 
 // List returns what is registered, in the order of registration.

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ type crashes interface {
 }
 
 func (d *door) registerCrashes(rs *endpoint.Routes) {
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/crashes", d.listGroups)
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/crashes", d.listGroups, "model", "version", "state", "text", "sort", "after", "limit")
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/crashes/{fingerprint}", d.showGroup)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/resolve", d.resolveGroup)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/ignore", d.ignoreGroup)
@@ -55,20 +56,22 @@ func (d *door) listGroups(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if code := q.Get("model"); code != "" {
-		if f.Model, err = fleet.ParseModelCode(code); err != nil {
-			return err
-		}
+	if f.Model, err = d.modelFilter(r); err != nil {
+		return err
 	}
 	order := sorts[cmp.Or(q.Get("sort"), "last_seen")]
 	if order == nil {
-		return fleet.Refused("sort %q: want last_seen, first_seen, count or devices", q.Get("sort"))
+		names := slices.Sorted(maps.Keys(sorts))
+		return near(fleet.Refused("sort %q: want one of %s", q.Get("sort"), strings.Join(names, ", ")), q.Get("sort"), names)
 	}
 	limit, err := limitOf(r)
 	if err != nil {
 		return err
 	}
 	groups, err := d.Crashes.Groups(f)
+	if err == nil && len(groups) == 0 {
+		err = errors.Join(d.knownModel(f.Model), d.knownVersion(f.Version))
+	}
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func (d *door) registerDevices(rs *endpoint.Routes) {
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices", d.listDevices)
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices", d.listDevices, "model", "after", "limit")
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices", d.addDevice)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/import", d.importDevices)
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices/{key}", d.showDevice)
@@ -31,12 +31,13 @@ func (d *door) listDevices(w http.ResponseWriter, r *http.Request) error {
 	if f.Limit, err = limitOf(r); err != nil {
 		return err
 	}
-	if code := r.URL.Query().Get("model"); code != "" {
-		if f.Model, err = fleet.ParseModelCode(code); err != nil {
-			return err
-		}
+	if f.Model, err = d.modelFilter(r); err != nil {
+		return err
 	}
 	devices, err := d.Records.Devices(f)
+	if err == nil && len(devices) == 0 {
+		err = d.knownModel(f.Model)
+	}
 	if err != nil {
 		return err
 	}
@@ -118,9 +119,10 @@ func (d *door) showDevice(w http.ResponseWriter, r *http.Request) error {
 func (d *door) device(r *http.Request) (fleet.Device, error) {
 	key, err := deviceOf(r)
 	if err != nil {
-		return fleet.Device{}, err
+		return fleet.Device{}, d.nearDevice(r.PathValue("key"), err)
 	}
-	return d.Records.Device(key)
+	device, err := d.Records.Device(key)
+	return device, d.nearDevice(string(key), err)
 }
 
 // shownDevice is a device with what follows from it.

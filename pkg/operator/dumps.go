@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -21,8 +22,8 @@ type dumps interface {
 }
 
 func (d *door) registerDumps(rs *endpoint.Routes) {
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/coredumps", d.listDumps)
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices/{key}/coredumps", d.listDumps)
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/coredumps", d.listDumps, "device", "model", "state", "after", "limit")
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices/{key}/coredumps", d.listDumps, "model", "state", "after", "limit")
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/coredumps/{key}/{name}", d.showDump)
 	d.handle(rs, auth.Operator, http.MethodDelete, "/api/coredumps/{key}/{name}", d.removeDump)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
@@ -64,11 +65,14 @@ func showAll(listed []crash.Listed) []shownDump {
 
 // listDumps lists dumps, newest first: all, or those of one device.
 func (d *door) listDumps(w http.ResponseWriter, r *http.Request) error {
-	f, err := dumpFilter(r)
+	f, err := d.dumpFilter(r)
 	if err != nil {
 		return err
 	}
 	listed, err := d.Crashes.Dumps(f)
+	if err == nil && len(listed) == 0 {
+		err = errors.Join(d.knownModel(f.Model), d.knownDevice(f.Device))
+	}
 	if err != nil {
 		return err
 	}
@@ -80,7 +84,7 @@ func (d *door) listDumps(w http.ResponseWriter, r *http.Request) error {
 	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"coredumps": showAll(listed), "next": next})
 }
 
-func dumpFilter(r *http.Request) (crash.DumpFilter, error) {
+func (d *door) dumpFilter(r *http.Request) (crash.DumpFilter, error) {
 	q := r.URL.Query()
 	var f crash.DumpFilter
 	var err error
@@ -98,13 +102,11 @@ func dumpFilter(r *http.Request) (crash.DumpFilter, error) {
 	}
 	if device != "" {
 		if f.Device, err = fleet.ParseDeviceKey(device); err != nil {
-			return f, err
+			return f, d.nearDevice(device, err)
 		}
 	}
-	if code := q.Get("model"); code != "" {
-		if f.Model, err = fleet.ParseModelCode(code); err != nil {
-			return f, err
-		}
+	if f.Model, err = d.modelFilter(r); err != nil {
+		return f, err
 	}
 	if after := q.Get("after"); after != "" {
 		key, name, _ := strings.Cut(after, "/")

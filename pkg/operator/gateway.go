@@ -56,13 +56,13 @@ func (d *door) registerGateway(rs *endpoint.Routes) {
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/status", d.status)
 	d.handle(rs, auth.Admin, http.MethodPost, "/api/catalog/rebuild", d.rebuild)
 	d.handle(rs, auth.Admin, http.MethodPost, "/api/keys/rotate", d.rotateKeys)
-	rs.Handle(http.MethodGet, "/api/backup", "", d.backup)
+	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/backup", Query: none}, nil, d.backup)
 	rs.Handle(http.MethodGet, "/api/health", "", d.health)
 	rs.Handle(http.MethodGet, "/metrics", "", func(w http.ResponseWriter, r *http.Request) error {
 		d.Metrics.ServeHTTP(w, r)
 		return nil
 	})
-	rs.Handle(http.MethodGet, "/api/docs", "", func(w http.ResponseWriter, _ *http.Request) error {
+	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/docs", Query: none}, nil, func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", "application/yaml")
 		return endpoint.Write(w, http.StatusOK, description)
 	})

@@ -18,7 +18,7 @@ func (d *door) registerModels(rs *endpoint.Routes) {
 	d.handle(rs, auth.Operator, http.MethodPatch, "/api/device-models/{code}", d.changeModel)
 	d.handle(rs, auth.Operator, http.MethodDelete, "/api/device-models/{code}", d.removeModel)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
-		d.handle(rs, auth.Viewer, method, "/api/device-models/{code}/firmware", d.modelFirmware)
+		d.handle(rs, auth.Viewer, method, "/api/device-models/{code}/firmware", d.modelFirmware, "version", "format")
 	}
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models/{code}/builds", d.listBuilds)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/device-models/{code}/builds/{version}/publish", d.publishBuild)
@@ -87,9 +87,10 @@ func defaultConfiguration(raw json.RawMessage) (json.RawMessage, error) {
 func (d *door) model(r *http.Request) (fleet.Model, error) {
 	code, err := modelOf(r)
 	if err != nil {
-		return fleet.Model{}, err
+		return fleet.Model{}, d.nearModel(r.PathValue("code"), err)
 	}
-	return d.Records.Model(code)
+	m, err := d.Records.Model(code)
+	return m, d.nearModel(string(code), err)
 }
 
 func (d *door) showModel(w http.ResponseWriter, r *http.Request) error {

@@ -115,13 +115,17 @@ func Register(rs *endpoint.Routes, o Options) {
 	d.registerPage(rs)
 }
 
-// handle adds a route for callers of a role.
-func (d *door) handle(rs *endpoint.Routes, need auth.Role, method, pattern string, h endpoint.Handler) {
-	rs.Handle(method, pattern, "", d.need(need, h))
+// none is the query of a route that takes no parameters.
+var none = endpoint.Query{}
+
+// handle adds a route for callers of a role, and the query parameters that it knows.
+func (d *door) handle(rs *endpoint.Routes, need auth.Role, method, pattern string, h endpoint.Handler, known ...string) {
+	rs.Register(endpoint.Route{Method: method, Pattern: pattern, Query: append(none, known...)}, d.need(need), seen(h))
 }
 
-func (d *door) need(need auth.Role, h endpoint.Handler) endpoint.Handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
+// need lets callers of a role pass.
+func (d *door) need(need auth.Role) endpoint.Guard {
+	return func(_ http.ResponseWriter, r *http.Request) error {
 		role, err := d.roleOf(r)
 		if err != nil {
 			return err
@@ -129,8 +133,13 @@ func (d *door) need(need auth.Role, h endpoint.Handler) endpoint.Handler {
 		if !role.May(need) {
 			return endpoint.Errorf(http.StatusForbidden, "forbidden", "this needs the role %s, and the token has %s", need, role)
 		}
-		return visible(h(w, r))
+		return nil
 	}
+}
+
+// seen has the house's refusals answered as what they are.
+func seen(h endpoint.Handler) endpoint.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error { return visible(h(w, r)) }
 }
 
 // roleOf says what the caller may do.

@@ -16,7 +16,9 @@ import (
 )
 
 func (d *door) registerPipeline(rs *endpoint.Routes) {
-	rs.Handle(http.MethodPost, "/api/pipeline/models/{code}/firmware", "pipeline_upload_firmware", d.need(auth.Pipeline, d.uploadFirmware))
+	rs.Register(endpoint.Route{
+		Method: http.MethodPost, Pattern: "/api/pipeline/models/{code}/firmware", Operation: "pipeline_upload_firmware", Query: endpoint.Query{"replace"},
+	}, d.need(auth.Pipeline), seen(d.uploadFirmware))
 	d.handle(rs, auth.Pipeline, http.MethodGet, "/api/pipeline/models/{code}/firmware-version", d.firmwareVersion)
 	rs.Handle(http.MethodGet, "/api/pipeline/upload.sh", "", d.script(uploadSh))
 	rs.Handle(http.MethodGet, "/api/pipeline/upload.ps1", "", d.script(uploadPs1))
@@ -44,6 +46,10 @@ func (d *door) uploadFirmware(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	replace, err := replaceOf(r)
+	if err != nil {
+		return err
+	}
 	body, size, err := firmwareBody(r)
 	if err != nil {
 		return err
@@ -52,7 +58,7 @@ func (d *door) uploadFirmware(w http.ResponseWriter, r *http.Request) error {
 	if start, err := head.Peek(4); err == nil && string(start) == "PK\x03\x04" {
 		d.Counter.Name(w, "pipeline_upload_firmware_zip")
 	}
-	accepted, err := d.Firmware.Accept(r.Context(), Upload{Model: m.Code, Body: head, Size: size, Replace: r.URL.Query().Get("replace") == "true"})
+	accepted, err := d.Firmware.Accept(r.Context(), Upload{Model: m.Code, Body: head, Size: size, Replace: replace})
 	if err != nil {
 		return err
 	}
@@ -60,6 +66,18 @@ func (d *door) uploadFirmware(w http.ResponseWriter, r *http.Request) error {
 		accepted.Warnings = []string{}
 	}
 	return endpoint.WriteJSON(w, http.StatusOK, accepted)
+}
+
+// replaceOf reads ?replace=: anything but true and false would be a wish that is passed over.
+func replaceOf(r *http.Request) (bool, error) {
+	switch given := r.URL.Query().Get("replace"); given {
+	case "true":
+		return true, nil
+	case "", "false":
+		return false, nil
+	default:
+		return false, fleet.Refused("replace %q: want true or false", given)
+	}
 }
 
 func firmwareBody(r *http.Request) (io.Reader, int64, error) {
