@@ -90,11 +90,11 @@ func TestDecodeTakesTheELFOutOfABundle(t *testing.T) {
 	if r.ELFMatch != espcore.Exact || r.Tasks[0].Frames[0].Function != "plant::Valve::drive" {
 		t.Errorf("%+v", r)
 	}
-	if r.FingerprintV1 != r.Fingerprint("valve") || r.FingerprintV1 == decodeJSON(t, ownDump, ownELF).FingerprintV1 {
-		t.Errorf("the fingerprint is not that of the bundle's model: %s", r.FingerprintV1)
+	if r.Fingerprint != r.FingerprintFor("valve") || r.Fingerprint == decodeJSON(t, ownDump, ownELF).Fingerprint {
+		t.Errorf("the fingerprint is not that of the bundle's model: %s", r.Fingerprint)
 	}
-	if other := decodeJSON(t, "--model", "pump", ownDump, path); other.FingerprintV1 != r.Fingerprint("pump") {
-		t.Errorf("the fingerprint is not that of the model that was named: %s", other.FingerprintV1)
+	if other := decodeJSON(t, "--model", "pump", ownDump, path); other.Fingerprint != r.FingerprintFor("pump") {
+		t.Errorf("the fingerprint is not that of the model that was named: %s", other.Fingerprint)
 	}
 	left, err := os.ReadDir(folder)
 	if err != nil || len(left) > 0 {

@@ -31,7 +31,7 @@ func Summarize(c Crash, b fleet.Build, g Grade, r *espcore.Report) Crash {
 	c.Disagreements = disagreements(c, b)
 	switch g {
 	case Exact, UnknownHash:
-		c.State, c.Fingerprint = Reported, r.Fingerprint(string(c.Model))
+		c.State, c.Fingerprint = Reported, r.FingerprintFor(string(c.Model))
 	default:
 		c.State = Missing
 		c.Why = "its firmware is not here: it is decoded when the bundle arrives"

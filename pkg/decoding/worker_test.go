@@ -138,7 +138,7 @@ func TestABatchIsDecodedAndWhatIsNoDumpFailsAlone(t *testing.T) {
 		if good := i == 0 || i == 3; good != (r != nil) || good != (failure == "") {
 			t.Errorf("dump %d: %+v, %q", i, r, failure)
 		}
-		if r != nil && (r.ELFMatch != espcore.Exact || r.Top() == nil || r.FingerprintV1 != r.Fingerprint("pump")) {
+		if r != nil && (r.ELFMatch != espcore.Exact || r.Top() == nil || r.Fingerprint != r.FingerprintFor("pump")) {
 			t.Errorf("dump %d: %+v", i, r)
 		}
 	})

@@ -116,10 +116,10 @@ func TestTheTextReadsAsGDBsBacktrace(t *testing.T) {
 
 func TestOurOwnCrashHasNoAddressInItsFingerprint(t *testing.T) {
 	r := decodeOwnCrash(t, unchanged)
-	keys := strings.Join(r.keyFrames(), ",")
+	keys := strings.Join(r.chain(), ",")
 	const want = "plant::Valve::drive@crash.cpp,plant::Valve::open@crash.cpp,plant::regulate@crash.cpp," +
 		"plant::control<plant::Valve>@crash.cpp,app_main@crash.cpp"
-	if keys != want || r.FingerprintV1 != fingerprintOf("v1|valve|fault:StoreAccessFault|"+want) {
+	if keys != want || r.Fingerprint != fingerprintOf("v2|valve|fault:StoreAccessFault|"+want) {
 		t.Errorf("%s", keys)
 	}
 }

@@ -28,6 +28,7 @@ func Decode(d *Dump, ix *symbol.Index, opts Options) *Report {
 		report: &Report{
 			Chip: d.Chip, ChipRevision: d.Revision, Container: d.Container, Integrity: d.Integrity,
 			ELFSHA256: d.ELFHash, Panic: d.Panic, InISR: d.InISR, Starved: starved(d.Panic),
+			Damaged:  d.damaged(),
 			Warnings: slices.Clone(d.Warnings), Registers: Registers{}, Tasks: []Task{},
 		},
 	}
@@ -46,7 +47,8 @@ func Decode(d *Dump, ix *symbol.Index, opts Options) *Report {
 	if n.report.ELFMatch == Mismatch || n.report.ELFMatch == Missing {
 		n.report.RawPCs = n.rawPCs()
 	}
-	n.report.FingerprintV1 = n.report.Fingerprint(opts.Model)
+	n.report.Chain = n.report.chain()
+	n.report.Fingerprint = n.report.FingerprintFor(opts.Model)
 	return n.report
 }
 

@@ -8,31 +8,55 @@ import (
 	"strings"
 )
 
-// Fingerprint is the same for crashes that are the same: 16 hex digits, version 1 of the rules. It depends on the model,
-// on what kind of crash it was and on the functions that led to it, never on addresses, lines, chips or versions. Where
-// the symbols are missing or those of another build it can only compare addresses of one build.
-func (r *Report) Fingerprint(model string) string {
-	key := "v1|" + model + "|" + string(r.Kind) + "|" + strings.Join(r.keyFrames(), ",")
-	if r.ELFMatch == Missing || r.ELFMatch == Mismatch {
-		pcs := make([]string, len(r.RawPCs))
-		for i, pc := range r.RawPCs {
-			pcs[i] = pc.String()
-		}
-		key = "v1raw|" + r.ELFSHA256 + "|" + string(r.Kind) + "|" + strings.Join(pcs, ",")
+// Fingerprint names a chain of calls in 16 hex digits, version 2 of the rules: it is the same for the same model, kind of
+// crash and chain. There are no addresses, lines, chips or versions in it.
+func Fingerprint(model string, kind Kind, chain []string) string {
+	return digest("v2", model, string(kind), strings.Join(chain, ","))
+}
+
+// FingerprintFor is the fingerprint of the report's chain for a model. Where the symbols are missing or those of another
+// build the chain has addresses, which tell something only within one build: then it is the same for the same build, by
+// its hash, instead of the same model.
+func (r *Report) FingerprintFor(model string) string {
+	chain := r.Chain
+	if chain == nil { // a report that was kept before there were chains
+		chain = r.chain()
 	}
-	sum := sha256.Sum256([]byte(key))
+	if r.raw() {
+		return digest("v1raw", r.ELFSHA256, string(r.Kind), strings.Join(chain, ","))
+	}
+	return Fingerprint(model, r.Kind, chain)
+}
+
+func digest(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "|")))
 	return hex.EncodeToString(sum[:8])
 }
 
-// keyFrames are the first five frames that tell one crash from another.
-func (r *Report) keyFrames() []string {
+// raw reports whether the functions in the report cannot be trusted.
+func (r *Report) raw() bool { return r.ELFMatch == Missing || r.ELFMatch == Mismatch }
+
+// chain has the first frames that tell one crash from another.
+func (r *Report) chain() []string {
 	const most = 5
-	var out []string
+	out := []string{}
+	if r.raw() {
+		for _, pc := range r.RawPCs {
+			out = append(out, pc.String())
+		}
+		return out
+	}
 	for _, f := range r.telling() {
 		out = append(out, f.Function+"@"+base(f.File))
 	}
 	out = slices.Compact(out)
 	return out[:min(len(out), most)]
+}
+
+// damaged reports whether a dump that should say of which program it is cannot, because it is broken. A bin payload
+// never says it.
+func (d *Dump) damaged() bool {
+	return d.Integrity == IntegrityBad && d.ELFHash == "" && strings.HasPrefix(d.Container, "ELF")
 }
 
 // telling are the frames in the app's own code of the task that crashed, or where there are none those that are no noise,

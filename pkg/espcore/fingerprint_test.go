@@ -44,8 +44,8 @@ func TestTheFingerprintsKeyHasTheFramesThatTell(t *testing.T) {
 		"a name like theirs": {[]Frame{inFile("loop", "/home/me/esp-idf-lamp/main.cpp")}, "loop@main.cpp"},
 	} {
 		r := reportOf(c.frames...)
-		if want := fingerprintOf("v1|lamp|abort|" + c.want); r.Fingerprint("lamp") != want {
-			t.Errorf("%s: the key has %q, want %q", name, strings.Join(r.keyFrames(), ","), c.want)
+		if want := fingerprintOf("v2|lamp|abort|" + c.want); r.FingerprintFor("lamp") != want {
+			t.Errorf("%s: the key has %q, want %q", name, strings.Join(r.chain(), ","), c.want)
 		}
 		top, _, _ := strings.Cut(c.want, "@")
 		if f := r.Top(); (f == nil) != (top == "") || f != nil && f.Function != top {
@@ -56,9 +56,9 @@ func TestTheFingerprintsKeyHasTheFramesThatTell(t *testing.T) {
 
 func TestTheFingerprintDependsOnModelAndKind(t *testing.T) {
 	r := reportOf(inFile("work", "main.c"))
-	seen := map[string]bool{r.Fingerprint("lamp"): true, r.Fingerprint("pump"): true}
+	seen := map[string]bool{r.FingerprintFor("lamp"): true, r.FingerprintFor("pump"): true}
 	r.Kind = KindAssert
-	seen[r.Fingerprint("lamp")] = true
+	seen[r.FingerprintFor("lamp")] = true
 	if len(seen) != 3 {
 		t.Errorf("%d different ones, want 3", len(seen))
 	}
@@ -78,13 +78,13 @@ func TestWithoutTheRightSymbolsAddressesAreCompared(t *testing.T) {
 			pcs = append(pcs, pc.String())
 		}
 		want := fingerprintOf("v1raw|" + sampleHash + "|" + string(missing.Kind) + "|" + strings.Join(pcs, ","))
-		if missing.FingerprintV1 != want || wrong.FingerprintV1 != want {
-			t.Errorf("%s: %s, %s; want %s", chip, missing.FingerprintV1, wrong.FingerprintV1, want)
+		if missing.Fingerprint != want || wrong.Fingerprint != want {
+			t.Errorf("%s: %s, %s; want %s", chip, missing.Fingerprint, wrong.Fingerprint, want)
 		}
 		if len(pcs) < 2 || len(pcs) > 3 || pcs[0] != Hex(s.dump.tasks[0].pc).String() {
 			t.Errorf("%s: pcs %v", chip, pcs)
 		}
-		if exact := s.decode(t, s.dump.container(true)); exact.FingerprintV1 == want || exact.RawPCs != nil {
+		if exact := s.decode(t, s.dump.container(true)); exact.Fingerprint == want || exact.RawPCs != nil {
 			t.Errorf("%s: exact has %v", chip, exact.RawPCs)
 		}
 	}
@@ -111,12 +111,35 @@ func TestAReportThatWentThroughJSONHasTheSameFingerprint(t *testing.T) {
 			if err := json.Unmarshal(b, &back); err != nil {
 				t.Fatal(err)
 			}
-			if back.Fingerprint("lamp") != r.FingerprintV1 {
-				t.Errorf("%s: %s became %s", chip, r.FingerprintV1, back.Fingerprint("lamp"))
+			if back.FingerprintFor("lamp") != r.Fingerprint {
+				t.Errorf("%s: %s became %s", chip, r.Fingerprint, back.FingerprintFor("lamp"))
 			}
 			if again, _ := json.Marshal(&back); string(again) != string(b) {
 				t.Errorf("%s:\n%s\nbecame\n%s", chip, b, again)
 			}
+		}
+	}
+}
+
+func TestTheFingerprintIsThatOfItsKey(t *testing.T) {
+	if got, want := Fingerprint("lamp", KindAbort, []string{"a@x.c", "b@y.c"}), fingerprintOf("v2|lamp|abort|a@x.c,b@y.c"); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestADumpIsDamagedWhereItsHashIsGoneWithItsChecksum(t *testing.T) {
+	for name, c := range map[string]struct {
+		dump Dump
+		want bool
+	}{
+		"both are gone":          {Dump{Identity: Identity{Container: "ELF 1.2"}, Integrity: IntegrityBad}, true},
+		"it has its hash":        {Dump{Identity: Identity{Container: "ELF 1.2", ELFHash: sampleHash}, Integrity: IntegrityBad}, false},
+		"its checksum is right":  {Dump{Identity: Identity{Container: "ELF 1.2"}, Integrity: IntegrityOK}, false},
+		"it came without one":    {Dump{Identity: Identity{Container: "ELF"}, Integrity: IntegrityNone}, false},
+		"bin never has the hash": {Dump{Identity: Identity{Container: "bin 0.3"}, Integrity: IntegrityBad}, false},
+	} {
+		if got := Decode(&c.dump, nil, Options{}).Damaged; got != c.want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }

@@ -178,8 +178,8 @@ func TestTheSameCrashHasOneFingerprintOnAllChips(t *testing.T) {
 	seen := map[string][]string{}
 	for _, name := range realDumps {
 		r := decodeFixture(t, name, "lamp")
-		seen[r.FingerprintV1] = append(seen[r.FingerprintV1], name)
-		if r.Fingerprint("pump") == r.FingerprintV1 {
+		seen[r.Fingerprint] = append(seen[r.Fingerprint], name)
+		if r.FingerprintFor("pump") == r.Fingerprint {
 			t.Errorf("%s: another model has the same fingerprint", name)
 		}
 		if top := r.Top(); top == nil || top.Function != "fail_once" {

@@ -67,7 +67,7 @@ func check(t *testing.T, data []byte, ix *symbol.Index) {
 	}
 	for _, index := range []*symbol.Index{nil, ix} {
 		r := Decode(d, index, Options{})
-		if r.Reason == "" || len(r.FingerprintV1) != 16 || len(r.Tasks) > maxTasks || len(r.Warnings) > maxWarnings+1 {
+		if r.Reason == "" || len(r.Fingerprint) != 16 || len(r.Tasks) > maxTasks || len(r.Warnings) > maxWarnings+1 {
 			t.Fatalf("%+v", r)
 		}
 		for _, task := range r.Tasks {

@@ -66,8 +66,8 @@ func TestACrashedTaskThatIsNotInTheDumpIsSaid(t *testing.T) {
 	if r.Tasks[0].Crashed || r.Tasks[1].Crashed || len(r.Registers) > 0 || !warned(r, "the crashed task is not in the dump") {
 		t.Errorf("%+v", r)
 	}
-	if r.Reason == "" || r.FingerprintV1 == "" {
-		t.Errorf("reason %q, fingerprint %q", r.Reason, r.FingerprintV1)
+	if r.Reason == "" || r.Fingerprint == "" {
+		t.Errorf("reason %q, fingerprint %q", r.Reason, r.Fingerprint)
 	}
 }
 

@@ -22,17 +22,19 @@ type Report struct {
 	ELFSHA256    string    `json:"elf_sha256"` // what the dump says: a prefix, in hex
 	App          *App      `json:"app,omitempty"`
 
-	Panic         string    `json:"panic"`  // the panic handler's text; "" where there was none
-	Reason        string    `json:"reason"` // in a line or a few, never empty
-	Kind          Kind      `json:"kind"`
-	Cause         string    `json:"cause"` // of the exception, by name; "" where the dump does not say
-	InISR         bool      `json:"in_isr"`
-	Starved       []Starved `json:"starved_tasks,omitempty"` // of a task watchdog; the crashed task may be innocent
-	Registers     Registers `json:"registers"`               // of the crashed task
-	Warnings      []string  `json:"warnings"`
-	FingerprintV1 string    `json:"fingerprint"`       // for the model in [Options]; see [Report.Fingerprint]
-	RawPCs        []Hex     `json:"raw_pcs,omitempty"` // where symbols cannot be trusted: the crashed task's innermost ones
-	Tasks         []Task    `json:"tasks"`             // the crashed one first
+	Panic       string    `json:"panic"`  // the panic handler's text; "" where there was none
+	Reason      string    `json:"reason"` // in a line or a few, never empty
+	Kind        Kind      `json:"kind"`
+	Cause       string    `json:"cause"` // of the exception, by name; "" where the dump does not say
+	InISR       bool      `json:"in_isr"`
+	Starved     []Starved `json:"starved_tasks,omitempty"` // of a task watchdog; the crashed task may be innocent
+	Registers   Registers `json:"registers"`               // of the crashed task
+	Warnings    []string  `json:"warnings"`
+	Fingerprint string    `json:"fingerprint"`       // of the chain, for the model in [Options]; see [Report.FingerprintFor]
+	Chain       []string  `json:"chain"`             // what the fingerprint names: function@file, innermost first, 5 at most
+	Damaged     bool      `json:"damaged,omitempty"` // the dump is broken, and with it what said which program it is of
+	RawPCs      []Hex     `json:"raw_pcs,omitempty"` // where symbols cannot be trusted: the crashed task's innermost ones
+	Tasks       []Task    `json:"tasks"`             // the crashed one first
 }
 
 // App is what the app descriptor in the ELF says.

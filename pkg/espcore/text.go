@@ -71,7 +71,7 @@ func (t *text) head(r *Report) {
 	for _, s := range r.Starved {
 		t.line("Starved:     task %q on %s", s.Name, s.CPU)
 	}
-	t.line("Fingerprint: %s", r.FingerprintV1)
+	t.line("Fingerprint: %s", r.Fingerprint)
 	for _, w := range r.Warnings {
 		t.line("Warning:     %s", w)
 	}
