@@ -141,7 +141,7 @@ func (g *gateway) makeDoors() {
 	door.Register(all)
 	operator.Register(all, operator.Options{
 		Records: g.store, Firmware: shelf{g.depot}, Dumps: g, Crashes: g.store, Issuer: issuer,
-		Operators: &auth.Operators{Store: g.store, Now: time.Now}, Keys: g.keys, Rebuild: g.rebuild, Backup: g.source.Write, Status: g.status,
+		Operators: &auth.Operators{Store: g.store, Now: time.Now}, Keys: g.keys, Rebuild: g.rebuild, CA: g.identity.CA, Backup: g.source.Write, Status: g.status,
 		Text: reportText, Ready: g.ready, Trouble: g.trouble, Metrics: g.metrics.handler, Counter: g.metrics.operations,
 		Trusted: fromTrustedPeer, BaseURL: g.baseURL, Now: time.Now,
 	})

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -61,6 +62,7 @@ func statusText(w io.Writer, s operator.Status) {
 		"listens on", s.Listens,
 		"drop firmware into", s.DropFolder,
 		"CA certificate", s.CAFile,
+		"CA fingerprint", sha256Text(s.CAFingerprint),
 		"certificate ends", localTime(s.CertificateTo),
 		"models", strconv.Itoa(s.Models),
 		"devices", strconv.Itoa(s.Devices),
@@ -70,9 +72,30 @@ func statusText(w io.Writer, s operator.Status) {
 		"firmware", bytesText(s.AssetBytes),
 		"free", bytesText(s.FreeBytes),
 	)
+	if len(s.CI) > 0 {
+		fmt.Fprintf(w, "\na CI job pushes with (%sa token: slipway token create --role pipeline):\n", caStep(s))
+		for _, line := range s.CI {
+			fmt.Fprintf(w, "  %s\n", visible(line))
+		}
+	}
 	if next := nextStep(s); next != "" {
 		fmt.Fprintf(w, "\nnext: %s\n", next)
 	}
+}
+
+func sha256Text(fingerprint string) string {
+	if fingerprint == "" {
+		return ""
+	}
+	return "SHA-256 " + fingerprint
+}
+
+// caStep says how a job gets the CA that its line names.
+func caStep(s operator.Status) string {
+	if s.CAFingerprint == "" || !strings.HasPrefix(s.BaseURL, "https:") {
+		return ""
+	}
+	return "ca.crt: from " + s.BaseURL + "/ca.crt, once, its fingerprint compared with the above; "
 }
 
 // nextStep tells a newcomer how to go on, until the first firmware is there.

@@ -37,13 +37,19 @@ func (b *Bundle) readVersions() error {
 		}
 		*f.value = printable(*f.value)
 	}
-	if firmware != b.Version {
+	if !said(firmware, b.Version) {
 		b.warn("%s says version %q, the image says %q", versionsName, firmware, b.Version)
 	}
-	if b.IDFVersion != b.Image.App.IDFVersion {
+	if !said(b.IDFVersion, b.Image.App.IDFVersion) {
 		b.warn("%s says ESP-IDF %q, the image says %q", versionsName, b.IDFVersion, printable(b.Image.App.IDFVersion))
 	}
 	return nil
+}
+
+// said reports that a descriptor's field says a text, as much of it as fits: ESP-IDF cuts long ones off.
+func said(text, field string) bool {
+	const most = 31 // bytes of a field of 32, the last is zero
+	return text == field || len(field) >= most && strings.HasPrefix(text, field)
 }
 
 // readSettings looks in sdkconfig for the chip that the build was for.

@@ -62,6 +62,14 @@ func (id *Identity) CAFile() string {
 	return filepath.Join(id.Dir, caFile)
 }
 
+// CA is what CAFile holds; nil where an operator brought the certificate.
+func (id *Identity) CA() ([]byte, error) {
+	if id.CertFile != "" {
+		return nil, nil
+	}
+	return os.ReadFile(id.CAFile())
+}
+
 // NotAfter is when the certificate that is served now ends.
 func (id *Identity) NotAfter() time.Time { return id.current.Load().Leaf.NotAfter }
 

@@ -22,6 +22,8 @@ type Status struct {
 	BaseURL       string    `json:"base_url"`
 	DropFolder    string    `json:"drop_folder,omitempty"`
 	CAFile        string    `json:"ca_file,omitempty"`
+	CAFingerprint string    `json:"ca_fingerprint,omitempty"` // SHA-256, as openssl prints it
+	CI            []string  `json:"ci_lines"`                 // what a CI job runs to push a build
 	CertificateTo time.Time `json:"certificate_ends,omitzero"`
 	Models        int       `json:"models"`
 	Devices       int       `json:"devices"`
@@ -62,6 +64,7 @@ func (d *door) registerGateway(rs *endpoint.Routes) {
 		d.Metrics.ServeHTTP(w, r)
 		return nil
 	})
+	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/ca.crt", Query: none}, nil, seen(d.ca))
 	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/docs", Query: none}, nil, func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", "application/yaml")
 		return endpoint.Write(w, http.StatusOK, description)
@@ -132,6 +135,11 @@ func (d *door) status(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return err
 	}
+	ca, err := d.CA()
+	if err != nil {
+		return err
+	}
+	s.CAFingerprint, s.CI = Fingerprint(ca), CILines(s.BaseURL, d.ownCA())
 	return endpoint.WriteJSON(w, http.StatusOK, s)
 }
 

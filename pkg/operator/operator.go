@@ -29,7 +29,8 @@ type Options struct {
 	Operators operators
 	Keys      interface{ Rotate() error }
 	Rebuild   func(context.Context) error
-	Backup    func(io.Writer) error // everything that cannot be found again, private keys too
+	CA        func() ([]byte, error) // the gateway's own, PEM; nil where an operator brought a certificate
+	Backup    func(io.Writer) error  // everything that cannot be found again, private keys too
 	Status    func() (Status, error)
 	Text      func(report []byte) (string, error) // a report as people read it
 	Ready     func() bool                         // recovery is over

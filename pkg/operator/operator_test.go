@@ -61,6 +61,7 @@ func open(t *testing.T, change func(*Options)) *desk {
 		Records: store, Crashes: store, Dumps: noFiles{}, Operators: operators,
 		Status:  func() (Status, error) { return Status{Version: "1.2.3", Healthy: true}, nil },
 		Text:    func([]byte) (string, error) { return "", nil },
+		CA:      func() ([]byte, error) { return nil, nil },
 		Trusted: func(context.Context) bool { return false }, BaseURL: func() string { return "https://gateway" },
 		Ready: func() bool { return true }, Trouble: func() []string { return nil }, Now: func() time.Time { return noon },
 	}

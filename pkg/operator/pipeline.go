@@ -2,7 +2,6 @@ package operator
 
 import (
 	"bufio"
-	_ "embed" // the upload scripts
 	"errors"
 	"io"
 	"mime"
@@ -20,23 +19,8 @@ func (d *door) registerPipeline(rs *endpoint.Routes) {
 		Method: http.MethodPost, Pattern: "/api/pipeline/models/{code}/firmware", Operation: "pipeline_upload_firmware", Query: endpoint.Query{"replace"},
 	}, d.need(auth.Pipeline), seen(d.uploadFirmware))
 	d.handle(rs, auth.Pipeline, http.MethodGet, "/api/pipeline/models/{code}/firmware-version", d.firmwareVersion)
-	rs.Handle(http.MethodGet, "/api/pipeline/upload.sh", "", d.script(uploadSh))
-	rs.Handle(http.MethodGet, "/api/pipeline/upload.ps1", "", d.script(uploadPs1))
-}
-
-//go:embed scripts/upload.sh
-var uploadSh string
-
-//go:embed scripts/upload.ps1
-var uploadPs1 string
-
-// script hands out an upload script that calls this gateway. Its address comes from the settings: what a request says
-// of itself never gets into a script.
-func (d *door) script(text string) endpoint.Handler {
-	return func(w http.ResponseWriter, _ *http.Request) error {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		return endpoint.Write(w, http.StatusOK, []byte(strings.ReplaceAll(text, "@BASE_URL@", d.BaseURL())))
-	}
+	rs.Handle(http.MethodGet, "/api/pipeline/upload.sh", "", d.script(uploadSh, aboutCASh))
+	rs.Handle(http.MethodGet, "/api/pipeline/upload.ps1", "", d.script(uploadPs1, aboutCAPs1))
 }
 
 // uploadFirmware takes a bundle or a plain image, raw or as the first part with a file name. What it starts with
