@@ -83,7 +83,7 @@ func assemble(cfg config.Config, logger *slog.Logger, store *catalog.Catalog, wa
 	g.metrics = newMetrics(g)
 	g.triage = crash.NewTriage(crash.Options{
 		Store: store, Files: g, ELFs: g.depot, Decoder: decoder{&decoding.Decoder{Killed: g.metrics.workerKilled}}, Logger: logger,
-		Now: time.Now, Version: version, CleanStop: store.LastStop(), KeepPerCrash: cfg.DumpKeepPerCrash, Beat: watchdog.Part("triage", partPatience), Observe: g.metrics.decoded,
+		Now: time.Now, Version: version, CleanStop: store.LastStop(), KeepPerCrash: cfg.DumpKeepPerCrash, Beat: watchdog.Part("triage", partPatience), Observe: g.metrics.decoded, Came: g.metrics.crashCame,
 	})
 	g.source = &backup.Source{Catalog: store, KeysDir: cfg.KeysDir(), SettingsFile: cfg.File, Slipway: version, Now: time.Now}
 	if cfg.CatalogBackup {

@@ -19,6 +19,7 @@ type metrics struct {
 	handler    http.Handler
 	decodes    prometheus.Histogram
 	killed     *prometheus.CounterVec
+	news       *prometheus.CounterVec
 }
 
 func newMetrics(g *gateway) *metrics {
@@ -38,15 +39,29 @@ func newMetrics(g *gateway) *metrics {
 		killed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "slipway_decode_workers_killed_total", Help: "Decode workers that died, by the limit that they met.",
 		}, []string{"limit"}),
+		news: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "slipway_new_crashes_total", Help: "Crashes that nobody knew, and those that came back after they were resolved.",
+		}, []string{"news"}),
+	}
+	m.operations.Prepare("drop_ingest", "pipeline_upload_firmware_zip")
+	for _, news := range []crash.News{crash.New, crash.Regression} {
+		m.news.WithLabelValues(string(news))
 	}
 	for _, limit := range decoding.Limits {
 		m.killed.WithLabelValues(limit)
 	}
-	reg.MustRegister(m.decodes, m.killed)
+	reg.MustRegister(m.decodes, m.killed, m.news)
 	return m
 }
 
 func (m *metrics) workerKilled(limit string) { m.killed.WithLabelValues(limit).Inc() }
+
+// crashCame counts what somebody should look at.
+func (m *metrics) crashCame(news crash.News) {
+	if news == crash.New || news == crash.Regression {
+		m.news.WithLabelValues(string(news)).Inc()
+	}
+}
 
 // decoded counts a batch: each dump took its share.
 func (m *metrics) decoded(seconds float64, dumps int) {

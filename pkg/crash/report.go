@@ -37,6 +37,9 @@ func (t *Triage) report(ctx context.Context, j *job, c Crash, r *espcore.Report)
 		return err
 	}
 	t.tell(c, outcome)
+	if t.Came != nil && outcome.News != "" {
+		t.Came(outcome.News)
+	}
 	for _, ref := range outcome.Surplus {
 		if err := t.Files.Remove(ctx, ref.Device, ref.Name); err != nil && !gone(err) {
 			return err

@@ -11,6 +11,7 @@ package dropfolder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -233,9 +234,12 @@ func (f *Folder) look(ctx context.Context, name string) {
 	case info.Size() > 0 && whole:
 		f.take(ctx, name, file, info.Size())
 	case now.Sub(c.changed) >= f.StalledAfter:
+		f.Observe(0, errIncomplete)
 		f.reject(name, fmt.Sprintf("the file is incomplete: it has not grown for %s and does not end as a ZIP does. Copy it again.", f.StalledAfter))
 	}
 }
+
+var errIncomplete = errors.New("the file is incomplete")
 
 // tell writes once about a file that is left alone.
 func (f *Folder) tell(name, why string) {

@@ -30,6 +30,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
+// Prepare lets operations that no route names be seen before they happen: from nothing to one is no increase.
+func (m *Metrics) Prepare(operations ...string) {
+	for _, operation := range operations {
+		m.series(operation)
+	}
+}
+
 // Observe counts an operation that did not come through a route, such as the ingest of a dropped file.
 func (m *Metrics) Observe(operation string, elapsed time.Duration, failed bool) {
 	m.series(operation).observe(elapsed, failed)
