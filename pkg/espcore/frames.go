@@ -31,7 +31,8 @@ func (n *decoder) expand(s *step) []Frame {
 	}
 	out := make([]Frame, len(names))
 	for i, name := range names {
-		out[i] = Frame{Function: name.Function, File: name.File, Line: name.Line, Inlined: name.Inlined, How: s.how}
+		out[i] = Frame{Function: name.Function, File: name.File, Line: name.Line, Inlined: name.Inlined, How: s.how,
+			Qualified: name.Qualified, DeclFile: name.DeclFile}
 		if out[i].Function == "" {
 			out[i].Function = unknownFunction
 		}

@@ -68,6 +68,10 @@ type Frame struct {
 	How      How        `json:"how"`
 	ROM      bool       `json:"rom,omitempty"`
 	Args     []Argument `json:"args"`
+
+	// What a fingerprint is made of; not part of the report.
+	Qualified string `json:"-"` // see [symbol.Frame]
+	DeclFile  string `json:"-"`
 }
 
 // Argument is a parameter with its value as GDB prints it.

@@ -44,6 +44,9 @@ const (
 	attrConstValue     = 0x1c
 	attrAbstractOrigin = 0x31
 	attrMemberLocation = 0x38
+	attrDeclColumn     = 0x39
+	attrDeclFile       = 0x3a
+	attrDeclLine       = 0x3b
 	attrDeclaration    = 0x3c
 	attrEncoding       = 0x3e
 	attrFrameBase      = 0x40

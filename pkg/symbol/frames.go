@@ -24,12 +24,14 @@ func (x *Index) Frames(pc uint32) []Frame {
 		for _, call := range calls {
 			frames = append(frames, Frame{
 				Function: call.functionName(), File: file, Line: line, Inlined: true,
+				Qualified: call.qualifiedName(), DeclFile: call.declFile(),
 				scope: scope{known: true, die: call.off, within: d.off},
 			})
 			file, line = u.callPosition(call)
 		}
 		return append(frames, Frame{
 			Function: d.functionName(), File: file, Line: line,
+			Qualified: d.qualifiedName(), DeclFile: d.declFile(),
 			scope: scope{known: true, die: d.off, within: d.off},
 		})
 	}
@@ -46,7 +48,8 @@ func (x *Index) plainFrame(pc uint32, file string, line int) []Frame {
 	if !ok && line == 0 {
 		return nil
 	}
-	return []Frame{{Function: Demangle(s.Name), File: file, Line: line}}
+	name := Demangle(s.Name)
+	return []Frame{{Function: name, File: file, Line: line, Qualified: name}}
 }
 
 // callPosition is where an inlined call is written.

@@ -167,8 +167,13 @@ func (h *lineHeader) join(dir uint64, name string) string {
 	if from != "" {
 		full = from + "/" + name
 	}
+	return cleaned(full)
+}
+
+// cleaned takes out what a path says in vain.
+func cleaned(full string) string {
 	if strings.Contains(full, "/.") || strings.Contains(full, "//") {
-		full = path.Clean(full)
+		return path.Clean(full)
 	}
 	return full
 }

@@ -41,6 +41,11 @@ type Frame struct {
 	Line     int    // 1-based; 0 where unknown
 	Inlined  bool   // inlined into the next frame, which has the same program counter
 
+	// Qualified is the function's name with all namespaces, classes and functions around it, and the same whichever
+	// compiler it was: a lambda is its function and its place among that one's lambdas, such as pump::run::{lambda#2}.
+	Qualified string
+	DeclFile  string // where the function itself is declared; empty where unknown, and it need not be File
+
 	scope scope // where Args finds the parameters
 }
 
