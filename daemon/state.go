@@ -77,6 +77,9 @@ func (g *gateway) trouble() []string {
 		}
 	}
 	g.mu.Unlock()
+	if g.folder != nil {
+		trouble = append(trouble, g.folder.Trouble()...)
+	}
 	if g.backups != nil {
 		if t := g.backups.Trouble(); t != "" {
 			trouble = append(trouble, t)

@@ -15,9 +15,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -39,19 +42,25 @@ type Options struct {
 
 // The pace of the loop.
 const (
-	lookAgain   = 500 * time.Millisecond // at files that are not whole yet
-	scanEvery   = 30 * time.Second       // network shares send no events
-	firstRetry  = 5 * time.Second
-	mostRetry   = 5 * time.Minute
+	lookAgain  = 500 * time.Millisecond // at files that are not whole yet
+	scanEvery  = 30 * time.Second       // network shares send no events
+	firstRetry = 5 * time.Second
+	mostRetry  = 5 * time.Minute
+
+	// foreignAfter is how long a file that starts as no bundle does may still change before it is rejected.
+	foreignAfter = 3 * time.Second
+
 	acceptedDir = "accepted"
 	rejectedDir = "rejected"
 )
 
-// Folder is the drop folder; one goroutine, Run's, owns all that it knows.
+// Folder is the drop folder; one goroutine, Run's, owns all that it knows but for what it tells of.
 type Folder struct {
 	Options
 	waiting map[string]*candidate // by name
-	told    map[string]bool       // names whose trouble was told once
+
+	mu   sync.Mutex
+	left map[string]string // guarded by mu: names that are left alone, and why
 }
 
 // candidate is a file that has not been taken yet.
@@ -70,7 +79,7 @@ func Open(o Options) (*Folder, error) {
 			return nil, fmt.Errorf("make the drop folder: %w", err)
 		}
 	}
-	return &Folder{Options: o, waiting: map[string]*candidate{}, told: map[string]bool{}}, nil
+	return &Folder{Options: o, waiting: map[string]*candidate{}, left: map[string]string{}}, nil
 }
 
 // Run watches until ctx ends. What was dropped while nobody watched is found by the first scan.
@@ -172,9 +181,11 @@ func (f *Folder) scan(ctx context.Context) {
 		}
 		f.look(ctx, e.Name())
 	}
-	for name := range f.told {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name := range f.left {
 		if !present[name] {
-			delete(f.told, name)
+			delete(f.left, name)
 		}
 	}
 }
@@ -203,10 +214,11 @@ func (f *Folder) look(ctx context.Context, name string) {
 	info, err := os.Lstat(path)
 	if err != nil {
 		delete(f.waiting, name)
+		f.settled(name)
 		return
 	}
 	if !info.Mode().IsRegular() {
-		f.tell(name, "it is no regular file")
+		f.tell(name, stays(info.Mode()))
 		return
 	}
 	now := time.Now()
@@ -232,20 +244,59 @@ func (f *Folder) look(ctx context.Context, name string) {
 	case err != nil:
 		f.tell(name, "it cannot be read: "+err.Error())
 	case info.Size() > 0 && whole:
+		f.settled(name)
 		f.take(ctx, name, file, info.Size())
 	case now.Sub(c.changed) >= f.StalledAfter:
-		f.Observe(0, errIncomplete)
-		f.reject(name, fmt.Sprintf("the file is incomplete: it has not grown for %s and does not end as a ZIP does. Copy it again.", f.StalledAfter))
+		f.settled(name)
+		f.Observe(0, errForeign)
+		if what := foreign(file); what != "" {
+			f.reject(name, "the file is "+what+". "+wanted)
+			return
+		}
+		f.reject(name, unfinished(name, file, info.Size(), f.StalledAfter))
+	case now.Sub(c.changed) >= min(f.StalledAfter, foreignAfter):
+		if what := foreign(file); what != "" {
+			f.settled(name)
+			f.Observe(0, errForeign)
+			f.reject(name, "the file is "+what+". "+wanted)
+		}
+	default:
+		f.settled(name)
 	}
 }
 
-var errIncomplete = errors.New("the file is incomplete")
+var errForeign = errors.New("the file is no bundle")
 
 // tell writes once about a file that is left alone.
 func (f *Folder) tell(name, why string) {
-	if !f.told[name] {
-		f.told[name] = true
+	f.mu.Lock()
+	known := f.left[name] == why
+	f.left[name] = why
+	f.mu.Unlock()
+	if !known {
 		f.Logger.Warn("dropped file left alone", "file", name, "reason", why)
 	}
 	delete(f.waiting, name) // the next scan looks again
+}
+
+// settled forgets that a name was left alone.
+func (f *Folder) settled(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.left, name)
+}
+
+// Trouble says what lies in the folder and is left alone, for whoever asks how the gateway is.
+func (f *Folder) Trouble() []string {
+	const most = 5 // are named; a folder full of links must not fill a screen
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var trouble []string
+	for _, name := range slices.Sorted(maps.Keys(f.left)) {
+		if len(trouble) == most {
+			return append(trouble, fmt.Sprintf("%d more in the drop folder are left alone", len(f.left)-most))
+		}
+		trouble = append(trouble, fmt.Sprintf("%q in the drop folder is left alone: %s", name, f.left[name]))
+	}
+	return trouble
 }
