@@ -30,27 +30,32 @@ func (r *reader) readELF() error {
 		r.dump.Machine = m
 	}
 	start, count := int64(head.get(7)), int(binary.LittleEndian.Uint16(p[44:]))
-	if count > maxSegments {
-		r.warn("only the first %d of %d segments were read", maxSegments, count)
-		count = maxSegments
+	if there := max(0, int64(len(p))-start) / programHeader; int64(count) > there {
+		r.warn("the headers of %d segments are missing", int64(count)-there)
+		count = int(there)
 	}
 	var notes [][]byte
+	left := len(p)         // notes that lie over each other are no more work than the file is long
+	for i := range count { // before any memory: with too many segments the last note is behind the limit
+		if h := words(p[start+int64(i)*programHeader:]); h.get(0) == segmentNote && left > 0 {
+			n := r.part(int64(h.get(1)), int64(h.get(4)))
+			n = n[:min(len(n), left)]
+			left -= len(n)
+			notes = append(notes, n)
+		}
+	}
 	for i := range count {
-		at := start + int64(i)*programHeader
-		if at+programHeader > int64(len(p)) {
-			r.warn("the headers of %d segments are missing", count-i)
+		h := words(p[start+int64(i)*programHeader:])
+		if h.get(0) != segmentLoad {
+			continue
+		}
+		if len(r.loads) == maxSegments {
+			r.warn("only the first %d of %d segments were read", maxSegments, count)
 			break
 		}
-		h := words(p[at:])
-		data := r.part(int64(h.get(1)), int64(h.get(4)))
-		switch h.get(0) {
-		case segmentLoad:
-			s := segment{addr: h.get(2), data: data}
-			r.loads = append(r.loads, s)
-			r.dump.memory.add(s)
-		case segmentNote:
-			notes = append(notes, data)
-		}
+		s := segment{addr: h.get(2), data: r.part(int64(h.get(1)), int64(h.get(4)))}
+		r.loads = append(r.loads, s)
+		r.dump.memory.add(s)
 	}
 	if r.dump.Machine == 0 {
 		r.dump.Machine = machineOfNotes(notes)

@@ -8,13 +8,26 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/symbol"
 )
 
-func TestADumpOfTooManySegmentsIsReadUpToTheLimit(t *testing.T) {
+func TestADumpThatClaimsTooManySegmentsIsReadAsFarAsItGoes(t *testing.T) {
 	s := sampleOf(5, 0x0104)
 	elf := s.dump.elf()
 	le.PutUint16(elf[44:], 65535)
 	r := s.decode(t, elf)
-	if !warned(r, "only the first 4096 of 65535 segments") || !warned(r, "headers of") {
+	if !warned(r, "headers of") {
 		t.Errorf("%q", r.Warnings)
+	}
+}
+
+// TestADumpOfTooManySegmentsKeepsItsNotes has the notes about the crash behind more memory than is read.
+func TestADumpOfTooManySegmentsKeepsItsNotes(t *testing.T) {
+	s := sampleOf(5, 0x0104)
+	for i := range uint32(maxSegments + 900) {
+		s.dump.memory = append(s.dump.memory, blank(0x3FD00000+8*i, 4))
+	}
+	s.dump.note(notePanic, []byte("abort() was called"))
+	r := s.decode(t, s.dump.container(true))
+	if r.ELFMatch != Exact || r.Panic == "" || !warned(r, "only the first 4096 of") {
+		t.Errorf("%s, panic %q, %q", r.ELFMatch, r.Panic, r.Warnings)
 	}
 }
 

@@ -127,7 +127,19 @@ func (r *reader) readDumpInfo(desc []byte) {
 		}
 		return
 	}
-	r.dump.ELFHash = text
+	if !isNoHash(text) {
+		r.dump.ELFHash = text
+	}
+}
+
+// isNoHash knows the hash of a build that did not write one: zeros of older Arduino builds, or what erased flash reads.
+func isNoHash(text string) bool {
+	for _, digit := range []string{"0", "1", "f"} {
+		if strings.Trim(text, digit) == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // readVersion learns from the note what the header of a naked ELF would have said.

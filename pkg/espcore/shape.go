@@ -3,6 +3,7 @@ package espcore
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -11,8 +12,10 @@ import (
 //   - a container of exactly its total length, or with whatever was in flash behind it (a whole partition);
 //   - a naked ELF with flash padding behind it, as esp-mdm sends it, which skips 24 bytes of header and the checksum;
 //     where the header was shorter, the ELF has lost its first 4 bytes (0x0100, 0x0101) or 12 (0x0104);
-//   - the base64 text of the serial console;
-//   - hex text.
+//   - a whole flash, or a part of it that was read from a wrong offset (flash.go);
+//   - text: the base64 of the serial console in a log as it is (console.go), hex and its dumps (hexdump.go), JSON
+//     (jsontext.go);
+//   - gzip or ZIP around one of them (packed.go).
 
 var (
 	elfMagic = []byte("\x7fELF")
@@ -26,43 +29,86 @@ const (
 	elfCore          = 4 // ET_CORE
 )
 
-// unwrap finds the payload and what is said around it.
-func (r *reader) unwrap(data []byte) error {
-	if r.unwrapBytes(data) {
-		return nil
-	}
-	if isErased(data) {
-		return ErrEmpty
-	}
-	text, ok := r.decodeText(data)
-	if ok && r.unwrapBytes(text) {
-		return nil
-	}
-	if at := bytes.Index(data, elfStart); at >= 0 {
-		r.warn("%d bytes of something else stand before the core file", at)
-		r.openNaked(data[at:])
-		return nil
-	}
-	return fmt.Errorf("%w: %d bytes without a known beginning", ErrFormat, len(data))
+// found is a dump in what was handed in.
+type found struct {
+	container container // zero of a naked core file
+	data      []byte    // from its first byte on
+	warnings  []string
 }
 
-func (r *reader) unwrapBytes(data []byte) bool {
+// unwrap finds the payload and what is said around it.
+func (r *reader) unwrap(data []byte) error {
+	f, err := newFinder(len(data)).find(data, maxWraps)
+	if err != nil {
+		return err
+	}
+	for _, w := range f.warnings {
+		r.warn("%s", w)
+	}
+	if f.container.header == 0 {
+		r.openNaked(f.data)
+	} else {
+		r.openContainer(f.container, f.data)
+	}
+	return nil
+}
+
+// finder looks for a dump in the shapes that people have. Its work is bounded by the size of what was handed in.
+type finder struct{ left int }
+
+func newFinder(size int) *finder {
+	return &finder{left: leastWork + workPerByte*size}
+}
+
+// spend takes n bytes of work; false where too much was done already.
+func (f *finder) spend(n int) bool {
+	f.left -= n
+	return f.left >= 0
+}
+
+// find looks for the dump in data, with at most wraps files around it.
+func (f *finder) find(data []byte, wraps int) (found, error) {
+	if out, ok := direct(data); ok {
+		return out, nil
+	}
+	if wraps > 0 && f.spend(len(data)) {
+		if out, err := f.unpack(data, wraps); !errors.Is(err, errNotPacked) {
+			return out, err
+		}
+	}
+	var told error
+	if text, ok := plainText(data); ok && f.spend(len(text)) {
+		out, err := f.findInText(text, wraps)
+		if err == nil {
+			return out, nil
+		}
+		if errors.Is(err, ErrEncrypted) || errors.Is(err, ErrEmpty) {
+			told = err
+		}
+	}
+	out, err := findInFlash(data)
+	switch {
+	case err == nil, told == nil:
+		return out, err
+	}
+	return found{}, told
+}
+
+// direct knows a dump that begins with the first byte.
+func direct(data []byte) (found, bool) {
 	if bytes.HasPrefix(data, elfMagic) {
-		r.openNaked(data)
-		return true
+		return found{data: data}, true
 	}
 	if c, ok := isContainer(data); ok && binary.LittleEndian.Uint32(data) != erased {
-		r.openContainer(c, data)
-		return true
+		return found{container: c, data: data}, true
 	}
 	for _, lost := range []int{4, 12} {
 		if isBeheaded(data, lost) {
 			whole := make([]byte, 0, lost+len(data))
-			r.openNaked(append(append(whole, elfStart[:lost]...), data...))
-			return true
+			return found{data: append(append(whole, elfStart[:lost]...), data...)}, true
 		}
 	}
-	return false
+	return found{}, false
 }
 
 func (r *reader) openNaked(data []byte) {
@@ -88,4 +134,8 @@ func isErased(data []byte) bool {
 		return true
 	}
 	return len(data) > 0 && len(bytes.TrimLeft(data, "\x00")) == 0
+}
+
+func errUnknown(data []byte) error {
+	return fmt.Errorf("%w: %d bytes without a known beginning", ErrFormat, len(data))
 }
