@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"golang.org/x/sync/errgroup"
@@ -17,6 +17,18 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
+
+// waitingChanges is how many goroutines wait for the committer to take what they hand in.
+func waitingChanges() (n int) {
+	stacks := make([]byte, 1<<20)
+	for goroutine := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+		head, frames, _ := strings.Cut(goroutine, "\n")
+		if strings.Contains(head, "[select") && strings.Contains(frames, "(*Catalog).run(") {
+			n++
+		}
+	}
+	return n
+}
 
 // together hands in changes so that the committer finds all of them waiting, in this order.
 func together(t *testing.T, c *Catalog, changes ...func(*tx) error) []error {
@@ -33,13 +45,10 @@ func together(t *testing.T, c *Catalog, changes ...func(*tx) error) []error {
 	<-busy
 	errs := make([]error, len(changes))
 	for i, change := range changes {
-		started := make(chan struct{})
-		waiting.Go(func() {
-			close(started)
-			errs[i] = c.update(context.Background(), change)
-		})
-		<-started
-		time.Sleep(time.Millisecond) // until it waits; the order is for the sake of a clear failure
+		waiting.Go(func() { errs[i] = c.update(context.Background(), change) })
+		for waitingChanges() <= i { // the committer takes them in the order in which they came
+			runtime.Gosched()
+		}
 	}
 	close(free)
 	waiting.Wait()
