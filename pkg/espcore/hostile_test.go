@@ -3,7 +3,6 @@ package espcore
 import (
 	"bytes"
 	"testing"
-	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/symbol"
 )
@@ -39,8 +38,9 @@ func TestOverlappingSegmentsAreReadAsGDBReadsThem(t *testing.T) {
 	checkSample(t, s, s.decode(t, s.dump.container(true)))
 }
 
-// TestTheWorstDumpsEndSoon has the largest upload do the most work that it can.
-func TestTheWorstDumpsEndSoon(t *testing.T) {
+// TestTheWorstDumpEndsAtTheBoundOfItsSteps has the largest upload do the most work that it can. The work is counted, not
+// timed: without the bound the walks alone would take millions of steps, and go test's own deadline ends them.
+func TestTheWorstDumpEndsAtTheBoundOfItsSteps(t *testing.T) {
 	const upload = 1 << 20
 	p := riscvSample(5, 0x0102).program
 	// A stack full of return addresses, of which none leads to a root, and many tasks that all must search it.
@@ -65,11 +65,7 @@ func TestTheWorstDumpsEndSoon(t *testing.T) {
 	if len(data) > upload {
 		t.Fatalf("%d bytes", len(data))
 	}
-	began := time.Now()
 	r := Decode(mustRead(t, data), p.index(t), Options{})
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("it took %v", took)
-	}
 	if !warned(r, "too tangled") || len(r.Tasks) != maxTasks {
 		t.Errorf("%d tasks, %q", len(r.Tasks), r.Warnings)
 	}
