@@ -124,27 +124,29 @@ func parse(t *testing.T, caPEM []byte) *x509.Certificate {
 func TestAnOperatorsOwnPairIsReadAgainWhenItChanges(t *testing.T) {
 	a, b := open(t, t.TempDir(), nil), open(t, t.TempDir(), nil)
 	dir := t.TempDir()
-	install := func(from *Identity) {
+	install := func(from *Identity, at time.Time) {
 		t.Helper()
 		for _, name := range []string{leafFile, leafKeyFile} {
 			text, err := os.ReadFile(filepath.Join(from.Dir, name))
 			if err == nil {
 				err = os.WriteFile(filepath.Join(dir, name), text, 0o600)
 			}
+			if err == nil {
+				err = os.Chtimes(filepath.Join(dir, name), at, at)
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	install(a)
+	install(a, time.Now().Add(-time.Hour))
 	own := open(t, "", func(o *Options) {
 		o.CertFile, o.KeyFile = filepath.Join(dir, leafFile), filepath.Join(dir, leafKeyFile)
 	})
 	if err := handshake(t, own, ca(t, a), "localhost", time.Now()); err != nil {
 		t.Error(err)
 	}
-	time.Sleep(10 * time.Millisecond) // another modification time
-	install(b)
+	install(b, time.Now())
 	if err := own.refresh(); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package decoding
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,8 @@ var Limits = []string{"memory", "cpu", "stack", "wall", "output", "crash"}
 type Decoder struct {
 	Command []string           // of the worker; nil: this executable with "worker"
 	Killed  func(limit string) // called when a worker died, with one of Limits
+
+	wall time.Duration // of a test; 0 is mostWall
 }
 
 // Identified is what a dump says of itself: the hex prefix of its ELF's hash, "" where it carries none, or why it is no
@@ -84,7 +87,8 @@ func (d *Decoder) runOnce(ctx context.Context, req request, done func(i int, a a
 	if err := cmd.Start(); err != nil {
 		return 0, "", fmt.Errorf("start the decode worker: %w", err)
 	}
-	late := time.AfterFunc(mostWall, func() { _ = cmd.Process.Kill() })
+	wall := cmp.Or(d.wall, mostWall)
+	late := time.AfterFunc(wall, func() { _ = cmd.Process.Kill() })
 	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 	defer stop()
 
@@ -106,7 +110,7 @@ func (d *Decoder) runOnce(ctx context.Context, req request, done func(i int, a a
 			}
 			return answered, why, nil
 		}
-		late.Reset(mostWall)
+		late.Reset(wall)
 		if !a.Begun {
 			done(answered, a)
 			answered++

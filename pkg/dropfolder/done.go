@@ -50,7 +50,7 @@ func (f *Folder) take(ctx context.Context, name string, file *os.File, size int6
 	default:
 		c := f.waiting[name]
 		c.backoff = min(max(2*c.backoff, firstRetry), mostRetry)
-		c.retryAt = time.Now().Add(c.backoff)
+		c.retryAt = f.now().Add(c.backoff)
 		f.Logger.Error("dropped bundle not taken, trying again", "file", name, "error", err, "again_in", c.backoff)
 	}
 }
@@ -96,7 +96,7 @@ func (f *Folder) move(name, dir string) string {
 		}
 		if !errors.Is(err, unix.EEXIST) {
 			f.Logger.Error("dropped file not moved", "file", name, "to", dir, "error", err)
-			f.waiting[name].retryAt = time.Now().Add(mostRetry) // not once more every half second
+			f.waiting[name].retryAt = f.now().Add(mostRetry) // not once more every half second
 			return ""
 		}
 	}
@@ -117,7 +117,7 @@ func (f *Folder) sweep() {
 				continue
 			}
 			stat, ok := info.Sys().(*syscall.Stat_t)
-			if !ok || time.Since(time.Unix(stat.Ctim.Unix())) < f.KeepDone {
+			if !ok || f.now().Sub(time.Unix(stat.Ctim.Unix())) < f.KeepDone {
 				continue
 			}
 			if err := os.Remove(filepath.Join(f.Dir, dir, e.Name())); err != nil {

@@ -57,7 +57,9 @@ const (
 // Folder is the drop folder; one goroutine, Run's, owns all that it knows but for what it tells of.
 type Folder struct {
 	Options
-	waiting map[string]*candidate // by name
+	waiting   map[string]*candidate // by name
+	now       func() time.Time
+	scanEvery time.Duration
 
 	mu   sync.Mutex
 	left map[string]string // guarded by mu: names that are left alone, and why
@@ -79,7 +81,7 @@ func Open(o Options) (*Folder, error) {
 			return nil, fmt.Errorf("make the drop folder: %w", err)
 		}
 	}
-	return &Folder{Options: o, waiting: map[string]*candidate{}, left: map[string]string{}}, nil
+	return &Folder{Options: o, waiting: map[string]*candidate{}, left: map[string]string{}, now: time.Now, scanEvery: scanEvery}, nil
 }
 
 // Run watches until ctx ends. What was dropped while nobody watched is found by the first scan.
@@ -89,7 +91,7 @@ func (f *Folder) Run(ctx context.Context) error {
 	f.scan(ctx)
 	look := time.NewTicker(lookAgain)
 	defer look.Stop()
-	scan := time.NewTicker(scanEvery)
+	scan := time.NewTicker(f.scanEvery)
 	defer scan.Stop()
 	for {
 		f.Beat()
@@ -221,7 +223,7 @@ func (f *Folder) look(ctx context.Context, name string) {
 		f.tell(name, stays(info.Mode()))
 		return
 	}
-	now := time.Now()
+	now := f.now()
 	c := f.waiting[name]
 	if c == nil {
 		c = &candidate{changed: now, size: -1}

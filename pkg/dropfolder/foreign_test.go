@@ -46,7 +46,7 @@ func TestAForeignFileIsRejectedSoonAndCounted(t *testing.T) {
 		o.Observe = func(_ time.Duration, err error) { counted <- err }
 	})
 	drop(t, dir, "pump.7z", "7z\xbc\xaf\x27\x1c\x00\x04")
-	within(t, 20*time.Second, "its reason", func() bool {
+	eventually(t, "its reason", func() bool {
 		text, err := os.ReadFile(filepath.Join(dir, rejectedDir, "pump.7z.reason.txt"))
 		return err == nil && strings.Contains(string(text), "a 7z archive") && strings.Contains(string(text), "version.json")
 	})
