@@ -3,18 +3,15 @@ package deviceapi
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -28,7 +25,7 @@ func (r *rig) raw(t *testing.T, request string) string {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(c, request); err != nil {
@@ -190,36 +187,6 @@ func TestADumpThatBreaksOffIsTheClientsFault(t *testing.T) {
 	answer, err := io.ReadAll(c)
 	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400") || len(r.dumps) != 0 {
 		t.Errorf("%s %v", answer, err)
-	}
-}
-
-func TestAnUploadThatBeginsWhileShuttingDownIsTaken(t *testing.T) {
-	r := open(t, nil)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, shutDown := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() {
-		ended <- endpoint.Serve(ctx, slog.New(slog.DiscardHandler), endpoint.Listener{Listener: listener, Handler: r.Config.Handler})
-	}()
-	c, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\n", dumpPath) // its headers are on the way when the end comes
-	time.Sleep(50 * time.Millisecond)
-	shutDown()
-	time.Sleep(50 * time.Millisecond)
-	fmt.Fprintf(c, "%s\r\nContent-Length: 4\r\n\r\ndump", pumpsToken)
-	answer, err := io.ReadAll(c)
-	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 201") || len(r.dumps) != 1 {
-		t.Errorf("%s %v", answer, err)
-	}
-	if err := <-ended; err != nil {
-		t.Error(err)
 	}
 }
 

@@ -71,7 +71,7 @@ func TestASlowClientGetsTheWholeFile(t *testing.T) {
 	identity := identityOf(t)
 	for _, secured := range []bool{false, true} {
 		g := NewGate()
-		g.patience, g.writePatience = 300*time.Millisecond, 300*time.Millisecond
+		g.patience, g.writePatience = 2*time.Second, 2*time.Second // far above what a busy machine holds the client up
 		address := served(t, g, secured, identity, shelf(t, make([]byte, size)))
 		dialer := net.Dialer{Control: receiveWindow(16 << 10)}
 		c, err := dialer.DialContext(t.Context(), "tcp", address)
@@ -90,7 +90,7 @@ func TestASlowClientGetsTheWholeFile(t *testing.T) {
 			if _, err := io.ReadFull(c, make([]byte, 16<<10)); err != nil {
 				t.Fatalf("TLS %v: %v", secured, err)
 			}
-			time.Sleep(50 * time.Millisecond)
+			time.Sleep(150 * time.Millisecond)
 		}
 		if rest, err := io.Copy(io.Discard, c); err != nil || rest < size-20*16<<10 {
 			t.Errorf("TLS %v: the last %d bytes: %v", secured, rest, err)
