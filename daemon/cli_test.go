@@ -75,12 +75,12 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 
 // ready waits for the gateway that the script has started.
 func ready(ts *testscript.TestScript, _ bool, _ []string) {
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(testPatience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if ts.Exec("slipway", "status") == nil {
 			return
 		}
 	}
-	ts.Fatalf("no gateway within 20 s: %s", ts.ReadFile("stderr"))
+	ts.Fatalf("no gateway within %s: %s", testPatience, ts.ReadFile("stderr"))
 }
 
 // capture NAME PATTERN: the environment variable becomes the pattern's group in what was printed last.

@@ -26,8 +26,8 @@ import (
 const (
 	espHeaderBuffer      = 512
 	espTokenHeaderBuffer = 4096
-	espPatience          = 4 * time.Second
-	espReceiveWindow     = 5744 // lwIP's default, in bytes
+	espPatience          = 2 * time.Minute // the firmware waits 4 s, which a busy machine exceeds
+	espReceiveWindow     = 5744            // lwIP's default, in bytes
 )
 
 // espExchange is one request on its own connection, after its headers have been answered.

@@ -148,13 +148,14 @@ func (g *running) start() {
 	case err := <-g.ended:
 		g.cmd = nil
 		g.t.Fatalf("the gateway ended before it was ready: %v\n%s", err, g.log)
-	case <-time.After(30 * time.Second):
+	case <-time.After(testPatience):
 		g.kill()
-		g.t.Fatalf("the gateway was not ready within 30 s\n%s", g.log)
+		g.t.Fatalf("the gateway was not ready within %s\n%s", testPatience, g.log)
 	}
 }
 
-// stop ends the gateway as systemd does, and fails unless it ends with 0 within 20 s.
+// stop ends the gateway as systemd does, and fails unless it ends with 0. That it takes less than 20 s is promised of an idle
+// machine, and tested in pkg/endpoint.
 func (g *running) stop() {
 	g.t.Helper()
 	start := time.Now()
@@ -164,7 +165,7 @@ func (g *running) stop() {
 		if err != nil {
 			g.t.Errorf("the gateway ended with %v\n%s", err, g.log)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(testPatience):
 		g.t.Errorf("the gateway did not end within %s\n%s", time.Since(start), g.log)
 		g.kill()
 	}
@@ -302,9 +303,13 @@ func (g *running) exists(parts ...string) bool {
 	return err == nil
 }
 
-// within waits until what is to hold does.
+// testPatience only bounds a hang: a busy machine takes many times as long as an idle one.
+const testPatience = 3 * time.Minute
+
+// within waits until what is to hold does. d is what an idle machine is far below; the test fails after testPatience.
 func (g *running) within(d time.Duration, what string, holds func() bool) {
 	g.t.Helper()
+	d = max(d, testPatience)
 	for end := time.Now().Add(d); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			g.t.Fatalf("not within %s: %s\n%s", d, what, g.log)

@@ -39,7 +39,7 @@ func TestARestoreThatIsKilledLeavesTheOldGatewayOrTheNewOneOrSaysThatItIsNeither
 	g.cli(restore...)
 	whole := time.Since(began)
 	seen := map[string]int{}
-	for range rounds {
+	for round := range rounds {
 		// Back to a gateway of its own, as a fresh installation makes it.
 		for _, part := range []string{"keys", "catalog", "backup"} {
 			if err := os.RemoveAll(filepath.Join(g.state, part)); err != nil {
@@ -54,9 +54,19 @@ func TestARestoreThatIsKilledLeavesTheOldGatewayOrTheNewOneOrSaysThatItIsNeither
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(rand.N(whole))
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		marked := func() bool { return g.exists("restore-unfinished") }
+		if round%3 > 0 { // while the files are exchanged
+			until(ended, marked)
+		}
+		if round%3 > 1 { // after that
+			until(ended, func() bool { return !marked() })
+		} else {
+			time.Sleep(rand.N(whole) / time.Duration(1+7*(round%3)))
+		}
 		_ = cmd.Process.Kill() // it may have ended
-		_ = cmd.Wait()
+		<-ended
 		if g.exists("restore-unfinished") {
 			seen["neither"]++
 			if out, err := g.tryCLI(g.arguments()...); exitOf(err) != exitFailed || !strings.Contains(out, "backup restore") {
@@ -86,4 +96,16 @@ func TestARestoreThatIsKilledLeavesTheOldGatewayOrTheNewOneOrSaysThatItIsNeither
 		}
 	}
 	t.Logf("a whole restore took %s; after %d kills: %v", whole, rounds, seen)
+}
+
+// until returns when something holds, or a process has ended.
+func until(ended chan error, holds func() bool) {
+	for !holds() {
+		select {
+		case err := <-ended:
+			ended <- err
+			return
+		case <-time.After(100 * time.Microsecond):
+		}
+	}
 }

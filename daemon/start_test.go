@@ -15,7 +15,7 @@ import (
 func serveFails(t *testing.T, args ...string) (code int, says string) {
 	t.Helper()
 	cmd := exec.Command("slipway", append([]string{"serve"}, args...)...)
-	done := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	done := time.AfterFunc(testPatience, func() { _ = cmd.Process.Kill() })
 	defer done.Stop()
 	out, err := cmd.CombinedOutput()
 	if err == nil {
@@ -136,7 +136,5 @@ func TestSIGTERMEndsTheGatewayWithIdleConnectionsOpen(t *testing.T) {
 		defer c.Close()
 	}
 	g.ask("GET", "/api/health", "", nil)
-	start := time.Now()
-	g.stop() // fails unless it ends with 0 within 20 s
-	t.Logf("ended in %s", time.Since(start).Round(time.Millisecond))
+	g.stop()
 }

@@ -39,9 +39,9 @@ func TestMakeRunPrintsLinesThatWorkAsPrinted(t *testing.T) {
 		_ = cmd.Wait()
 	})
 	const first, last = "# a device asks", "decode testdata/crash/core.dmp"
-	for end := time.Now().Add(2 * time.Minute); !strings.Contains(out.String(), last); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(testPatience); !strings.Contains(out.String(), last); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("nothing to type within two minutes:\n%s", out)
+			t.Fatalf("nothing to type within %s:\n%s", testPatience, out)
 		}
 	}
 	_, lines, _ := strings.Cut(out.String(), first)
