@@ -33,11 +33,11 @@ func TestBoxLivesWithTheRPM(t *testing.T) {
 		b.run("sed -i 's/^  #keep_per_device: 20/  keep_per_device: 21/' /etc/slipway/slipway.yaml")
 		rpm := b.putPackage("0.9.1", ".rpm")
 		load := s.load(t)
-		time.Sleep(2 * time.Second)
+		load.underWay(t, append(downloads, "upload")...)
 		began := time.Now()
 		b.run("rpm -Uvh --nodeps " + rpm)
 		t.Logf("rpm -U took %.1f s", time.Since(began).Seconds())
-		time.Sleep(2 * time.Second)
+		load.underWay(t, downloads...)
 		load.stop(t)
 		if status := b.run("slipway status"); !strings.Contains(status, "slipway 0.9.1 is healthy") {
 			t.Error(status)

@@ -16,7 +16,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,7 +60,7 @@ func (b *box) ca() *x509.CertPool {
 
 // client connects inside the box's network. A device makes a connection for each request; a browser keeps them.
 func (b *box) client(ca *x509.CertPool, keep bool) *http.Client {
-	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+	return &http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: !keep, DialContext: b.dial, TLSClientConfig: &tls.Config{RootCAs: ca},
 	}}
 }

@@ -84,9 +84,9 @@ func (g *gateway) start() {
 	case listens := <-ready:
 		g.url = "http://" + regexp.MustCompile(`\bhttp=(\S+)`).ReplaceAllString(listens, "$1")
 		g.t.Logf("ready after %.2f s", time.Since(began).Seconds())
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		g.stop()
-		g.t.Fatal("the gateway was not ready within a minute")
+		g.t.Fatal("the gateway was not ready within five minutes")
 	}
 }
 

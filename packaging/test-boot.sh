@@ -46,4 +46,4 @@ for version in 0.9.0 0.9.1; do
 done
 
 SLIPWAY_BOX_ROOT=$root SLIPWAY_BOX_PACKAGES=$PWD/.build/boot \
-  $go test -tags boot -count=1 -timeout 20m -v -run '^TestBox' ./packaging
+  $go test -tags boot -count=1 -timeout 60m -v -run '^TestBox' ./packaging
