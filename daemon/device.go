@@ -118,32 +118,6 @@ func credentialsText(w io.Writer, c credentials) {
 	fields(w, "device_key", c.Key, "client_id", c.ID, "client_secret", c.Secret)
 }
 
-func deviceImportCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "import FILE.csv",
-		Short: "Add many devices with the secrets that they have",
-		Long: "Add the devices of a CSV file with the lines model_code,device_key,client_secret[,name]; a first line with those\n" +
-			"names is passed over. All are added or none. - is standard input.",
-		Args: cobra.ExactArgs(1),
-	}
-	format := addFormat(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		file, size, err := openInput(cmd, args[0])
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		answer, err := connect(cmd).json(cmd.Context(), http.MethodPost, path("devices", "import"), &upload{"text/csv", file, size})
-		if err != nil {
-			return err
-		}
-		return show(cmd, format, answer, func(w io.Writer, v struct{ Devices int }) {
-			plural(w, v.Devices, "device", "added")
-		})
-	}
-	return cmd
-}
-
 func deviceShowCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "show KEY", Short: "Show a device", Args: cobra.ExactArgs(1)}
 	format := addFormat(cmd)
@@ -204,14 +178,29 @@ func deviceTokenCommand() *cobra.Command {
 func deviceSecretCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "secret KEY",
-		Short: "Replace a device's client secret and print the new one, once",
+		Short: "Replace a device's client secret and print the new one, once; asks first",
 		Long: "Replace a device's client secret and print the new one, once. The old one is refused from now on: this is for a\n" +
-			"device that is flashed again. Devices rotate their secret themselves without being locked out.",
+			"device that is flashed again. Devices rotate their secret themselves without being locked out.\n" +
+			"It asks first; scripts say --yes.",
 		Args: cobra.ExactArgs(1),
 	}
 	format := addFormat(cmd)
+	yes := addYes(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("devices", args[0], "secret"), nil)
+		if err := mayAsk(cmd, *yes); err != nil {
+			return err
+		}
+		c := connect(cmd)
+		if !*yes {
+			if _, err := c.get(cmd.Context(), path("devices", args[0])); err != nil {
+				return err
+			}
+			question := "Replace the client secret of device " + args[0] + "? The one that it has is refused from then on."
+			if err := ask(cmd.InOrStdin(), cmd.ErrOrStderr(), question); err != nil {
+				return err
+			}
+		}
+		answer, err := c.send(cmd.Context(), http.MethodPost, path("devices", args[0], "secret"), nil)
 		if err != nil {
 			return err
 		}

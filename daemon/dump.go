@@ -28,6 +28,8 @@ type shownDump struct {
 	fleet.Dump
 	State       string        `json:"state"`
 	Why         string        `json:"why"`
+	Wants       string        `json:"wants"`
+	ELFHash     string        `json:"elf_hash"`
 	Grade       string        `json:"grade"`
 	Build       fleet.Version `json:"build"`
 	Reason      string        `json:"reason"`
@@ -52,15 +54,26 @@ func dumpListCommand() *cobra.Command {
 			return err
 		}
 		return show(cmd, flags.format, answer, func(w io.Writer, v struct{ Coredumps []shownDump }) {
-			c := newColumns(w, "DEVICE", "NAME", "MODEL", "VERSION", "CHIP", "BYTES", "UPLOADED", "STATE", "REASON")
+			c := newColumns(w, "DEVICE", "NAME", "MODEL", "VERSION", "CHIP", "BYTES", "UPLOADED", "STATE", "WANTS", "REASON")
 			for _, d := range v.Coredumps {
 				c.row(string(d.Device), string(d.Name), string(d.Model), d.FirmwareVersion, d.Chip, fmt.Sprint(d.Size),
-					localTime(d.UploadedAt), d.State, cmp.Or(d.Reason, d.Why))
+					localTime(d.UploadedAt), d.State, d.wanted(), cmp.Or(d.Reason, d.Why))
 			}
 			c.flush()
 		})
 	}
 	return cmd
+}
+
+// wanted is the ELF that a dump waits for, short: the version is in the row already.
+func (d shownDump) wanted() string {
+	switch {
+	case d.Wants == "":
+		return ""
+	case d.ELFHash == "":
+		return "build " + d.FirmwareVersion
+	}
+	return "ELF " + d.ELFHash + "… (" + d.FirmwareVersion + ")"
 }
 
 func dumpShowCommand() *cobra.Command {
@@ -78,7 +91,7 @@ func dumpShowCommand() *cobra.Command {
 			d := v.shownDump
 			fields(w, "device_key", string(d.Device), "model_code", string(d.Model), "name", string(d.Name), "chip", d.Chip,
 				"firmware_version", d.FirmwareVersion, "uploaded_at", localTime(d.UploadedAt), "size", fmt.Sprint(d.Size), "sha256", d.SHA256,
-				"state", d.State, "why", d.Why, "build", string(d.Build), "grade", d.Grade, "reason", d.Reason, "top_frame", d.TopFrame,
+				"state", d.State, "why", d.Why, "wants", d.Wants, "elf_hash", d.ELFHash, "build", string(d.Build), "grade", d.Grade, "reason", d.Reason, "top_frame", d.TopFrame,
 				"fingerprint", d.Fingerprint, "disagreements", strings.Join(d.Disagree, "; "))
 			if v.Report != nil {
 				fmt.Fprintln(w)

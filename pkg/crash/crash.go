@@ -8,6 +8,7 @@
 package crash
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -41,6 +42,18 @@ type Crash struct {
 	TopFrame    string `json:"top_frame,omitempty"` // "function file:line", the first in the app
 	Warnings    int    `json:"warnings,omitempty"`
 	News        News   `json:"news,omitempty"` // what the crash was to its group when it came
+}
+
+// Wants says which ELF a dump waits for: by the hash that it carries, and the version that its device declared. It is ""
+// where nothing is waited for.
+func (c Crash) Wants() string {
+	switch {
+	case c.State != Missing:
+		return ""
+	case c.ELFHash == "":
+		return fmt.Sprintf("the build %s of %s, as its device declared; the dump carries no hash", c.DeclaredVersion, c.Model)
+	}
+	return fmt.Sprintf("the ELF with the SHA-256 %s…, declared version %s of %s", c.ELFHash, c.DeclaredVersion, c.Model)
 }
 
 // State is how far a dump has come.

@@ -38,6 +38,8 @@ type shownDump struct {
 	fleet.Dump
 	State       crash.State   `json:"state"`
 	Why         string        `json:"why,omitempty"`
+	Wants       string        `json:"wants,omitempty"`    // the ELF that it waits for
+	ELFHash     string        `json:"elf_hash,omitempty"` // hex prefix that the dump carries
 	Grade       crash.Grade   `json:"grade,omitempty"`
 	Build       fleet.Version `json:"build,omitempty"` // that decoded it
 	Reason      string        `json:"reason,omitempty"`
@@ -50,7 +52,7 @@ type shownDump struct {
 func show(l crash.Listed) shownDump {
 	c := l.Crash
 	return shownDump{
-		Name: l.Dump.Name(), File: string(l.Dump.Name()) + ".dmp", Dump: l.Dump, State: c.State, Why: c.Why, Grade: c.Grade,
+		Name: l.Dump.Name(), File: string(l.Dump.Name()) + ".dmp", Dump: l.Dump, State: c.State, Why: c.Why, Wants: c.Wants(), ELFHash: c.ELFHash, Grade: c.Grade,
 		Build: c.Version, Reason: c.Reason, TopFrame: c.TopFrame, Fingerprint: c.Fingerprint, News: c.News, Disagree: c.Disagreements,
 	}
 }

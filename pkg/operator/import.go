@@ -1,8 +1,6 @@
 package operator
 
 import (
-	"bufio"
-	"encoding/csv"
 	"errors"
 	"io"
 	"net/http"
@@ -19,55 +17,119 @@ const (
 	byteOrderMark = "\xef\xbb\xbf" // spreadsheets put one before the first line
 )
 
-// importDevices takes a CSV of model_code,device_key,client_secret[,name], with or without that header line. All are
-// added or none; devices keep the secrets that they have.
+// Imported is what an import did.
+type Imported struct {
+	Added     int           `json:"added"`
+	Changed   int           `json:"changed"`   // that got another name
+	Unchanged int           `json:"unchanged"` // that were there already
+	Made      []Credentials `json:"made"`      // secrets of added devices for which none was given; shown this once
+}
+
+// Credentials are what a device is flashed with.
+type Credentials struct {
+	Key    fleet.DeviceKey `json:"device_key"`
+	Model  fleet.ModelCode `json:"model_code"`
+	ID     string          `json:"client_id"`
+	Secret string          `json:"client_secret"`
+}
+
+// plan is what an import is going to do.
+type plan struct {
+	add    []auth.NewDevice
+	rename []fleet.Device
+	Imported
+}
+
+// importDevices takes a CSV of model_code,device_key[,client_secret][,name]. All new devices are added or none. Those that
+// are there keep the secrets that they have, which may have been rotated since the list was made; only a new name is taken.
 func (d *door) importDevices(w http.ResponseWriter, r *http.Request) error {
-	body := bufio.NewReader(http.MaxBytesReader(w, r.Body, mostCSV))
-	if start, err := body.Peek(len(byteOrderMark)); err == nil && string(start) == byteOrderMark {
-		_, _ = body.Discard(len(byteOrderMark)) // it was just seen
-	}
-	lines := csv.NewReader(body)
-	lines.FieldsPerRecord = -1
-	lines.TrimLeadingSpace = true
-	now := d.Now().UTC()
-	var devices []auth.NewDevice
-	seen := map[fleet.DeviceKey]int{}
-	for first := true; ; first = false {
-		fields, err := lines.Read()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return fleet.Refused("the CSV cannot be read: %v", err)
-		}
-		if first && fields[0] == "model_code" {
-			continue
-		}
-		n, _ := lines.FieldPos(0)
-		if len(fields) < 3 || len(fields) > 4 || fields[1] == "" || fields[2] == "" {
-			return fleet.Refused("line %d: want model_code,device_key,client_secret[,name]", n)
-		}
-		in := newDevice{Model: fields[0], Key: fields[1], Secret: fields[2]}
-		if len(fields) == 4 {
-			in.Name = fields[3]
-		}
-		device, _, err := in.build(now)
-		if err != nil {
-			return fleet.Refused("line %d: %v", n, err)
-		}
-		if before := seen[device.Device.Key]; before != 0 {
-			return fleet.Refused("line %d: device %s is on line %d already", n, device.Device.Key, before)
-		}
-		seen[device.Device.Key] = n
-		if devices = append(devices, device); len(devices) > mostDevices {
-			return fleet.Refused("more than %d devices at once", mostDevices)
-		}
-	}
-	if len(devices) == 0 {
-		return fleet.Refused("the CSV has no devices")
-	}
-	if err := d.Records.AddDevices(r.Context(), devices); err != nil {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostCSV))
+	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusCreated, map[string]any{"devices": len(devices)})
+	rows, err := readRows(raw)
+	if err != nil {
+		return err
+	}
+	if len(rows) == 0 {
+		return fleet.Refused("the CSV has no devices")
+	}
+	p, err := d.planImport(rows)
+	if err != nil {
+		return err
+	}
+	if len(p.add) > 0 {
+		if err := d.Records.AddDevices(r.Context(), p.add); err != nil {
+			return err
+		}
+	}
+	for _, named := range p.rename {
+		_, err := d.Records.UpdateDevice(r.Context(), named.Key, func(device *fleet.Device) error {
+			device.Name = named.Name
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	status := http.StatusOK
+	if p.Added > 0 {
+		status = http.StatusCreated
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return endpoint.WriteJSON(w, status, p.Imported)
+}
+
+// planImport looks at every row before anything is changed.
+func (d *door) planImport(rows []row) (p plan, err error) {
+	p.Made = []Credentials{}
+	now := d.Now().UTC()
+	models := map[string]error{}
+	seen := map[fleet.DeviceKey]int{}
+	for _, r := range rows {
+		in := newDevice{Model: r.fields[columnModel], Key: r.fields[columnKey], Secret: r.fields[columnSecret], Name: r.fields[columnName]}
+		n, secret, err := in.build(now)
+		if err != nil {
+			return p, fleet.Refused("line %d: %v", r.line, err)
+		}
+		device := n.Device
+		if before := seen[device.Key]; before != 0 {
+			return p, fleet.Refused("line %d: device %s is on line %d already", r.line, device.Key, before)
+		}
+		seen[device.Key] = r.line
+		if _, known := models[in.Model]; !known {
+			models[in.Model] = d.knownModel(device.Model)
+		}
+		if err := models[in.Model]; err != nil {
+			return p, atLine(r.line, err)
+		}
+		there, err := d.Records.Device(device.Key)
+		switch {
+		case errors.Is(err, fleet.ErrUnknown):
+			p.add = append(p.add, n)
+			p.Added++
+			if in.Secret == "" {
+				p.Made = append(p.Made, Credentials{device.Key, device.Model, device.ClientID(), secret})
+			}
+		case err != nil:
+			return p, err
+		case there.Model != device.Model:
+			return p, fleet.Taken("line %d: device %s is there already, of model %s; device set --model moves it", r.line, device.Key, there.Model)
+		case in.Name != "" && in.Name != there.Name:
+			p.rename = append(p.rename, device)
+			p.Changed++
+		default:
+			p.Unchanged++
+		}
+	}
+	return p, nil
+}
+
+// atLine says where in the list a refusal is at home.
+func atLine(line int, err error) error {
+	var e *fleet.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	return fleet.Refused("line %d: %s", line, e.Reason)
 }

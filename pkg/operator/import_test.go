@@ -6,21 +6,36 @@ import (
 	"testing"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 func TestAFleetIsImportedAsASpreadsheetSavesIt(t *testing.T) {
 	d := open(t, nil)
 	d.crashes(0, "", "")
+	if err := d.store.AddModel(t.Context(), fleet.Model{Code: "other"}); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		csv  string
 		want int
 		says string
 	}{
-		{"\xef\xbb\xbfmodel_code,device_key,client_secret,name\r\npump,bbbbbbb1,secret-of-it,\"Press 1, left\"\r\n\r\npump, bbbbbbb2,secret-of-it\r\n", http.StatusCreated, `"devices":2`},
+		{"\xef\xbb\xbfmodel_code,device_key,client_secret,name\r\npump,bbbbbbb1,secret-of-it,\"Press 1, left\"\r\n\r\npump, bbbbbbb2,secret-of-it\r\n", http.StatusCreated, `"added":2`},
 		{"model_code,device_key,client_secret\n\n\npump,bbbbbbb3,secret-of-it\npump,bbbbbbb3,secret-of-it\n", http.StatusBadRequest, "line 5: device bbbbbbb3 is on line 4 already"},
-		{"pump;bbbbbbb4;secret-of-it\n", http.StatusBadRequest, "line 1: want model_code,device_key,client_secret[,name]"},
+		{"pump;bbbbbbb4;secret-of-it\n", http.StatusCreated, `"added":1,"changed":0,"unchanged":0,"made":[]`},
+		{"pump;bbbbbbb4\n", http.StatusOK, `"added":0,"changed":0,"unchanged":1`},
+		{"sep=;\r\ndevice_key;name;model_code\r\nbbbbbbb4;\"Press; 4\";pump\r\n;;\r\n", http.StatusOK, `"added":0,"changed":1,"unchanged":0`},
+		{"NAME\tSecret\tModel\tKey\nPress 6\t\tpump\tbbbbbbb6\n", http.StatusCreated, `"made":[{"device_key":"bbbbbbb6","model_code":"pump","client_id":"iotdevice-pump-bbbbbbb6","client_secret":"`},
+		{utf16le("model\tkey\npump\tbbbbbbb7\n"), http.StatusCreated, `"added":1`},
+		{"model,key,colour\npump,bbbbbbb8,red\n", http.StatusBadRequest, "line 1: there is no column"},
+		{"model,key,key\npump,bbbbbbb8,x\n", http.StatusBadRequest, "is there twice"},
+		{"name,key\npump,bbbbbbb8\n", http.StatusBadRequest, "model_code and device_key have to be there"},
+		{"pump,bbbbbbb8,secret-of-it,name,more\n", http.StatusBadRequest, "line 1: 5 columns, want 4"},
+		{"pump,bbbbbbb8,,\"J\xfcrgen\"\n", http.StatusBadRequest, "not UTF-8"},
+		{"model,key\npump,bbbbbbb9\npmup,bbbbbbb8\n", http.StatusBadRequest, `line 3: there is no model \"pmup\"; the nearest known one is \"pump\"`},
 		{"pump,bbbbbbb5,short\n", http.StatusBadRequest, "line 1: client secret of 5 bytes"},
-		{"pump,bbbbbbb1,secret-of-it\n", http.StatusConflict, "bbbbbbb1"},
+		{"pump,bbbbbbb1,another-secret\n", http.StatusOK, `"unchanged":1`},
+		{"other,bbbbbbb1,secret-of-it\n", http.StatusConflict, "line 1: device bbbbbbb1 is there already, of model pump"},
 		{"\xef\xbb\xbf", http.StatusBadRequest, "no devices"},
 	} {
 		a := d.ask(http.MethodPost, "/api/devices/import", test.csv, d.bearer(auth.Operator)...)
@@ -31,7 +46,43 @@ func TestAFleetIsImportedAsASpreadsheetSavesIt(t *testing.T) {
 	if device, err := d.store.Device("bbbbbbb1"); err != nil || device.Name != "Press 1, left" {
 		t.Errorf("%+v, %v", device, err)
 	}
-	if _, err := d.store.Device("bbbbbbb3"); err == nil {
-		t.Error("a part of a refused file was taken")
+	for _, key := range []fleet.DeviceKey{"bbbbbbb3", "bbbbbbb8", "bbbbbbb9"} {
+		if _, err := d.store.Device(key); err == nil {
+			t.Error("a part of a refused file was taken")
+		}
 	}
+	if device, err := d.store.Device("bbbbbbb4"); err != nil || device.Name != "Press; 4" {
+		t.Errorf("%+v, %v", device, err)
+	}
+	if secrets, err := d.store.DeviceSecrets("bbbbbbb1"); err != nil || !secrets.Current.Matches("secret-of-it") {
+		t.Error("a second run has changed a secret")
+	}
+}
+
+// utf16le is what a spreadsheet calls Unicode text.
+func utf16le(s string) string {
+	out := "\xff\xfe"
+	for _, b := range []byte(s) {
+		out += string([]byte{b, 0})
+	}
+	return out
+}
+
+func FuzzReadRows(f *testing.F) {
+	for _, seed := range []string{
+		"model_code,device_key,client_secret,name\npump,bbbbbbb1,secret,\"a, b\"\n", "sep=;\npump;bbbbbbb1\n", "\xff\xfem\x00", "\xfe\xff\x00m", "\"", "a\tb\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		rows, err := readRows(raw)
+		if err != nil && rows != nil {
+			t.Error("rows and an error")
+		}
+		for _, r := range rows {
+			if r.line < 1 || r.fields[columnModel] == "" || r.fields[columnKey] == "" {
+				t.Errorf("a row without what it needs: %+v", r)
+			}
+		}
+	})
 }

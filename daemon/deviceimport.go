@@ -1,0 +1,110 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-gateway/slipway/pkg/operator"
+)
+
+func deviceImportCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "import FILE.csv",
+		Short: "Add many devices, with the secrets that they have or with new ones",
+		Long: "Add the devices of a CSV file with the columns model_code,device_key[,client_secret][,name], separated by commas,\n" +
+			"semicolons or tabs; a first line may name them in any order. All new ones are added or none. A device without a\n" +
+			"secret gets one, which is printed once, or written to the file that --secrets names. Devices that are there keep\n" +
+			"their secrets; a second run changes only what is new. - is standard input.",
+		Args: cobra.ExactArgs(1),
+	}
+	format := addFormat(cmd)
+	secrets := cmd.Flags().String("secrets", "", "new file for the secrets that are made, readable only by you; it must not exist yet")
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		file, size, err := openInput(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		var kept *os.File
+		if *secrets != "" { // before the gateway is asked: what it answers is told once
+			if kept, err = newSecretsFile(*secrets); err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, closeSecrets(kept)) }()
+		}
+		answer, err := connect(cmd).json(cmd.Context(), http.MethodPost, path("devices", "import"), &upload{"text/csv", file, size})
+		if err != nil {
+			return err
+		}
+		if kept != nil {
+			if answer, err = keepSecrets(cmd.ErrOrStderr(), kept, answer); err != nil {
+				return err
+			}
+		}
+		return show(cmd, format, answer, importedText)
+	}
+	return cmd
+}
+
+func newSecretsFile(name string) (*os.File, error) {
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("%s exists already: remove it, or name another file with --secrets", name)
+	}
+	return file, err
+}
+
+// closeSecrets leaves no file behind in which nothing is.
+func closeSecrets(file *os.File) error {
+	info, err := file.Stat()
+	err = errors.Join(err, file.Close())
+	if err == nil && info.Size() == 0 {
+		err = os.Remove(file.Name())
+	}
+	return err
+}
+
+// keepSecrets writes the secrets of an answer to a file and takes them out of it. Where that fails the answer is printed as
+// it is: nobody can ask for them again.
+func keepSecrets(errs io.Writer, file *os.File, answer json.RawMessage) (json.RawMessage, error) {
+	var v operator.Imported
+	if err := json.Unmarshal(answer, &v); err != nil {
+		return nil, fmt.Errorf("the gateway's answer is not the JSON that is wanted: %w", err)
+	}
+	if len(v.Made) == 0 {
+		return answer, nil
+	}
+	w := csv.NewWriter(file)
+	_ = w.Write([]string{"model_code", "device_key", "client_secret"}) // Error has it
+	for _, c := range v.Made {
+		_ = w.Write([]string{string(c.Model), string(c.Key), c.Secret}) // as above
+	}
+	w.Flush()
+	if err := errors.Join(w.Error(), file.Sync()); err != nil {
+		fmt.Fprintf(errs, "slipway: the secrets could not be written to %s, and are told here, once: %v\n", file.Name(), err)
+		return answer, nil
+	}
+	v.Made = []operator.Credentials{}
+	return json.Marshal(v)
+}
+
+func importedText(w io.Writer, v operator.Imported) {
+	plural(w, v.Added, "device", fmt.Sprintf("added, %d changed, %d unchanged", v.Changed, v.Unchanged))
+	if len(v.Made) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nsecrets that were made, shown this once:")
+	c := newColumns(w, "DEVICE", "ID", "SECRET")
+	for _, one := range v.Made {
+		c.row(string(one.Key), one.ID, one.Secret)
+	}
+	c.flush()
+}
