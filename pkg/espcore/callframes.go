@@ -6,27 +6,25 @@ import "github.com/slipway-gateway/slipway/pkg/symbol"
 // undo each function's prologue. Assembler mostly has none, and the ROM's is not in the app's ELF: there the stack is
 // searched, see scan.go.
 
-// walkRISCV walks up from the first frame.
-func (w *walker) walkRISCV(first step) []step {
-	steps := []step{first}
-	for len(steps) < maxFrames {
+// walkRISCV walks up from the last of steps.
+func (w *walker) walkRISCV(steps []step) []step {
+	for len(steps) < maxWalked {
 		at := &steps[len(steps)-1]
 		caller, end := w.unwind(at, len(steps) == 1)
 		switch end {
 		case walked:
 			steps = append(steps, caller)
 			if w.program.place(caller.pc) == nowhere { // the missing caller of a task that has not begun
-				return w.withTailCalls(steps)
+				return steps
 			}
-		case atRoot:
-			return w.withTailCalls(steps)
 		case blind:
 			found := w.search(at, len(steps) == 1)
-			steps = append(steps, found[:min(len(found), maxFrames-len(steps))]...)
-			return w.withTailCalls(steps)
+			return append(steps, found[:min(len(found), maxWalked-len(steps))]...)
+		default:
+			return steps
 		}
 	}
-	return w.withTailCalls(steps)
+	return steps
 }
 
 // ending is how an attempt to step to the caller ended.
@@ -34,17 +32,22 @@ type ending int
 
 const (
 	walked ending = iota
-	atRoot        // there is no caller, or none that could be true
+	atRoot        // there is no caller
+	atZero        // the return address is 0: there is no caller, or nothing was there to be read
+	broken        // no caller could be true
 	blind         // nothing says where the caller is
 )
 
 // unwind steps to the caller by call-frame information.
 func (w *walker) unwind(at *step, innermost bool) (step, ending) {
 	if !w.tire() {
-		return step{}, atRoot
+		return step{}, broken
 	}
 	if w.program.ix == nil {
 		return w.unwindWithoutSymbols(at, innermost)
+	}
+	if innermost && w.program.place(at.pc) == nowhere { // nothing describes what is no code
+		return step{}, blind
 	}
 	rules, ok := w.program.ix.CFI(at.lookup)
 	if !ok {
@@ -61,12 +64,12 @@ func (w *walker) unwind(at *step, innermost bool) (step, ending) {
 	up, ok := w.program.ix.Unwind(&at.state, rules)
 	if !ok || !up.HasReturn {
 		w.warn("the stack is not in the dump above 0x%08x", at.pc)
-		return step{}, atRoot
+		return step{}, broken
 	}
 	at.state.CFA, at.state.HasCFA = up.CFA, true
 	if sp, _ := at.state.Registers.Get(riscvSP); up.CFA < sp || up.CFA == sp && !innermost {
 		w.warn("the stack is broken: 0x%08x is said to lie above 0x%08x", up.CFA, sp)
-		return step{}, atRoot
+		return step{}, broken
 	}
 	pc := up.Return &^ 1
 	caller := w.step(pc, HowCFI)
@@ -75,10 +78,10 @@ func (w *walker) unwind(at *step, innermost bool) (step, ending) {
 		if innermost { // as GDB shows it
 			return caller, walked
 		}
-		return step{}, atRoot
+		return step{}, atZero
 	}
 	if !rules.Signal && !w.accepts(at, pc) {
-		return step{}, atRoot
+		return step{}, broken
 	}
 	if rules.Signal || w.program.place(pc) == behindCode {
 		caller.wasInterrupted()
@@ -90,7 +93,7 @@ func (w *walker) unwind(at *step, innermost bool) (step, ending) {
 func (w *walker) unwindWithoutSymbols(at *step, innermost bool) (step, ending) {
 	ra, ok := at.state.Registers.Get(riscvRA)
 	if !innermost || !ok || w.program.place(ra) == nowhere {
-		return step{}, atRoot
+		return step{}, broken
 	}
 	return w.step(ra&^1, HowCFI), walked
 }
@@ -114,7 +117,7 @@ func keptByCallees(n int) bool {
 // withTailCalls inserts the functions that jumped to the next one and so left no frame: where a frame's call leads to
 // another function than the one that it called.
 func (w *walker) withTailCalls(steps []step) []step {
-	if w.program.ix == nil {
+	if w.program.ix == nil || len(steps) == 0 {
 		return steps
 	}
 	out := steps[:1:1]

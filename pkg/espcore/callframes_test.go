@@ -27,7 +27,7 @@ func TestOnlyWhatCalleesKeepIsKnownInACaller(t *testing.T) {
 	}
 	d := mustRead(t, s.dump.container(true))
 	w := walker{dump: d, program: &program{ix: s.program.index(t), machine: symbol.RISCV}, left: maxSteps, warn: t.Errorf}
-	steps := w.walk(&d.tasks[0])
+	steps := w.walk(&d.tasks[0]).steps
 	if len(steps) != 4 {
 		t.Fatalf("%d frames", len(steps))
 	}
@@ -92,7 +92,26 @@ func TestCodeWithoutCallFramesIsScannedBehind(t *testing.T) {
 			s.dump.tasks[0].pc = riscvROM
 			s.dump.tasks[0].regs[1] = 0
 			s.dump.tasks[0].stack.put(riscvTop+60, 0)
+			larger := blank(s.dump.tasks[0].stack.addr, 4096)
+			copy(larger.data, s.dump.tasks[0].stack.data)
+			s.dump.tasks[0].stack = larger
 		}, "??"},
+		"the root has no end mark, but lies at the top of its stack": {func(s *sample) {
+			s.dump.tasks[0].pc = riscvROM
+			s.dump.tasks[0].regs[1] = 0
+			s.dump.tasks[0].stack.put(riscvTop+60, 0)
+		}, "?? app_main[scan]"},
+		"a null pointer was called, and nothing leads to a root": {func(s *sample) {
+			s.dump.tasks[0].pc = 0
+			s.dump.tasks[0].regs[1] = addressOf(s.program, "work") + 6
+			s.dump.tasks[0].regs[2] = riscvTop + 16
+			s.dump.tasks[0].stack.put(riscvTop+60, 0xDEADBEEE)
+		}, "?? work app_main"},
+		"a wild pointer was called": {func(s *sample) {
+			s.dump.tasks[0].pc = 0x77777776
+			s.dump.tasks[0].regs[1] = addressOf(s.program, "work") + 6
+			s.dump.tasks[0].regs[2] = riscvTop + 16
+		}, "?? work app_main start"},
 	} {
 		r := decodeRISCV(t, c.change)
 		if got := backtrace(&r.Tasks[0]); got != c.want {
@@ -152,13 +171,13 @@ func TestAnInterruptedTaskIsShownBelowTheHandler(t *testing.T) {
 		n := decoder{dump: d, report: &Report{}, program: program{ix: ix, machine: d.Machine}}
 		n.walker = walker{dump: d, program: &n.program, left: maxSteps, warn: t.Errorf}
 		handler := n.walker.walk(&d.tasks[1])
-		if got := framesText(n.interrupted(d.tasks[0].stack.addr, handler)); got != "crash work app_main start" {
+		if got := framesText(n.interrupted(d.tasks[0].stack.addr, handler.steps)); got != "crash work app_main start" {
 			t.Errorf("%s: %s", chip, got)
 		}
-		if got := n.interrupted(d.tasks[0].stack.addr, n.walker.walk(&d.tasks[0])); got != nil {
+		if got := n.interrupted(d.tasks[0].stack.addr, n.walker.walk(&d.tasks[0]).steps); got != nil {
 			t.Errorf("%s: a walk that led there already is repeated: %s", chip, framesText(got))
 		}
-		if got := n.interrupted(0x10, handler); got != nil {
+		if got := n.interrupted(0x10, handler.steps); got != nil {
 			t.Errorf("%s: %s", chip, framesText(got))
 		}
 	}
@@ -190,5 +209,41 @@ func TestRISCVCallsAreDecoded(t *testing.T) {
 		if x.followsCall(at + 1) {
 			t.Errorf("%d: an odd address follows a call", n)
 		}
+	}
+}
+
+func TestALongRecursionKeepsBothEnds(t *testing.T) {
+	const deep = 1000
+	p := &programWriter{machine: symbol.RISCV, base: 0x42000000}
+	start := p.function("start", 16, root...)
+	begin := p.function("begin", 16, frame(16)...)
+	again := p.function("again", 32, frame(16)...)
+	for _, f := range []uint32{start, begin, again} {
+		p.at(f+4, riscvJAL...)
+	}
+	s := riscvSample(5, 0x0102)
+	stack := blank(0x3FC80000, 16*(deep+8))
+	for i := range uint32(deep) {
+		stack.put(stack.addr+16*i+12, again+8)
+	}
+	stack.put(stack.addr+16*(deep-1)+12, begin+8)
+	stack.put(stack.addr+16*deep+12, start+8)
+	s.dump.tasks = s.dump.tasks[:1]
+	s.dump.tasks[0].stack, s.dump.tasks[0].pc = stack, again+8
+	s.dump.tasks[0].regs[2] = stack.addr
+	r := Decode(mustRead(t, s.dump.container(true)), p.index(t), Options{})
+	frames, gap := r.Tasks[0].Frames, r.Tasks[0].LeftOut
+	if len(frames) != mostInnermost+mostOutermost || gap == nil || *gap != (LeftOut{mostInnermost, deep + 2 - len(frames)}) {
+		t.Fatalf("%d frames, %+v", len(frames), gap)
+	}
+	if a, b := frames[len(frames)-2].Function, frames[len(frames)-1].Function; a != "begin" || b != "start" {
+		t.Errorf("it begins in %s, %s", a, b)
+	}
+	if !warned(r, "1002 frames deep") {
+		t.Errorf("%q", r.Warnings)
+	}
+	var text strings.Builder
+	if err := r.WriteText(&text); err != nil || !strings.Contains(text.String(), "\n... 810 frames were left out ...\n#938 0x") {
+		t.Errorf("%v: %s", err, text.String())
 	}
 }

@@ -126,7 +126,7 @@ func (n *decoder) rawPCs() []Hex {
 	bare := program{machine: n.program.machine}
 	w := walker{dump: n.dump, program: &bare, left: maxSteps, warn: func(string, ...any) {}}
 	var out []Hex
-	for _, s := range w.walk(&n.dump.tasks[0]) {
+	for _, s := range w.walk(&n.dump.tasks[0]).steps {
 		if s.known && len(out) < most {
 			out = append(out, Hex(s.pc))
 		}

@@ -5,12 +5,17 @@ import "github.com/slipway-gateway/slipway/pkg/symbol"
 const unknownFunction = "??"
 
 // frames names the functions of a walk, those inlined into them included.
-func (n *decoder) frames(steps []step) []Frame {
+func (n *decoder) frames(s stack) ([]Frame, *LeftOut) {
 	out := []Frame{}
-	for i := range steps {
-		out = append(out, n.expand(&steps[i])...)
+	var gap *LeftOut
+	for i := range s.steps {
+		if i == s.gap {
+			gap = &LeftOut{After: len(out), Count: s.leftOut}
+			n.walker.warn("the stack is %d frames deep: after the innermost %d, %d were left out", len(s.steps)+s.leftOut, i, s.leftOut)
+		}
+		out = append(out, n.expand(&s.steps[i])...)
 	}
-	return out
+	return out, gap
 }
 
 func (n *decoder) expand(s *step) []Frame {

@@ -71,7 +71,7 @@ func check(t *testing.T, data []byte, ix *symbol.Index) {
 			t.Fatalf("%+v", r)
 		}
 		for _, task := range r.Tasks {
-			if len(task.Frames) > 4*maxFrames {
+			if len(task.Frames) > 4*(mostInnermost+mostOutermost) {
 				t.Fatalf("%d frames", len(task.Frames))
 			}
 		}

@@ -29,8 +29,13 @@ const (
 	maxWarnings = 50
 	// maxPanicText bounds the panic text. The watchdog's, the longest, takes some 40 bytes a task.
 	maxPanicText = 4 << 10
-	// maxFrames ends a walk over a stack, as GDB's users mostly do; 64 is ESP-IDF's own bound for its backtraces.
-	maxFrames = 64
+	// maxWalked ends a walk over a stack: 128 KiB of frames of 32 bytes.
+	maxWalked = 4096
+	// mostInnermost and mostOutermost are how many frames of a long stack are kept, not counting inlined ones. A stack
+	// of 6 KiB with frames of 32 bytes is still whole; of a recursion that filled a larger one a person wants where it
+	// ended and how it began.
+	mostInnermost = 128
+	mostOutermost = 64
 	// maxSteps bounds the steps of all walks of one report, those that lead nowhere included. A real report takes
 	// some hundred; a step costs microseconds, in a hostile ELF up to a tenth of a millisecond.
 	maxSteps = 20_000

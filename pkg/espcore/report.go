@@ -46,16 +46,24 @@ type App struct {
 
 // Task is a FreeRTOS task.
 type Task struct {
-	Name        string  `json:"name"`
-	TCB         Hex     `json:"tcb"`
-	Crashed     bool    `json:"crashed"`
-	Overflow    bool    `json:"overflow"`                     // it has outgrown its stack
-	Corrupt     bool    `json:"corrupt"`                      // the device found its TCB or stack destroyed
-	Priority    *uint32 `json:"priority"`                     // null where nobody knows
-	StackUsed   int64   `json:"stack_used"`                   // bytes from the stack pointer to the stack's end; 0 where unknown
-	StackSize   int64   `json:"stack_size"`                   // bytes; 0 where unknown
-	Frames      []Frame `json:"frames"`                       // innermost first
-	Interrupted []Frame `json:"interrupted_frames,omitempty"` // what it did when the interrupt came in which the crash was
+	Name        string   `json:"name"`
+	TCB         Hex      `json:"tcb"`
+	Crashed     bool     `json:"crashed"`
+	Overflow    bool     `json:"overflow"`                     // it has outgrown its stack
+	Corrupt     bool     `json:"corrupt"`                      // the device found its TCB or stack destroyed
+	Priority    *uint32  `json:"priority"`                     // null where nobody knows
+	StackUsed   int64    `json:"stack_used"`                   // bytes from the stack pointer to the stack's end; 0 where unknown
+	StackSize   int64    `json:"stack_size"`                   // bytes; 0 where unknown
+	Frames      []Frame  `json:"frames"`                       // innermost first
+	LeftOut     *LeftOut `json:"frames_left_out,omitempty"`    // of a stack that is too long
+	Interrupted []Frame  `json:"interrupted_frames,omitempty"` // what it did when the interrupt came in which the crash was
+}
+
+// LeftOut says where frames are missing in the middle of a long stack: such a stack is a recursion mostly, and what
+// matters is where it ended and how it began.
+type LeftOut struct {
+	After int `json:"after"` // so many of the task's frames are before the gap
+	Count int `json:"count"` // so many were left out, not counting inlined ones
 }
 
 // Frame is one function of a backtrace.

@@ -4,21 +4,32 @@ import "github.com/slipway-gateway/slipway/pkg/symbol"
 
 // search finds the callers of a frame of which nothing says how it was called: code in ROM, assembler, or no code at
 // all. What it finds is right or nothing: a return address is believed only when from there call-frame information
-// leads to the root of the stack. GDB stops at such frames.
+// leads to the root of the stack, or to its very top. GDB stops at such frames.
 func (w *walker) search(at *step, innermost bool) []step {
-	if innermost {
-		if found := w.searchFromRegister(at); found != nil {
+	if innermost && w.program.place(at.pc) == nowhere {
+		if found := w.callerByRegister(at); found != nil {
 			return found
 		}
+	}
+	ways := []bool{false, true}
+	if _, wrapped := w.program.ix.Lookup("vPortTaskWrapper"); wrapped { // every task's root says that it is one
+		ways = ways[:1]
 	}
 	sp, ok := at.state.Registers.Get(riscvSP)
-	if !ok {
-		return nil
-	}
-	for guesses := range 2 { // ROM may call back into the app, which calls into ROM again
-		if found := w.scan(sp, at.state.Registers, guesses); found != nil {
-			return found
+	for _, w.unmarked = range ways {
+		if innermost {
+			if found := w.searchFromRegister(at); found != nil {
+				return found
+			}
 		}
+		for guesses := range 2 { // ROM may call back into the app, which calls into ROM again
+			if found := w.scan(sp, at.state.Registers, guesses); ok && found != nil {
+				return found
+			}
+		}
+	}
+	if innermost {
+		return w.callerByRegister(at)
 	}
 	return nil
 }
@@ -43,11 +54,23 @@ func (w *walker) searchFromRegister(at *step) []step {
 			return chain
 		}
 	}
-	if w.program.place(ra) == rom {
+	return nil
+}
+
+// callerByRegister is the caller that the return register names, though nothing leads from there to a root.
+func (w *walker) callerByRegister(at *step) []step {
+	ra, _ := at.state.Registers.Get(riscvRA)
+	if w.program.place(ra&^1) != behindCall {
 		return nil
 	}
-	caller := w.step(ra, HowCFI)
-	return []step{caller}
+	caller := w.step(ra&^1, HowCFI)
+	if w.program.place(at.pc) != nowhere {
+		return []step{caller}
+	}
+	// Who jumped to no code has taken no stack there: the caller needs no proof that it leads to a root.
+	sp, _ := at.state.Registers.Get(riscvSP)
+	caller.state.Registers = kept(at.state.Registers, sp)
+	return w.walkRISCV([]step{*at, caller})[1:]
 }
 
 // scan searches the stack from sp on. How far the caller's frame begins behind its return address depends on what else
@@ -100,13 +123,12 @@ func (w *walker) chain(first step, guesses int) ([]step, bool) {
 	quiet.warn = func(string, ...any) {}
 	defer func() { w.left = quiet.left }()
 	steps := []step{first}
-	for len(steps) < maxFrames {
+	for len(steps) < maxWalked {
 		at := &steps[len(steps)-1]
-		if quiet.isRoot(at) {
-			return steps, true
-		}
 		caller, end := quiet.unwind(at, false)
 		switch {
+		case end == atRoot, end == atZero && w.unmarked && quiet.isTop(at):
+			return steps, true
 		case end == walked:
 			caller.how = first.how
 			steps = append(steps, caller)
@@ -123,8 +145,14 @@ func (w *walker) chain(first step, guesses int) ([]step, bool) {
 	return nil, false
 }
 
-// isRoot reports whether a frame says that it has no caller.
-func (w *walker) isRoot(s *step) bool {
-	rules, ok := w.program.ix.CFI(s.lookup)
-	return ok && rules.Kind(rules.Return) == symbol.Undefined
+// isTop reports whether a frame lies at the upper end of its stack. Without CONFIG_FREERTOS_TASK_FUNCTION_WRAPPER that
+// is all there is to know a task's function by: its return address is 0, like much else on a stack. Above it are only
+// the thread-local variables.
+func (w *walker) isTop(s *step) bool {
+	const threadLocal = 256 // ESP-IDF itself has some dozen bytes of them
+	if !s.state.HasCFA {
+		return false
+	}
+	above, ok := w.dump.memory.find(s.state.CFA - 4)
+	return ok && len(above) <= threadLocal
 }

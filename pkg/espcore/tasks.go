@@ -86,11 +86,11 @@ func (n *decoder) task(t *task, crashed bool) Task {
 	}
 	n.measure(&out, t, &c)
 	steps := n.walker.walk(t)
-	out.Frames = n.frames(steps)
+	out.Frames, out.LeftOut = n.frames(steps)
 	if crashed {
 		n.report.Registers = n.registers(t)
 		if n.dump.InISR && c.hasTop {
-			out.Interrupted = n.interrupted(c.top, steps)
+			out.Interrupted = n.interrupted(c.top, steps.steps)
 		}
 	}
 	return out
@@ -171,5 +171,6 @@ func (n *decoder) interrupted(top uint32, steps []step) []Frame {
 			return nil
 		}
 	}
-	return n.frames(n.walker.walk(&t))
+	frames, _ := n.frames(n.walker.walk(&t))
+	return frames
 }

@@ -129,17 +129,23 @@ func (t *text) task(number int, task *Task) {
 		}
 	}
 	t.line("Thread %d %q (%s):", number, task.Name, strings.Join(about, ", "))
-	t.frames(task.Frames)
+	t.frames(task.Frames, task.LeftOut)
 	if len(task.Interrupted) > 0 {
 		t.line("<interrupted here>")
-		t.frames(task.Interrupted)
+		t.frames(task.Interrupted, nil)
 	}
 	t.line("")
 }
 
-func (t *text) frames(frames []Frame) {
+func (t *text) frames(frames []Frame, gap *LeftOut) {
+	number := 0
 	for i := range frames {
-		t.line("#%-2d %s", i, frames[i].String())
+		if gap != nil && i == gap.After {
+			t.line("... %d frames were left out ...", gap.Count)
+			number += gap.Count
+		}
+		t.line("#%-2d %s", number, frames[i].String())
+		number++
 	}
 	if len(frames) == 0 {
 		t.line("(no frames)")

@@ -35,6 +35,8 @@ type walker struct {
 	program *program
 	left    int // steps until all walks end
 	warn    func(format string, args ...any)
+
+	unmarked bool // a stack may end without a mark, see isTop
 }
 
 // tire counts a step; false when the report has cost enough.
@@ -43,16 +45,42 @@ func (w *walker) tire() bool {
 	return w.left > 0
 }
 
-// walk gives a task's frames, innermost first.
-func (w *walker) walk(t *task) []step {
+// stack is what was found on a task's stack, innermost first: both ends of it, where it was too long.
+type stack struct {
+	steps   []step
+	gap     int // so many steps are before those that were left out
+	leftOut int // their number
+}
+
+// walk gives a task's frames.
+func (w *walker) walk(t *task) stack {
 	if t.fake {
-		return nil
+		return stack{}
 	}
 	var steps []step
 	if w.program.machine == symbol.Xtensa {
 		steps = w.walkXtensa(t)
 	} else {
-		steps = w.walkRISCV(w.first(t.context.pc, t.context.general))
+		steps = w.walkRISCV([]step{w.first(t.context.pc, t.context.general)})
+	}
+	inner, outer := steps, []step(nil)
+	s := stack{leftOut: len(steps) - mostInnermost - mostOutermost}
+	if s.leftOut > 0 {
+		inner, outer = steps[:mostInnermost+1], steps[len(steps)-mostOutermost:]
+	}
+	inner, outer = w.linked(inner), w.linked(outer)
+	if s.leftOut <= 0 {
+		return stack{steps: inner, gap: len(inner)}
+	}
+	s.gap = len(inner) - 1 // the last one is only there to be the caller of the one before
+	s.steps = append(inner[:s.gap:s.gap], outer...)
+	return s
+}
+
+// linked inserts what tail calls removed, and lets each frame know its caller.
+func (w *walker) linked(steps []step) []step {
+	if w.program.machine != symbol.Xtensa {
+		steps = w.withTailCalls(steps)
 	}
 	for i := range steps {
 		if i+1 < len(steps) {

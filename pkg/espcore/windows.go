@@ -71,7 +71,7 @@ func (w *walker) walkFromNowhere(first step, window uint32) []step {
 
 // walkWindows walks on from the last of steps, of which the window is known.
 func (w *walker) walkWindows(steps []step) []step {
-	for len(steps) < maxFrames && w.tire() {
+	for len(steps) < maxWalked && w.tire() {
 		at := &steps[len(steps)-1]
 		ra, ok := at.state.Registers.Get(xtensaRA)
 		if !ok || ra == 0 {

@@ -26,7 +26,7 @@ func TestWindowsGiveBackTheRegistersOfEachFrame(t *testing.T) {
 	s := xtensaSample(0, 0x0102)
 	d := mustRead(t, s.dump.container(true))
 	w := walker{dump: d, program: &program{ix: s.program.index(t), machine: symbol.Xtensa}, left: maxSteps, warn: t.Errorf}
-	steps := w.walk(&d.tasks[0])
+	steps := w.walk(&d.tasks[0]).steps
 	want := []map[int]uint32{
 		{2: 0x11, 3: 0x12, 4: 0x14, 15: 0x1F},
 		{2: 0x21, 3: 0x22, 4: 0x24, 11: 0x2B}, // called by 12: a4 to a11

@@ -122,12 +122,15 @@ func (x *Index) nameSymbols() {
 	}
 }
 
-// Function finds the function symbol that covers pc. Where the table does not give sizes, as with assembler labels and
-// the addresses of ROM functions, a label holds for a short way within its section, a number only for itself: no code
-// is named after what happens to lie before it.
+// Function finds the function symbol that covers pc. Where the table does not give sizes, as with assembler labels, a
+// label holds for a short way within its section: no code is named after what happens to lie before it. Absolute
+// symbols name nothing, as with GDB: most are numbers of the linker script, and some number equals any address.
 func (x *Index) Function(pc uint32) (Symbol, bool) {
+	if _, ok := x.allocated.find(pc); !ok {
+		return Symbol{}, false
+	}
 	e, ok := x.covering(pc, func(e entry) bool {
-		return e.function || e.size == 0 && (!e.section || x.Executable(e.addr))
+		return e.section && (e.function || e.size == 0 && x.Executable(e.addr))
 	})
 	if !ok {
 		return Symbol{}, false

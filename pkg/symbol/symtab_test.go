@@ -17,6 +17,8 @@ func symbolELF() *elfWriter {
 		testSymbol{name: "$x", addr: 0x1071, typ: elf.STT_NOTYPE},
 		testSymbol{name: "file.c", addr: 0x1072, typ: elf.STT_FILE},
 		testSymbol{name: "ets_printf", addr: 0x40007d54, typ: elf.STT_NOTYPE, bind: elf.STB_GLOBAL, absolute: true},
+		testSymbol{name: "_sram1_iram_len", typ: elf.STT_NOTYPE, bind: elf.STB_GLOBAL, absolute: true},
+		testSymbol{name: "_within_code", addr: 0x1030, typ: elf.STT_NOTYPE, bind: elf.STB_GLOBAL, absolute: true},
 		testSymbol{name: "twin", addr: 0x8000, size: 8, typ: elf.STT_OBJECT},
 		testSymbol{name: "twin", addr: 0x8010, size: 8, typ: elf.STT_OBJECT, bind: elf.STB_GLOBAL},
 		testSymbol{name: "_bss_start", addr: 0x8000, typ: elf.STT_NOTYPE, bind: elf.STB_GLOBAL},
@@ -33,14 +35,15 @@ func TestFunctionNamesNoCodeAfterWhatHappensToLieBeforeIt(t *testing.T) {
 		0x1000:             "first",
 		0x101f:             "first",
 		0x1020:             "", // a gap
+		0x1030:             "", // a number that happens to be an address of code
 		0x1040:             "second",
 		0x1060:             "label",
 		0x1080:             "label", // the assembler's own labels do not count
 		0x1060 + 1<<10 - 1: "label",
 		0x1060 + 1<<10:     "",
 		0x8000:             "", // no function
-		0x40007d54:         "ets_printf",
-		0x40007d55:         "", // ROM: a number is not a function with a length
+		0x0:                "",
+		0x40007d54:         "", // a number that a linker script knows
 	} {
 		s, ok := x.Function(pc)
 		if s.Name != want || ok != (want != "") {
