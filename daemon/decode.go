@@ -19,12 +19,14 @@ const mostDump = 96 << 20
 func decodeCommand() *cobra.Command {
 	var roms, chip, model string
 	cmd := &cobra.Command{
-		Use:   "decode CORE ELF",
+		Use:   "decode CORE [ELF]",
 		Short: "Show what a core dump means",
 		Long: "Show what a core dump means: why the device crashed, and what each task was doing, as GDB's backtrace shows it.\n" +
-			"CORE is a dump in any shape: a partition, a container, a core file, base64 or hex text. ELF is the ELF file of\n" +
-			"the firmware, or the bundle that has it. A wrong ELF is used too, and the report says that it is wrong.",
-		Args: cobra.ExactArgs(2),
+			"CORE is a dump in any shape: a partition or a whole flash, a container, a core file, a log as it is, base64, hex,\n" +
+			"JSON, gzip or ZIP around it; or the text of a panic without a dump. ELF is the ELF file of the firmware, or the\n" +
+			"bundle that has it. A wrong ELF is used too, and the report says that it is wrong; without one it says what the\n" +
+			"dump says of itself.",
+		Args: cobra.RangeArgs(1, 2),
 	}
 	format := addFormat(cmd)
 	cmd.Flags().StringVar(&roms, "rom", "", "folder with Espressif's ROM ELF files, to name functions in ROM")
@@ -35,9 +37,11 @@ func decodeCommand() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}
-		elf, err := openSymbols(args[1])
-		if err != nil {
-			return fmt.Errorf("%s: %w", args[1], err)
+		elf := &symbols{}
+		if len(args) > 1 {
+			if elf, err = openSymbols(args[1]); err != nil {
+				return fmt.Errorf("%s: %w", args[1], err)
+			}
 		}
 		if model == "" {
 			model = elf.model

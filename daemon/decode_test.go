@@ -134,7 +134,7 @@ func TestDecodesExitCodeSaysWhatIsWrong(t *testing.T) {
 		code int
 		want string
 	}{
-		"no ELF named":     {[]string{ownDump}, exitUsage, "accepts 2 arg(s)"},
+		"no dump named":    {nil, exitUsage, "accepts between 1 and 2 arg(s)"},
 		"a wrong format":   {[]string{"--format", "xml", ownDump, ownELF}, exitUsage, "want text or json"},
 		"a missing dump":   {[]string{"none.dmp", ownELF}, exitNotFound, "none.dmp"},
 		"a missing ELF":    {[]string{ownDump, "none.elf"}, exitNotFound, "none.elf"},
@@ -149,6 +149,18 @@ func TestDecodesExitCodeSaysWhatIsWrong(t *testing.T) {
 		code, out, errOut := runCommand(append([]string{"decode"}, c.args...)...)
 		if code != c.code || out != "" || !strings.Contains(errOut, c.want) {
 			t.Errorf("%s: exit %d, %q, %q", name, code, out, errOut)
+		}
+	}
+}
+
+func TestDecodeWithoutAnELFSaysWhatTheDumpSaysOfItself(t *testing.T) {
+	code, out, errOut := runCommand("decode", ownDump)
+	if code != exitDone || errOut != "" {
+		t.Fatalf("exit %d: %s", code, errOut)
+	}
+	for _, want := range []string{"Core dump of an ESP32-C3", "Symbols:     missing, give the ELF whose SHA-256 begins with ", "#0  0x800002ae in ?? ()"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
 		}
 	}
 }

@@ -64,6 +64,8 @@ type task struct {
 	yielded bool // Xtensa: it gave up the processor, see yielded.go
 	context context
 	stack   segment // its own stack; empty where the dump has none of its own
+
+	backtrace []uint32 // as the device has printed it, where there is no dump
 }
 
 // Read takes a dump in whatever shape it was uploaded. The error wraps [ErrFormat] and means that nothing could be read;
@@ -103,6 +105,7 @@ type reader struct {
 	chip      Chip
 	chipKnown bool
 	loads     []segment // PT_LOAD in the order of the headers
+	said      []byte    // the text of a panic, where there is no dump
 	silenced  bool
 }
 
@@ -112,7 +115,10 @@ func open(data []byte) (*reader, error) {
 		return nil, err
 	}
 	read := r.readELF
-	if r.container.binary {
+	switch {
+	case r.said != nil:
+		read = r.readPanicText
+	case r.container.binary:
 		read = r.readBinary
 	}
 	if err := read(); err != nil {

@@ -34,6 +34,7 @@ type found struct {
 	container container // zero of a naked core file
 	data      []byte    // from its first byte on
 	warnings  []string
+	panic     []byte // the text of a panic, where there is no dump
 }
 
 // unwrap finds the payload and what is said around it.
@@ -45,7 +46,9 @@ func (r *reader) unwrap(data []byte) error {
 	for _, w := range f.warnings {
 		r.warn("%s", w)
 	}
-	if f.container.header == 0 {
+	if f.panic != nil {
+		r.said = f.panic
+	} else if f.container.header == 0 {
 		r.openNaked(f.data)
 	} else {
 		r.openContainer(f.container, f.data)
@@ -84,6 +87,9 @@ func (f *finder) find(data []byte, wraps int) (found, error) {
 		}
 		if errors.Is(err, ErrEncrypted) || errors.Is(err, ErrEmpty) {
 			told = err
+		}
+		if said, ok := panicText(text); ok && told == nil {
+			return found{panic: said}, nil
 		}
 	}
 	out, err := findInFlash(data)

@@ -144,7 +144,7 @@ func (d *Dump) segment(addr uint32) (segment, bool) {
 // registers are all registers of the crashed task.
 func (n *decoder) registers(t *task) Registers {
 	out := t.context.registers(n.program.machine)
-	if n.program.machine == symbol.RISCV {
+	if n.program.machine == symbol.RISCV && len(n.dump.exception) == 0 {
 		return append(out, n.dump.riscvException(t)...)
 	}
 	return append(out, n.dump.exception...)

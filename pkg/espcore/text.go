@@ -87,7 +87,10 @@ func (r *Report) symbols() string {
 	case Unknown:
 		return "unknown, the dump does not say which ELF is its own"
 	}
-	return "missing"
+	if r.ELFSHA256 == "" {
+		return "missing, and the dump does not say which ELF is its own"
+	}
+	return "missing, give the ELF whose SHA-256 begins with " + r.ELFSHA256
 }
 
 // registers are shown in columns, row by row.

@@ -58,7 +58,9 @@ func (w *walker) walk(t *task) stack {
 		return stack{}
 	}
 	var steps []step
-	if w.program.machine == symbol.Xtensa {
+	if len(t.backtrace) > 0 {
+		steps = w.listed(t)
+	} else if w.program.machine == symbol.Xtensa {
 		steps = w.walkXtensa(t)
 	} else {
 		steps = w.walkRISCV([]step{w.first(t.context.pc, t.context.general)})
