@@ -25,6 +25,7 @@ const (
 	saidByPanic = "panic text" // the container of what is no dump
 	mostBehind  = 16 << 10     // bytes of one panic's text: registers, and 1 KiB of stack
 	mostBefore  = 4 << 10
+	maxListed   = 100 // frames; the device prints no more
 )
 
 // panicText is the last panic of a log; false where there is none with an address to go by.
@@ -134,7 +135,7 @@ func (r *reader) panicOfXtensa(t *task, values map[string]uint32, order []string
 				pc += callLength
 			}
 			t.backtrace = append(t.backtrace, pc)
-			if len(t.backtrace) == maxFrames {
+			if len(t.backtrace) == maxListed {
 				break
 			}
 		}
