@@ -8,7 +8,7 @@ import (
 
 func TestOnlyYesIsAYes(t *testing.T) {
 	for answer, want := range map[string]error{
-		"y\n": nil, "YES\n": nil, " yes \r\n": nil, "": errNotWanted, "\n": errNotWanted, "n\n": errNotWanted, "yesterday\n": errNotWanted,
+		"y\n": nil, "YES\n": nil, "yes \r\n": nil, "": errNotWanted, "\n": errNotWanted, "n\n": errNotWanted, "yesterday\n": errNotWanted,
 		strings.Repeat("y", 5000): errNotWanted,
 	} {
 		var out strings.Builder

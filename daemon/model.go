@@ -85,8 +85,8 @@ func modelSetCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "set CODE", Short: "Change a model", Args: cobra.ExactArgs(1)}
 	format := addFormat(cmd)
 	change := addModelFlags(cmd)
-	cmd.Flags().String("chip", "", "accept images for this chip alone (empty: the next build's)")
-	cmd.Flags().String("project", "", "accept images of this project alone (empty: the next build's)")
+	cmd.Flags().String("chip", "", "accept only images for this chip (empty: the next build's)")
+	cmd.Flags().String("project", "", "accept only images of this project (empty: the next build's)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		model, err := change.members(cmd)
 		if err != nil {

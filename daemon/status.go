@@ -30,8 +30,8 @@ func catalogCommand() *cobra.Command {
 	rebuild := &cobra.Command{
 		Use:   "rebuild",
 		Short: "Record again the bundles and dumps that lie on disk",
-		Long: "Record again the bundles and dumps that lie on disk: what the catalog knows of them is made from them, and what it\n" +
-			"alone knows (models, devices, policy) stays.",
+		Long: "Record again the bundles and dumps that lie on disk: what the catalog knows of them is made from them, and what\n" +
+			"only it knows (models, devices, policy) stays.",
 		Args: cobra.NoArgs,
 	}
 	format := addFormat(rebuild)

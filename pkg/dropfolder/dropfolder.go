@@ -6,7 +6,7 @@
 // in the journal: an accepted one lies in accepted/, a rejected one in rejected/ beside its reason, and one that could
 // not be taken for another reason, such as a full disk, stays and is tried again.
 //
-// It trusts no name and no file type: regular files alone, opened without following links.
+// It trusts no name and no file type: only regular files, opened without following links.
 package dropfolder
 
 import (
@@ -128,7 +128,7 @@ func (f *Folder) watch() (<-chan event, func()) {
 		err = watcher.Add(f.Dir)
 	}
 	if err != nil {
-		f.Logger.Warn("drop folder is scanned every 30 s alone: no watch", "error", err)
+		f.Logger.Warn("drop folder is not watched, only scanned every 30 s", "error", err)
 		return nil, func() {}
 	}
 	events := make(chan event)

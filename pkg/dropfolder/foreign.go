@@ -2,6 +2,7 @@ package dropfolder
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -36,7 +37,7 @@ type kind struct {
 
 // kinds by their first bytes. What a file is called decides nothing where they speak.
 var kinds = []kind{
-	{0, "\x7fELF", "an ELF, which belongs into a bundle together with its image"},
+	{0, "\x7fELF", "an ELF, which belongs in a bundle together with its image"},
 	{0, "\xe9", "a plain ESP32 image, which does not say its model: slipway firmware add --model CODE FILE takes it"},
 	{0, "\x1f\x8b", "a gzip file (.gz, .tgz)"},
 	{0, "7z\xbc\xaf\x27\x1c", "a 7z archive"},
@@ -55,7 +56,7 @@ var kinds = []kind{
 
 // endings tell the sort of file where its first bytes do not.
 var endings = map[string]string{
-	".bin": "a .bin file, but no ESP32 image", ".elf": "an .elf file, but no ELF", ".map": "a linker map, which belongs into a bundle",
+	".bin": "a .bin file, but no ESP32 image", ".elf": "an .elf file, but no ELF", ".map": "a linker map, which belongs in a bundle",
 	".dmp": "a core dump: slipway decode reads one, and devices upload theirs", ".tar": "a .tar file", ".tgz": "a .tgz file", ".gz": "a .gz file",
 	".7z": "a .7z file", ".rar": "a .rar file", ".hex": "a HEX file", ".txt": "a text file", ".json": "a JSON file", ".csv": "a CSV file", ".xz": "an xz file",
 }
@@ -66,7 +67,7 @@ const headBytes = 512 // of a file, enough for tar's mark
 func foreign(r io.ReaderAt) string {
 	head := make([]byte, headBytes)
 	n, err := r.ReadAt(head, 0)
-	if err != nil && err != io.EOF { //nolint:errorlint // io.ReaderAt's own
+	if err != nil && !errors.Is(err, io.EOF) {
 		return ""
 	}
 	head = head[:n]

@@ -237,7 +237,7 @@ func TestARouteRegisteredTwiceIsAMistakeOfOurs(t *testing.T) {
 		if recover() == nil {
 			t.Error("no panic")
 		}
-		if l := rs.List(); len(l) != 2 || l[1].Method != "HEAD" || l[1].Pattern != "/x" || l[1].Operation != "get_x" {
+		if l := rs.List(); len(l) != 2 || l[1].Method != http.MethodHead || l[1].Pattern != "/x" || l[1].Operation != "get_x" {
 			t.Errorf("list %v", l)
 		}
 	}()

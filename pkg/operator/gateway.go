@@ -168,7 +168,7 @@ func (d *door) rebuild(w http.ResponseWriter, r *http.Request) error {
 // anyway.
 func (d *door) backup(w http.ResponseWriter, r *http.Request) error {
 	if !d.Trusted(r.Context()) {
-		return endpoint.Errorf(http.StatusUnauthorized, "unauthorized", "a backup comes through the gateway's own socket alone: slipway backup create")
+		return endpoint.Errorf(http.StatusUnauthorized, "unauthorized", "a backup is given out only through the gateway's own socket: slipway backup create")
 	}
 	w.Header().Set("Content-Type", "application/x-tar")
 	w.Header().Set("Cache-Control", "no-store")

@@ -161,7 +161,7 @@ func (d *door) roleOf(r *http.Request) (auth.Role, error) {
 }
 
 // tokenOf is the caller's token: a program's in the header, a browser's in the cookie of the page. The cookie counts for
-// reading alone: a foreign page can make a browser send a form, and its answer stays unread.
+// reading only: a foreign page can make a browser send a form, and its answer stays unread.
 func tokenOf(r *http.Request) string {
 	if token := endpoint.Bearer(r); token != "" {
 		return token
