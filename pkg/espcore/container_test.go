@@ -40,7 +40,7 @@ func checkSample(t *testing.T, s sample, r *Report) {
 	if s.dump.machine == symbol.RISCV {
 		wantCause, wantReason = "StoreAccessFault", "StoreAccessFault at the address 0x0000001c"
 	}
-	if r.Cause != wantCause || r.Reason != wantReason || r.Kind != Kind("fault:"+wantCause) {
+	if r.Cause != wantCause || r.Reason != wantReason || r.Kind != KindMemory {
 		t.Errorf("cause %q, reason %q, kind %q", r.Cause, r.Reason, r.Kind)
 	}
 	wantGrade := Exact

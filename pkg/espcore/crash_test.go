@@ -83,7 +83,7 @@ func TestOurOwnCrashHasItsInlinedItsJumpedAndItsScannedFrames(t *testing.T) {
 			}
 		}
 	}
-	if r.Kind != "fault:StoreAccessFault" || r.Reason != "StoreAccessFault at the address 0x0000000c" || r.App.Version != "2.0.1" {
+	if r.Kind != KindMemory || r.Reason != "StoreAccessFault at the address 0x0000000c" || r.App.Version != "2.0.1" {
 		t.Errorf("kind %q, reason %q, app %+v", r.Kind, r.Reason, r.App)
 	}
 }
@@ -119,7 +119,7 @@ func TestOurOwnCrashHasNoAddressInItsFingerprint(t *testing.T) {
 	keys := strings.Join(r.chain(), ",")
 	const want = "plant::Valve::drive@crash.cpp,plant::Valve::open@crash.cpp,plant::regulate@crash.cpp," +
 		"plant::control<plant::Valve>@crash.cpp,app_main@crash.cpp"
-	if keys != want || r.Fingerprint != fingerprintOf("v2|valve|fault:StoreAccessFault|"+want) {
+	if keys != want || r.Fingerprint != fingerprintOf("v2|valve|memory|"+want) {
 		t.Errorf("%s", keys)
 	}
 }

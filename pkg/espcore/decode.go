@@ -53,12 +53,13 @@ func Decode(d *Dump, ix *symbol.Index, opts Options) *Report {
 }
 
 type decoder struct {
-	dump    *Dump
-	opts    Options
-	report  *Report
-	program program
-	layout  layout
-	walker  walker
+	dump      *Dump
+	opts      Options
+	report    *Report
+	program   program
+	layout    layout
+	framework framework
+	walker    walker
 }
 
 func (n *decoder) warn(format string, args ...any) {
@@ -94,6 +95,7 @@ func (n *decoder) match(ix *symbol.Index) {
 	}
 	if n.program.ix != nil {
 		n.layout = findLayout(n.program.ix)
+		n.framework = findFramework(n.program.ix)
 		n.report.App = describeApp(n.program.ix)
 	}
 }

@@ -108,7 +108,16 @@ var xtensaCauses = map[uint32]string{
 	69: "InterruptWatchdogCPU0", 70: "InterruptWatchdogCPU1", 71: "CacheError",
 }
 
-var xtensaKinds = map[uint32]Kind{69: KindInterruptWatchdog, 70: KindInterruptWatchdog, 71: KindCache}
+var xtensaKinds = kinds(map[uint32]Kind{69: KindInterruptWatchdog, 70: KindInterruptWatchdog, 71: KindCache},
+	2, 3, 9, 12, 13, 14, 15, 16, 17, 18, 20, 24, 25, 26, 28, 29)
+
+// kinds adds the causes that are failed accesses to memory to those of other kinds.
+func kinds(others map[uint32]Kind, memory ...uint32) map[uint32]Kind {
+	for _, cause := range memory {
+		others[cause] = KindMemory
+	}
+	return others
+}
 
 func xtensaCause(regs Registers) cause {
 	const instructionFetch, load, store, alignment = 20, 28, 29, 9
@@ -136,7 +145,8 @@ var riscvCauses = map[uint32]string{
 	24: "InterruptWatchdogCPU0", 25: "CacheError", 26: "MemoryProtectionFault", 27: "StackProtectionFault",
 }
 
-var riscvKinds = map[uint32]Kind{24: KindInterruptWatchdog, 25: KindCache, 27: KindStackOverflow}
+var riscvKinds = kinds(map[uint32]Kind{24: KindInterruptWatchdog, 25: KindCache, 27: KindStackOverflow},
+	0, 1, 4, 5, 6, 7, 12, 13, 15, 26)
 
 func riscvCause(regs Registers) cause {
 	const (

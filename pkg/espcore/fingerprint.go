@@ -1,9 +1,9 @@
 package espcore
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -47,7 +47,7 @@ func (r *Report) chain() []string {
 		return out
 	}
 	for _, f := range r.telling() {
-		out = append(out, f.Function+"@"+base(f.File))
+		out = append(out, f.key())
 	}
 	out = slices.Compact(out)
 	return out[:min(len(out), most)]
@@ -59,11 +59,16 @@ func (d *Dump) damaged() bool {
 	return d.Integrity == IntegrityBad && d.ELFHash == "" && strings.HasPrefix(d.Container, "ELF")
 }
 
-// telling are the frames in the app's own code of the task that crashed, or where there are none those that are no noise,
-// innermost first.
+// telling are the frames of the task that is to blame that tell its crash from others, innermost first: those in the
+// application's own code; where there are none, those that are no noise; where there are none of them either, what has
+// a name at all.
 func (r *Report) telling() []Frame {
 	frames := r.certain()
-	for _, wanted := range []func(*Frame) bool{(*Frame).inApp, func(f *Frame) bool { return !f.noise() }} {
+	for _, wanted := range []func(*Frame) bool{
+		func(f *Frame) bool { return f.InApp && !f.noise() },
+		func(f *Frame) bool { return !f.noise() },
+		func(f *Frame) bool { return f.Function != unknownFunction },
+	} {
 		var out []Frame
 		for i := range frames {
 			if wanted(&frames[i]) {
@@ -77,15 +82,26 @@ func (r *Report) telling() []Frame {
 	return nil
 }
 
-// certain are the crashed task's frames without those that were only concluded. Frames that were found by scanning stay
-// in where nothing else is there, that is behind the last one that could be walked to: they were verified down to the
-// root, and without them the same crash would look different on Xtensa, which can walk through ROM, and on RISC-V.
+// certain are the frames of the task to blame without those that were only concluded; one that was concluded from a
+// return address behind a call stays: after a jump through a null pointer it is who jumped. Frames that were found by
+// scanning stay in where nothing else is there, that is behind the last one that could be walked to: they were verified
+// down to the root, and without them the same crash would look different on Xtensa, which can walk through ROM, and on
+// RISC-V.
 func (r *Report) certain() []Frame {
-	t := r.crashed()
+	t := r.blamed()
 	if t == nil {
 		return nil
 	}
-	out := slices.DeleteFunc(slices.Clone(t.Frames), func(f Frame) bool { return f.How == HowInferred })
+	var out []Frame
+	lost := false // the frames inlined into one another come and go together
+	for i, f := range t.Frames {
+		if i == 0 || !t.Frames[i-1].Inlined {
+			lost = f.How == HowInferred && f.PC == nil
+		}
+		if !lost {
+			out = append(out, f)
+		}
+	}
 	if len(out) == 0 {
 		return t.Frames
 	}
@@ -97,17 +113,13 @@ func base(path string) string {
 	return path[strings.LastIndexAny(path, `/\`)+1:]
 }
 
-// foreign matches a directory of a path under which the code is not the app's.
-var foreign = regexp.MustCompile(`^(esp-idf(-v?\d.*)?|framework-.*|arduino-esp32|toolchain.*|crosstool.*|newlib)$`)
+// source is the file that a frame is filed under: that in which its function is declared, whatever the line table says.
+// GCC's -Og gives a header's inline function the lines of the file that includes it.
+func (f *Frame) source() string { return cmp.Or(f.DeclFile, f.File) }
 
-// inApp reports whether a frame is in the app's own code: it has a file that is none of the frameworks' or the
-// toolchain's.
-func (f *Frame) inApp() bool {
-	if f.File == "" {
-		return false
-	}
-	parts := strings.FieldsFunc(f.File, func(c rune) bool { return c == '/' || c == '\\' })
-	return !slices.ContainsFunc(parts[:max(0, len(parts)-1)], foreign.MatchString)
+// key is the frame's part of a chain.
+func (f *Frame) key() string {
+	return cmp.Or(f.Qualified, f.Function) + "@" + base(f.source())
 }
 
 // noisy are functions that are on every stack after some way of crashing, or at the root of every stack.

@@ -17,13 +17,18 @@ func reportOf(frames ...Frame) *Report {
 	return &Report{Kind: KindAbort, ELFMatch: Exact, Tasks: []Task{{Name: "idle"}, {Crashed: true, Frames: frames}}}
 }
 
-func inFile(function, file string) Frame { return Frame{Function: function, File: file, How: HowCFI} }
+func inFile(function, file string) Frame {
+	return Frame{Function: function, File: file, How: HowCFI, InApp: !framework{}.owns(file)}
+}
 
 func TestTheFingerprintsKeyHasTheFramesThatTell(t *testing.T) {
 	const app, idf = "/home/me/lamp/main/main.c", "/opt/esp-idf/components/freertos/tasks.c"
 	rom := Frame{Function: "ets_printf", ROM: true}
 	scanned, inferred := inFile("found", app), inFile("lost", app)
 	scanned.How, inferred.How = HowScan, HowInferred
+	called, header := inferred, inFile("push", app)
+	called.PC = new(Hex)
+	header.Qualified, header.DeclFile = "push", "/home/me/lamp/main/list.hpp"
 	for name, c := range map[string]struct {
 		frames []Frame
 		want   string
@@ -31,14 +36,17 @@ func TestTheFingerprintsKeyHasTheFramesThatTell(t *testing.T) {
 		"in the app":         {[]Frame{inFile("panic_abort", idf), inFile("work", app), rom, inFile("app_main", app)}, "work@main.c,app_main@main.c"},
 		"five at most":       {[]Frame{inFile("a", app), inFile("b", app), inFile("c", app), inFile("d", app), inFile("e", app), inFile("f", app)}, "a@main.c,b@main.c,c@main.c,d@main.c,e@main.c"},
 		"repeats once":       {[]Frame{inFile("a", app), inFile("a", app), inFile("b", app), inFile("a", app)}, "a@main.c,b@main.c,a@main.c"},
-		"Windows":            {[]Frame{inFile("a", `C:\Espressif\frameworks\esp-idf-v5.3\components\x.c`), inFile("b", `C:\work\lamp\main.c`)}, "b@main.c"},
+		"Windows":            {[]Frame{inFile("a", `C:\Espressif\frameworks\esp-idf-v5.3\components\heap\x.c`), inFile("b", `C:\work\lamp\main.c`)}, "b@main.c"},
 		"no app":             {[]Frame{inFile("panic_abort", idf), inFile("multi_heap_free", idf), rom, inFile("xTaskCreate", idf), inFile("main_task", idf)}, "xTaskCreate@tasks.c"},
 		"without files":      {[]Frame{{Function: "??"}, {Function: "work"}, {Function: "vPortTaskWrapper"}}, "work@"},
 		"scanned":            {[]Frame{inFile("work", app), rom, scanned}, "work@main.c,found@main.c"},
 		"inferred":           {[]Frame{inFile("work", app), inferred, inFile("app_main", app)}, "work@main.c,app_main@main.c"},
 		"only inferred":      {[]Frame{inferred}, "lost@main.c"},
+		"after a null call":  {[]Frame{{Function: "??"}, called, inFile("app_main", app)}, "lost@main.c,app_main@main.c"},
+		"noise of the app":   {[]Frame{inFile("multi_heap_free", app), inFile("work", app), inFile("main_task", app)}, "work@main.c"},
+		"declared elsewhere": {[]Frame{header, inFile("work", app)}, "push@list.hpp,work@main.c"},
 		"nothing":            {nil, ""},
-		"only noise":         {[]Frame{inFile("abort", idf)}, ""},
+		"only noise":         {[]Frame{inFile("abort", idf), {Function: "??"}}, "abort@tasks.c"},
 		"PlatformIO":         {[]Frame{inFile("xTaskCreate", "/root/.platformio/packages/framework-espidf/components/freertos/tasks.c"), inFile("loop", "src/main.cpp")}, "loop@main.cpp"},
 		"the toolchain":      {[]Frame{inFile("memcpy", "/builds/idf/crosstool-NG/.build/src/newlib/libc/memcpy.c"), inFile("loop", "main.cpp")}, "loop@main.cpp"},
 		"a name like theirs": {[]Frame{inFile("loop", "/home/me/esp-idf-lamp/main.cpp")}, "loop@main.cpp"},
@@ -141,5 +149,13 @@ func TestADumpIsDamagedWhereItsHashIsGoneWithItsChecksum(t *testing.T) {
 		if got := Decode(&c.dump, nil, Options{}).Damaged; got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+func TestAChainHasFullNames(t *testing.T) {
+	f := inFile("run", "/home/me/lamp/main/main.cpp")
+	f.Qualified = "pump::run::{lambda#2}"
+	if got := reportOf(f).chain(); len(got) != 1 || got[0] != "pump::run::{lambda#2}@main.cpp" {
+		t.Errorf("%q", got)
 	}
 }

@@ -25,7 +25,7 @@ func (n *decoder) expand(s *step) []Frame {
 	pc := Hex(s.pc)
 	innermost := Frame{PC: &pc, Function: unknownFunction, How: s.how, ROM: n.program.isROM(s.pc), Args: []Argument{}}
 	var names []symbol.Frame
-	if n.program.ix != nil {
+	if n.program.isProgram(s.lookup) {
 		names = n.program.ix.Frames(s.lookup)
 	}
 	if len(names) == 0 {
@@ -41,6 +41,7 @@ func (n *decoder) expand(s *step) []Frame {
 		if out[i].Function == "" {
 			out[i].Function = unknownFunction
 		}
+		out[i].InApp = out[i].File != "" && !n.framework.owns(out[i].source())
 		out[i].Args = arguments(n.program.ix.Args(name, &s.state))
 	}
 	out[0].PC, out[0].ROM = innermost.PC, innermost.ROM

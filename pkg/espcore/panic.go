@@ -13,6 +13,7 @@ const (
 	KindTaskWatchdog      Kind = "task_wdt"
 	KindInterruptWatchdog Kind = "int_wdt"
 	KindCache             Kind = "cache"
+	KindMemory            Kind = "memory" // a load, a store or a fetch that failed: which of them is the compiler's choice of order
 )
 
 // Starved is a task, or another user of the task watchdog, that did not feed it in time.
@@ -35,6 +36,7 @@ var panicKinds = []struct {
 	{watchdogCaption, KindTaskWatchdog},
 	{overflowBefore, KindStackOverflow},
 	{"Stack protection fault", KindStackOverflow},
+	{"Stack canary watchpoint triggered", KindStackOverflow},
 	{"assert failed:", KindAssert},
 	{"assertion \"", KindAssert},
 	{"Interrupt wdt timeout", KindInterruptWatchdog},

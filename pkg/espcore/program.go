@@ -125,6 +125,12 @@ func (p *program) romName(pc uint32) string {
 	return ""
 }
 
+// isProgram reports whether pc is in a part of memory that is the app's. Elsewhere the symbols that fit are numbers that
+// the linker was given: a null pointer is not named after the length of some memory.
+func (p *program) isProgram(pc uint32) bool {
+	return p.ix != nil && p.ix.Allocated(pc)
+}
+
 // isCode reports whether a processor can have stopped at pc.
 func (p *program) isCode(pc uint32) bool {
 	if p.ix == nil {

@@ -15,7 +15,6 @@ func (n *decoder) explain() {
 	if n.program.machine == symbol.RISCV {
 		c = riscvCause(n.report.Registers)
 	}
-	n.report.Cause = c.name
 	task := n.report.crashed()
 	kind, called := abortKind(task)
 	switch {
@@ -28,12 +27,18 @@ func (n *decoder) explain() {
 	case called:
 		n.report.Kind = kind
 		n.report.Reason = abortReasons[kind]
+	case c.kind == KindMemory:
+		n.report.Kind = KindMemory
+		n.report.Reason = faultReason(c, n.report.Registers)
 	case c.kind != "":
 		n.report.Kind = c.kind
 		n.report.Reason = c.name
 	default:
 		n.report.Kind = faultKind(c)
 		n.report.Reason = faultReason(c, n.report.Registers)
+	}
+	if !called && n.report.Panic == "" { // else it is only how the panic handler stops the processor
+		n.report.Cause = c.name
 	}
 	n.flagOverflow(task)
 }

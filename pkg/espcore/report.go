@@ -1,5 +1,7 @@
 package espcore
 
+import "strings"
+
 // Grade says how well the ELF that was given fits the dump.
 type Grade string
 
@@ -75,6 +77,7 @@ type Frame struct {
 	Inlined  bool       `json:"inlined"`  // into the next frame
 	How      How        `json:"how"`
 	ROM      bool       `json:"rom,omitempty"`
+	InApp    bool       `json:"in_app"` // it has a file that is the application's own
 	Args     []Argument `json:"args"`
 
 	// What a fingerprint is made of; not part of the report.
@@ -87,6 +90,25 @@ type Argument struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 }
+
+// blamed is the task of which the frames say whose fault it was. When a task watchdog bites, the task that crashed is only
+// the one that happened to run: to blame is the first that starved. Idle tasks starve because another one does not give
+// way, which is then the one that ran. Nil where it is not in the dump.
+func (r *Report) blamed() *Task {
+	if r.Kind == KindTaskWatchdog {
+		for _, s := range r.Starved {
+			for i := range r.Tasks {
+				if t := &r.Tasks[i]; t.Name == s.Name && !isIdle(t.Name) && len(t.Frames) > 0 {
+					return t
+				}
+			}
+		}
+	}
+	return r.crashed()
+}
+
+// isIdle knows FreeRTOS's idle tasks, one a core.
+func isIdle(name string) bool { return strings.TrimRight(name, "01 ") == "IDLE" }
 
 // crashed is the crashed task; nil where it is not in the dump.
 func (r *Report) crashed() *Task {

@@ -75,3 +75,9 @@ func (x *Index) Executable(addr uint32) bool {
 	_, ok := x.executable.find(addr)
 	return ok
 }
+
+// Allocated reports whether addr lies in a section of this ELF that is in memory when the program runs.
+func (x *Index) Allocated(addr uint32) bool {
+	_, ok := x.allocated.find(addr)
+	return ok
+}
