@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/slipway-gateway/slipway/pkg/gateway"
 )
 
 const (
@@ -138,7 +140,7 @@ func (c *client) unreachable(err error) error {
 		}
 		return fmt.Errorf("the gateway hung up before it answered: %w", err)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("you may not use %s: become root, or have yourself added to the group %s", c.socket, socketGroup)
+		return fmt.Errorf("you may not use %s: become root, or have yourself added to the group %s", c.socket, gateway.SocketGroup)
 	case errors.Is(err, syscall.EINVAL):
 		return usagef("%s cannot be a socket: its path has more than 107 bytes", c.socket)
 	}

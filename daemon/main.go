@@ -1,5 +1,5 @@
 // Command slipway is the gateway and its command line. This file has the table of commands and what their errors mean
-// to a shell; serve.go has the gateway.
+// to a shell; the gateway is pkg/gateway.
 package main
 
 import (

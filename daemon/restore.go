@@ -18,6 +18,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/certificate"
 	"github.com/slipway-gateway/slipway/pkg/config"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/pkg/gateway"
 )
 
 func backupRestoreCommand() *cobra.Command {
@@ -98,7 +99,7 @@ func (r *restoring) place(restored []byte) (backup.Place, error) {
 	if err != nil {
 		return backup.Place{}, err
 	}
-	if err := unanswered(cfg.Socket); err != nil {
+	if err := gateway.Unanswered(cfg.Socket); err != nil {
 		return backup.Place{}, fmt.Errorf("%w (systemctl stop slipway.socket slipway.service)", err)
 	}
 	r.warnings = slices.Concat(cfg.Warnings, notHere(cfg))
@@ -107,7 +108,7 @@ func (r *restoring) place(restored []byte) (backup.Place, error) {
 	}
 	return backup.Place{
 		StateDir: cfg.StateDir, CatalogDir: cfg.CatalogDir, KeysDir: cfg.KeysDir(), SettingsFile: file,
-		Reserve: reserve, Space: spaceOf(cfg.StateDir),
+		Reserve: gateway.Reserve, Space: gateway.SpaceOf(cfg.StateDir),
 	}, nil
 }
 

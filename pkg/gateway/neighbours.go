@@ -1,4 +1,4 @@
-package main
+package gateway
 
 import (
 	"context"
@@ -50,7 +50,7 @@ func (s shelf) OpenImage(m fleet.Model, v fleet.Version) (*os.File, fleet.Versio
 // dumpIndex is the catalog as the dump directories see it.
 type dumpIndex struct {
 	*catalog.Catalog
-	g *gateway
+	g *Gateway
 }
 
 func (x dumpIndex) RecordDumpLater(d fleet.Dump) {
@@ -59,7 +59,7 @@ func (x dumpIndex) RecordDumpLater(d fleet.Dump) {
 
 // The gateway is the dump directories as the doors see them: a store that is there once recovery is over.
 
-func (g *gateway) dumpStore() (*dumps.Store, error) {
+func (g *Gateway) dumpStore() (*dumps.Store, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.dumps == nil {
@@ -69,7 +69,7 @@ func (g *gateway) dumpStore() (*dumps.Store, error) {
 }
 
 // Write stores a dump. After a failed sync nobody knows what the disk holds: the process ends and recovers.
-func (g *gateway) Write(ctx context.Context, d fleet.Dump, body io.Reader, size int64) (fleet.Dump, error) {
+func (g *Gateway) Write(ctx context.Context, d fleet.Dump, body io.Reader, size int64) (fleet.Dump, error) {
 	store, err := g.dumpStore()
 	if err != nil {
 		return d, err
@@ -83,7 +83,7 @@ func (g *gateway) Write(ctx context.Context, d fleet.Dump, body io.Reader, size 
 }
 
 // OpenDump opens a dump's bytes.
-func (g *gateway) OpenDump(key fleet.DeviceKey, name fleet.DumpName) (*os.File, error) {
+func (g *Gateway) OpenDump(key fleet.DeviceKey, name fleet.DumpName) (*os.File, error) {
 	store, err := g.dumpStore()
 	if err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func (g *gateway) OpenDump(key fleet.DeviceKey, name fleet.DumpName) (*os.File, 
 }
 
 // ReadReport reads a dump's report.
-func (g *gateway) ReadReport(key fleet.DeviceKey, name fleet.DumpName) ([]byte, error) {
+func (g *Gateway) ReadReport(key fleet.DeviceKey, name fleet.DumpName) ([]byte, error) {
 	store, err := g.dumpStore()
 	if err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func (g *gateway) ReadReport(key fleet.DeviceKey, name fleet.DumpName) ([]byte, 
 }
 
 // Remove removes a dump.
-func (g *gateway) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
+func (g *Gateway) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
 	store, err := g.dumpStore()
 	if err != nil {
 		return err
@@ -110,12 +110,12 @@ func (g *gateway) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.Du
 }
 
 // Path is where a dump lies.
-func (g *gateway) Path(key fleet.DeviceKey, name fleet.DumpName) string {
+func (g *Gateway) Path(key fleet.DeviceKey, name fleet.DumpName) string {
 	return filepath.Join(g.cfg.CoredumpsDir, string(key), string(name)+".dmp")
 }
 
 // WriteReport lays a report beside its dump.
-func (g *gateway) WriteReport(key fleet.DeviceKey, name fleet.DumpName, report []byte) error {
+func (g *Gateway) WriteReport(key fleet.DeviceKey, name fleet.DumpName, report []byte) error {
 	store, err := g.dumpStore()
 	if err != nil {
 		return err

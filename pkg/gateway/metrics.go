@@ -1,4 +1,4 @@
-package main
+package gateway
 
 import (
 	"net/http"
@@ -22,7 +22,7 @@ type metrics struct {
 	news       *prometheus.CounterVec
 }
 
-func newMetrics(g *gateway) *metrics {
+func newMetrics(g *Gateway) *metrics {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(
 		collectors.NewGoCollector(),
@@ -71,7 +71,7 @@ func (m *metrics) decoded(seconds float64, dumps int) {
 }
 
 // stock is a collector of what the gateway holds.
-type stock struct{ g *gateway }
+type stock struct{ g *Gateway }
 
 var (
 	dumpBytes  = prometheus.NewDesc("slipway_coredumps_bytes", "Bytes that core dumps take on disk.", nil, nil)
@@ -95,7 +95,7 @@ func (s *stock) Collect(out chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	gauge(buildInfo, 1, version, commit)
+	gauge(buildInfo, 1, s.g.binary.Version, s.g.binary.Commit)
 	if store, err := s.g.dumpStore(); err == nil {
 		gauge(dumpBytes, float64(store.Usage()))
 	}

@@ -1,4 +1,4 @@
-package main
+package gateway
 
 import (
 	"context"
@@ -14,9 +14,9 @@ import (
 )
 
 // status is what `slipway status` and the page tell.
-func (g *gateway) status() (operator.Status, error) {
+func (g *Gateway) status() (operator.Status, error) {
 	s := operator.Status{
-		Version: version, StartedAt: g.started.UTC(), Trouble: g.trouble(), Listens: g.doors.addresses(), BaseURL: g.baseURL(),
+		Version: g.binary.Version, StartedAt: g.started.UTC(), Trouble: g.trouble(), Listens: g.doors.addresses(), BaseURL: g.baseURL(),
 		DropFolder: g.cfg.DropDir, CAFile: g.identity.CAFile(), CertificateTo: g.identity.NotAfter(),
 	}
 	if s.Trouble == nil {
@@ -57,7 +57,7 @@ func (g *gateway) status() (operator.Status, error) {
 	if store, err := g.dumpStore(); err == nil {
 		s.DumpBytes = store.Usage()
 	}
-	s.FreeBytes, _, err = spaceOf(g.cfg.StateDir)()
+	s.FreeBytes, _, err = SpaceOf(g.cfg.StateDir)()
 	return s, err
 }
 
@@ -68,7 +68,7 @@ func fromTrustedPeer(ctx context.Context) bool {
 }
 
 // trouble is what an operator should know.
-func (g *gateway) trouble() []string {
+func (g *Gateway) trouble() []string {
 	var trouble []string
 	g.mu.Lock()
 	if g.dumps != nil {
@@ -85,8 +85,8 @@ func (g *gateway) trouble() []string {
 			trouble = append(trouble, t)
 		}
 	}
-	if free, _, err := spaceOf(g.cfg.StateDir)(); err == nil && free < reserve {
-		trouble = append(trouble, fmt.Sprintf("less than %d MiB is free in %s: nothing new is stored", reserve>>20, g.cfg.StateDir))
+	if free, _, err := SpaceOf(g.cfg.StateDir)(); err == nil && free < Reserve {
+		trouble = append(trouble, fmt.Sprintf("less than %d MiB is free in %s: nothing new is stored", Reserve>>20, g.cfg.StateDir))
 	}
 	if earliest := g.earliest(); time.Now().Before(earliest) {
 		trouble = append(trouble, "the clock is wrong: it is before "+earliest.UTC().Format(time.RFC3339)+", and no tokens are given out")
@@ -98,7 +98,7 @@ func (g *gateway) trouble() []string {
 }
 
 // baseURL is the address that people and CI are told; devices are told the one by which they came.
-func (g *gateway) baseURL() string {
+func (g *Gateway) baseURL() string {
 	if g.cfg.ProvisioningBaseURL != "" {
 		return g.cfg.ProvisioningBaseURL
 	}
@@ -112,8 +112,8 @@ func (g *gateway) baseURL() string {
 	})
 }
 
-// spaceOf says what is free and what there is on a folder's file system, in bytes.
-func spaceOf(dir string) func() (free, total int64, err error) {
+// SpaceOf says what is free and what there is on a folder's file system, in bytes.
+func SpaceOf(dir string) func() (free, total int64, err error) {
 	return func() (int64, int64, error) {
 		var stat unix.Statfs_t
 		if err := unix.Statfs(dir, &stat); err != nil {

@@ -1,4 +1,4 @@
-package main
+package gateway
 
 import (
 	"context"
@@ -27,11 +27,14 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/operator"
 	"github.com/slipway-gateway/slipway/pkg/systemd"
-) // gateway is the parts, put together. What each does is its package's matter; here is who talks to whom.
-type gateway struct {
+)
+
+// Gateway is the parts, put together. What each does is its package's matter; here is who talks to whom.
+type Gateway struct {
 	cfg      config.Config
+	binary   Binary
 	logger   *slog.Logger
-	fail     context.CancelCauseFunc
+	fatal    chan error // holds the first error after which nobody knows what the disk holds
 	started  time.Time
 	watchdog *systemd.Watchdog
 
@@ -57,11 +60,10 @@ type gateway struct {
 }
 
 // assemble makes the parts that need nothing from disk but keys.
-func assemble(cfg config.Config, logger *slog.Logger, store *catalog.Catalog, watchdog *systemd.Watchdog, fail context.CancelCauseFunc) (*gateway, error) {
-	g := &gateway{cfg: cfg, logger: logger, fail: fail, started: time.Now(), store: store, watchdog: watchdog, recovered: make(chan struct{}), gate: endpoint.NewGate()}
-	var err error
+func (g *Gateway) assemble() (err error) {
+	cfg, logger, store, watchdog := g.cfg, g.logger, g.store, g.watchdog
 	if g.keys, err = auth.OpenKeys(cfg.KeysDir(), cfg.TokenAlgorithm, cfg.TokenLifetime, time.Now); err != nil {
-		return nil, err
+		return err
 	}
 	for _, x := range cfg.Issuers {
 		g.external = append(g.external, auth.NewExternal(auth.ExternalIssuer{
@@ -69,38 +71,38 @@ func assemble(cfg config.Config, logger *slog.Logger, store *catalog.Catalog, wa
 		}, logger))
 	}
 	g.identity, err = certificate.Open(certificate.Options{
-		Dir: cfg.KeysDir(), CertFile: cfg.TLSCert, KeyFile: cfg.TLSKey, Hosts: certificate.Hosts, Built: builtAt(),
+		Dir: cfg.KeysDir(), CertFile: cfg.TLSCert, KeyFile: cfg.TLSKey, Hosts: certificate.Hosts, Built: g.binary.Built,
 		Now: time.Now, Logger: logger, Beat: watchdog.Part("certificate", partPatience),
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	g.depot = depot.New(depot.Options{
 		Dir: cfg.AssetsDir, MaxBytes: cfg.FirmwareMaxBytes, KeepVersions: cfg.FirmwareKeepVersions, ELFCache: cfg.FirmwareELFCache,
-		Manual: cfg.FirmwareManual, CreateModels: cfg.DropCreateModels, Reserve: reserve, Space: spaceOf(cfg.AssetsDir),
+		Manual: cfg.FirmwareManual, CreateModels: cfg.DropCreateModels, Reserve: Reserve, Space: SpaceOf(cfg.AssetsDir),
 		Recorder: store, Waker: g, Logger: logger, Now: time.Now,
 	})
 	g.metrics = newMetrics(g)
 	g.triage = crash.NewTriage(crash.Options{
 		Store: store, Files: g, ELFs: g.depot, Decoder: decoder{&decoding.Decoder{Killed: g.metrics.workerKilled}}, Logger: logger,
-		Now: time.Now, Version: version, CleanStop: store.LastStop(), KeepPerCrash: cfg.DumpKeepPerCrash, Beat: watchdog.Part("triage", partPatience), Observe: g.metrics.decoded, Came: g.metrics.crashCame,
+		Now: time.Now, Version: g.binary.Version, CleanStop: store.LastStop(), KeepPerCrash: cfg.DumpKeepPerCrash, Beat: watchdog.Part("triage", partPatience), Observe: g.metrics.decoded, Came: g.metrics.crashCame,
 	})
-	g.source = &backup.Source{Catalog: store, KeysDir: cfg.KeysDir(), SettingsFile: cfg.File, Slipway: version, Now: time.Now}
+	g.source = &backup.Source{Catalog: store, KeysDir: cfg.KeysDir(), SettingsFile: cfg.File, Slipway: g.binary.Version, Now: time.Now}
 	if cfg.CatalogBackup {
 		g.backups = &backup.Daily{
-			Source: g.source, Dir: cfg.BackupDir(), Space: spaceOf(cfg.BackupDir()), Reserve: reserve, Logger: logger, Now: time.Now,
+			Source: g.source, Dir: cfg.BackupDir(), Space: SpaceOf(cfg.BackupDir()), Reserve: Reserve, Logger: logger, Now: time.Now,
 		}
 	}
 	if cfg.DropDir != "" {
 		if g.folder, err = dropfolder.Open(g.dropOptions()); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	g.makeDoors()
-	return g, nil
+	return nil
 }
 
-func (g *gateway) dropOptions() dropfolder.Options {
+func (g *Gateway) dropOptions() dropfolder.Options {
 	return dropfolder.Options{
 		Dir: g.cfg.DropDir, Accept: g.acceptDropped, Complete: bundle.Complete, KeepDone: g.cfg.DropKeepDone,
 		StalledAfter: g.cfg.DropStalledAfter, Logger: g.logger, Beat: g.watchdog.Part("drop folder", 2*time.Minute),
@@ -109,13 +111,13 @@ func (g *gateway) dropOptions() dropfolder.Options {
 }
 
 // acceptDropped hands a dropped bundle to the depot.
-func (g *gateway) acceptDropped(ctx context.Context, body io.Reader, size int64) (string, error) {
+func (g *Gateway) acceptDropped(ctx context.Context, body io.Reader, size int64) (string, error) {
 	accepted, err := g.depot.Accept(ctx, depot.Submission{Body: body, Size: size, Origin: fleet.FromDrop})
 	return string(accepted.Build.Model) + " " + string(accepted.Build.Version), err
 }
 
 // makeDoors lays the routes: of all doors, and of the device door alone, which then serves nothing else.
-func (g *gateway) makeDoors() {
+func (g *Gateway) makeDoors() {
 	verifier := auth.NewVerifier(g.keys, g.external, time.Now)
 	issuer := &auth.Issuer{Keys: g.keys, Devices: g.store, Lifetime: g.cfg.TokenLifetime, Earliest: g.earliest, Now: time.Now}
 	devices := &auth.Devices{Verifier: verifier, Secrets: issuer, Registry: g.store, Now: time.Now}
@@ -149,7 +151,7 @@ func (g *gateway) makeDoors() {
 }
 
 // run starts what works until the end.
-func (g *gateway) run(ctx context.Context, work *errgroup.Group) {
+func (g *Gateway) run(ctx context.Context, work *errgroup.Group) {
 	for _, x := range g.external {
 		work.Go(func() error { return x.Run(ctx) })
 	}
@@ -168,7 +170,7 @@ func (g *gateway) run(ctx context.Context, work *errgroup.Group) {
 }
 
 // tend does what has to be done now and then: notes that time passes, and looks after the signing keys.
-func (g *gateway) tend(ctx context.Context) error {
+func (g *Gateway) tend(ctx context.Context) error {
 	const every = time.Minute
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -190,15 +192,15 @@ func (g *gateway) tend(ctx context.Context) error {
 }
 
 // earliest is a time that has passed for certain: a clock that says less is wrong.
-func (g *gateway) earliest() time.Time {
+func (g *Gateway) earliest() time.Time {
 	known, err := g.store.LastKnownTime()
-	if err != nil || known.Before(builtAt()) {
-		return builtAt()
+	if err != nil || known.Before(g.binary.Built) {
+		return g.binary.Built
 	}
 	return known
 }
 
 // BuildArrived is the depot's waker.
-func (g *gateway) BuildArrived(ctx context.Context, b fleet.Build) error {
+func (g *Gateway) BuildArrived(ctx context.Context, b fleet.Build) error {
 	return g.triage.BuildArrived(ctx, b)
 }

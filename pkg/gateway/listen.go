@@ -1,4 +1,4 @@
-package main
+package gateway
 
 import (
 	"context"
@@ -170,7 +170,7 @@ func (w *ways) addresses() string {
 }
 
 // endpoints says what is served on each listener.
-func (w *ways) endpoints(g *gateway) []endpoint.Listener {
+func (w *ways) endpoints(g *Gateway) []endpoint.Listener {
 	var all []endpoint.Listener
 	for _, d := range w.doors {
 		e := endpoint.Listener{Listener: d.Listener, Handler: g.allDoors, MaxConnections: mostConnections, Gate: g.gate}

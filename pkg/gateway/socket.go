@@ -1,4 +1,4 @@
-package main
+package gateway
 
 import (
 	"context"
@@ -17,13 +17,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketGroup may use the command line as root may.
-const socketGroup = "slipway"
+// SocketGroup may use the command line as root may.
+const SocketGroup = "slipway"
 
 // listenSocket makes the command line's way in. It is bound under a private name, gets its mode and group, and only
 // then its own: nobody connects to a socket that is open too wide.
 func listenSocket(path string) (net.Listener, error) {
-	if err := patiently(func() error { return unanswered(path) }); err != nil {
+	if err := patiently(func() error { return Unanswered(path) }); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -53,8 +53,8 @@ func listenSocket(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// unanswered is an error while somebody answers on the socket.
-func unanswered(path string) error {
+// Unanswered is an error while somebody answers on the socket.
+func Unanswered(path string) error {
 	c, err := net.DialTimeout("unix", path, time.Second)
 	if err != nil {
 		return nil
@@ -77,7 +77,7 @@ func patiently(try func() error) error {
 
 // shareSocket opens the socket to its group, where the group exists and the daemon may give it away.
 func shareSocket(path string) error {
-	if g, err := user.LookupGroup(socketGroup); err == nil {
+	if g, err := user.LookupGroup(SocketGroup); err == nil {
 		if gid, err := strconv.Atoi(g.Gid); err == nil {
 			_ = os.Chown(path, -1, gid) // a daemon that runs for a developer is in no such group
 		}
@@ -129,7 +129,7 @@ func peerGroups(fd int) ([]uint32, error) {
 
 func isSocketGroup(gid uint32) bool {
 	g, err := user.LookupGroupId(strconv.FormatUint(uint64(gid), 10))
-	return err == nil && g.Name == socketGroup
+	return err == nil && g.Name == SocketGroup
 }
 
 // trustedKey marks a connection's context once its peer was found trusted.

@@ -1,4 +1,4 @@
-package main
+package gateway
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 
 // afterRecovery keeps everybody but the health check until what lies on disk is known. A device erases its dump whatever
 // it is answered, and recovery takes a moment: it waits, and only after that it is told to come again.
-func (g *gateway) afterRecovery(next http.Handler) http.Handler {
+func (g *Gateway) afterRecovery(next http.Handler) http.Handler {
 	const patience = 3 * time.Second // devices want a first byte within four
 	early := endpoint.Only(g.logger, &endpoint.Error{
 		Status: http.StatusServiceUnavailable, Code: "recovering", Message: "the gateway is starting: try again",
@@ -26,7 +26,7 @@ func (g *gateway) afterRecovery(next http.Handler) http.Handler {
 	})
 }
 
-func (g *gateway) recoveredWithin(ctx context.Context, d time.Duration) bool {
+func (g *Gateway) recoveredWithin(ctx context.Context, d time.Duration) bool {
 	if g.ready() {
 		return true
 	}
@@ -42,7 +42,7 @@ func (g *gateway) recoveredWithin(ctx context.Context, d time.Duration) bool {
 }
 
 // ready reports that recovery is over.
-func (g *gateway) ready() bool {
+func (g *Gateway) ready() bool {
 	select {
 	case <-g.recovered:
 		return true
@@ -52,7 +52,7 @@ func (g *gateway) ready() bool {
 }
 
 // recover makes what lies on disk and what the catalog knows agree.
-func (g *gateway) recover(ctx context.Context) error {
+func (g *Gateway) recover(ctx context.Context) error {
 	if err := g.depot.Recover(ctx, g.store.Created()); err != nil {
 		return err
 	}
@@ -72,16 +72,16 @@ func (g *gateway) recover(ctx context.Context) error {
 	return nil
 }
 
-func (g *gateway) dumpOptions() dumps.Options {
+func (g *Gateway) dumpOptions() dumps.Options {
 	return dumps.Options{
 		Dir: g.cfg.CoredumpsDir, MaxBytes: g.cfg.DumpMaxBytes, KeepPerDevice: g.cfg.DumpKeepPerDevice,
-		MaxUse: g.cfg.DumpMaxUse.Of, KeepFree: g.cfg.DumpKeepFree.Of, Reserve: reserve, Space: spaceOf(g.cfg.CoredumpsDir),
+		MaxUse: g.cfg.DumpMaxUse.Of, KeepFree: g.cfg.DumpKeepFree.Of, Reserve: Reserve, Space: SpaceOf(g.cfg.CoredumpsDir),
 		Index: dumpIndex{g.store, g}, Logger: g.logger, Now: time.Now, CleanStop: g.store.LastStop(),
 	}
 }
 
 // rebuild reads again what lies on disk.
-func (g *gateway) rebuild(ctx context.Context) error {
+func (g *Gateway) rebuild(ctx context.Context) error {
 	if err := g.depot.Recover(ctx, true); err != nil {
 		return err
 	}

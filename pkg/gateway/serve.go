@@ -1,0 +1,180 @@
+// Package gateway puts the parts together: it listens, opens what lasts, makes disk and catalog agree after a start, and
+// runs everything until the end. It knows all packages and their settings; none of them knows it.
+//
+// A Gateway is made by New, which takes its addresses and its catalog, works in Run, and gives both back in Close. It
+// needs no process of its own, so a test may start one and ask it.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-gateway/slipway/pkg/backup"
+	"github.com/slipway-gateway/slipway/pkg/catalog"
+	"github.com/slipway-gateway/slipway/pkg/config"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/systemd"
+)
+
+// Binary is which slipway runs.
+type Binary struct {
+	Version string
+	Commit  string
+	Built   time.Time // when its source was committed, zero when unknown: no clock that says less can be right
+}
+
+// New listens and opens what lasts. It binds every address before it touches the disk: a port that is taken damages
+// nothing.
+func New(cfg config.Config, binary Binary, logger *slog.Logger) (_ *Gateway, err error) {
+	g := &Gateway{
+		cfg: cfg, binary: binary, logger: logger, fatal: make(chan error, 1), started: time.Now(),
+		watchdog: systemd.NewWatchdog(logger), recovered: make(chan struct{}), gate: endpoint.NewGate(),
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, g.Close())
+		}
+	}()
+	if g.doors, err = listen(cfg); err != nil {
+		return nil, err
+	}
+	if err := makeFolders(cfg); err != nil {
+		return nil, err
+	}
+	if err := backup.CheckFinished(cfg.StateDir); err != nil {
+		return nil, err
+	}
+	g.store, err = catalog.Open(catalog.Options{
+		Dir: cfg.CatalogDir, Reserve: Reserve, Space: SpaceOf(cfg.CatalogDir), Logger: logger, Now: time.Now,
+		Beat: g.watchdog.Part("catalog", partPatience), Fatal: g.fail,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := g.assemble(); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// Run recovers, says ready, and works until ctx ends or a part fails. What New and recovery found odd is in the log.
+func (g *Gateway) Run(ctx context.Context) error {
+	g.warn()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	work, working := errgroup.WithContext(ctx)
+	work.Go(func() error { return g.endIfFatal(working) })
+	work.Go(func() error { return endpoint.Serve(working, g.logger, g.doors.endpoints(g)...) })
+	if err := g.recover(working); err != nil {
+		cancel()
+		if failed := ignoreCancel(work.Wait()); failed != nil && errors.Is(err, context.Canceled) {
+			return failed // it is what recovery was ended by
+		}
+		return err
+	}
+	g.run(working, work)
+	work.Go(func() error { return g.watchdog.Run(working) })
+	if err := systemd.Ready(); err != nil {
+		g.logger.Warn("systemd was not told", "state", "ready", "error", err)
+	}
+	g.logger.Info("gateway ready", "slipway", g.binary.Version, "listens_on", g.doors.addresses())
+
+	<-working.Done()
+	if err := systemd.Stopping(); err != nil {
+		g.logger.Warn("systemd was not told", "state", "stopping", "error", err)
+	}
+	g.logger.Info("gateway stopping")
+	return ignoreCancel(work.Wait())
+}
+
+// Close gives back the addresses and the catalog, after Run.
+func (g *Gateway) Close() error {
+	var err error
+	if g.store != nil {
+		err = g.store.Close()
+	}
+	if g.doors != nil {
+		g.doors.close()
+	}
+	return err
+}
+
+// Addresses are what the gateway listens on, as name=address, separated by spaces.
+func (g *Gateway) Addresses() string { return g.doors.addresses() }
+
+// warn logs what is odd in the settings.
+func (g *Gateway) warn() {
+	for _, w := range append(g.cfg.Warnings, g.doors.warnings...) {
+		g.logger.Warn("setting is odd", "reason", w)
+	}
+	if g.cfg.AuthDevice == "none" {
+		g.logger.Warn("test mode: devices are not asked for tokens")
+	}
+}
+
+// fail ends the gateway: after err nobody knows what the disk holds, and the next start recovers. The first one counts.
+func (g *Gateway) fail(err error) {
+	select {
+	case g.fatal <- err:
+	default:
+	}
+}
+
+// endIfFatal returns the error that somebody failed with, and with it ends all work.
+func (g *Gateway) endIfFatal(ctx context.Context) error {
+	select {
+	case err := <-g.fatal:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-g.fatal: // both came at once
+		return err
+	default:
+		return nil
+	}
+}
+
+const (
+	// Reserve is disk space in bytes that nothing takes: below it Badger dies by SIGBUS.
+	Reserve = 64 << 20
+
+	partPatience = 25 * time.Second
+)
+
+func ignoreCancel(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// makeFolders makes what lies under the state folder, and says what to do where it may not.
+func makeFolders(cfg config.Config) error {
+	for _, dir := range []struct {
+		path string
+		mode os.FileMode
+	}{{cfg.StateDir, 0o711}, {cfg.KeysDir(), 0o700}, {cfg.AssetsDir, 0o750}, {cfg.CoredumpsDir, 0o750}, {cfg.CatalogDir, 0o700}, {cfg.BackupDir(), 0o700}} {
+		if dir.path == "" {
+			continue
+		}
+		if err := os.MkdirAll(dir.path, dir.mode); err != nil {
+			return fmt.Errorf("%w: make it a folder that user %d may write to, or set another state_dir", err, os.Getuid())
+		}
+		probe, err := os.CreateTemp(dir.path, ".probe*")
+		if err != nil {
+			return fmt.Errorf("%w: make it a folder that user %d may write to, or set another state_dir", err, os.Getuid())
+		}
+		probe.Close()
+		if err := os.Remove(probe.Name()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
