@@ -17,7 +17,7 @@ NFPM_VERSION     := v2.45.0
 SBOM_VERSION     := v1.10.0
 
 # testdata is passed over by ./..., so its packages are named.
-PACKAGES := ./... ./testdata/firmware/... ./testdata/crash/...
+PACKAGES := ./... ./testdata/firmware/... ./testdata/crash/... ./testdata/syncs
 
 # The race detector needs a C compiler; the product itself is built without one.
 RACE := $(shell command -v $${CC:-gcc} >/dev/null 2>&1 && echo -race)
@@ -28,7 +28,7 @@ export CGO_ENABLED ?= 0
 PACKAGE_ARCHES ?= amd64 arm64 arm7
 PACKAGE_OUT    ?= $(BUILD)/packages
 
-.PHONY: help run build cross package test test-32 test-boot test-package test-emulated lint fmt fuzz bench clean
+.PHONY: help run build cross package test test-syncs test-32 test-boot test-package test-emulated lint fmt fuzz bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ run: build ## a gateway on 127.0.0.1:8480 with a model, a device, tokens and sam
 test: ## every test; with the race detector where a C compiler is
 	@[ -n '$(RACE)' ] || echo 'no C compiler: running without the race detector'
 	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) -timeout 20m $(PACKAGES)
+
+test-syncs: ## takes each sync out in turn, in a copy, and prints the test that fails without it
+	$(GO) run ./testdata/syncs
 
 test-32: ## the packages' tests where an int has 32 bits, as on armv7; on amd64, which runs such programs as they are
 	GOARCH=386 CGO_ENABLED=0 $(GO) test -timeout 20m ./pkg/...

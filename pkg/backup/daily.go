@@ -13,6 +13,8 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/slipway-gateway/slipway/pkg/durable"
+
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -134,7 +136,7 @@ func (d *Daily) tidy() ([]string, error) {
 	var names []string
 	for _, e := range entries {
 		name := e.Name()
-		if strings.HasPrefix(name, "."+namePrefix) {
+		if durable.IsTemporary(name) || strings.HasPrefix(name, "."+namePrefix) { // the latter as Slipway 0.1 named them
 			if err := os.Remove(filepath.Join(d.Dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return nil, err
 			}

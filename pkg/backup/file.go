@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"filippo.io/age"
@@ -24,17 +23,15 @@ func WriteFile(path string, write func(io.Writer) error, to []age.Recipient, by 
 		}
 		to, by = append(to[:len(to):len(to)], once.Recipient()), once
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	l, err := durable.Begin(filepath.Dir(path), 0o600)
 	if err != nil {
 		return 0, Contents{}, err
 	}
-	defer func() {
-		f.Close()
-		os.Remove(f.Name()) // after the rename there is none
-	}()
-	if err := seal(f, write, to); err != nil {
+	defer l.Drop()
+	if err := seal(l, write, to); err != nil {
 		return 0, Contents{}, err
 	}
+	f := l.File()
 	_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) // read back from the disk, where the kernel does it, not from memory
 	if size, err = f.Seek(0, io.SeekCurrent); err != nil {
 		return 0, Contents{}, err
@@ -45,14 +42,14 @@ func WriteFile(path string, write func(io.Writer) error, to []age.Recipient, by 
 	if found, err = Check(bufio.NewReader(f), by); err != nil {
 		return 0, Contents{}, fmt.Errorf("read the backup back: %w", err)
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := l.Replace(path); err != nil {
 		return 0, Contents{}, err
 	}
 	return size, found, durable.SyncDir(filepath.Dir(path))
 }
 
-func seal(f *os.File, write func(io.Writer) error, to []age.Recipient) error {
-	out := bufio.NewWriter(f)
+func seal(l *durable.Landing, write func(io.Writer) error, to []age.Recipient) error {
+	out := bufio.NewWriter(l)
 	sealed, err := age.Encrypt(out, to...)
 	if err != nil {
 		return err
@@ -60,5 +57,5 @@ func seal(f *os.File, write func(io.Writer) error, to []age.Recipient) error {
 	if err := write(sealed); err != nil {
 		return err
 	}
-	return errors.Join(sealed.Close(), out.Flush(), f.Sync())
+	return errors.Join(sealed.Close(), out.Flush(), l.Sync())
 }

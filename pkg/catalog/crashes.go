@@ -141,23 +141,33 @@ func refs(keys []string) ([]crash.Ref, error) {
 	return all, nil
 }
 
-// LastOfItsCrash reports that no other dump of the same group is left.
-func (c *Catalog) LastOfItsCrash(key fleet.DeviceKey, name fleet.DumpName) (bool, error) {
+// EndsOfCrash reports that a dump is the first, or the last, of those of its group that are left. One without a group is
+// neither.
+func (c *Catalog) EndsOfCrash(key fleet.DeviceKey, name fleet.DumpName) (first, last bool, err error) {
 	var one crash.Crash
 	found, err := c.find(crashKey(key, name), &one)
 	if err != nil || !found || !grouped(one) {
-		return false, err
+		return false, false, err
 	}
-	n := 0
+	first, last = true, true
 	err = c.db.View(func(txn *badger.Txn) error {
-		return each(txn, groupDumpsPrefix(one.Fingerprint), "", false, func(string, *badger.Item) error {
-			if n++; n > 1 {
+		return each(txn, groupDumpsPrefix(one.Fingerprint), "", false, func(at string, _ *badger.Item) error {
+			ref, err := splitDumpKey(at)
+			switch {
+			case err != nil:
+				return err
+			case ref.Name < name || ref.Name == name && ref.Device < key:
+				first = false
+			case ref.Name > name || ref.Device > key:
+				last = false
+			}
+			if !first && !last {
 				return errStop
 			}
 			return nil
 		})
 	})
-	return n == 1, err
+	return first, last, err
 }
 
 // WakeCrashes puts back to Waiting what misses the ELF of a build: by the dump's own hash, or, where it has none or the

@@ -94,22 +94,28 @@ func TestStormControlKeepsTheFirstAndTheLastOfAVersion(t *testing.T) {
 	}
 }
 
-func TestTheLastDumpOfACrashIsKnownAsSuch(t *testing.T) {
-	c := withDumps(t, 3)
-	record(t, c, reported(0, "f", "1.0"), 0)
-	record(t, c, reported(1, "f", "1.1"), 0)
-	last := func(n int) bool {
+func TestTheFirstAndTheLastDumpOfACrashAreKnownAsSuch(t *testing.T) {
+	c := withDumps(t, 4)
+	for n, version := range []string{"1.1", "1.0", "1.1"} {
+		record(t, c, reported(n, "f", fleet.Version(version)), 0)
+	}
+	record(t, c, reported(3, "g", "1.0"), 0)
+	ends := func(n int) string {
 		t.Helper()
-		is, err := c.LastOfItsCrash(dumpAt(n).Device, dumpAt(n).Name())
+		first, last, err := c.EndsOfCrash(dumpAt(n).Device, dumpAt(n).Name())
 		must(t, err)
-		return is
+		return fmt.Sprint(first, last)
 	}
-	if last(0) || last(1) || last(2) || last(50) {
-		t.Error("a dump with another of its group, without a group or without a record is the last of its crash")
+	for n, want := range map[int]string{0: "true false", 1: "false false", 2: "false true", 3: "true true", 50: "false false"} {
+		if got := ends(n); got != want {
+			t.Errorf("dump %d: first, last are %s, want %s", n, got, want)
+		}
 	}
-	must(t, c.RemoveDump(t.Context(), dumpAt(0).Device, dumpAt(0).Name()))
-	if !last(1) {
-		t.Error("the only one left is not the last of its crash")
+	for _, n := range []int{0, 1} {
+		must(t, c.RemoveDump(t.Context(), dumpAt(n).Device, dumpAt(n).Name()))
+	}
+	if got := ends(2); got != "true true" {
+		t.Errorf("the only one left: first, last are %s", got)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/dgraph-io/badger/v4"
+
+	"github.com/slipway-gateway/slipway/pkg/durable"
 )
 
 // Schema is the version of the keys and records of this package. A catalog of a newer one is refused.
@@ -53,10 +55,7 @@ func writeSchemaFile(dir string) error {
 	if have, err := os.ReadFile(path); err == nil && string(have) == want {
 		return nil
 	}
-	if err := os.WriteFile(path+".new", []byte(want), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return durable.WriteFile(path, []byte(want), 0o644)
 }
 
 // adopt checks the schema of an old catalog and writes that of a new one.

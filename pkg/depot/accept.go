@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -51,9 +52,9 @@ func (d *Depot) Accept(ctx context.Context, s Submission) (Accepted, error) {
 	if err != nil {
 		return Accepted{}, noRoom(err)
 	}
-	defer t.drop()
+	defer t.Drop()
 	head := make([]byte, 4)
-	if _, err := t.file.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+	if _, err := t.File().ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return Accepted{}, err
 	}
 	if string(head) == "PK\x03\x04" {
@@ -77,15 +78,15 @@ func (d *Depot) room(n int64) error {
 }
 
 // spool lands the body under a temporary name beside its destination, bounded by what it is and not by what it claims.
-func (d *Depot) spool(s Submission) (*temporary, int64, error) {
+func (d *Depot) spool(s Submission) (*durable.Landing, int64, error) {
 	if s.Size > d.MaxBytes {
 		return nil, 0, fleet.Refused("the upload is larger than %d bytes", d.MaxBytes)
 	}
-	t, err := newTemporary(d.Dir)
+	t, err := durable.Begin(d.Dir, fileMode)
 	if err != nil {
 		return nil, 0, err
 	}
-	n, err := io.Copy(t.file, io.LimitReader(s.Body, d.MaxBytes+1))
+	n, err := io.Copy(t, io.LimitReader(s.Body, d.MaxBytes+1))
 	switch {
 	case err != nil:
 	case n == 0:
@@ -96,7 +97,7 @@ func (d *Depot) spool(s Submission) (*temporary, int64, error) {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
-		t.drop()
+		t.Drop()
 		return nil, 0, err
 	}
 	return t, n, nil

@@ -13,8 +13,8 @@ import (
 )
 
 // acceptBundle takes a bundle's whole way: verify, land ZIP and image, record, replace the flat file, wake who waits.
-func (d *Depot) acceptBundle(ctx context.Context, s Submission, t *temporary, size int64) (Accepted, error) {
-	b, err := d.readBundle(t.file, size, s.Model)
+func (d *Depot) acceptBundle(ctx context.Context, s Submission, t *durable.Landing, size int64) (Accepted, error) {
+	b, err := d.readBundle(t.File(), size, s.Model)
 	if err != nil {
 		return Accepted{}, err
 	}
@@ -116,7 +116,7 @@ func (d *Depot) known(m fleet.Model, b fleet.Build, replace bool) (same *fleet.B
 	return &stored, nil
 }
 
-func (d *Depot) store(ctx context.Context, accepted Accepted, b *bundle.Bundle, t *temporary, publish bool) (Accepted, error) {
+func (d *Depot) store(ctx context.Context, accepted Accepted, b *bundle.Bundle, t *durable.Landing, publish bool) (Accepted, error) {
 	build := accepted.Build
 	if err := ensureDir(d.modelDir(build.Model)); err != nil {
 		return Accepted{}, err
@@ -152,16 +152,16 @@ func (d *Depot) store(ctx context.Context, accepted Accepted, b *bundle.Bundle, 
 
 // landBuild makes ZIP and image durable under their names. The ZIP comes first: an image without its ZIP would be
 // nobody's, while a ZIP without its image gives it again.
-func (d *Depot) landBuild(build fleet.Build, b *bundle.Bundle, t *temporary) error {
+func (d *Depot) landBuild(build fleet.Build, b *bundle.Bundle, t *durable.Landing) error {
 	image, err := d.extract(b.OpenImage(), build.ImageSize, d.modelDir(build.Model))
 	if err != nil {
 		return err
 	}
-	defer image.drop()
-	if err := t.land(d.path(build.Model, build.Version, bundleSuffix)); err != nil {
+	defer image.Drop()
+	if err := t.Replace(d.path(build.Model, build.Version, bundleSuffix)); err != nil {
 		return err
 	}
-	if err := image.land(d.path(build.Model, build.Version, imageSuffix)); err != nil {
+	if err := image.Replace(d.path(build.Model, build.Version, imageSuffix)); err != nil {
 		return err
 	}
 	d.elves.forget(d.path(build.Model, build.Version, elfSuffix)) // of the build that this one replaces
@@ -169,21 +169,21 @@ func (d *Depot) landBuild(build fleet.Build, b *bundle.Bundle, t *temporary) err
 }
 
 // extract writes a file of a bundle to a temporary one.
-func (d *Depot) extract(from io.ReadCloser, size int64, dir string) (*temporary, error) {
+func (d *Depot) extract(from io.ReadCloser, size int64, dir string) (*durable.Landing, error) {
 	defer from.Close()
 	if err := d.room(size); err != nil {
 		return nil, err
 	}
-	t, err := newTemporary(dir)
+	t, err := durable.Begin(dir, fileMode)
 	if err != nil {
 		return nil, err
 	}
-	n, err := io.Copy(t.file, from)
+	n, err := io.Copy(t, from)
 	if err == nil && n != size {
 		err = fmt.Errorf("%d bytes extracted, want %d", n, size)
 	}
 	if err != nil {
-		t.drop()
+		t.Drop()
 		return nil, err
 	}
 	return t, nil

@@ -18,7 +18,7 @@ const mostImage = 16 << 20
 
 // acceptImage takes a plain image: it replaces the flat file and nothing else, and is offered at once. The flat file
 // comes before the record, as the next start can read the version from the file and not the other way round.
-func (d *Depot) acceptImage(ctx context.Context, s Submission, t *temporary, size int64) (Accepted, error) {
+func (d *Depot) acceptImage(ctx context.Context, s Submission, t *durable.Landing, size int64) (Accepted, error) {
 	if s.Model == "" {
 		return Accepted{}, fleet.Refused("no ZIP: a plain image does not say whose it is, push it to its model")
 	}
@@ -28,7 +28,7 @@ func (d *Depot) acceptImage(ctx context.Context, s Submission, t *temporary, siz
 	if size > mostImage {
 		return Accepted{}, fleet.Refused("the image is larger than %d bytes", mostImage)
 	}
-	image, err := readImage(t.file, size)
+	image, err := readImage(t.File(), size)
 	if err != nil {
 		return Accepted{}, err
 	}
@@ -36,7 +36,7 @@ func (d *Depot) acceptImage(ctx context.Context, s Submission, t *temporary, siz
 	if err != nil {
 		return Accepted{}, err
 	}
-	sum, err := hashFile(t.file, size)
+	sum, err := hashFile(t.File(), size)
 	if err != nil {
 		return Accepted{}, err
 	}
@@ -67,7 +67,7 @@ func (d *Depot) acceptImage(ctx context.Context, s Submission, t *temporary, siz
 		return accepted, nil
 	}
 	accepted.Changed = true
-	if err := t.land(d.flatPath(s.Model)); err != nil {
+	if err := t.Replace(d.flatPath(s.Model)); err != nil {
 		return Accepted{}, err
 	}
 	if err := durable.SyncDir(d.Dir); err != nil {

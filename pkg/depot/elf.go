@@ -59,8 +59,8 @@ func (d *Depot) inflate(b fleet.Build, path string) error {
 	if err != nil {
 		return noRoom(err)
 	}
-	defer t.drop()
-	return t.land(path)
+	defer t.Drop()
+	return t.Replace(path)
 }
 
 // evict makes room for n bytes. One ELF that is larger than the whole cache is inflated all the same: without it its

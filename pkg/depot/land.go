@@ -11,43 +11,15 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// temporary is a file under a name that a start removes.
-type temporary struct{ file *os.File }
-
-func newTemporary(dir string) (*temporary, error) {
-	f, err := os.CreateTemp(dir, ".*.part")
-	if err != nil {
-		return nil, err
-	}
-	t := &temporary{f}
-	if err := f.Chmod(0o640); err != nil {
-		t.drop()
-		return nil, err
-	}
-	return t, nil
-}
-
-// drop removes the file unless it has landed.
-func (t *temporary) drop() {
-	t.file.Close()
-	os.Remove(t.file.Name())
-}
-
-// land makes the bytes durable and gives them their name. The directory is the caller's to sync, once for all it lands.
-func (t *temporary) land(path string) error {
-	if err := t.file.Sync(); err != nil {
-		return err
-	}
-	return os.Rename(t.file.Name(), path)
-}
+// fileMode lets the group read what is served.
+const fileMode = 0o640
 
 // ensureDir makes a directory, and its name durable.
 func ensureDir(dir string) error {
-	err := os.Mkdir(dir, 0o750)
-	if os.IsExist(err) {
+	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	if err != nil {
+	if err := durable.Mkdir(dir, 0o750); err != nil {
 		return err
 	}
 	return durable.SyncDir(filepath.Dir(dir))
@@ -59,18 +31,12 @@ func (d *Depot) setFlat(code fleet.ModelCode, image string) error {
 	if same, err := sameFile(flat, image); err != nil || same {
 		return err
 	}
-	t, err := newTemporary(d.Dir)
+	l, err := durable.BeginLink(image, d.Dir)
 	if err != nil {
 		return err
 	}
-	defer t.drop()
-	if err := os.Remove(t.file.Name()); err != nil { // the name is ours; a link wants it free
-		return err
-	}
-	if err := os.Link(image, t.file.Name()); err != nil {
-		return err
-	}
-	if err := os.Rename(t.file.Name(), flat); err != nil {
+	defer l.Drop()
+	if err := l.Replace(flat); err != nil {
 		return err
 	}
 	return durable.SyncDir(d.Dir)

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -191,11 +190,8 @@ func (d *Depot) restoreImage(b fleet.Build) error {
 	if err != nil {
 		return err
 	}
-	defer t.drop()
-	if err := t.land(path); err != nil {
-		return err
-	}
-	return durable.SyncDir(d.modelDir(b.Model))
+	defer t.Drop()
+	return t.Replace(path) // it is made again at need: its name may be lost
 }
 
 // recoverFlat makes the flat file and the model's record agree.

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -26,8 +27,9 @@ type Index interface {
 	RemoveDump(context.Context, fleet.DeviceKey, fleet.DumpName) error
 	// EachDump calls yield for every dump that the index knows.
 	EachDump(yield func(fleet.Dump) error) error
-	// LastOfItsCrash reports that the dump is the only one left of its group.
-	LastOfItsCrash(fleet.DeviceKey, fleet.DumpName) (bool, error)
+	// EndsOfCrash reports that the dump is the first, or the last, of those that are left of its fingerprint. A dump without
+	// one is neither.
+	EndsOfCrash(fleet.DeviceKey, fleet.DumpName) (first, last bool, err error)
 }
 
 // Options are the folder and the limits of a store.
@@ -51,21 +53,26 @@ type Store struct {
 
 	mu      sync.Mutex // guards what follows
 	devices map[fleet.DeviceKey]*shelf
-	bytes   int64  // of all pairs
-	short   string // why a target of rotation cannot be reached, "" when it can
-	pending int64  // bytes of uploads that are being written
+	bytes   int64     // of all pairs
+	short   string    // why a target of rotation cannot be reached, "" when it can
+	until   time.Time // so long nobody looks again whether it can
+	pending int64     // bytes of uploads that are being written
+
+	folder durable.Folder // shares the syncs of Dir
 }
 
-// shelf is one device's directory in memory: 16 bytes a pair, so that 10,000 dumps cost nothing to speak of.
+// shelf is one device's directory in memory: 24 bytes a pair, so that 10,000 dumps cost nothing to speak of.
 type shelf struct {
-	pairs []pair // oldest first
-	last  int64  // the latest name given out, in microseconds since 1970
-	sync  dirSync
+	pairs    []pair                   // oldest first
+	last     int64                    // the latest name given out, in microseconds since 1970
+	arriving map[uint64]chan struct{} // hashes of uploads that are being stored
+	folder   durable.Folder           // shares the syncs of the directory
 }
 
 type pair struct {
-	micros int64 // since 1970, the name
-	bytes  int64 // of dump and sidecar
+	micros int64  // since 1970, the name
+	bytes  int64  // of dump and sidecar
+	sum    uint64 // the beginning of the dump's SHA-256; 0 where it is not known
 }
 
 func (p pair) name() fleet.DumpName { return fleet.NewDumpName(time.UnixMicro(p.micros)) }

@@ -22,11 +22,13 @@ import (
 type shortIndex struct {
 	mu     sync.Mutex
 	dumps  map[fleet.DeviceKey]map[fleet.DumpName]fleet.Dump
-	single map[fleet.DumpName]bool // dumps that are the last of their crash
+	firsts map[fleet.DumpName]bool // of their crash
+	lasts  map[fleet.DumpName]bool
+	asked  int // about the ends of a crash
 }
 
 func newIndex() *shortIndex {
-	return &shortIndex{dumps: map[fleet.DeviceKey]map[fleet.DumpName]fleet.Dump{}, single: map[fleet.DumpName]bool{}}
+	return &shortIndex{dumps: map[fleet.DeviceKey]map[fleet.DumpName]fleet.Dump{}, firsts: map[fleet.DumpName]bool{}, lasts: map[fleet.DumpName]bool{}}
 }
 
 func (x *shortIndex) RecordDumpLater(d fleet.Dump) {
@@ -65,8 +67,11 @@ func (x *shortIndex) EachDump(yield func(fleet.Dump) error) error {
 	return nil
 }
 
-func (x *shortIndex) LastOfItsCrash(_ fleet.DeviceKey, name fleet.DumpName) (bool, error) {
-	return x.single[name], nil
+func (x *shortIndex) EndsOfCrash(_ fleet.DeviceKey, name fleet.DumpName) (first, last bool, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.asked++
+	return x.firsts[name], x.lasts[name], nil
 }
 
 func (x *shortIndex) count(key fleet.DeviceKey) int {
@@ -232,7 +237,7 @@ func TestTheTwentyFirstDumpRemovesTheOldestPair(t *testing.T) {
 	dir := t.TempDir()
 	index := newIndex()
 	s := openStore(t, dir, index, nil)
-	oldest := upload(t, s, "aaaaaaaa", "0")
+	oldest := upload(t, s, "aaaaaaaa", "oldest")
 	if err := s.WriteReport("aaaaaaaa", oldest.Name(), []byte("gz")); err != nil {
 		t.Fatal(err)
 	}
@@ -250,74 +255,141 @@ func TestTheTwentyFirstDumpRemovesTheOldestPair(t *testing.T) {
 	}
 }
 
-func TestRotationOfADevicePassesOverTheLastDumpOfACrash(t *testing.T) {
+func TestRotationOfADevicePassesOverTheOnlyDumpOfACrash(t *testing.T) {
 	dir := t.TempDir()
 	index := newIndex()
 	s := openStore(t, dir, index, func(o *Options) { o.KeepPerDevice = 2 })
 	first := upload(t, s, "aaaaaaaa", "0")
 	second := upload(t, s, "aaaaaaaa", "1")
-	index.single[first.Name()] = true
+	index.firsts[first.Name()], index.lasts[first.Name()] = true, true
 	upload(t, s, "aaaaaaaa", "2")
 	if _, err := os.Stat(s.Path("aaaaaaaa", first.Name())); err != nil {
-		t.Error("the last dump of its crash went:", err)
+		t.Error("the only dump of its crash went:", err)
 	}
 	if _, err := os.Stat(s.Path("aaaaaaaa", second.Name())); err == nil {
 		t.Error("the next oldest stayed")
 	}
 }
 
-func TestTargetsTakeFromTheFullestDeviceAndNeverTheNewest(t *testing.T) {
-	dir := t.TempDir()
-	var log bytes.Buffer
-	free := int64(1 << 40)
-	s := openStore(t, dir, newIndex(), func(o *Options) {
-		o.Space = func() (int64, int64, error) { return free, 1 << 41, nil }
-		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+// hall is a store on a file system whose free space follows from what the dumps take.
+func hall(t *testing.T, total int64, others *int64, index *shortIndex, log io.Writer) *Store {
+	t.Helper()
+	var s *Store
+	s = openStore(t, t.TempDir(), index, func(o *Options) {
+		o.KeepPerDevice, o.Reserve = 100, 0
+		o.Logger = slog.New(slog.NewTextHandler(log, nil))
+		o.Space = func() (int64, int64, error) {
+			if s == nil {
+				return total, total, nil
+			}
+			return total - *others - s.Usage(), total, nil
+		}
 	})
-	only := upload(t, s, "bbbbbbbb", "only")
-	for i := range 5 {
-		upload(t, s, "aaaaaaaa", fmt.Sprint(i))
+	return s
+}
+
+const pairBytes = sidecarRoom + 1 // of a dump of one byte
+
+func there(t *testing.T, s *Store, d fleet.Dump) bool {
+	t.Helper()
+	_, err := os.Stat(s.Path(d.Device, d.Name()))
+	return err == nil
+}
+
+func TestTargetsTakeFromTheFullestDeviceAndNeverTheNewest(t *testing.T) {
+	index := newIndex()
+	s := hall(t, 1000*pairBytes, new(int64), index, io.Discard) // room for 100 pairs
+	only := upload(t, s, "bbbbbbbb", "x")
+	var all []fleet.Dump
+	for i := range 99 {
+		all = append(all, upload(t, s, "aaaaaaaa", string([]byte{byte(i)})))
 	}
-	free = 100 * mib // below keep_free, above the reserve
-	newest := upload(t, s, "aaaaaaaa", "newest")
-	upload(t, s, "aaaaaaaa", "newer")
-	if got := pairs(t, dir, "aaaaaaaa"); len(got) != 1 {
-		t.Errorf("the fullest device keeps %v", got)
+	index.firsts[all[0].Name()], index.lasts[all[2].Name()] = true, true
+	upload(t, s, "cccccccc", "y")
+	upload(t, s, "cccccccc", "z")
+	for i, want := range []bool{true, false, true, false, true} { // the first and the last of a fingerprint stay
+		if there(t, s, all[i]) != want {
+			t.Errorf("dump %d of the fullest device is there: %v", i, !want)
+		}
 	}
-	if _, err := os.Stat(s.Path("bbbbbbbb", only.Name())); err != nil {
+	if !there(t, s, only) {
 		t.Error("the only dump of a device went")
+	}
+	if s.Trouble() != "" || s.Usage() > 100*pairBytes {
+		t.Errorf("trouble %q, %d pairs", s.Trouble(), s.Usage()/pairBytes)
+	}
+}
+
+func TestATargetThatCannotBeReachedCostsOnlyWhatTheUploadNeeds(t *testing.T) {
+	var log bytes.Buffer
+	index := newIndex()
+	var devices []fleet.Dump
+	others := int64(0)
+	s := hall(t, 1000*pairBytes, &others, index, &log)
+	for i := range 10 {
+		for j := range 5 {
+			devices = append(devices, upload(t, s, fleet.DeviceKey(fmt.Sprintf("device%02d", i)), fmt.Sprint(j)))
+		}
+	}
+	left := func() (n int) {
+		for _, d := range devices {
+			if there(t, s, d) {
+				n++
+			}
+		}
+		return n
+	}
+	others = 900 * pairBytes // they take 90 % of the disk
+	before, kept := s.Usage(), left()
+	for i := range 5 { // one in, one out
+		devices = append(devices, upload(t, s, "device00", fmt.Sprint(5+i)))
+	}
+	if now := s.Usage(); now > before+16 || left() < kept {
+		t.Errorf("%d of %d dumps left, %d bytes of %d", left(), kept, now, before)
 	}
 	if s.Trouble() == "" || strings.Count(log.String(), "rotation cannot reach its target") != 1 {
 		t.Errorf("trouble %q, log %s", s.Trouble(), log.String())
 	}
-	if _, err := os.Stat(s.Path("aaaaaaaa", newest.Name())); err == nil {
-		t.Error("an older dump outlived the newest")
+	asked := index.asked
+	upload(t, s, "device09", "one more")
+	if index.asked-asked > mostAsked {
+		t.Errorf("one upload asked the index about %d dumps", index.asked-asked)
 	}
 }
 
-func TestBelowTheReserveAnUploadMakesRoomAndOnlyThenIsRefused(t *testing.T) {
-	dir := t.TempDir()
+func TestAtTheReserveFirstsGoBeforeLastsAndNeverADevicesOnlyDump(t *testing.T) {
 	index := newIndex()
-	var s *Store
-	full := func() (int64, int64, error) {
-		return 64*mib - 1 + int64(7-index.count("aaaaaaaa"))*mib, 1 << 41, nil // each removal frees one MiB
+	s := hall(t, 1<<40, new(int64), index, io.Discard)
+	s.KeepFree, s.MaxUse = func(int64) int64 { return 0 }, func(total int64) int64 { return total }
+	var all []fleet.Dump
+	for i := range 4 {
+		all = append(all, upload(t, s, "aaaaaaaa", fmt.Sprint(i)))
 	}
-	s = openStore(t, dir, index, nil)
-	for i := range 7 {
-		upload(t, s, "aaaaaaaa", fmt.Sprint(i))
+	only := upload(t, s, "bbbbbbbb", "only")
+	index.lasts[all[0].Name()], index.firsts[all[1].Name()] = true, true
+	s.Reserve = 64 * mib
+	for step, gone := range []int{2, 1, 0} { // one of many, then a first, then a last
+		usage := s.Usage()
+		s.Space = func() (int64, int64, error) { return s.Reserve + 1 + usage - s.Usage() - pairBytes, 1 << 41, nil }
+		s.KeepPerDevice = 100
+		fresh := upload(t, s, "cccccccc", fmt.Sprint("new", step))
+		if there(t, s, all[gone]) || !there(t, s, fresh) || !there(t, s, only) || !there(t, s, all[3]) {
+			t.Errorf("step %d: dump %d is there %v", step, gone, there(t, s, all[gone]))
+		}
+		for _, later := range []int{2, 1, 0}[step+1:] {
+			if !there(t, s, all[later]) {
+				t.Errorf("step %d: dump %d went, too", step, later)
+			}
+		}
+		if err := s.Remove(t.Context(), "cccccccc", fresh.Name()); err != nil {
+			t.Fatal(err)
+		}
 	}
-	s.Space = full
-	s.KeepFree = func(int64) int64 { return 0 }
-	upload(t, s, "cccccccc", "new")
-	if n := len(pairs(t, dir, "aaaaaaaa")); n != 6 {
-		t.Errorf("%d dumps left of 7", n)
-	}
-	s.Space = func() (int64, int64, error) { return mib, 1 << 41, nil }
-	_, err := s.Write(t.Context(), fleet.Dump{Device: "dddddddd"}, strings.NewReader("x"), 1)
-	if !errors.Is(err, fleet.ErrFull) {
+	s.Space = func() (int64, int64, error) { return 0, 1 << 41, nil }
+	if _, err := s.Write(t.Context(), fleet.Dump{Device: "dddddddd"}, strings.NewReader("x"), 1); !errors.Is(err, fleet.ErrFull) {
 		t.Errorf("with nothing left to rotate away: %v", err)
 	}
-	if n := len(pairs(t, dir, "aaaaaaaa")); n != 1 {
-		t.Errorf("%d dumps left, want the newest", n)
+	if !there(t, s, only) || !there(t, s, all[3]) {
+		t.Error("a device's only dump went")
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// indexed is what the index says of a device's dumps: name to size.
-type indexed map[fleet.DumpName]int64
+// indexed is what the index says of a device's dumps: size and hash.
+type indexed map[fleet.DumpName]fleet.Dump
 
 // recover makes disk, memory and index agree. Temporary names are removed, removals finished; a .dmp without a sidecar
 // was never acknowledged and goes to quarantine, a sidecar without its dump or with another hash goes there with an
@@ -25,7 +25,7 @@ func (s *Store) recover(ctx context.Context) error {
 		if known[d.Device] == nil {
 			known[d.Device] = indexed{}
 		}
-		known[d.Device][d.Name()] = d.Size
+		known[d.Device][d.Name()] = fleet.Dump{Size: d.Size, SHA256: d.SHA256}
 		return nil
 	})
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *Store) recoverDevice(ctx context.Context, key fleet.DeviceKey, known in
 			missing = append(missing, d)
 		}
 		delete(known, name)
-		s.keep(key, name, d.Size)
+		s.keep(key, name, d)
 	}
 	for name := range sidecars {
 		if dumps[name] != nil {
@@ -160,8 +160,8 @@ func (s *Store) check(key fleet.DeviceKey, name fleet.DumpName, e fs.DirEntry, s
 	if err != nil {
 		return d, false, err
 	}
-	if size, has := known[name]; has && size == info.Size() && at.Before(s.CleanStop) {
-		return fleet.Dump{Size: size}, true, nil
+	if d, has := known[name]; has && d.Size == info.Size() && at.Before(s.CleanStop) {
+		return d, true, nil
 	}
 	d, err = s.verify(key, name)
 	var bad *damagedError
@@ -173,12 +173,12 @@ func (s *Store) check(key fleet.DeviceKey, name fleet.DumpName, e fs.DirEntry, s
 }
 
 // keep puts a pair that is whole on its shelf.
-func (s *Store) keep(key fleet.DeviceKey, name fleet.DumpName, size int64) {
+func (s *Store) keep(key fleet.DeviceKey, name fleet.DumpName, d fleet.Dump) {
 	at, err := name.Time()
 	if err != nil {
 		return // ParseDumpName made it
 	}
-	s.shelve(key, pair{micros: at.UnixMicro(), bytes: size + sidecarRoom})
+	s.shelve(key, pair{micros: at.UnixMicro(), bytes: d.Size + sidecarRoom, sum: prefixOf(d.SHA256)})
 	s.mu.Lock()
 	sh := s.devices[key]
 	sh.last = max(sh.last, at.UnixMicro())

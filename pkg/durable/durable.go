@@ -1,7 +1,10 @@
 // Package durable puts files on disk so that a power cut leaves the old one or the new one, whole.
 //
-// It knows the one protocol that was never seen to lose a file on ext4 and XFS: write under a temporary name, sync,
-// rename, sync the directory. An error of a sync is never to be retried: what the disk holds is unknown after it.
+// It has the one protocol that was never seen to lose a file on ext4 and XFS: write under a temporary name, sync, rename,
+// sync the directory. [Landing] is a file on its way, [Folder] a directory whose sync is shared by whoever waits for it.
+// An error of a sync is never to be retried: what the disk holds is unknown after it.
+//
+// What is asked of the kernel goes through [Disk], so that a test can lose what was not synced: package powercut.
 package durable
 
 import (
@@ -10,29 +13,29 @@ import (
 	"path/filepath"
 )
 
-// WriteFile replaces a file's content. Its temporary name starts with a dot and ends in ".part".
+// WriteFile replaces a file's content, and returns when that is durable.
 func WriteFile(path string, content []byte, mode os.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".*.part")
+	l, err := Begin(filepath.Dir(path), mode)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(content)
-	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+	defer l.Drop()
+	if _, err := l.Write(content); err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := l.Replace(path); err != nil {
 		return err
 	}
 	return SyncDir(filepath.Dir(path))
 }
 
 // SyncDir makes the names in a directory durable.
-func SyncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
+func SyncDir(dir string) error { return disk.SyncDir(dir) }
+
+// Mkdir makes a directory unless there is one. Its name is the caller's to sync.
+func Mkdir(dir string, mode os.FileMode) error {
+	if err := disk.MakeDir(dir, mode); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	defer f.Close()
-	return f.Sync()
+	return nil
 }

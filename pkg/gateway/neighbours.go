@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/depot"
 	"github.com/slipway-gateway/slipway/pkg/deviceapi"
 	"github.com/slipway-gateway/slipway/pkg/dumps"
+	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/espcore"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/operator"
@@ -75,7 +76,7 @@ func (g *Gateway) Write(ctx context.Context, d fleet.Dump, body io.Reader, size 
 		return d, err
 	}
 	d, err = store.Write(ctx, d, body, size)
-	var unsynced *dumps.SyncError
+	var unsynced *durable.SyncError
 	if errors.As(err, &unsynced) {
 		g.fail(err)
 	}

@@ -1,0 +1,33 @@
+package catalog
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/slipway-gateway/slipway/pkg/durable/powercut"
+)
+
+// What Badger itself does to the disk, no test sees but one on a file system that is cut off; this is what it is asked for.
+func TestBadgerSyncsEachTransaction(t *testing.T) {
+	c := open(t, t.TempDir())
+	if o := c.db.Opts(); !o.SyncWrites || o.InMemory || o.ReadOnly {
+		t.Errorf("the store runs with SyncWrites %v, InMemory %v, ReadOnly %v", o.SyncWrites, o.InMemory, o.ReadOnly)
+	}
+}
+
+func TestTheSchemaFileOutlivesAPowerCut(t *testing.T) {
+	root := t.TempDir()
+	record := powercut.Record(t, root)
+	must(t, writeSchemaFile(root))
+	record.Acknowledge("SCHEMA")
+	record.Cut(t, func(t *testing.T, root string, acknowledged []string) {
+		if len(acknowledged) == 0 {
+			return
+		}
+		if _, err := os.Stat(filepath.Join(root, schemaFile)); err != nil {
+			t.Error(err)
+		}
+		must(t, checkSchemaFile(root))
+	})
+}

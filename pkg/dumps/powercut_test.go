@@ -1,0 +1,85 @@
+package dumps
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/slipway-gateway/slipway/pkg/durable"
+	"github.com/slipway-gateway/slipway/pkg/durable/powercut"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// A dump that was answered with 201 is there after a power cut at any moment, whatever the disk kept of what it was not
+// told to keep.
+// forgetful is a disk whose directories cannot be synced while it fails.
+type forgetful struct {
+	*powercut.Recorder
+	failing bool
+}
+
+func (f *forgetful) SyncDir(dir string) error {
+	if f.failing {
+		return syscall.EIO
+	}
+	return f.Recorder.SyncDir(dir)
+}
+
+// A dump whose upload was cut off between its names and their sync lies there, and nobody was told that it lasts.
+func TestACopyOfADumpThatWasNotAcknowledgedLastsOnceItIs(t *testing.T) {
+	root := t.TempDir()
+	disk := &forgetful{Recorder: powercut.Record(t, root), failing: true}
+	defer durable.Use(disk)()
+	s := openStore(t, root, newIndex(), nil)
+	_, err := s.Write(t.Context(), fleet.Dump{Device: "aaaaaaaa", Model: "pump"}, strings.NewReader("bytes"), 5)
+	var failed *durable.SyncError
+	if !errors.As(err, &failed) {
+		t.Fatal(err)
+	}
+	disk.failing = false
+	s = openStore(t, root, newIndex(), nil)
+	d := upload(t, s, "aaaaaaaa", "bytes")
+	disk.Acknowledge("aaaaaaaa/" + string(d.Name()) + "=bytes")
+	disk.Cut(t, lasts)
+}
+
+func TestAnAcknowledgedDumpOutlivesAPowerCutAtEveryStep(t *testing.T) {
+	root := t.TempDir()
+	record := powercut.Record(t, root)
+	s := openStore(t, root, newIndex(), nil)
+	for i, key := range []fleet.DeviceKey{"aaaaaaaa", "aaaaaaaa", "bbbbbbbb", "aaaaaaaa"} {
+		body := fmt.Sprintf("dump %d of %s", i, key)
+		d := upload(t, s, key, body)
+		record.Acknowledge(fmt.Sprintf("%s/%s=%s", key, d.Name(), body))
+		if copied := upload(t, s, key, body); copied.Name() != d.Name() {
+			t.Fatalf("%s is no copy of %s", copied.Name(), d.Name())
+		}
+	}
+	record.Cut(t, lasts)
+}
+
+// lasts opens what a power cut has left and asks for each dump that was acknowledged before it.
+func lasts(t *testing.T, root string, acknowledged []string) {
+	s := openStore(t, root, newIndex(), nil)
+	for _, one := range acknowledged {
+		path, body, _ := strings.Cut(one, "=")
+		key, name, _ := strings.Cut(path, "/")
+		d, err := s.Sidecar(fleet.DeviceKey(key), fleet.DumpName(name))
+		if err != nil || d.Size != int64(len(body)) {
+			t.Errorf("%s: %+v, %v", path, d, err)
+		}
+		if got, err := os.ReadFile(s.Path(fleet.DeviceKey(key), fleet.DumpName(name))); string(got) != body {
+			t.Errorf("%s: %q, %v", path, got, err)
+		}
+	}
+	for key := range s.listed() {
+		pairs(t, root, key) // fails on what is half
+	}
+	if left, err := filepath.Glob(filepath.Join(root, "*", ".*")); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}

@@ -1,0 +1,40 @@
+package durable
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"testing"
+)
+
+// The kernel refuses to sync what has nothing to sync: a call that is left out, or of which nobody looks at the error, would
+// say that all is well.
+func TestTheKernelIsReallyAskedToSync(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	if err := (Kernel{}).Sync(w); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("a pipe was synced: %v", err)
+	}
+	if err := (Kernel{}).SyncDir("/proc"); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("/proc was synced: %v", err)
+	}
+}
+
+func TestARenameToANameThatIsTakenReplacesNothing(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"from", "to"} {
+		if err := os.WriteFile(dir+"/"+name, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := (Kernel{}).RenameNew(dir+"/from", dir+"/to"); !errors.Is(err, os.ErrExist) {
+		t.Errorf("%v", err)
+	}
+	if got, err := os.ReadFile(dir + "/to"); string(got) != "to" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
