@@ -45,8 +45,8 @@ func TestOurOwnCrashHasItsInlinedItsJumpedAndItsScannedFrames(t *testing.T) {
 		"main": {
 			{"plant::Valve::drive", 75, true, HowPC, "steps=<optimized out>, this=0x800104d8 <stacks+968>"},
 			{"plant::Valve::open", 84, false, HowPC, "this=this@entry=0x800104d8 <stacks+968>, state=state@entry=plant::State::opening, percent=percent@entry=55"},
-			{"plant::regulate", 92, false, HowTail, "valve=valve@entry=..., target=target@entry=75, measured=measured@entry=20"},
-			{"plant::control<plant::Valve>", 99, false, HowCFI, `valve=valve@entry=..., why=why@entry=0x8000040c "pressure", target=target@entry=75`},
+			{"plant::regulate", 92, false, HowTail, "valve=..., target=target@entry=75, measured=measured@entry=20"},
+			{"plant::control<plant::Valve>", 99, false, HowCFI, `valve=..., why=why@entry=0x8000040c "pressure", target=target@entry=75`},
 			{"app_main", 120, false, HowCFI, ""},
 			{"main_task", 124, false, HowCFI, "args=0x0"},
 			{"vPortTaskWrapper", 149, false, HowCFI, "pxCode=<optimized out>, pvParameters=<optimized out>"},

@@ -96,6 +96,7 @@ func (n *decoder) match(ix *symbol.Index) {
 	if n.program.ix != nil {
 		n.layout = findLayout(n.program.ix)
 		n.framework = findFramework(n.program.ix)
+		n.checkLayout()
 		n.report.App = describeApp(n.program.ix)
 	}
 }

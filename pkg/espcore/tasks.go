@@ -1,7 +1,11 @@
 package espcore
 
 import (
+	"bytes"
 	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/slipway-gateway/slipway/pkg/symbol"
 )
@@ -52,7 +56,7 @@ func (n *decoder) control(t *task) control {
 	}
 	if offset, ok := n.layout[memberName]; ok && !t.badTCB {
 		if b, ok := n.dump.memory.find(t.tcb + offset); ok {
-			c.name = cstring(b)
+			c.name = taskName(b)
 		}
 	}
 	c.top, c.hasTop = member(memberTop)
@@ -61,10 +65,71 @@ func (n *decoder) control(t *task) control {
 	if ok1 && ok2 && end > start && end-start < mostStack {
 		c.start, c.end, c.hasBounds = start, end, true
 	}
-	if p, ok := member(memberPriority); ok {
+	if p, ok := member(memberPriority); ok && p < mostPriorities {
 		c.priority = &p
 	}
 	return c
+}
+
+// mostPriorities is more than any build has: configMAX_PRIORITIES is 25 in ESP-IDF.
+const mostPriorities = 64
+
+// taskName reads a name as FreeRTOS keeps it: characters that can be printed, and a NUL. Anything else is no name.
+func taskName(b []byte) string {
+	b = b[:min(len(b), maxNameLength)]
+	end := bytes.IndexByte(b, 0)
+	if end < 0 || !utf8.Valid(b[:end]) {
+		return ""
+	}
+	name := string(b[:end])
+	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return ""
+	}
+	return name
+}
+
+// checkLayout looks whether the ELF's layout is that of this dump's TCBs, where the dump's hash does not say that it is
+// the right ELF. Of another build's layout nothing is used: what it gives looks like names and priorities.
+func (n *decoder) checkLayout() {
+	if n.report.ELFMatch == Exact || len(n.layout) == 0 {
+		return
+	}
+	fits, asked := 0, 0
+	for i := range n.dump.tasks {
+		t := &n.dump.tasks[i]
+		if _, ok := n.dump.memory.find(t.tcb); !ok || t.badTCB {
+			continue
+		}
+		asked++
+		if n.isPlausible(t) {
+			fits++
+		}
+	}
+	if fits == asked || n.report.ELFMatch == Unknown && 2*fits > asked { // some may be damaged
+		return
+	}
+	n.layout = nil
+	n.warn("the ELF lays a task's control block out otherwise than the dump: names, priorities and stack sizes were left out")
+}
+
+// isPlausible judges a TCB by what every one has: a name, a priority in bounds, and its stack pointer within its stack.
+func (n *decoder) isPlausible(t *task) bool {
+	c := n.control(t)
+	for member, ok := range map[string]bool{
+		memberName: c.name != "" && (t.name == "" || t.name == c.name), memberPriority: c.priority != nil,
+	} {
+		if _, known := n.layout[member]; known && !ok {
+			return false
+		}
+	}
+	if c.hasBounds {
+		const near = 64 << 10 // it may have outgrown it
+		return c.hasTop && c.top <= c.end && (c.top >= c.start || c.start-c.top < near)
+	}
+	_, start := n.layout[memberStack]
+	_, end := n.layout[memberEnd]
+	_, inDump := n.dump.segment(c.top)
+	return !(start && end) && (!c.hasTop || inDump || t.fake)
 }
 
 // mostStack is larger than any stack: external RAM has at most 32 MiB. What a TCB says beyond is nonsense.

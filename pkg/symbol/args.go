@@ -79,7 +79,7 @@ func (p *printer) argument(args []Argument, param die) []Argument {
 		return args
 	}
 	if t.kind == kindAggregate {
-		return append(args, Argument{name, "..."})
+		return p.aggregate(args, name, param, t)
 	}
 	now, err := p.valueOf(param, t)
 	var synthetic bool
@@ -95,6 +95,9 @@ func (p *printer) argument(args []Argument, param die) []Argument {
 	default:
 		text = p.format(t, now)
 	}
+	if t.kind == kindReference {
+		return p.referred(args, name, text, param, t, now, err)
+	}
 	entry, known := p.entryOf(param, t)
 	switch {
 	case !known || synthetic:
@@ -103,6 +106,60 @@ func (p *printer) argument(args []Argument, param die) []Argument {
 		return append(args, Argument{name, name + "@entry=" + text})
 	}
 	return append(args, Argument{name, text}, Argument{name + "@entry", p.format(t, entry)})
+}
+
+// aggregate prints a structure, a union, a class or an array: like GDB with dots, and what it was on entry too where
+// that is known, which it is of one that fits into a register.
+func (p *printer) aggregate(args []Argument, name string, param die, t typ) []Argument {
+	const dots = "..."
+	if entry, known := p.entryOf(param, t); known {
+		if now, err := p.valueOf(param, t); err == nil && string(now) == string(entry) {
+			return append(args, Argument{name, name + "@entry=" + dots})
+		}
+		return append(args, Argument{name, dots}, Argument{name + "@entry", dots})
+	}
+	return append(args, Argument{name, dots})
+}
+
+// referred prints a C++ reference. What it was on entry counts, as with GDB, only where the compiler also said what was
+// referred to, and only for saying that it is still the same.
+func (p *printer) referred(args []Argument, name, text string, param die, t typ, now []byte, err error) []Argument {
+	to := t.die.typeOf()
+	data, known := p.entryData(param, to)
+	entry, same := p.entryOf(param, t)
+	if !known || !same || err != nil {
+		return append(args, Argument{name, text})
+	}
+	if string(entry) == string(now) {
+		target := make([]byte, to.size)
+		if p.x.read(p.state, uint32(littleEndian(now)), target) && string(target) == string(data) {
+			return append(args, Argument{name, name + "@entry=" + text})
+		}
+	}
+	at := "@" + hex(littleEndian(entry)) + ": "
+	if to.kind == kindAggregate {
+		return append(args, Argument{name, text}, Argument{name + "@entry", "..."})
+	}
+	return append(args, Argument{name, text}, Argument{name + "@entry", at + p.format(to, data)})
+}
+
+// entryData gives the bytes of what a reference referred to on entry.
+func (p *printer) entryData(param die, to typ) ([]byte, bool) {
+	v, ok := param.attr(attrLocation)
+	if !ok || p.state.Caller == nil || to.size == 0 {
+		return nil, false
+	}
+	entry, ok := p.function.lowest()
+	if !ok {
+		return nil, false
+	}
+	e := p.evaluation()
+	e.referred = true
+	o, err := e.parameterAtEntry(param.unit, v, entry)
+	if err != nil || to.size > uint64(o.size) {
+		return nil, false
+	}
+	return o.bytes()[:to.size], true
 }
 
 var errSynthetic = errors.New("synthetic pointer")

@@ -249,3 +249,45 @@ func TestCallersThatGoInCirclesEnd(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// passed is what GDB prints of the parameter of a function whose caller passed value, and data for what it refers to.
+func passed(t *testing.T, typ *node, types []*node, value, data []byte, a0 uint32) string {
+	t.Helper()
+	callee := tree(tagSubprogram, named("callee"), param("x", typ, located(opReg0+10)))
+	pass := passes(5, join(opReg0+10), value)
+	if data != nil {
+		pass.attrs = append(pass.attrs, at(attrCallData, formExprloc, data))
+	}
+	x := programIndex(t, 5, append(types, typ), callee, tree(tagSubprogram, named("caller"), call(5, 0x1110, callee, pass)))
+	s := entryState(a0)
+	return argsText(x.Args(x.Frames(s.Lookup)[0], s))
+}
+
+func TestWhatTheCallerPassedIsPrintedForEachTypeAsGDBDoes(t *testing.T) {
+	float := baseType("float", 4, encFloat)
+	small := tree(tagUnion, named("un"), at(attrByteSize, formData1, 4))
+	i := intType()
+	reference := func(to *node) *node { return tree(tagReference, ref(attrType, to)) }
+	lit := join(opConst4u, words(0x8000))
+	typed := func() []byte { // the type comes first in the unit, behind the 12 bytes of the header and the unit's own entry
+		return join(opConstType, 12+9, 4, words(0x3fc00000))
+	}
+	for name, c := range map[string]struct {
+		typ         *node
+		types       []*node
+		value, data []byte
+		a0          uint32
+		want        string
+	}{
+		"a float":                               {float, nil, typed(), nil, 0x3fc00000, "x=x@entry=1.5"},
+		"a union, the same":                     {small, nil, join(opLit0 + 7), nil, 7, "x=x@entry=..."},
+		"a union, another":                      {small, nil, join(opLit0 + 7), nil, 8, "x=..., x@entry=..."},
+		"a reference":                           {reference(small), []*node{small}, lit, nil, 0x8000, "x=..."},
+		"a reference to what is still the same": {reference(i), []*node{i}, lit, join(opLit0 + 2), 0x8000, "x=x@entry=@0x8000: 2"},
+		"a reference to what has changed":       {reference(i), []*node{i}, lit, join(opLit0 + 9), 0x8000, "x=@0x8000: 2, x@entry=@0x8000: 9"},
+	} {
+		if got := passed(t, c.typ, c.types, c.value, c.data, c.a0); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}

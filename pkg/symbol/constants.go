@@ -24,7 +24,9 @@ const (
 	tagRestrict          = 0x37
 	tagNamespace         = 0x39
 	tagRvalueReference   = 0x42
+	tagTypeUnit          = 0x41
 	tagAtomic            = 0x47
+	tagSkeletonUnit      = 0x4a
 	tagCallSite          = 0x48
 	tagCallSiteParameter = 0x49
 	tagGNUCallSite       = 0x4109
@@ -55,23 +57,29 @@ const (
 	attrRanges         = 0x55
 	attrCallFile       = 0x58
 	attrCallLine       = 0x59
+	attrSignature      = 0x69
 	attrEnumClass      = 0x6d
 	attrLinkageName    = 0x6e
 	attrStrOffsetsBase = 0x72
 	attrAddrBase       = 0x73
 	attrRnglistsBase   = 0x74
+	attrDwoName        = 0x76
 	attrCallReturnPC   = 0x7d
 	attrCallValue      = 0x7e
 	attrCallOrigin     = 0x7f
 	attrCallParameter  = 0x80
 	attrCallTailCall   = 0x82
 	attrCallTarget     = 0x83
+	attrCallData       = 0x86 // DW_AT_call_data_value
 	attrLoclistsBase   = 0x8c
 
 	attrMIPSLinkageName = 0x2007
 	attrGNUCallValue    = 0x2111
+	attrGNUCallData     = 0x2112
 	attrGNUCallTarget   = 0x2113
 	attrGNUTailCall     = 0x2115
+	attrGNUDwoName      = 0x2130
+	attrGNUAddrBase     = 0x2133
 )
 
 const (
@@ -118,6 +126,8 @@ const (
 	formAddrx2      = 0x2a
 	formAddrx3      = 0x2b
 	formAddrx4      = 0x2c
+	formGNUAddrx    = 0x1f01 // split DWARF before version 5
+	formGNUStrx     = 0x1f02
 	formGNURefAlt   = 0x1f20
 	formGNUStrpAlt  = 0x1f21
 )

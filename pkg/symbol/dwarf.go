@@ -1,27 +1,34 @@
 package symbol
 
+import "slices"
+
 // dwarf is the debugging information of an ELF; a section that the file lacks is nil.
 type dwarf struct {
-	info, abbrev, line, lineStr, str, strOffsets, addr *section
-	ranges, rnglists, loc, loclists, aranges           *section
-	frame, ehFrame                                     *section
+	info, types, abbrev, line, lineStr, str, strOffsets, addr *section
+	ranges, rnglists, loc, loclists, aranges                  *section
+	frame, ehFrame                                            *section
 
-	units   []*unit // by offset
-	spans   []span  // by address
-	abbrevs map[uint64]*abbrevTable
-	lines   map[uint64]*lineTable
-	calls   map[uint32][]tailSite
-	frames  frameIndex
-	sites   map[uint32]foundSite
-	offsets map[string]map[string]uint32 // by structure and members asked for
-	cached  int                          // bytes in the caches, about
-	effort  int                          // what is left for the question at hand
+	units []*unit // by offset
+	// The units that describe a type each, by its signature, and in their order.
+	typeUnits map[uint64]*unit
+	typeOrder []*unit
+	spans     []span // by address
+	abbrevs   map[uint64]*abbrevTable
+	lines     map[uint64]*lineTable
+	calls     map[uint32][]tailSite
+	frames    frameIndex
+	sites     map[uint32]foundSite
+	offsets   map[string]map[string]uint32 // by structure and members asked for
+	cached    int                          // bytes in the caches, about
+	effort    int                          // what is left for the question at hand
 }
 
 func (d *dwarf) section(name string) **section {
 	switch name {
 	case ".debug_info":
 		return &d.info
+	case ".debug_types":
+		return &d.types
 	case ".debug_abbrev":
 		return &d.abbrev
 	case ".debug_line":
@@ -64,7 +71,7 @@ func (x *Index) spend(n int) {
 	}
 	x.cached = n
 	x.abbrevs, x.lines, x.calls, x.sites = nil, nil, nil, nil
-	for _, u := range x.units {
+	for _, u := range slices.Concat(x.units, x.typeOrder) {
 		u.data, u.table, u.functions, u.scanned = nil, nil, nil, false
 	}
 }

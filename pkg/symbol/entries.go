@@ -67,7 +67,11 @@ func (e *evaluation) entryValue(m matcher) (operand, error) {
 			return false
 		}
 		if (p.tag() == tagCallSiteParameter || p.tag() == tagGNUCallParameter) && x.matches(p, m) {
-			if v, ok := p.either(attrCallValue, attrGNUCallValue); ok && v.isExpression() {
+			v, ok := p.either(attrCallValue, attrGNUCallValue)
+			if e.referred {
+				v, ok = p.either(attrCallData, attrGNUCallData)
+			}
+			if ok && v.isExpression() {
 				expr = v.block
 			}
 			return false

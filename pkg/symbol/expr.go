@@ -33,7 +33,8 @@ type evaluation struct {
 	state    *State
 	function die // the function of the frame, for its frame base; zero in call-frame information
 	budget   *int
-	depth    int // callers followed so far
+	depth    int  // callers followed so far
+	referred bool // of a reference on entry the value is wanted to which it refers
 
 	stack  []operand
 	where  location // what a location operation said

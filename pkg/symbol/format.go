@@ -17,7 +17,11 @@ func (p *printer) format(t typ, b []byte) string {
 	case kindInteger, kindCharacter:
 		text := number(t, v)
 		if t.textual() {
-			text += " " + t.prefix + "'" + character(v&(1<<(8*t.size)-1), '\'') + "'"
+			c := v & (1<<(8*t.size) - 1)
+			if t.die.unit != nil && t.die.unit.isRust() {
+				return text + " '" + rustCharacter(c) + "'"
+			}
+			text += " " + t.prefix + "'" + character(c, '\'') + "'"
 		}
 		return text
 	case kindBoolean:
@@ -152,6 +156,9 @@ func contiguous(n uint64) bool {
 
 // enumeratorScope is what stands before an enumerator's name in C++.
 func (d die) enumeratorScope() string {
+	if d.unit.isRust() {
+		return d.qualified(d.name()) + "::"
+	}
 	if !d.unit.isCPlusPlus() {
 		return ""
 	}
@@ -168,7 +175,7 @@ func (p *printer) pointer(t typ, addr uint32) string {
 	if name := p.x.symbolic(addr); name != "" {
 		text += " " + name
 	}
-	if to.textual() && addr != 0 {
+	if to.textual() && addr != 0 && !t.die.unit.isRust() {
 		text += " " + p.string(to, addr)
 	}
 	return text

@@ -52,7 +52,7 @@ func (e encoding) readValue(c *cursor, form uint16, implicit int64) value {
 		} else {
 			v.num = c.offset(e.dwarf64)
 		}
-	case formUdata, formRefUdata, formStrx, formAddrx, formLoclistx, formRnglistx:
+	case formUdata, formRefUdata, formStrx, formAddrx, formLoclistx, formRnglistx, formGNUAddrx, formGNUStrx:
 		v.num = c.uleb()
 	case formSdata:
 		v.num = uint64(c.sleb())
@@ -131,7 +131,7 @@ func (u *unit) address(v value) (uint32, bool) {
 	switch v.form {
 	case formAddr:
 		return uint32(v.num), true
-	case formAddrx, formAddrx1, formAddrx2, formAddrx3, formAddrx4:
+	case formAddrx, formGNUAddrx, formAddrx1, formAddrx2, formAddrx3, formAddrx4:
 		return u.addrx(v.num)
 	}
 	return 0, false
@@ -165,6 +165,10 @@ func (u *unit) reference(v value) (die, bool) {
 	case formRefAddr:
 		if other := u.x.unitAt(v.num); other != nil {
 			return other.entry(v.num)
+		}
+	case formRefSig8:
+		if other := u.x.typeUnits[v.num]; other != nil {
+			return other.entry(other.off + other.typeOff)
 		}
 	}
 	return die{}, false

@@ -152,11 +152,13 @@ func FuzzDWARF(f *testing.F) {
 	}
 	info, abbrev := selfTypedef()
 	f.Add(info, abbrev, []byte{7, 0, 0x10, 0, 0, 16, 0}, []byte{5, 1, opReg0, 0}, uint8(1))
+	info, abbrev = selfType()
+	f.Add(info, abbrev, []byte{}, []byte{}, uint8(1))
 	f.Fuzz(func(t *testing.T, info, abbrev, ranges, locations []byte, machine uint8) {
 		w := &elfWriter{machine: []Machine{RISCV, Xtensa}[machine&1]}
 		w.code(0x1000, make([]byte, 0x1000))
 		for name, data := range map[string][]byte{
-			".debug_info": info, ".debug_abbrev": abbrev, ".debug_ranges": ranges, ".debug_rnglists": ranges,
+			".debug_info": info, ".debug_types": info, ".debug_abbrev": abbrev, ".debug_ranges": ranges, ".debug_rnglists": ranges,
 			".debug_loc": locations, ".debug_loclists": locations, ".debug_str": info, ".debug_addr": ranges,
 			".debug_str_offsets": ranges, ".debug_aranges": ranges,
 		} {

@@ -20,7 +20,7 @@ func (d die) qualifiedName() string { return d.qualifiedWithin(maxScopes) }
 // qualifiedWithin is qualifiedName for functions in functions, that many deep.
 func (d die) qualifiedWithin(depth int) string {
 	linkage, named := d.naming()
-	if strings.HasPrefix(linkage, "_Z") {
+	if strings.HasPrefix(linkage, "_Z") && (named.unit == nil || !named.unit.isRust()) {
 		if plain := Demangle(linkage); plain != linkage && !speaksOfLambdas(plain) {
 			return plain
 		}

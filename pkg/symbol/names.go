@@ -47,12 +47,12 @@ func (d die) functionName() string {
 		}
 		return linkage != "" && name != ""
 	})
-	if strings.HasPrefix(linkage, "_Z") {
+	if strings.HasPrefix(linkage, "_Z") && (named.unit == nil || !named.unit.isRust()) { // its older names look like C++
 		if plain := Demangle(linkage); plain != linkage {
 			return plain
 		}
 	}
-	if named.unit != nil && named.unit.isCPlusPlus() {
+	if named.unit != nil && (named.unit.isCPlusPlus() || named.unit.isRust()) {
 		return named.qualified(name)
 	}
 	if name == "" {
@@ -69,6 +69,9 @@ func (u *unit) isCPlusPlus() bool {
 	}
 	return false
 }
+
+// isRust knows DW_LANG_Rust.
+func (u *unit) isRust() bool { return u.language == 0x001c }
 
 // maxScopes bounds the namespaces and classes in a name.
 const maxScopes = 32

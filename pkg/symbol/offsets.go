@@ -2,6 +2,7 @@ package symbol
 
 import (
 	"maps"
+	"slices"
 	"strings"
 )
 
@@ -28,7 +29,7 @@ func (x *Index) findOffsets(structName string, members []string) map[string]uint
 			return found
 		}
 	}
-	for _, u := range x.units {
+	for _, u := range slices.Concat(x.units, x.typeOrder) {
 		if !tried[u] {
 			if found := u.offsets(structName, members); found != nil {
 				return found

@@ -5,6 +5,7 @@ type operandType struct {
 	size     uint8 // bytes: 1, 2, 4 or 8
 	unsigned bool
 	typed    bool // named by the expression, not generic
+	float    bool // IEEE 754; nothing is calculated with it
 }
 
 var generic = operandType{size: 4}
@@ -87,8 +88,8 @@ func (e *evaluation) shuffle(op uint8, c *cursor) error {
 // calculate does arithmetic, logic and comparisons.
 func (e *evaluation) calculate(op uint8, c *cursor) error {
 	b, err := e.pop()
-	if err != nil {
-		return err
+	if err != nil || b.float {
+		return errUnknown
 	}
 	switch op {
 	case opAbs:
@@ -108,8 +109,8 @@ func (e *evaluation) calculate(op uint8, c *cursor) error {
 		return nil
 	}
 	a, err := e.pop()
-	if err != nil {
-		return err
+	if err != nil || a.float {
+		return errUnknown
 	}
 	if op >= opEq {
 		e.push(e.generic(compare(op, a, b)))

@@ -1,6 +1,7 @@
 package symbol
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -81,6 +82,25 @@ func quoted(prefix string, chars []uint64) string {
 		b.WriteString(`"`)
 	}
 	return b.String()
+}
+
+// rustCharacter prints one as GDB does for Rust.
+func rustCharacter(c uint64) string {
+	switch {
+	case c == '\n':
+		return `\n`
+	case c == '\r':
+		return `\r`
+	case c == '\t':
+		return `\t`
+	case c == '\\' || c == '\'':
+		return `\` + string(rune(c))
+	case c >= 0x20 && c < 0x7f:
+		return string(rune(c))
+	case c <= 0xff:
+		return fmt.Sprintf(`\x%02x`, c)
+	}
+	return fmt.Sprintf(`\u{%06x}`, c)
 }
 
 // character prints one character as it stands between quotes.

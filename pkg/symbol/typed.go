@@ -1,5 +1,7 @@
 package symbol
 
+import "math"
+
 // stepTyped executes the operations that name a base type, of DWARF 5 and the GNU extensions before it.
 func (e *evaluation) stepTyped(op uint8, c *cursor) error {
 	switch op {
@@ -12,9 +14,12 @@ func (e *evaluation) stepTyped(op uint8, c *cursor) error {
 		if err != nil {
 			return err
 		}
-		if op == opReinterpret || op == opGNUReinterpret {
+		switch {
+		case op == opReinterpret || op == opGNUReinterpret:
 			e.push(t.of(top.num))
-		} else {
+		case t.float || top.float:
+			return e.convertFloat(top, t)
+		default:
 			e.push(t.of(top.wide()))
 		}
 		return nil
@@ -45,7 +50,33 @@ func (e *evaluation) stepTyped(op uint8, c *cursor) error {
 	return errUnknown
 }
 
-// baseType reads a type of whole numbers by its offset in the unit; 0 is the generic one.
+// convertFloat converts to or from floating point.
+func (e *evaluation) convertFloat(from operand, to operandType) error {
+	var v float64
+	switch {
+	case from.float && from.size == 4:
+		v = float64(math.Float32frombits(uint32(from.num)))
+	case from.float:
+		v = math.Float64frombits(from.num)
+	case from.unsigned:
+		v = float64(from.num)
+	default:
+		v = float64(from.signed())
+	}
+	switch {
+	case to.float && to.size == 4:
+		e.push(to.of(uint64(math.Float32bits(float32(v)))))
+	case to.float:
+		e.push(to.of(math.Float64bits(v)))
+	case v >= -1<<63 && v < 1<<63:
+		e.push(to.of(uint64(int64(v))))
+	default:
+		return errUnknown
+	}
+	return nil
+}
+
+// baseType reads a base type by its offset in the unit; 0 is the generic one.
 func (e *evaluation) baseType(off uint64) (operandType, error) {
 	if off == 0 {
 		return generic, nil
@@ -64,7 +95,12 @@ func (e *evaluation) baseType(off uint64) (operandType, error) {
 	case encSigned, encSignedChar:
 	case encUnsigned, encUnsignedChar, encBoolean, encAddress, encUTF:
 		t.unsigned = true
-	default: // no floating point in expressions
+	case encFloat:
+		t.float, t.unsigned = true, true
+		if t.size != 4 && t.size != 8 {
+			return operandType{}, errUnknown
+		}
+	default:
 		return operandType{}, errUnknown
 	}
 	switch t.size {

@@ -41,6 +41,9 @@ type typ struct {
 
 // textual tells whether values of the type are printed as characters too, and pointers to it as strings.
 func (t typ) textual() bool {
+	if t.die.unit != nil && t.die.unit.isRust() { // u8 is a number, and a pointer to it no string
+		return t.kind == kindCharacter
+	}
 	return t.kind == kindCharacter || t.kind == kindInteger && t.size == 1
 }
 
@@ -55,6 +58,11 @@ func (d die) typeOf() typ {
 		t, found := owner.unit.reference(v)
 		if !found {
 			return typ{}
+		}
+		if v, ok := t.attr(attrSignature); ok { // declared here, described in a unit of its own
+			if t, found = t.unit.reference(v); !found {
+				return typ{}
+			}
 		}
 		switch t.tag() {
 		case tagTypedef:
