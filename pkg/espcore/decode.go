@@ -98,6 +98,9 @@ func (n *decoder) match(ix *symbol.Index) {
 		n.framework = findFramework(n.program.ix)
 		n.checkLayout()
 		n.report.App = describeApp(n.program.ix)
+		for _, missing := range n.program.ix.Missing() {
+			n.warn("%s", missing)
+		}
 	}
 }
 

@@ -36,11 +36,23 @@ func (p *program) place(pc uint32) place {
 		if p.followsCall(pc) {
 			return behindCall
 		}
+		if !p.ix.HasCode() { // what the compiler said of calls must do, and it need not have said anything
+			if _, ok := p.ix.CallSite(pc); ok {
+				return behindCall
+			}
+			return anywhere
+		}
 		return behindCode
 	case inROM(pc):
 		return rom
 	}
 	return nowhere
+}
+
+// mayFollowCall reports whether a call leads to pc, or nobody can say that none does.
+func (p *program) mayFollowCall(pc uint32) bool {
+	at := p.place(pc)
+	return at == behindCall || at == anywhere && p.ix != nil && p.ix.Executable(pc-1)
 }
 
 // isROM reports whether pc is in ROM and not, as on the P4, in flash that is mapped there.

@@ -40,7 +40,7 @@ func (w *walker) searchFromRegister(at *step) []step {
 	const deepest = 8 // times 16 bytes: frames of leaf functions are small
 	ra, _ := at.state.Registers.Get(riscvRA)
 	ra &^= 1
-	if p := w.program.place(ra); p != behindCall && p != rom {
+	if !w.program.mayFollowCall(ra) && w.program.place(ra) != rom {
 		return nil
 	}
 	sp, _ := at.state.Registers.Get(riscvSP)
@@ -60,7 +60,7 @@ func (w *walker) searchFromRegister(at *step) []step {
 // callerByRegister is the caller that the return register names, though nothing leads from there to a root.
 func (w *walker) callerByRegister(at *step) []step {
 	ra, _ := at.state.Registers.Get(riscvRA)
-	if w.program.place(ra&^1) != behindCall {
+	if !w.program.mayFollowCall(ra &^ 1) {
 		return nil
 	}
 	caller := w.step(ra&^1, HowCFI)

@@ -37,6 +37,10 @@ func (w *walker) walkXtensa(t *task) []step {
 // isUnentered reports whether the task stopped at an ENTRY that it had not executed: the window is still the caller's.
 func (w *walker) isUnentered(pc uint32) bool {
 	var b [1]byte
+	if w.program.ix != nil && !w.program.ix.HasCode() { // ENTRY is what a function begins with
+		s, ok := w.program.function(pc)
+		return ok && s.Addr == pc
+	}
 	return w.program.text(pc, b[:]) && b[0] == entryByte
 }
 
@@ -63,7 +67,7 @@ func (w *walker) walkUnentered(first step, window uint32, how How) []step {
 // too nobody has executed an ENTRY. Nil where the window does not look like that. GDB loses the caller.
 func (w *walker) walkFromNowhere(first step, window uint32) []step {
 	ra, ok := first.state.Registers.Get(4 * int(window))
-	if !ok || window == 0 || w.program.place(xtensaReturn(ra)) != behindCall {
+	if !ok || window == 0 || !w.program.mayFollowCall(xtensaReturn(ra)) {
 		return nil
 	}
 	return w.walkUnentered(first, window, HowInferred)

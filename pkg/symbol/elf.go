@@ -27,6 +27,8 @@ type Index struct {
 	loaded     layout // where the file has the bytes of an address
 	executable layout // where there is code
 	allocated  layout // where the program has anything, zeroed memory too
+	hasCode    bool   // the file has bytes of code
+	elsewhere         // what it says is in other files
 
 	symtab, strtab *section
 	symbols        symbols
@@ -59,7 +61,7 @@ func Open(r io.ReaderAt, size int64) (*Index, error) {
 		return nil, fmt.Errorf("%w: machine %d", ErrFormat, uint16(x.machine))
 	}
 	x.readSections(head)
-	if len(x.loaded.areas) == 0 {
+	if len(x.allocated.areas) == 0 { // else the bytes that segments name may be gone
 		x.readSegments(head)
 	}
 	x.readUnits()
@@ -104,6 +106,7 @@ func (x *Index) readSections(head []byte) {
 			continue
 		}
 		name := sectionName(names, h.name)
+		x.elsewhere.note(name, s)
 		gnu := strings.HasPrefix(name, ".zdebug_")
 		slot := x.section(strings.Replace(name, ".zdebug_", ".debug_", 1))
 		if slot == nil || *slot != nil {
@@ -111,6 +114,7 @@ func (x *Index) readSections(head []byte) {
 		}
 		if gnu || h.flags&elf.SHF_COMPRESSED != 0 {
 			if s.held = s.inflate(gnu, inflated); s.held == nil {
+				x.unreadable = append(x.unreadable, name)
 				continue
 			}
 			s.size = uint64(len(s.held))
@@ -126,12 +130,20 @@ func (x *Index) readSections(head []byte) {
 func (x *Index) addArea(h sectionHeader) {
 	a := area{lo: h.addr, hi: uint64(h.addr) + h.size, off: h.off}
 	x.allocated.add(a)
-	if h.typ == elf.SHT_NOBITS || h.off > x.src.size || int64(h.size) > x.src.size-h.off {
+	isCode := h.flags&elf.SHF_EXECINSTR != 0
+	if h.typ == elf.SHT_NOBITS { // code too, after objcopy --only-keep-debug
+		if isCode {
+			x.executable.add(a)
+		}
+		return
+	}
+	if h.off > x.src.size || int64(h.size) > x.src.size-h.off {
 		return
 	}
 	x.loaded.add(a)
-	if h.flags&elf.SHF_EXECINSTR != 0 {
+	if isCode {
 		x.executable.add(a)
+		x.hasCode = true
 	}
 }
 
@@ -156,6 +168,7 @@ func (x *Index) readSegments(head []byte) {
 		x.allocated.add(a)
 		x.loaded.add(a)
 		if elf.ProgFlag(flags)&elf.PF_X != 0 {
+			x.hasCode = true
 			x.executable.add(a)
 		}
 	}

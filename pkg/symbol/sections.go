@@ -5,6 +5,8 @@ import (
 	"compress/zlib"
 	"encoding/binary"
 	"io"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 const (
@@ -125,28 +127,30 @@ func (s *section) cstring(off uint64) []byte {
 	}
 }
 
-// inflate unpacks a compressed section: SHF_COMPRESSED with an Elf32_Chdr of 12 bytes (type 1 is zlib, size,
-// alignment), or the older .zdebug form of "ZLIB" and a big-endian size of 8 bytes. It returns nil where the claim
-// cannot be true or is over left bytes.
+// inflate unpacks a compressed section: SHF_COMPRESSED with an Elf32_Chdr of 12 bytes (type 1 is zlib, 2 Zstandard, then
+// size and alignment), or the older .zdebug form of "ZLIB" and a big-endian size of 8 bytes. It returns nil where the
+// claim cannot be true or is over left bytes.
 func (s *section) inflate(gnu bool, left uint64) []byte {
 	head := s.slice(0, 12)
 	if head == nil {
 		return nil
 	}
 	claim := uint64(binary.LittleEndian.Uint32(head[4:]))
+	packed := io.NewSectionReader(s.src.r, s.off+12, int64(s.size-12))
 	if gnu {
 		if !bytes.HasPrefix(head, []byte("ZLIB")) {
 			return nil
 		}
 		claim = binary.BigEndian.Uint64(head[4:])
-	} else if binary.LittleEndian.Uint32(head) != 1 {
+	} else if kind := binary.LittleEndian.Uint32(head); kind == zstandard && claim <= left {
+		return inflateZstandard(packed, claim)
+	} else if kind != 1 {
 		return nil
 	}
-	packed := s.size - 12
-	if claim > left || claim/maxRatio > packed {
+	if claim > left || claim/maxRatio > s.size-12 {
 		return nil
 	}
-	z, err := zlib.NewReader(io.NewSectionReader(s.src.r, s.off+12, int64(packed)))
+	z, err := zlib.NewReader(packed)
 	if err != nil {
 		return nil
 	}
@@ -155,4 +159,22 @@ func (s *section) inflate(gnu bool, left uint64) []byte {
 		return nil
 	}
 	return out
+}
+
+// zstandard is ELFCOMPRESS_ZSTD.
+const zstandard = 2
+
+// inflateZstandard unpacks claim bytes. Zstandard can reach any ratio, so memory is taken only as bytes come.
+func inflateZstandard(packed io.Reader, claim uint64) []byte {
+	const mostWindow = 8 << 20 // what compressors use up to level 19
+	z, err := zstd.NewReader(packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(mostWindow))
+	if err != nil {
+		return nil
+	}
+	defer z.Close()
+	var out bytes.Buffer
+	if n, err := io.Copy(&out, io.LimitReader(z, int64(claim))); err != nil || uint64(n) != claim {
+		return nil
+	}
+	return out.Bytes()
 }
