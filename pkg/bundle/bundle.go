@@ -7,7 +7,8 @@
 // headers claim. Everything that an engineer could have done wrong is a [Refusal], with a message that a shift worker
 // can act on; other errors are the reader's own.
 //
-// It distrusts every byte. The ELF, the map and sdkconfig are opaque but for the ELF's hash and one line of sdkconfig;
+// It distrusts every byte. The ELF, the map and sdkconfig are opaque but for the ELF's hash, whether the name of its
+// debug information stands in it, and one line of sdkconfig;
 // the image's app descriptor is the truth about version, project and chip.
 //
 // Source of the format: PKWARE's APPNOTE.TXT 6.3.10, and what Info-ZIP, Go, Python, Java, 7-Zip and PowerShell write.
@@ -80,11 +81,18 @@ func (b *Bundle) readImage() error {
 }
 
 func (b *Bundle) readELF() error {
-	sum, err := b.digest(b.elf, nil)
+	described := false
+	sum, err := b.digest(b.elf, func(r io.Reader) (err error) {
+		described, err = hasDebugInfo(r)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	b.ELFSHA256 = sum
+	if !described {
+		b.warn("%s has no debug information (was it stripped?): reports of its crashes will have no files and lines", b.elf.Name)
+	}
 	switch {
 	case b.Image.App.ELFHashAbsent():
 		b.ELFHashAbsent = true
