@@ -17,7 +17,7 @@ NFPM_VERSION     := v2.45.0
 SBOM_VERSION     := v1.10.0
 
 # testdata is passed over by ./..., so its packages are named.
-PACKAGES := ./... ./testdata/firmware/... ./testdata/crash/... ./testdata/syncs
+PACKAGES := ./... ./testdata/firmware/... ./testdata/crash/... ./testdata/gotest/... ./testdata/syncs
 
 # The race detector needs a C compiler; the product itself is built without one.
 RACE := $(shell command -v $${CC:-gcc} >/dev/null 2>&1 && echo -race)
@@ -39,15 +39,16 @@ build: ## the binary, into .build/slipway
 run: build ## a gateway on 127.0.0.1:8480 with a model, a device, tokens and sample firmware
 	@GO='$(GO)' testdata/tryout/run.sh $(BUILD)/slipway $(CURDIR)/.run
 
-test: ## every test; with the race detector where a C compiler is
+test: ## every test, and which were skipped; with the race detector where a C compiler is
 	@[ -n '$(RACE)' ] || echo 'no C compiler: running without the race detector'
-	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) -timeout 20m $(PACKAGES)
+	@$(GO) build -o $(BUILD)/gotest ./testdata/gotest
+	CGO_ENABLED=$(if $(RACE),1,0) $(BUILD)/gotest $(GO) $(RACE) -timeout 60m $(PACKAGES)
 
 test-syncs: ## takes each sync out in turn, in a copy, and prints the test that fails without it
 	$(GO) run ./testdata/syncs
 
 test-32: ## the packages' tests where an int has 32 bits, as on armv7; on amd64, which runs such programs as they are
-	GOARCH=386 CGO_ENABLED=0 $(GO) test -timeout 20m ./pkg/...
+	GOARCH=386 CGO_ENABLED=0 $(GO) test -timeout 60m ./pkg/...
 
 cross: ## binaries for the three architectures, into .build/
 	GOARCH=amd64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BUILD)/slipway-amd64 ./daemon
