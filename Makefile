@@ -3,7 +3,13 @@
 # The other targets: make help
 
 GO        ?= go
-VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.0)
+
+# A release is named in one place, and tagged v$(RELEASE). Every other commit is RELEASE+COMMITS.gHASH: dpkg and rpm sort
+# those by the number of commits.
+RELEASE   := $(shell sed -n 's/^const lastRelease = "\(.*\)"$$/\1/p' daemon/version.go)
+VERSION   ?= $(RELEASE)$(shell git describe --tags --exact-match --match 'v$(RELEASE)' >/dev/null 2>&1 || \
+               git log -1 --format=+$$(git rev-list --count HEAD 2>/dev/null).g%h --abbrev=12 2>/dev/null)$(shell \
+               git diff --quiet HEAD 2>/dev/null || [ $$? -gt 1 ] || echo .dirty)
 COMMIT    ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 BUILT     ?= $(shell git log -1 --format=%cI 2>/dev/null)
 TOOLS     := $(CURDIR)/.tools/bin
@@ -28,10 +34,13 @@ export CGO_ENABLED ?= 0
 PACKAGE_ARCHES ?= amd64 arm64 arm7
 PACKAGE_OUT    ?= $(BUILD)/packages
 
-.PHONY: help run build cross package test test-syncs test-32 test-boot test-package test-emulated lint fmt fuzz bench clean
+.PHONY: help version run build cross package test test-syncs test-32 test-boot test-package test-emulated lint fmt fuzz bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+version: ## the version that would be built
+	@echo $(VERSION)
 
 build: ## the binary, into .build/slipway
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BUILD)/slipway ./daemon

@@ -6,10 +6,15 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 )
+
+// lastRelease is the last release: the one place that names it. The Makefile reads it here; what is built after it is
+// RELEASE+COMMITS.gHASH, which package managers sort by the number of commits.
+const lastRelease = "0.2.0"
 
 // What this binary is: `make build` sets these with -ldflags; else what the Go toolchain has noted is taken.
 var (
@@ -36,9 +41,26 @@ func init() {
 	for _, s := range info.Settings {
 		noted[s.Key] = s.Value
 	}
-	version = cmp.Or(version, info.Main.Version, "(devel)")
+	version = cmp.Or(version, versionOf(info.Main.Version, noted))
 	commit = cmp.Or(commit, noted["vcs.revision"])
 	built = cmp.Or(built, noted["vcs.time"])
+}
+
+// versionOf is what a binary calls itself that `go build` or `go install` has made: module is "v0.2.0" where that version
+// was asked for, else made up by Go or "(devel)".
+func versionOf(module string, noted map[string]string) string {
+	if own, tagged := strings.CutPrefix(module, "v"); tagged && !strings.ContainsAny(own, "-+") {
+		return own
+	}
+	hash := noted["vcs.revision"]
+	if hash == "" {
+		return lastRelease + "+devel"
+	}
+	v := lastRelease + "+g" + hash[:min(len(hash), 12)]
+	if noted["vcs.modified"] == "true" {
+		v += ".dirty"
+	}
+	return v
 }
 
 // builtAt is when the binary's source was committed, zero when unknown. No clock that says less can be right.

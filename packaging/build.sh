@@ -15,14 +15,11 @@ export SOURCE_DATE_EPOCH
 export CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false'
 umask 022
 
-# As dpkg and rpm sort them: v1.2.3-4-gabc123, four commits after v1.2.3, becomes 1.2.3+4.gabc123; what comes before any
-# tag is 0.0.0.
-VERSION=$(printf %s "$VERSION" | sed -e 's/^v//' -e 's/-\([0-9]\{1,\}\)-g\([0-9a-f]*\)/+\1.g\2/' -e 's/-dirty/.dirty/')
 case $VERSION in
-[0-9]*.[0-9]*.[0-9]*) ;;
-*) VERSION=0.0.0+g$VERSION ;;
+*-*) echo "build.sh: version $VERSION: dpkg and rpm sort no version with a dash" >&2; exit 1 ;;
+[0-9]*.[0-9]*.[0-9]*) export VERSION ;;
+*) echo "build.sh: version $VERSION: want 1.2.3 or 1.2.3+COMMITS.gHASH" >&2; exit 1 ;;
 esac
-export VERSION
 
 rm -rf "$stage"
 mkdir -p "$stage/manual" "$stage/completions" "$stage/scripts"
@@ -48,7 +45,7 @@ if ! grep -qx -e "- semver: $VERSION-1" packaging/changelog.yaml; then
     urgency: medium
     distributions: [stable]
   changes:
-    - note: Built between releases, from the commit that slipway version tells.
+    - note: Built between releases, from the commit that slipway version names.
 END
 fi
 cat packaging/changelog.yaml >>"$stage/changelog.yaml"

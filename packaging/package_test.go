@@ -80,3 +80,12 @@ func TestPackagesAreSmall(t *testing.T) {
 		}
 	}
 }
+
+func TestPackageVersionsAreSortedByRpm(t *testing.T) {
+	for i, older := range inOrder[:len(inOrder)-1] {
+		newer := inOrder[i+1]
+		if out := command(t, ".", "rpm", "--eval", `%{lua:print(rpm.vercmp("`+older+`", "`+newer+`"))}`); strings.TrimSpace(string(out)) != "-1" {
+			t.Errorf("%s beside %s is %s, want -1", older, newer, out)
+		}
+	}
+}
