@@ -26,7 +26,7 @@ tries=0
 until "$slipway" status >/dev/null 2>&1; do
   kill -0 $gateway 2>/dev/null || { wait $gateway; exit 1; }
   tries=$((tries + 1))
-  [ $tries -lt 100 ] || { echo 'the gateway did not become ready within 10 s' >&2; exit 1; }
+  [ $tries -lt 1200 ] || { echo 'the gateway did not become ready within two minutes' >&2; exit 1; }
   sleep 0.1
 done
 
@@ -43,7 +43,7 @@ mv "$state/drop/.demo.zip" "$state/drop/demo.zip"
 tries=0
 until "$slipway" firmware list --model demo 2>/dev/null | grep -q 1.0.0; do
   tries=$((tries + 1))
-  [ $tries -lt 100 ] || { echo 'the sample bundle was not accepted within 10 s' >&2; exit 1; }
+  [ $tries -lt 1200 ] || { echo 'the sample bundle was not accepted within two minutes' >&2; exit 1; }
   sleep 0.1
 done
 
