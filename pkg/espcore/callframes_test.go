@@ -247,3 +247,20 @@ func TestALongRecursionKeepsBothEnds(t *testing.T) {
 		t.Errorf("%v: %s", err, text.String())
 	}
 }
+
+func TestAStackIsWalkedWithoutTheBytesOfTheCode(t *testing.T) {
+	for name, pc := range map[string]uint32{"a crash": 0, "a null pointer": 1} {
+		r := decodeRISCV(t, func(s *sample) {
+			s.program.bare = true
+			if pc != 0 {
+				s.dump.tasks[0].pc = 0
+				s.dump.tasks[0].regs[1] = addressOf(s.program, "work") + 6
+				s.dump.tasks[0].regs[2] = riscvTop + 16
+			}
+		})
+		want := []string{"crash work app_main start", "?? work app_main start"}[pc]
+		if got := backtrace(&r.Tasks[0]); got != want || !warned(r, "the ELF has no code") {
+			t.Errorf("%s: %s, want %s; %q", name, got, want, r.Warnings)
+		}
+	}
+}

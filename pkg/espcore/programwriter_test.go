@@ -15,6 +15,7 @@ type programWriter struct {
 	code    []byte
 	symbols []testSymbol
 	frames  []byte // .debug_frame
+	bare    bool   // has no bytes of code, as objcopy --only-keep-debug leaves it
 }
 
 type testSymbol struct {
@@ -87,6 +88,9 @@ func (w *programWriter) bytes() []byte {
 		// One unit that says nothing: the program was not stripped.
 		{".debug_abbrev", elf.SHT_PROGBITS, 0, 0, []byte{1, 0x11, 0, 0, 0, 0}, 0},
 		{".debug_info", elf.SHT_PROGBITS, 0, 0, append(wordsOf(8), 4, 0, 0, 0, 0, 0, 4, 1), 0},
+	}
+	if w.bare {
+		sections[1].typ = elf.SHT_NOBITS
 	}
 	const header = 52
 	out := make([]byte, header)
