@@ -48,7 +48,7 @@ func TestADumpOfOurOwnFirmwareBecomesAReportAndDamagedFirmwareIsMended(t *testin
 		t.Fatal(err)
 	}
 	g.start()
-	second := g.upload(token, device.Key, crash.Version, crash.Dump)
+	second := g.upload(token, device.Key, crash.Version, crashedAgain(crash.Dump))
 	g.reportAt(viewer, second, "missing")
 	g.reportAt(viewer, g.upload(token, device.Key, crash.Version, []byte("no core dump")), "failed")
 	if out := g.cli("dump", "list", "--state", "failed"); !strings.Contains(out, "not an ESP-IDF core dump") {

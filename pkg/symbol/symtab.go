@@ -124,13 +124,15 @@ func (x *Index) nameSymbols() {
 
 // Function finds the function symbol that covers pc. Where the table does not give sizes, as with assembler labels, a
 // label holds for a short way within its section: no code is named after what happens to lie before it. Absolute
-// symbols name nothing, as with GDB: most are numbers of the linker script, and some number equals any address.
+// symbols name nothing, as with GDB: most are numbers of the linker script, and some number equals any address. Only a
+// function of some size is no number: the ELF files of the mask ROM have such.
 func (x *Index) Function(pc uint32) (Symbol, bool) {
-	if _, ok := x.allocated.find(pc); !ok {
-		return Symbol{}, false
-	}
+	_, allocated := x.allocated.find(pc)
 	e, ok := x.covering(pc, func(e entry) bool {
-		return e.section && (e.function || e.size == 0 && x.Executable(e.addr))
+		if !e.section {
+			return e.function && e.size > 0
+		}
+		return allocated && (e.function || e.size == 0 && x.Executable(e.addr))
 	})
 	if !ok {
 		return Symbol{}, false
