@@ -129,7 +129,10 @@ func (n *decoder) isPlausible(t *task) bool {
 	_, start := n.layout[memberStack]
 	_, end := n.layout[memberEnd]
 	_, inDump := n.dump.segment(c.top)
-	return !(start && end) && (!c.hasTop || inDump || t.fake)
+	if start && end {
+		return false
+	}
+	return !c.hasTop || inDump || t.fake
 }
 
 // mostStack is larger than any stack: external RAM has at most 32 MiB. What a TCB says beyond is nonsense.

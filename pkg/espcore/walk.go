@@ -1,6 +1,7 @@
 package espcore
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/slipway-gateway/slipway/pkg/symbol"
@@ -75,7 +76,7 @@ func (w *walker) walk(t *task) stack {
 		return stack{steps: inner, gap: len(inner)}
 	}
 	s.gap = len(inner) - 1 // the last one is only there to be the caller of the one before
-	s.steps = append(inner[:s.gap:s.gap], outer...)
+	s.steps = slices.Concat(inner[:s.gap], outer)
 	return s
 }
 

@@ -106,7 +106,7 @@ func (x *Index) readSections(head []byte) {
 			continue
 		}
 		name := sectionName(names, h.name)
-		x.elsewhere.note(name, s)
+		x.note(name, s)
 		gnu := strings.HasPrefix(name, ".zdebug_")
 		slot := x.section(strings.Replace(name, ".zdebug_", ".debug_", 1))
 		if slot == nil || *slot != nil {
