@@ -101,8 +101,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func (s *Store) dir(key fleet.DeviceKey) string { return filepath.Join(s.Dir, string(key)) }
 
 // Path is where a dump's bytes lie, or would.
-func (s *Store) Path(key fleet.DeviceKey, name fleet.DumpName) string {
-	return filepath.Join(s.dir(key), string(name)+dumpSuffix)
+func (s *Store) Path(key fleet.DeviceKey, name fleet.DumpName) string { return Path(s.Dir, key, name) }
+
+// Path is where a dump's bytes lie under dir, or would, for those who know the folder and have no store.
+func Path(dir string, key fleet.DeviceKey, name fleet.DumpName) string {
+	return filepath.Join(dir, string(key), string(name)+dumpSuffix)
 }
 
 // OpenDump opens a dump's bytes for reading.

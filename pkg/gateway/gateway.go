@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -35,71 +34,100 @@ type Gateway struct {
 	binary   Binary
 	logger   *slog.Logger
 	fatal    chan error // holds the first error after which nobody knows what the disk holds
-	started  time.Time
 	watchdog *systemd.Watchdog
+	clock    clock
 
 	store    *catalog.Catalog
 	keys     *auth.Keys
 	external []*auth.External
 	identity *certificate.Identity
 	depot    *depot.Depot
-	folder   *dropfolder.Folder // nil: off
-	metrics  *metrics
+	dumps    *dumpFront
 	triage   *crash.Triage
-	source   *backup.Source
-	backups  *backup.Daily // nil: off
+	folder   *dropfolder.Folder // nil: off
+	backups  *backup.Daily      // nil: off
+	recovery *recovery
+	metrics  *metrics
 
-	allDoors   http.Handler
-	deviceDoor http.Handler
 	doors      *ways
 	gate       *endpoint.Gate
-
-	recovered chan struct{} // closed when recovery is over
-	mu        sync.Mutex    // guards dumps
-	dumps     *dumps.Store  // nil: off, or not recovered yet
+	allDoors   http.Handler
+	deviceDoor http.Handler
 }
 
-// assemble makes the parts that need nothing from disk but keys.
+// assemble makes the parts that need nothing from disk but keys, in the order in which they need each other.
 func (g *Gateway) assemble() (err error) {
-	cfg, logger, store, watchdog := g.cfg, g.logger, g.store, g.watchdog
-	if g.keys, err = auth.OpenKeys(cfg.KeysDir(), cfg.TokenAlgorithm, cfg.TokenLifetime, time.Now); err != nil {
+	g.clock = clock{g.store, g.binary.Built}
+	if err := g.openKeys(); err != nil {
 		return err
 	}
-	for _, x := range cfg.Issuers {
-		g.external = append(g.external, auth.NewExternal(auth.ExternalIssuer{
-			Issuer: x.Issuer, JWKSURL: x.JWKSURL, Audience: x.Audience, Algorithms: x.Algorithms,
-		}, logger))
+	g.metrics = newMetrics()
+	wake := &waker{}
+	g.depot = depot.New(g.depotOptions(wake))
+	g.dumps = &dumpFront{options: g.dumpOptions(wake), fail: g.fail}
+	g.triage = crash.NewTriage(g.triageOptions())
+	wake.triage = g.triage
+	g.recovery = &recovery{store: g.store, depot: g.depot, dumps: g.dumps, over: make(chan struct{})}
+	source := &backup.Source{
+		Catalog: g.store, KeysDir: g.cfg.KeysDir(), SettingsFile: g.cfg.File, Slipway: g.binary.Version, Now: time.Now,
 	}
-	g.identity, err = certificate.Open(certificate.Options{
-		Dir: cfg.KeysDir(), CertFile: cfg.TLSCert, KeyFile: cfg.TLSKey, Hosts: certificate.Hosts, Built: g.binary.Built,
-		Now: time.Now, Logger: logger, Beat: watchdog.Part("certificate", partPatience),
-	})
-	if err != nil {
-		return err
+	if g.cfg.CatalogBackup {
+		dir := g.cfg.BackupDir()
+		g.backups = &backup.Daily{Source: source, Dir: dir, Space: SpaceOf(dir), Reserve: Reserve, Logger: g.logger, Now: time.Now}
 	}
-	g.depot = depot.New(depot.Options{
-		Dir: cfg.AssetsDir, MaxBytes: cfg.FirmwareMaxBytes, KeepVersions: cfg.FirmwareKeepVersions, ELFCache: cfg.FirmwareELFCache,
-		Manual: cfg.FirmwareManual, CreateModels: cfg.DropCreateModels, Reserve: Reserve, Space: SpaceOf(cfg.AssetsDir),
-		Recorder: store, Waker: g, Logger: logger, Now: time.Now,
-	})
-	g.metrics = newMetrics(g)
-	g.triage = crash.NewTriage(crash.Options{
-		Store: store, Files: g, ELFs: g.depot, Decoder: decoder{&decoding.Decoder{Killed: g.metrics.workerKilled}}, Logger: logger,
-		Now: time.Now, Version: g.binary.Version, CleanStop: store.LastStop(), KeepPerCrash: cfg.DumpKeepPerCrash, Beat: watchdog.Part("triage", partPatience), Observe: g.metrics.decoded, Came: g.metrics.crashCame,
-	})
-	g.source = &backup.Source{Catalog: store, KeysDir: cfg.KeysDir(), SettingsFile: cfg.File, Slipway: g.binary.Version, Now: time.Now}
-	if cfg.CatalogBackup {
-		g.backups = &backup.Daily{
-			Source: g.source, Dir: cfg.BackupDir(), Space: SpaceOf(cfg.BackupDir()), Reserve: Reserve, Logger: logger, Now: time.Now,
-		}
-	}
-	if cfg.DropDir != "" {
+	if g.cfg.DropDir != "" {
 		if g.folder, err = dropfolder.Open(g.dropOptions()); err != nil {
 			return err
 		}
 	}
-	g.makeDoors()
+	whole := &overview{
+		cfg: g.cfg, binary: g.binary, started: time.Now(), clock: g.clock, recovery: g.recovery, store: g.store, depot: g.depot,
+		dumps: g.dumps, identity: g.identity, folder: g.folder, backups: g.backups, source: source, doors: g.doors,
+	}
+	g.metrics.registry.MustRegister(&stock{whole, g.logger})
+	g.makeDoors(whole)
 	return nil
+}
+
+// openKeys opens who signs, whose tokens count, and the TLS identity.
+func (g *Gateway) openKeys() (err error) {
+	if g.keys, err = auth.OpenKeys(g.cfg.KeysDir(), g.cfg.TokenAlgorithm, g.cfg.TokenLifetime, time.Now); err != nil {
+		return err
+	}
+	for _, x := range g.cfg.Issuers {
+		g.external = append(g.external, auth.NewExternal(auth.ExternalIssuer{
+			Issuer: x.Issuer, JWKSURL: x.JWKSURL, Audience: x.Audience, Algorithms: x.Algorithms,
+		}, g.logger))
+	}
+	g.identity, err = certificate.Open(certificate.Options{
+		Dir: g.cfg.KeysDir(), CertFile: g.cfg.TLSCert, KeyFile: g.cfg.TLSKey, Hosts: certificate.Hosts, Built: g.binary.Built,
+		Now: time.Now, Logger: g.logger, Beat: g.watchdog.Part("certificate", partPatience),
+	})
+	return err
+}
+
+func (g *Gateway) depotOptions(wake *waker) depot.Options {
+	return depot.Options{
+		Dir: g.cfg.AssetsDir, MaxBytes: g.cfg.FirmwareMaxBytes, KeepVersions: g.cfg.FirmwareKeepVersions, ELFCache: g.cfg.FirmwareELFCache,
+		Manual: g.cfg.FirmwareManual, CreateModels: g.cfg.DropCreateModels, Reserve: Reserve, Space: SpaceOf(g.cfg.AssetsDir),
+		Recorder: g.store, Waker: wake, Logger: g.logger, Now: time.Now,
+	}
+}
+
+func (g *Gateway) dumpOptions(wake *waker) dumps.Options {
+	return dumps.Options{
+		Dir: g.cfg.CoredumpsDir, MaxBytes: g.cfg.DumpMaxBytes, KeepPerDevice: g.cfg.DumpKeepPerDevice,
+		MaxUse: g.cfg.DumpMaxUse.Of, KeepFree: g.cfg.DumpKeepFree.Of, Reserve: Reserve, Space: SpaceOf(g.cfg.CoredumpsDir),
+		Index: dumpIndex{g.store, wake}, Logger: g.logger, Now: time.Now, CleanStop: g.store.LastStop(),
+	}
+}
+
+func (g *Gateway) triageOptions() crash.Options {
+	return crash.Options{
+		Store: g.store, Files: g.dumps, ELFs: g.depot, Decoder: decoder{&decoding.Decoder{Killed: g.metrics.workerKilled}},
+		Logger: g.logger, Now: time.Now, Version: g.binary.Version, CleanStop: g.store.LastStop(), KeepPerCrash: g.cfg.DumpKeepPerCrash,
+		Beat: g.watchdog.Part("triage", partPatience), Observe: g.metrics.decoded, Came: g.metrics.crashCame,
+	}
 }
 
 func (g *Gateway) dropOptions() dropfolder.Options {
@@ -117,9 +145,9 @@ func (g *Gateway) acceptDropped(ctx context.Context, body io.Reader, size int64)
 }
 
 // makeDoors lays the routes: of all doors, and of the device door alone, which then serves nothing else.
-func (g *Gateway) makeDoors() {
+func (g *Gateway) makeDoors(whole *overview) {
 	verifier := auth.NewVerifier(g.keys, g.external, time.Now)
-	issuer := &auth.Issuer{Keys: g.keys, Devices: g.store, Lifetime: g.cfg.TokenLifetime, Earliest: g.earliest, Now: time.Now}
+	issuer := &auth.Issuer{Keys: g.keys, Devices: g.store, Lifetime: g.cfg.TokenLifetime, Earliest: g.clock.earliest, Now: time.Now}
 	devices := &auth.Devices{Verifier: verifier, Secrets: issuer, Registry: g.store, Now: time.Now}
 	guesses := deviceapi.NewGuesses(g.logger, time.Now)
 	options := deviceapi.Options{
@@ -134,7 +162,7 @@ func (g *Gateway) makeDoors() {
 		options.Caller = deviceapi.ByWord(g.store)
 	}
 	if g.cfg.CoredumpsDir != "" {
-		options.Dumps = g
+		options.Dumps = g.dumps
 	}
 	door := deviceapi.New(options)
 	alone := endpoint.NewRoutes(g.logger, g.metrics.operations)
@@ -142,12 +170,11 @@ func (g *Gateway) makeDoors() {
 	all := endpoint.NewRoutes(g.logger, g.metrics.operations)
 	door.Register(all)
 	operator.Register(all, operator.Options{
-		Records: g.store, Firmware: shelf{g.depot}, Dumps: g, Crashes: g.store, Issuer: issuer,
-		Operators: &auth.Operators{Store: g.store, Now: time.Now}, Keys: g.keys, Rebuild: g.rebuild, CA: g.identity.CA, Backup: g.source.Write, Status: g.status,
-		Text: reportText, Ready: g.ready, Trouble: g.trouble, Metrics: g.metrics.handler, Counter: g.metrics.operations,
-		Trusted: fromTrustedPeer, BaseURL: g.baseURL, Now: time.Now,
+		Records: g.store, Firmware: shelf{g.depot}, Dumps: g.dumps, Crashes: g.store, Issuer: issuer,
+		Operators: &auth.Operators{Store: g.store, Now: time.Now}, Keys: g.keys, Gateway: whole,
+		Metrics: g.metrics.handler, Counter: g.metrics.operations, Now: time.Now,
 	})
-	g.deviceDoor, g.allDoors = g.afterRecovery(alone), g.afterRecovery(all)
+	g.deviceDoor, g.allDoors = g.recovery.hold(alone, g.logger), g.recovery.hold(all, g.logger)
 }
 
 // run starts what works until the end.
@@ -163,8 +190,8 @@ func (g *Gateway) run(ctx context.Context, work *errgroup.Group) {
 	if g.folder != nil {
 		work.Go(func() error { return g.folder.Run(ctx) })
 	}
-	if g.dumps != nil {
-		work.Go(func() error { return g.dumps.Verify(ctx) })
+	if store, err := g.dumps.opened(); err == nil {
+		work.Go(func() error { return store.Verify(ctx) })
 		work.Go(func() error { return g.triage.Run(ctx) })
 	}
 }
@@ -175,7 +202,7 @@ func (g *Gateway) tend(ctx context.Context) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		if now := time.Now(); !now.Before(g.earliest()) {
+		if now := time.Now(); !now.Before(g.clock.earliest()) {
 			if err := g.store.NoteTime(now); err != nil && !errors.Is(err, fleet.ErrFull) {
 				return err
 			}
@@ -189,18 +216,4 @@ func (g *Gateway) tend(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
-}
-
-// earliest is a time that has passed for certain: a clock that says less is wrong.
-func (g *Gateway) earliest() time.Time {
-	known, err := g.store.LastKnownTime()
-	if err != nil || known.Before(g.binary.Built) {
-		return g.binary.Built
-	}
-	return known
-}
-
-// BuildArrived is the depot's waker.
-func (g *Gateway) BuildArrived(ctx context.Context, b fleet.Build) error {
-	return g.triage.BuildArrived(ctx, b)
 }

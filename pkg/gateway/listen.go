@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"syscall"
 
+	"github.com/slipway-gateway/slipway/pkg/certificate"
 	"github.com/slipway-gateway/slipway/pkg/config"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/systemd"
@@ -169,18 +171,18 @@ func (w *ways) addresses() string {
 	return string(all)
 }
 
-// endpoints says what is served on each listener.
-func (w *ways) endpoints(g *Gateway) []endpoint.Listener {
-	var all []endpoint.Listener
+// endpoints says what is served on each listener, and is told what all of them and the device doors serve.
+func (w *ways) endpoints(all, devices http.Handler, identity *certificate.Identity, gate *endpoint.Gate) []endpoint.Listener {
+	var served []endpoint.Listener
 	for _, d := range w.doors {
-		e := endpoint.Listener{Listener: d.Listener, Handler: g.allDoors, MaxConnections: mostConnections, Gate: g.gate}
+		e := endpoint.Listener{Listener: d.Listener, Handler: all, MaxConnections: mostConnections, Gate: gate}
 		if d.name == "device_https" || d.name == "device_http" {
-			e.Handler = g.deviceDoor
+			e.Handler = devices
 		}
 		if d.name == "https" || d.name == "device_https" {
-			e.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: g.identity.GetCertificate}
+			e.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: identity.GetCertificate}
 		}
-		all = append(all, e)
+		served = append(served, e)
 	}
-	return append(all, endpoint.Listener{Listener: w.socket, Handler: g.allDoors, Identify: markPeer})
+	return append(served, endpoint.Listener{Listener: w.socket, Handler: all, Identify: markPeer})
 }

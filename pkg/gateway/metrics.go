@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"log/slog"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +16,7 @@ import (
 // metrics is what Prometheus reads. What lies on disk or in the catalog is counted when it is asked for, at most a few
 // times a minute.
 type metrics struct {
+	registry   *prometheus.Registry
 	operations *endpoint.Metrics
 	handler    http.Handler
 	decodes    prometheus.Histogram
@@ -22,14 +24,14 @@ type metrics struct {
 	news       *prometheus.CounterVec
 }
 
-func newMetrics(g *Gateway) *metrics {
+func newMetrics() *metrics {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&stock{g: g},
 	)
 	m := &metrics{
+		registry:   reg,
 		operations: endpoint.NewMetrics(reg),
 		handler:    promhttp.HandlerFor(reg, promhttp.HandlerOpts{DisableCompression: true}),
 		decodes: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -71,7 +73,10 @@ func (m *metrics) decoded(seconds float64, dumps int) {
 }
 
 // stock is a collector of what the gateway holds.
-type stock struct{ g *Gateway }
+type stock struct {
+	*overview
+	logger *slog.Logger
+}
 
 var (
 	dumpBytes  = prometheus.NewDesc("slipway_coredumps_bytes", "Bytes that core dumps take on disk.", nil, nil)
@@ -95,28 +100,28 @@ func (s *stock) Collect(out chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	gauge(buildInfo, 1, s.g.binary.Version, s.g.binary.Commit)
-	if store, err := s.g.dumpStore(); err == nil {
-		gauge(dumpBytes, float64(store.Usage()))
+	gauge(buildInfo, 1, s.binary.Version, s.binary.Commit)
+	if bytes, ok := s.dumps.Usage(); ok {
+		gauge(dumpBytes, float64(bytes))
 	}
 	counted := func(d *prometheus.Desc, n int64, err error, labels ...string) {
 		if err != nil {
-			s.g.logger.Error("metric not counted", "metric", d.String(), "error", err)
+			s.logger.Error("metric not counted", "metric", d.String(), "error", err)
 			return
 		}
 		gauge(d, float64(n), labels...)
 	}
-	bytes, err := s.g.depot.Usage()
+	bytes, err := s.depot.Usage()
 	counted(assetBytes, bytes, err)
-	devices, err := s.g.store.CountDevices("")
+	devices, err := s.store.CountDevices("")
 	counted(deviceNum, int64(devices), err)
 	for _, state := range crash.States {
-		n, err := s.g.store.CountCrashes(state)
+		n, err := s.store.CountCrashes(state)
 		counted(dumpNum, int64(n), err, string(state))
 		if state == crash.Waiting {
 			counted(waitingNum, int64(n), err)
 		}
 	}
-	groups, err := s.g.store.Groups(crash.GroupFilter{State: crash.Open})
+	groups, err := s.store.Groups(crash.GroupFilter{State: crash.Open})
 	counted(groupNum, int64(len(groups)), err)
 }

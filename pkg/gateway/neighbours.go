@@ -3,10 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/slipway-gateway/slipway/pkg/catalog"
@@ -14,8 +11,6 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/decoding"
 	"github.com/slipway-gateway/slipway/pkg/depot"
 	"github.com/slipway-gateway/slipway/pkg/deviceapi"
-	"github.com/slipway-gateway/slipway/pkg/dumps"
-	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/espcore"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/operator"
@@ -48,81 +43,25 @@ func (s shelf) OpenImage(m fleet.Model, v fleet.Version) (*os.File, fleet.Versio
 	return fw.File, fw.Version, fw.ETag, err
 }
 
-// dumpIndex is the catalog as the dump directories see it.
+// dumpIndex is the catalog as the dump directories see it: what it has recorded wakes triage.
 type dumpIndex struct {
 	*catalog.Catalog
-	g *Gateway
+	waker *waker
 }
 
 func (x dumpIndex) RecordDumpLater(d fleet.Dump) {
-	x.Catalog.RecordDumpLater(d, x.g.triage.Wake)
+	x.Catalog.RecordDumpLater(d, x.waker.dumpArrived)
 }
 
-// The gateway is the dump directories as the doors see them: a store that is there once recovery is over.
+// waker tells triage what came. Depot and dumps are made before triage, which reads from both.
+type waker struct{ triage *crash.Triage }
 
-func (g *Gateway) dumpStore() (*dumps.Store, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.dumps == nil {
-		return nil, fleet.Unknown("core dumps are not configured")
-	}
-	return g.dumps, nil
+// BuildArrived is called by the depot.
+func (w *waker) BuildArrived(ctx context.Context, b fleet.Build) error {
+	return w.triage.BuildArrived(ctx, b)
 }
 
-// Write stores a dump. After a failed sync nobody knows what the disk holds: the process ends and recovers.
-func (g *Gateway) Write(ctx context.Context, d fleet.Dump, body io.Reader, size int64) (fleet.Dump, error) {
-	store, err := g.dumpStore()
-	if err != nil {
-		return d, err
-	}
-	d, err = store.Write(ctx, d, body, size)
-	var unsynced *durable.SyncError
-	if errors.As(err, &unsynced) {
-		g.fail(err)
-	}
-	return d, err
-}
-
-// OpenDump opens a dump's bytes.
-func (g *Gateway) OpenDump(key fleet.DeviceKey, name fleet.DumpName) (*os.File, error) {
-	store, err := g.dumpStore()
-	if err != nil {
-		return nil, err
-	}
-	return store.OpenDump(key, name)
-}
-
-// ReadReport reads a dump's report.
-func (g *Gateway) ReadReport(key fleet.DeviceKey, name fleet.DumpName) ([]byte, error) {
-	store, err := g.dumpStore()
-	if err != nil {
-		return nil, err
-	}
-	return store.ReadReport(key, name)
-}
-
-// Remove removes a dump.
-func (g *Gateway) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
-	store, err := g.dumpStore()
-	if err != nil {
-		return err
-	}
-	return store.Remove(ctx, key, name)
-}
-
-// Path is where a dump lies.
-func (g *Gateway) Path(key fleet.DeviceKey, name fleet.DumpName) string {
-	return filepath.Join(g.cfg.CoredumpsDir, string(key), string(name)+".dmp")
-}
-
-// WriteReport lays a report beside its dump.
-func (g *Gateway) WriteReport(key fleet.DeviceKey, name fleet.DumpName, report []byte) error {
-	store, err := g.dumpStore()
-	if err != nil {
-		return err
-	}
-	return store.WriteReport(key, name, report)
-}
+func (w *waker) dumpArrived() { w.triage.Wake() }
 
 // decoder is the worker as triage sees it.
 type decoder struct{ *decoding.Decoder }

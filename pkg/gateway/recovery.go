@@ -2,38 +2,65 @@ package gateway
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"time"
 
-	"github.com/slipway-gateway/slipway/pkg/dumps"
+	"github.com/slipway-gateway/slipway/pkg/catalog"
+	"github.com/slipway-gateway/slipway/pkg/depot"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 )
 
-// afterRecovery keeps everybody but the health check until what lies on disk is known. A device erases its dump whatever
-// it is answered, and recovery takes a moment: it waits, and only after that it is told to come again.
-func (g *Gateway) afterRecovery(next http.Handler) http.Handler {
-	const patience = 3 * time.Second // devices want a first byte within four
-	early := endpoint.Only(g.logger, &endpoint.Error{
-		Status: http.StatusServiceUnavailable, Code: "recovering", Message: "the gateway is starting: try again",
-		Header: http.Header{"Retry-After": {"2"}},
-	})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/api/health" && !g.recoveredWithin(r.Context(), patience) {
-			early.ServeHTTP(w, r)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+// recovery makes what lies on disk and what the catalog knows agree, and is the latch that holds callers until it has.
+type recovery struct {
+	store *catalog.Catalog
+	depot *depot.Depot
+	dumps *dumpFront
+
+	over chan struct{} // closed when it is
 }
 
-func (g *Gateway) recoveredWithin(ctx context.Context, d time.Duration) bool {
-	if g.ready() {
+// run is called once, at the start.
+func (r *recovery) run(ctx context.Context) error {
+	if err := r.depot.Recover(ctx, r.store.Created()); err != nil {
+		return err
+	}
+	if err := r.dumps.open(ctx); err != nil {
+		return err
+	}
+	if err := r.store.Rebuilt(ctx); err != nil {
+		return err
+	}
+	close(r.over)
+	return nil
+}
+
+// again reads what lies on disk once more, beside the work that goes on.
+func (r *recovery) again(ctx context.Context) error {
+	if err := r.depot.Recover(ctx, true); err != nil {
+		return err
+	}
+	return r.dumps.reopen(ctx)
+}
+
+// isOver reports that what lies on disk is known.
+func (r *recovery) isOver() bool {
+	select {
+	case <-r.over:
+		return true
+	default:
+		return false
+	}
+}
+
+func (r *recovery) isOverWithin(ctx context.Context, d time.Duration) bool {
+	if r.isOver() {
 		return true
 	}
 	late := time.NewTimer(d)
 	defer late.Stop()
 	select {
-	case <-g.recovered:
+	case <-r.over:
 		return true
 	case <-late.C:
 	case <-ctx.Done():
@@ -41,58 +68,19 @@ func (g *Gateway) recoveredWithin(ctx context.Context, d time.Duration) bool {
 	return false
 }
 
-// ready reports that recovery is over.
-func (g *Gateway) ready() bool {
-	select {
-	case <-g.recovered:
-		return true
-	default:
-		return false
-	}
-}
-
-// recover makes what lies on disk and what the catalog knows agree.
-func (g *Gateway) recover(ctx context.Context) error {
-	if err := g.depot.Recover(ctx, g.store.Created()); err != nil {
-		return err
-	}
-	if g.cfg.CoredumpsDir != "" {
-		opened, err := dumps.Open(ctx, g.dumpOptions())
-		if err != nil {
-			return err
+// hold keeps everybody but the health check until recovery is over. A device erases its dump whatever it is answered, and
+// recovery takes a moment: it waits, and only after that it is told to come again.
+func (r *recovery) hold(next http.Handler, logger *slog.Logger) http.Handler {
+	const patience = 3 * time.Second // devices want a first byte within four
+	early := endpoint.Only(logger, &endpoint.Error{
+		Status: http.StatusServiceUnavailable, Code: "recovering", Message: "the gateway is starting: try again",
+		Header: http.Header{"Retry-After": {"2"}},
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path != "/api/health" && !r.isOverWithin(req.Context(), patience) {
+			early.ServeHTTP(w, req)
+			return
 		}
-		g.mu.Lock()
-		g.dumps = opened
-		g.mu.Unlock()
-	}
-	if err := g.store.Rebuilt(ctx); err != nil {
-		return err
-	}
-	close(g.recovered)
-	return nil
-}
-
-func (g *Gateway) dumpOptions() dumps.Options {
-	return dumps.Options{
-		Dir: g.cfg.CoredumpsDir, MaxBytes: g.cfg.DumpMaxBytes, KeepPerDevice: g.cfg.DumpKeepPerDevice,
-		MaxUse: g.cfg.DumpMaxUse.Of, KeepFree: g.cfg.DumpKeepFree.Of, Reserve: Reserve, Space: SpaceOf(g.cfg.CoredumpsDir),
-		Index: dumpIndex{g.store, g}, Logger: g.logger, Now: time.Now, CleanStop: g.store.LastStop(),
-	}
-}
-
-// rebuild reads again what lies on disk.
-func (g *Gateway) rebuild(ctx context.Context) error {
-	if err := g.depot.Recover(ctx, true); err != nil {
-		return err
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.dumps == nil {
-		return nil
-	}
-	opened, err := dumps.Open(ctx, g.dumpOptions())
-	if err == nil {
-		g.dumps = opened
-	}
-	return err
+		next.ServeHTTP(w, req)
+	})
 }

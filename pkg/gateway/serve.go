@@ -33,8 +33,8 @@ type Binary struct {
 // nothing.
 func New(cfg config.Config, binary Binary, logger *slog.Logger) (_ *Gateway, err error) {
 	g := &Gateway{
-		cfg: cfg, binary: binary, logger: logger, fatal: make(chan error, 1), started: time.Now(),
-		watchdog: systemd.NewWatchdog(logger), recovered: make(chan struct{}), gate: endpoint.NewGate(),
+		cfg: cfg, binary: binary, logger: logger, fatal: make(chan error, 1),
+		watchdog: systemd.NewWatchdog(logger), gate: endpoint.NewGate(),
 	}
 	defer func() {
 		if err != nil {
@@ -70,8 +70,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer cancel()
 	work, working := errgroup.WithContext(ctx)
 	work.Go(func() error { return g.endIfFatal(working) })
-	work.Go(func() error { return endpoint.Serve(working, g.logger, g.doors.endpoints(g)...) })
-	if err := g.recover(working); err != nil {
+	work.Go(func() error {
+		return endpoint.Serve(working, g.logger, g.doors.endpoints(g.allDoors, g.deviceDoor, g.identity, g.gate)...)
+	})
+	if err := g.recovery.run(working); err != nil {
 		cancel()
 		if failed := ignoreCancel(work.Wait()); failed != nil && errors.Is(err, context.Canceled) {
 			return failed // it is what recovery was ended by

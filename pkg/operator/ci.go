@@ -33,8 +33,8 @@ func CILines(baseURL string, ownCA bool) []string {
 
 // ownCA reports that callers of the address that they are told have to know the gateway's own CA.
 func (d *door) ownCA() bool {
-	ca, err := d.CA()
-	return err == nil && ca != nil && strings.HasPrefix(d.BaseURL(), "https:")
+	ca, err := d.Gateway.CA()
+	return err == nil && ca != nil && strings.HasPrefix(d.Gateway.BaseURL(), "https:")
 }
 
 // Fingerprint is the SHA-256 of a PEM certificate as openssl x509 -fingerprint prints it, "" where there is none.
@@ -49,7 +49,7 @@ func Fingerprint(certificate []byte) string {
 
 // ca hands out the gateway's own CA. Whoever fetches it trusts nobody yet, and compares its fingerprint.
 func (d *door) ca(w http.ResponseWriter, _ *http.Request) error {
-	ca, err := d.CA()
+	ca, err := d.Gateway.CA()
 	if err != nil {
 		return err
 	}
@@ -79,8 +79,8 @@ func (d *door) script(text, aboutCA string) endpoint.Handler {
 		if !own {
 			about = aboutNoCA
 		}
-		lines := "#   " + strings.Join(CILines(d.BaseURL(), own), "\n#   ")
-		filled := strings.NewReplacer("@LINES@", lines, "@ABOUT_CA@", strings.ReplaceAll(about, "@BASE_URL@", d.BaseURL()), "@BASE_URL@", d.BaseURL()).Replace(text)
+		lines := "#   " + strings.Join(CILines(d.Gateway.BaseURL(), own), "\n#   ")
+		filled := strings.NewReplacer("@LINES@", lines, "@ABOUT_CA@", strings.ReplaceAll(about, "@BASE_URL@", d.Gateway.BaseURL()), "@BASE_URL@", d.Gateway.BaseURL()).Replace(text)
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		return endpoint.Write(w, http.StatusOK, []byte(filled))
 	}

@@ -131,11 +131,11 @@ func (d *door) revokeToken(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d *door) status(w http.ResponseWriter, _ *http.Request) error {
-	s, err := d.Status()
+	s, err := d.Gateway.Status()
 	if err != nil {
 		return err
 	}
-	ca, err := d.CA()
+	ca, err := d.Gateway.CA()
 	if err != nil {
 		return err
 	}
@@ -145,10 +145,10 @@ func (d *door) status(w http.ResponseWriter, _ *http.Request) error {
 
 // health is for whoever watches the gateway: 503 until recovery is over, then 200 with what is wrong, if anything.
 func (d *door) health(w http.ResponseWriter, _ *http.Request) error {
-	trouble := orEmpty(d.Trouble())
+	trouble := orEmpty(d.Gateway.Trouble())
 	status, word := http.StatusOK, "ok"
 	switch {
-	case !d.Ready():
+	case !d.Gateway.Ready():
 		status, word = http.StatusServiceUnavailable, "recovering"
 	case len(trouble) > 0:
 		word = "degraded"
@@ -158,7 +158,7 @@ func (d *door) health(w http.ResponseWriter, _ *http.Request) error {
 }
 
 func (d *door) rebuild(w http.ResponseWriter, r *http.Request) error {
-	if err := d.Rebuild(r.Context()); err != nil {
+	if err := d.Gateway.Rebuild(r.Context()); err != nil {
 		return err
 	}
 	return d.status(w, r)
@@ -167,12 +167,12 @@ func (d *door) rebuild(w http.ResponseWriter, r *http.Request) error {
 // backup hands out the private keys, so that no token is enough: whoever asks is on this machine and may read them
 // anyway.
 func (d *door) backup(w http.ResponseWriter, r *http.Request) error {
-	if !d.Trusted(r.Context()) {
+	if !d.Gateway.Trusted(r.Context()) {
 		return endpoint.Errorf(http.StatusUnauthorized, "unauthorized", "a backup is given out only through the gateway's own socket: slipway backup create")
 	}
 	w.Header().Set("Content-Type", "application/x-tar")
 	w.Header().Set("Cache-Control", "no-store")
-	return d.Backup(w)
+	return d.Gateway.Backup(w)
 }
 
 func (d *door) rotateKeys(w http.ResponseWriter, _ *http.Request) error {

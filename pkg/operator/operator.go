@@ -27,20 +27,28 @@ type Options struct {
 	Crashes   crashes
 	Issuer    issuer
 	Operators operators
-	Keys      interface{ Rotate() error }
-	Rebuild   func(context.Context) error
-	CA        func() ([]byte, error) // the gateway's own, PEM; nil where an operator brought a certificate
-	Backup    func(io.Writer) error  // everything that cannot be found again, private keys too
-	Status    func() (Status, error)
-	Text      func(report []byte) (string, error) // a report as people read it
-	Ready     func() bool                         // recovery is over
-	Trouble   func() []string                     // what is wrong, in words for an operator
+	Keys      keys
+	Gateway   gateway
 	Metrics   http.Handler
 	Counter   *endpoint.Metrics
-	Trusted   func(context.Context) bool // the caller came through the socket and may do everything
-	BaseURL   func() string
 	Now       func() time.Time
 }
+
+// gateway is what people ask about the whole.
+type gateway interface {
+	Status() (Status, error)
+	Ready() bool       // recovery is over
+	Trouble() []string // what is wrong, in words for an operator
+	BaseURL() string
+	CA() ([]byte, error)                // the gateway's own, PEM; nil where an operator brought a certificate
+	Trusted(context.Context) bool       // the caller came through the socket and may do everything
+	Rebuild(context.Context) error      // reads again what lies on disk
+	Backup(io.Writer) error             // everything that cannot be found again, private keys too
+	Text(report []byte) (string, error) // a report as people read it
+}
+
+// keys are what device tokens are signed with.
+type keys interface{ Rotate() error }
 
 // records is what the door needs of the catalog besides dumps and crashes.
 type records interface {
@@ -145,7 +153,7 @@ func seen(h endpoint.Handler) endpoint.Handler {
 
 // roleOf says what the caller may do.
 func (d *door) roleOf(r *http.Request) (auth.Role, error) {
-	if d.Trusted(r.Context()) {
+	if d.Gateway.Trusted(r.Context()) {
 		return auth.Admin, nil
 	}
 	token, err := d.Operators.Authenticate(tokenOf(r))

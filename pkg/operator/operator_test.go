@@ -46,6 +46,25 @@ func (noFiles) ReadReport(fleet.DeviceKey, fleet.DumpName) ([]byte, error) {
 }
 func (noFiles) Remove(context.Context, fleet.DeviceKey, fleet.DumpName) error { return nil }
 
+// calm is a gateway in which all is well.
+type calm struct {
+	status  Status
+	trusted bool // whoever asks comes through the socket
+	backup  func(io.Writer) error
+}
+
+func (c *calm) Status() (Status, error)       { return c.status, nil }
+func (c *calm) Ready() bool                   { return true }
+func (c *calm) Trouble() []string             { return nil }
+func (c *calm) BaseURL() string               { return "https://gateway" }
+func (c *calm) CA() ([]byte, error)           { return nil, nil }
+func (c *calm) Trusted(context.Context) bool  { return c.trusted }
+func (c *calm) Rebuild(context.Context) error { return nil }
+func (c *calm) Backup(w io.Writer) error      { return c.backup(w) }
+func (c *calm) Text(report []byte) (string, error) {
+	return "as people read it: " + string(report), nil
+}
+
 func open(t *testing.T, change func(*Options)) *desk {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
@@ -59,11 +78,7 @@ func open(t *testing.T, change func(*Options)) *desk {
 	operators := &auth.Operators{Store: store, Now: func() time.Time { return noon }}
 	o := Options{
 		Records: store, Crashes: store, Dumps: noFiles{}, Operators: operators,
-		Status:  func() (Status, error) { return Status{Version: "1.2.3", Healthy: true}, nil },
-		Text:    func([]byte) (string, error) { return "", nil },
-		CA:      func() ([]byte, error) { return nil, nil },
-		Trusted: func(context.Context) bool { return false }, BaseURL: func() string { return "https://gateway" },
-		Ready: func() bool { return true }, Trouble: func() []string { return nil }, Now: func() time.Time { return noon },
+		Gateway: &calm{status: Status{Version: "1.2.3", Healthy: true}}, Now: func() time.Time { return noon },
 	}
 	if change != nil {
 		change(&o)
@@ -192,7 +207,7 @@ func TestThePageSaysWhichDumpsHaveNoReport(t *testing.T) {
 		"1 not decoded yet, 28 waiting for their firmware, 4 not decodable": {Dumps: 40, Waiting: 1, Missing: 28, Failed: 4},
 		"2 waiting for their firmware":                                      {Dumps: 2, Missing: 2},
 	} {
-		d := open(t, func(o *Options) { o.Status = func() (Status, error) { return s, nil } })
+		d := open(t, func(o *Options) { o.Gateway = &calm{status: s} })
 		a := d.ask(http.MethodGet, "/", "", d.bearer(auth.Viewer)...)
 		if s.Unreported() != want || !strings.Contains(a.body, "<span>"+want+"</span>") != (want == "") {
 			t.Errorf("%+v: %q, want %q, on the page\n%s", s, s.Unreported(), want, a.body)
@@ -301,13 +316,12 @@ func TestRefusalsSayWhatIsWrongAndWithWhichStatus(t *testing.T) {
 
 func TestABackupBrokenOffIsNoWholeAnswer(t *testing.T) {
 	d := open(t, func(o *Options) {
-		o.Trusted = func(context.Context) bool { return true }
-		o.Backup = func(w io.Writer) error {
+		o.Gateway = &calm{trusted: true, backup: func(w io.Writer) error {
 			if _, err := w.Write(make([]byte, 100_000)); err != nil {
 				return err
 			}
 			return fleet.Full("the disk")
-		}
+		}}
 	})
 	resp, err := http.Get(d.url + "/api/backup")
 	if err != nil {

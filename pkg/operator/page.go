@@ -75,7 +75,7 @@ func (d *door) page(w http.ResponseWriter, r *http.Request) error {
 	if ok, err := d.mayRead(w, r); !ok {
 		return err
 	}
-	status, err := d.Status()
+	status, err := d.Gateway.Status()
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (d *door) reportText(dump fleet.Dump) (string, error) {
 	if err != nil || report == nil {
 		return "", err
 	}
-	return d.Text(report)
+	return d.Gateway.Text(report)
 }
 
 func (d *door) login(w http.ResponseWriter, r *http.Request) error {

@@ -48,7 +48,6 @@ func TestADamagedReportHidesNothingElse(t *testing.T) {
 func TestADumpWithoutAGroupHasAPageWithWhatIsKnownOfIt(t *testing.T) {
 	d := open(t, func(o *Options) {
 		o.Dumps = &oneReport{packed: packed(t, `{"reason":"abort()"}`)}
-		o.Text = func(report []byte) (string, error) { return "as people read it: " + string(report), nil }
 	})
 	d.crashes(0, "", "")
 	dump := fleet.Dump{Device: "aaaaaaaa", Model: "pump", FirmwareVersion: "1.0", UploadedAt: noon, Size: 2080}

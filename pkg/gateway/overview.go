@@ -1,0 +1,144 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/backup"
+	"github.com/slipway-gateway/slipway/pkg/catalog"
+	"github.com/slipway-gateway/slipway/pkg/certificate"
+	"github.com/slipway-gateway/slipway/pkg/config"
+	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/depot"
+	"github.com/slipway-gateway/slipway/pkg/dropfolder"
+	"github.com/slipway-gateway/slipway/pkg/operator"
+)
+
+// overview answers what people ask about the gateway as a whole. It is the operator door's gateway, and where metrics come
+// from.
+type overview struct {
+	cfg      config.Config
+	binary   Binary
+	started  time.Time
+	clock    clock
+	recovery *recovery
+	store    *catalog.Catalog
+	depot    *depot.Depot
+	dumps    *dumpFront
+	identity *certificate.Identity
+	folder   *dropfolder.Folder // nil: off
+	backups  *backup.Daily      // nil: off
+	source   *backup.Source
+	doors    *ways
+}
+
+// Ready reports that recovery is over.
+func (o *overview) Ready() bool { return o.recovery.isOver() }
+
+// Rebuild reads again what lies on disk.
+func (o *overview) Rebuild(ctx context.Context) error { return o.recovery.again(ctx) }
+
+// Backup writes everything that cannot be found again, private keys too.
+func (o *overview) Backup(w io.Writer) error { return o.source.Write(w) }
+
+// CA is the gateway's own certificate authority, PEM; nil where an operator brought a certificate.
+func (o *overview) CA() ([]byte, error) { return o.identity.CA() }
+
+// Status is what `slipway status` and the page tell.
+func (o *overview) Status() (operator.Status, error) {
+	s := operator.Status{
+		Version: o.binary.Version, StartedAt: o.started.UTC(), Trouble: o.Trouble(), Listens: o.doors.addresses(), BaseURL: o.BaseURL(),
+		DropFolder: o.cfg.DropDir, CAFile: o.identity.CAFile(), CertificateTo: o.identity.NotAfter(),
+	}
+	if s.Trouble == nil {
+		s.Trouble = []string{}
+	}
+	s.Healthy = o.Ready() && len(s.Trouble) == 0
+	models, err := o.store.Models()
+	if err != nil {
+		return s, err
+	}
+	s.Models = len(models)
+	if s.Devices, err = o.store.CountDevices(""); err != nil {
+		return s, err
+	}
+	for _, state := range crash.States {
+		n, err := o.store.CountCrashes(state)
+		if err != nil {
+			return s, err
+		}
+		s.Dumps += n
+		switch state {
+		case crash.Waiting:
+			s.Waiting = n
+		case crash.Missing:
+			s.Missing = n
+		case crash.Failed:
+			s.Failed = n
+		}
+	}
+	groups, err := o.store.Groups(crash.GroupFilter{State: crash.Open})
+	if err != nil {
+		return s, err
+	}
+	s.OpenCrashes = len(groups)
+	if s.AssetBytes, err = o.depot.Usage(); err != nil {
+		return s, err
+	}
+	s.DumpBytes, _ = o.dumps.Usage()
+	s.FreeBytes, _, err = SpaceOf(o.cfg.StateDir)()
+	return s, err
+}
+
+// Trusted reports that a request came through the command line's socket from somebody who may do everything.
+func (o *overview) Trusted(ctx context.Context) bool {
+	trusted, _ := ctx.Value(trustedKey{}).(bool)
+	return trusted
+}
+
+// Text is a report as people read it.
+func (o *overview) Text(packed []byte) (string, error) { return reportText(packed) }
+
+// Trouble is what an operator should know.
+func (o *overview) Trouble() []string {
+	var trouble []string
+	if t := o.dumps.Trouble(); t != "" {
+		trouble = append(trouble, t)
+	}
+	if o.folder != nil {
+		trouble = append(trouble, o.folder.Trouble()...)
+	}
+	if o.backups != nil {
+		if t := o.backups.Trouble(); t != "" {
+			trouble = append(trouble, t)
+		}
+	}
+	if free, _, err := SpaceOf(o.cfg.StateDir)(); err == nil && free < Reserve {
+		trouble = append(trouble, fmt.Sprintf("less than %d MiB is free in %s: nothing new is stored", Reserve>>20, o.cfg.StateDir))
+	}
+	if earliest := o.clock.earliest(); time.Now().Before(earliest) {
+		trouble = append(trouble, "the clock is wrong: it is before "+earliest.UTC().Format(time.RFC3339)+", and no tokens are given out")
+	}
+	if ends := o.identity.NotAfter(); time.Until(ends) < 7*24*time.Hour {
+		trouble = append(trouble, "the certificate ends on "+ends.UTC().Format(time.RFC3339))
+	}
+	return trouble
+}
+
+// BaseURL is the address that people and CI are told; devices are told the one by which they came.
+func (o *overview) BaseURL() string {
+	if o.cfg.ProvisioningBaseURL != "" {
+		return o.cfg.ProvisioningBaseURL
+	}
+	return o.doors.page(func() string {
+		for _, name := range certificate.Hosts() {
+			if ip := net.ParseIP(name); ip != nil && !ip.IsLoopback() {
+				return name
+			}
+		}
+		return "localhost"
+	})
+}
