@@ -37,10 +37,25 @@ func (n *decoder) explain() {
 		n.report.Kind = faultKind(c)
 		n.report.Reason = faultReason(c, n.report.Registers)
 	}
+	if k := n.report.Kind; k == KindAbort || k == KindAssert {
+		n.addTold(task)
+	}
 	if !called && n.report.Panic == "" { // else it is only how the panic handler stops the processor
 		n.report.Cause = c.name
 	}
 	n.flagOverflow(task)
+}
+
+// addTold puts what the stack says behind the reason, or in its place where the reason says only that it was an abort.
+func (n *decoder) addTold(task *Task) {
+	text := n.told(task)
+	switch {
+	case text == "" || strings.Contains(n.report.Panic, "assert"): // which has the same in other words
+	case n.report.Panic == "":
+		n.report.Reason = text
+	default:
+		n.report.Reason += "\n" + text
+	}
 }
 
 // aborters are functions that are on the stack after an abort of some kind; the first that is found counts.
