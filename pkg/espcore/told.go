@@ -150,11 +150,16 @@ func (n *decoder) word(addr uint32) (uint32, bool) {
 	if v, ok := n.dump.memory.word(addr); ok {
 		return v, true
 	}
-	var b [4]byte
-	if !n.program.text(addr, b[:]) {
+	b, ok := n.bytes(addr, 4)
+	if !ok {
 		return 0, false
 	}
-	return binary.LittleEndian.Uint32(b[:]), true
+	return binary.LittleEndian.Uint32(b), true
+}
+
+func (n *decoder) bytes(addr uint32, size int) ([]byte, bool) {
+	b := make([]byte, size)
+	return b, n.dump.memory.read(addr, b) || n.program.text(addr, b)
 }
 
 // characters reads a text that ends with a NUL, or after size bytes where size is not negative. What cannot be printed is
@@ -162,8 +167,8 @@ func (n *decoder) word(addr uint32) (uint32, bool) {
 func (n *decoder) characters(addr uint32, size int) (string, bool) {
 	var out []byte
 	for size != 0 && len(out) < mostTold {
-		var b [1]byte
-		if !n.dump.memory.read(addr, b[:]) && !n.program.text(addr, b[:]) {
+		b, ok := n.bytes(addr, 1)
+		if !ok {
 			return "", false
 		}
 		if b[0] == 0 && size < 0 {

@@ -1,6 +1,7 @@
 package espcore
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/slipway-gateway/slipway/pkg/symbol"
@@ -92,5 +93,32 @@ func TestAnExceptionsTypeAndTextAreInMemory(t *testing.T) {
 		if r.Reason != c.want {
 			t.Errorf("%s: %q, want %q", name, r.Reason, c.want)
 		}
+	}
+}
+
+func TestARustPanicsMessageIsReadFromItsFormat(t *testing.T) {
+	const at = 0x3FC80000
+	long := "\x80\x83\x00" + strings.Repeat("long ", 26) + "!"
+	for name, c := range map[string]struct{ template, want string }{
+		"as rustc 1.95 makes it": {"\x06valve \xC0\x0A stuck at \xC3\x20\x00\x00\x29\x08\x00\x01!\x00", "valve {} stuck at {}!"},
+		"a long text":            {long + "\x00", strings.Repeat("long ", 26) + "!"},
+		"cut short":              {"\x06valve \x7Fstu", "valve "},
+		"no text":                {"\x03a\x01b\x00", ""},
+		"nothing":                {"", ""},
+	} {
+		n := decoder{dump: &Dump{memory: memory{[]segment{{addr: at, data: []byte(c.template)}}}}}
+		if got := n.template(at); got != c.want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	m := blank(at, 0x100)
+	copy(m.data[0x80:], "valve  is stuck")
+	m.put(at, at+0x80, 6, at+0x86, 9, at, 0xFFFFFFFF)
+	n := decoder{dump: &Dump{memory: memory{[]segment{m}}}}
+	if got := n.pieces(at, 2, 1); got != "valve {} is stuck" {
+		t.Errorf("%q", got)
+	}
+	if got := n.pieces(at, 0xFFFFFFFF, 1); got != "valve {} is stuck" {
+		t.Errorf("a length that lies: %q", got)
 	}
 }
