@@ -20,6 +20,9 @@ func (w *walker) walkRISCV(steps []step) []step {
 		case blind:
 			found := w.search(at, len(steps) == 1)
 			return append(steps, found[:min(len(found), maxWalked-len(steps))]...)
+		case overwritten: // a buffer that grew over its frame: farther out the stack is mostly whole
+			found := w.scan(at.state.CFA, at.state.Registers, 0)
+			return append(steps, found[:min(len(found), maxWalked-len(steps))]...)
 		default:
 			return steps
 		}
@@ -31,11 +34,12 @@ func (w *walker) walkRISCV(steps []step) []step {
 type ending int
 
 const (
-	walked ending = iota
-	atRoot        // there is no caller
-	atZero        // the return address is 0: there is no caller, or nothing was there to be read
-	broken        // no caller could be true
-	blind         // nothing says where the caller is
+	walked      ending = iota
+	atRoot             // there is no caller
+	atZero             // the return address is 0: there is no caller, or nothing was there to be read
+	broken             // no caller could be true
+	overwritten        // what lies where the return address was leads nowhere
+	blind              // nothing says where the caller is
 )
 
 // unwind steps to the caller by call-frame information.
@@ -81,7 +85,7 @@ func (w *walker) unwind(at *step, innermost bool) (step, ending) {
 		return step{}, atZero
 	}
 	if !rules.Signal && !w.accepts(at, pc) {
-		return step{}, broken
+		return step{}, overwritten
 	}
 	if rules.Signal || w.program.place(pc) == behindCode {
 		caller.wasInterrupted()

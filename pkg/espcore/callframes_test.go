@@ -127,14 +127,14 @@ func shift(s *sample, addr uint32, n int) {
 	clear(from[:n])
 }
 
-func TestABrokenStackOfRISCVEndsTheWalkWithAWarning(t *testing.T) {
+func TestABrokenStackOfRISCVIsToldAndSearchedFartherOut(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*sample)
 		want   string
 		warn   string
 	}{
-		"no call there":   {func(s *sample) { s.dump.tasks[0].stack.put(riscvTop+12, addressOf(s.program, "work")+8) }, "crash", "cannot have been called"},
-		"not code":        {func(s *sample) { s.dump.tasks[0].stack.put(riscvTop+12, 0xDEADBEEE) }, "crash", "cannot have been called"},
+		"no call there":   {func(s *sample) { s.dump.tasks[0].stack.put(riscvTop+12, addressOf(s.program, "work")+8) }, "crash app_main[scan] start[scan]", "cannot have been called"},
+		"not code":        {func(s *sample) { s.dump.tasks[0].stack.put(riscvTop+12, 0xDEADBEEE) }, "crash app_main[scan] start[scan]", "cannot have been called"},
 		"not in the dump": {func(s *sample) { s.dump.tasks[0].regs[2] = 0x3FC90000 }, "crash", "is not in the dump"},
 		"a root of zero":  {func(s *sample) { s.dump.tasks[0].stack.put(riscvTop+12, 0) }, "crash ??", ""},
 	} {
