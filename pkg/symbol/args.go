@@ -90,6 +90,8 @@ func (p *printer) argument(args []Argument, param die) []Argument {
 		synthetic, text = true, "<synthetic pointer>"
 	case errors.As(err, &unreadable):
 		text = "<error reading variable: " + unreadable.Error() + ">"
+	case err != nil && t.kind == kindReference && t.die.typeOf().kind == kindAggregate:
+		text = "..." // GDB asks for the type first, and then for the value
 	case err != nil:
 		text = OptimizedOut
 	default:
