@@ -34,7 +34,7 @@ export CGO_ENABLED ?= 0
 PACKAGE_ARCHES ?= amd64 arm64 arm7
 PACKAGE_OUT    ?= $(BUILD)/packages
 
-.PHONY: help version run build cross package test test-syncs test-32 test-boot test-package test-emulated lint fmt fuzz bench clean
+.PHONY: help version run build cross package test test-syncs test-32 test-boot test-package test-emulated test-gdb corpus lint fmt fuzz bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -81,6 +81,12 @@ test-emulated: ## the arm64 and armv7 binaries of the packages under an emulator
 
 test-boot: ## the packages on a real systemd in a box: Debian, root; installs what it needs
 	@packaging/test-boot.sh $(GO) $(MAKE)
+
+test-gdb: ## asks gdb-multiarch about the corpus's ELFs and dumps, and compares with the committed answers
+	cd testdata/crash/corpus && $(GO) run ./recipe gdb
+
+corpus: ## makes testdata/crash/corpus anew: gcc-riscv64-unknown-elf, clang, lld, qemu-system-misc, gdb-multiarch
+	cd testdata/crash/corpus && $(GO) run ./recipe make
 
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) ## formatting, linters, and who may import whom
 	$< fmt --config configs/golangci.yml --diff ./...

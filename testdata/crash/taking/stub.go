@@ -1,4 +1,4 @@
-package main
+package taking
 
 import (
 	"bufio"
@@ -103,16 +103,27 @@ func (s *stub) registers() ([33]uint32, error) {
 	return regs, nil
 }
 
+// memory is read in pieces: QEMU's answer has room for 2048 bytes.
 func (s *stub) memory(addr, size uint32) ([]byte, error) {
-	answer, err := s.ask("m%x,%x", addr, size)
-	if err != nil {
-		return nil, err
+	const most = 1024
+	var out []byte
+	for n := uint32(0); n < size; {
+		piece := min(size-n, most)
+		answer, err := s.ask("m%x,%x", addr+n, piece)
+		if err != nil {
+			return nil, err
+		}
+		b, err := hex.DecodeString(answer)
+		if err != nil {
+			return nil, err
+		}
+		if len(b) != int(piece) {
+			return nil, fmt.Errorf("QEMU gives %d of %d bytes at %#x", len(b), piece, addr+n)
+		}
+		out = append(out, b...)
+		n += piece
 	}
-	b, err := hex.DecodeString(answer)
-	if err == nil && len(b) != int(size) {
-		err = fmt.Errorf("QEMU gives %d of %d bytes at %#x", len(b), size, addr)
-	}
-	return b, err
+	return out, nil
 }
 
 func (s *stub) word(addr uint32) (uint32, error) {
@@ -121,4 +132,26 @@ func (s *stub) word(addr uint32) (uint32, error) {
 		return 0, err
 	}
 	return le.Uint32(b), nil
+}
+
+func (s *stub) write(addr, value uint32) error {
+	_, err := s.ask("M%x,4:%x", addr, le.AppendUint32(nil, value))
+	return err
+}
+
+// text reads a C string.
+func (s *stub) text(addr uint32) (string, error) {
+	const most = 200
+	var out []byte
+	for n := uint32(0); n < most; n++ {
+		b, err := s.memory(addr+n, 1)
+		if err != nil {
+			return "", err
+		}
+		if b[0] == 0 {
+			break
+		}
+		out = append(out, b[0])
+	}
+	return string(out), nil
 }
