@@ -4,10 +4,10 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -16,12 +16,6 @@ func deviceCommand() *cobra.Command {
 	return group("device", "Devices: list, add, import, change and remove them, hand out tokens and secrets",
 		deviceListCommand(), deviceAddCommand(), deviceImportCommand(), deviceShowCommand(), deviceSetCommand(), deviceRmCommand(),
 		deviceTokenCommand(), deviceSecretCommand())
-}
-
-// shownDevice is a device as the API shows it.
-type shownDevice struct {
-	fleet.Device
-	ClientID string `json:"client_id"`
 }
 
 func deviceListCommand() *cobra.Command {
@@ -37,7 +31,7 @@ func deviceListCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return show(cmd, flags.format, answer, func(w io.Writer, v struct{ Devices []fleet.Device }) {
+		return show(cmd, flags.format, answer, func(w io.Writer, v api.Devices) {
 			c := newColumns(w, "DEVICE", "MODEL", "ACCESS", "CREATED", "NAME")
 			for _, d := range v.Devices {
 				c.row(string(d.Key), string(d.Model), access(d), localTime(d.CreatedAt), d.Name)
@@ -68,7 +62,7 @@ func deviceAddCommand() *cobra.Command {
 	secretOnStdin := cmd.Flags().Bool("secret-stdin", false, "it keeps the client secret that is read from standard input")
 	required(cmd, "model")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		device := map[string]string{"model_code": *model, "device_key": *key, "name": *name}
+		device := api.NewDevice{Model: *model, Key: *key, Name: *name}
 		if _, err := fleet.ParseModelCode(*model); err != nil {
 			return &usageError{err}
 		}
@@ -82,7 +76,7 @@ func deviceAddCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			device["client_secret"] = secret
+			device.Secret = secret
 		}
 		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("devices"), device)
 		if err != nil {
@@ -107,15 +101,8 @@ func readSecret(in io.Reader) (string, error) {
 	return secret, nil
 }
 
-// credentials are what a device is flashed with.
-type credentials struct {
-	Key    string `json:"device_key"`
-	ID     string `json:"client_id"`
-	Secret string `json:"client_secret"`
-}
-
-func credentialsText(w io.Writer, c credentials) {
-	fields(w, "device_key", c.Key, "client_id", c.ID, "client_secret", c.Secret)
+func credentialsText(w io.Writer, c api.Credentials) {
+	fields(w, "device_key", string(c.Key), "client_id", c.ID, "client_secret", c.Secret)
 }
 
 func deviceShowCommand() *cobra.Command {
@@ -131,7 +118,7 @@ func deviceShowCommand() *cobra.Command {
 	return cmd
 }
 
-func deviceText(w io.Writer, d shownDevice) {
+func deviceText(w io.Writer, d api.Device) {
 	config := string(d.Config)
 	if d.Config == nil {
 		config = "(its model's default)"
@@ -164,11 +151,7 @@ func deviceTokenCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		type minted struct {
-			AccessToken string    `json:"access_token"`
-			ExpiresAt   time.Time `json:"expires_at"`
-		}
-		return show(cmd, format, answer, func(w io.Writer, t minted) {
+		return show(cmd, format, answer, func(w io.Writer, t api.DeviceToken) {
 			fields(w, "access_token", t.AccessToken, "expires_at", localTime(t.ExpiresAt))
 		})
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/slipway-gateway/slipway/pkg/operator"
+	"github.com/slipway-gateway/slipway/pkg/api"
 )
 
 func deviceImportCommand() *cobra.Command {
@@ -75,7 +75,7 @@ func closeSecrets(file *os.File) error {
 // keepSecrets writes the secrets of an answer to a file and takes them out of it. Where that fails the answer is printed as
 // it is: nobody can ask for them again.
 func keepSecrets(errs io.Writer, file *os.File, answer json.RawMessage) (json.RawMessage, error) {
-	var v operator.Imported
+	var v api.Imported
 	if err := json.Unmarshal(answer, &v); err != nil {
 		return nil, fmt.Errorf("the gateway's answer is not the JSON that is wanted: %w", err)
 	}
@@ -92,11 +92,11 @@ func keepSecrets(errs io.Writer, file *os.File, answer json.RawMessage) (json.Ra
 		fmt.Fprintf(errs, "slipway: the secrets could not be written to %s, and are told here, once: %v\n", file.Name(), err)
 		return answer, nil
 	}
-	v.Made = []operator.Credentials{}
+	v.Made = []api.Credentials{}
 	return json.Marshal(v)
 }
 
-func importedText(w io.Writer, v operator.Imported) {
+func importedText(w io.Writer, v api.Imported) {
 	plural(w, v.Added, "device", fmt.Sprintf("added, %d changed, %d unchanged", v.Changed, v.Unchanged))
 	if len(v.Made) == 0 {
 		return

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
-	"github.com/slipway-gateway/slipway/pkg/operator"
 )
 
 // firmwareCommand is `slipway firmware`: the builds of a model, and which one its devices are offered.
@@ -159,7 +159,7 @@ func modelOfFile(name string) (string, error) {
 	return f.Bundle.Code, nil
 }
 
-func acceptedText(w io.Writer, a operator.Accepted) {
+func acceptedText(w io.Writer, a api.Accepted) {
 	switch {
 	case !a.Changed:
 		fmt.Fprintf(w, "%s %s is here already, nothing changed\n", a.Code, visible(string(a.Version)))

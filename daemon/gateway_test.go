@@ -217,6 +217,13 @@ func (g *running) cliJSON(v any, args ...string) {
 	}
 }
 
+// credentials are what a test's device is flashed with.
+type credentials struct {
+	Key    string `json:"device_key"`
+	ID     string `json:"client_id"`
+	Secret string `json:"client_secret"`
+}
+
 func (g *running) addDevice(model string) credentials {
 	g.t.Helper()
 	var c credentials

@@ -10,7 +10,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"github.com/slipway-gateway/slipway/pkg/operator"
+	"github.com/slipway-gateway/slipway/pkg/api"
 )
 
 func statusCommand() *cobra.Command {
@@ -45,7 +45,7 @@ func catalogCommand() *cobra.Command {
 	return group("catalog", "The catalog: what the gateway knows of models, devices, builds and dumps", rebuild)
 }
 
-func statusText(w io.Writer, s operator.Status) {
+func statusText(w io.Writer, s api.Status) {
 	health := "healthy"
 	if !s.Healthy {
 		health = "in trouble"
@@ -91,7 +91,7 @@ func sha256Text(fingerprint string) string {
 }
 
 // caStep says how a job gets the CA that its line names.
-func caStep(s operator.Status) string {
+func caStep(s api.Status) string {
 	if s.CAFingerprint == "" || !strings.HasPrefix(s.BaseURL, "https:") {
 		return ""
 	}
@@ -99,7 +99,7 @@ func caStep(s operator.Status) string {
 }
 
 // nextStep tells a newcomer how to go on, until the first firmware is there.
-func nextStep(s operator.Status) string {
+func nextStep(s api.Status) string {
 	switch {
 	case s.Models == 0:
 		return "slipway model add CODE"

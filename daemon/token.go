@@ -3,10 +3,10 @@ package main
 import (
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 )
 
@@ -14,15 +14,6 @@ import (
 func tokenCommand() *cobra.Command {
 	return group("token", "Tokens of people and pipelines: create, list and revoke them",
 		tokenCreateCommand(), tokenListCommand(), tokenRevokeCommand(), tokenRotateKeyCommand())
-}
-
-// operatorToken is a token as the API shows it; the token itself is there once, when it is made.
-type operatorToken struct {
-	Token     string    `json:"token"`
-	ID        string    `json:"id"`
-	Name      string    `json:"name"`
-	Role      string    `json:"role"`
-	CreatedAt time.Time `json:"created_at"`
 }
 
 func tokenCreateCommand() *cobra.Command {
@@ -45,12 +36,12 @@ func tokenCreateCommand() *cobra.Command {
 		if _, err := auth.ParseRole(*role); err != nil {
 			return &usageError{err}
 		}
-		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("tokens"), map[string]string{"role": *role, "name": *name})
+		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("tokens"), api.NewToken{Role: *role, Name: *name})
 		if err != nil {
 			return err
 		}
-		return show(cmd, format, answer, func(w io.Writer, t operatorToken) {
-			fields(w, "token", t.Token, "role", t.Role, "id", t.ID, "name", t.Name)
+		return show(cmd, format, answer, func(w io.Writer, t api.CreatedToken) {
+			fields(w, "token", t.Secret, "role", t.Role, "id", t.ID, "name", t.Name)
 		})
 	}
 	return cmd
@@ -67,7 +58,7 @@ func tokenListCommand() *cobra.Command {
 		if answer, err = flags.cut(answer, "tokens"); err != nil {
 			return err
 		}
-		return show(cmd, flags.format, answer, func(w io.Writer, v struct{ Tokens []operatorToken }) {
+		return show(cmd, flags.format, answer, func(w io.Writer, v api.Tokens) {
 			c := newColumns(w, "ID", "ROLE", "CREATED", "NAME")
 			for _, t := range v.Tokens {
 				c.row(t.ID, t.Role, localTime(t.CreatedAt), t.Name)

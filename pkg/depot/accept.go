@@ -9,53 +9,26 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Submission is a firmware that somebody hands in.
-type Submission struct {
-	Model   fleet.ModelCode // "": the one that the bundle names
-	Body    io.Reader
-	Size    int64 // bytes, -1 when unknown
-	Origin  fleet.Origin
-	Replace bool // of a version that is there with other bytes
-}
-
-// Kind is what a submission turned out to be.
-type Kind string
-
-// The two kinds.
-const (
-	Bundle Kind = "bundle"
-	Image  Kind = "image"
-)
-
-// Accepted is what became of a submission.
-type Accepted struct {
-	Kind      Kind
-	Build     fleet.Build // of a plain image: model, version, chip, project, size and hash alone
-	Published bool        // devices are offered it now
-	Changed   bool        // false: the same firmware was there already
-	Warnings  []string
-}
-
 // Accept takes a bundle, or a plain image. It returns *fleet.Error: ErrUnknown for a model that is not known, ErrRefused
 // for what can never be taken, ErrTaken for a version that has other bytes, ErrFull without room; any other error is the
 // disk's or the sender's.
-func (d *Depot) Accept(ctx context.Context, s Submission) (Accepted, error) {
+func (d *Depot) Accept(ctx context.Context, s fleet.Submission) (fleet.Accepted, error) {
 	if s.Model != "" {
 		if _, err := d.Recorder.Model(s.Model); err != nil {
-			return Accepted{}, err
+			return fleet.Accepted{}, err
 		}
 	}
 	if err := d.room(max(s.Size, 0)); err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	t, size, err := d.spool(s)
 	if err != nil {
-		return Accepted{}, noRoom(err)
+		return fleet.Accepted{}, noRoom(err)
 	}
 	defer t.Drop()
 	head := make([]byte, 4)
 	if _, err := t.File().ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	if string(head) == "PK\x03\x04" {
 		accepted, err := d.acceptBundle(ctx, s, t, size)
@@ -78,7 +51,7 @@ func (d *Depot) room(n int64) error {
 }
 
 // spool lands the body under a temporary name beside its destination, bounded by what it is and not by what it claims.
-func (d *Depot) spool(s Submission) (*durable.Landing, int64, error) {
+func (d *Depot) spool(s fleet.Submission) (*durable.Landing, int64, error) {
 	if s.Size > d.MaxBytes {
 		return nil, 0, fleet.Refused("the upload is larger than %d bytes", d.MaxBytes)
 	}

@@ -13,34 +13,34 @@ import (
 )
 
 // acceptBundle takes a bundle's whole way: verify, land ZIP and image, record, replace the flat file, wake who waits.
-func (d *Depot) acceptBundle(ctx context.Context, s Submission, t *durable.Landing, size int64) (Accepted, error) {
+func (d *Depot) acceptBundle(ctx context.Context, s fleet.Submission, t *durable.Landing, size int64) (fleet.Accepted, error) {
 	b, err := d.readBundle(t.File(), size, s.Model)
 	if err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	version, err := fleet.ParseVersion(b.Version)
 	if err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	code, err := fleet.ParseModelCode(b.Code)
 	if err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	build := buildOf(b, code, version, size)
 	build.Origin, build.AcceptedAt = s.Origin, d.Now().UTC()
-	accepted := Accepted{Kind: Bundle, Build: build, Warnings: b.Warnings}
+	accepted := fleet.Accepted{Kind: fleet.KindBundle, Build: build, Warnings: b.Warnings}
 
 	defer d.locks.lock(code)()
 	model, err := d.model(ctx, s, code)
 	if err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	if err := fits(model, build.Chip, build.Project); err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	same, err := d.known(model, build, s.Replace)
 	if err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	switch {
 	case same == nil:
@@ -116,23 +116,23 @@ func (d *Depot) known(m fleet.Model, b fleet.Build, replace bool) (same *fleet.B
 	return &stored, nil
 }
 
-func (d *Depot) store(ctx context.Context, accepted Accepted, b *bundle.Bundle, t *durable.Landing, publish bool) (Accepted, error) {
+func (d *Depot) store(ctx context.Context, accepted fleet.Accepted, b *bundle.Bundle, t *durable.Landing, publish bool) (fleet.Accepted, error) {
 	build := accepted.Build
 	if err := ensureDir(d.modelDir(build.Model)); err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	if err := d.landBuild(build, b, t); err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	recorded, model, err := d.Recorder.RecordBuild(ctx, build, publish)
 	if err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	accepted.Build, accepted.Changed = recorded, true
 	accepted.Published = model.FirmwareVersion == build.Version
 	if accepted.Published {
 		if err := d.setFlat(build.Model, d.path(build.Model, build.Version, imageSuffix)); err != nil {
-			return Accepted{}, err
+			return fleet.Accepted{}, err
 		}
 	}
 	d.Logger.Info("build accepted", "model", build.Model, "version", build.Version, "sha256", build.ImageSHA256,

@@ -18,29 +18,29 @@ const mostImage = 16 << 20
 
 // acceptImage takes a plain image: it replaces the flat file and nothing else, and is offered at once. The flat file
 // comes before the record, as the next start can read the version from the file and not the other way round.
-func (d *Depot) acceptImage(ctx context.Context, s Submission, t *durable.Landing, size int64) (Accepted, error) {
+func (d *Depot) acceptImage(ctx context.Context, s fleet.Submission, t *durable.Landing, size int64) (fleet.Accepted, error) {
 	if s.Model == "" {
-		return Accepted{}, fleet.Refused("no ZIP: a plain image does not say whose it is, push it to its model")
+		return fleet.Accepted{}, fleet.Refused("no ZIP: a plain image does not say whose it is, push it to its model")
 	}
 	if d.Manual {
-		return Accepted{}, fleet.Refused("a plain image is offered at once, and firmware.publish is manual: send a bundle")
+		return fleet.Accepted{}, fleet.Refused("a plain image is offered at once, and firmware.publish is manual: send a bundle")
 	}
 	if size > mostImage {
-		return Accepted{}, fleet.Refused("the image is larger than %d bytes", mostImage)
+		return fleet.Accepted{}, fleet.Refused("the image is larger than %d bytes", mostImage)
 	}
 	image, err := readImage(t.File(), size)
 	if err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	version, err := fleet.ParseVersion(image.App.Version)
 	if err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	sum, err := hashFile(t.File(), size)
 	if err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
-	accepted := Accepted{Kind: Image, Published: true, Warnings: warningsOf(image), Build: fleet.Build{
+	accepted := fleet.Accepted{Kind: fleet.KindImage, Published: true, Warnings: warningsOf(image), Build: fleet.Build{
 		Model: s.Model, Version: version, Chip: image.Chip, Project: image.App.Project, IDFVersion: image.App.IDFVersion,
 		ImageSize: size, ImageSHA256: sum, ELFSHA256: image.App.ELFSHA256, Origin: s.Origin, AcceptedAt: d.Now().UTC(),
 	}}
@@ -48,33 +48,33 @@ func (d *Depot) acceptImage(ctx context.Context, s Submission, t *durable.Landin
 	defer d.locks.lock(s.Model)()
 	model, err := d.Recorder.Model(s.Model)
 	if err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	if err := fits(model, image.Chip, image.App.Project); err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	stored, err := d.Recorder.Build(s.Model, version)
 	switch {
 	case err == nil && stored.ImageSHA256 != sum:
-		return Accepted{}, fleet.Taken("version %s of model %s is a stored build with another image", version, s.Model)
+		return fleet.Accepted{}, fleet.Taken("version %s of model %s is a stored build with another image", version, s.Model)
 	case err == nil:
 		accepted.Published = model.FirmwareVersion == version
 		return accepted, nil
 	case !errors.Is(err, fleet.ErrUnknown):
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	if model.FirmwareVersion == version && sumOf(d.flatPath(s.Model)) == sum {
 		return accepted, nil
 	}
 	accepted.Changed = true
 	if err := t.Replace(d.flatPath(s.Model)); err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	if err := durable.SyncDir(d.Dir); err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	if _, err := d.Recorder.PublishImage(ctx, s.Model, version, image.Chip, image.App.Project); err != nil {
-		return Accepted{}, err
+		return fleet.Accepted{}, err
 	}
 	d.Logger.Info("image accepted", "model", s.Model, "version", version, "sha256", sum, "origin", s.Origin)
 	return accepted, nil

@@ -84,7 +84,7 @@ func bundleOf(t *testing.T, b firmware.Build) []byte {
 	return zip
 }
 
-func (h *house) accept(t *testing.T, s Submission, body []byte) Accepted {
+func (h *house) accept(t *testing.T, s fleet.Submission, body []byte) fleet.Accepted {
 	t.Helper()
 	s.Body, s.Size = bytes.NewReader(body), int64(len(body))
 	a, err := h.Accept(t.Context(), s)
@@ -98,8 +98,8 @@ func TestAnAcceptedBundleIsServedRecordedAndWakesWhoWaits(t *testing.T) {
 	h := open(t, nil)
 	h.model(t, "pump")
 	zip := bundleOf(t, firmware.Build{Code: "pump", Version: "1.0.0"})
-	a := h.accept(t, Submission{Model: "pump", Origin: fleet.FromAPI}, zip)
-	if a.Kind != Bundle || !a.Published || !a.Changed || len(h.woken) != 1 {
+	a := h.accept(t, fleet.Submission{Model: "pump", Origin: fleet.FromAPI}, zip)
+	if a.Kind != fleet.KindBundle || !a.Published || !a.Changed || len(h.woken) != 1 {
 		t.Errorf("%+v, woken %d", a, len(h.woken))
 	}
 	m := h.model(t, "pump")
@@ -131,7 +131,7 @@ func TestAChipThatAnOperatorNamesTakesItsImagesHoweverItIsSpelled(t *testing.T) 
 			t.Fatal(err)
 		}
 		zip := bundleOf(t, firmware.Build{Code: "pump", Version: "1.0.0"})
-		_, err := h.Accept(t.Context(), Submission{Model: "pump", Origin: fleet.FromAPI, Body: bytes.NewReader(zip), Size: int64(len(zip))})
+		_, err := h.Accept(t.Context(), fleet.Submission{Model: "pump", Origin: fleet.FromAPI, Body: bytes.NewReader(zip), Size: int64(len(zip))})
 		if (err == nil) != fits || !fits && !errors.Is(err, fleet.ErrRefused) {
 			t.Errorf("a bundle for the ESP32-C3, and the model is %s: %v", chip, err)
 		}
@@ -142,7 +142,7 @@ func TestAFullDiskRefusesAndLeavesNothing(t *testing.T) {
 	h := open(t, func(o *Options) { o.Space = func() (int64, int64, error) { return 64<<20 + 100, 1 << 41, nil } })
 	h.model(t, "pump")
 	zip := bundleOf(t, firmware.Build{Code: "pump", Version: "1.0.0"})
-	_, err := h.Accept(t.Context(), Submission{Model: "pump", Body: bytes.NewReader(zip), Size: int64(len(zip))})
+	_, err := h.Accept(t.Context(), fleet.Submission{Model: "pump", Body: bytes.NewReader(zip), Size: int64(len(zip))})
 	if !errors.Is(err, fleet.ErrFull) {
 		t.Errorf("%v", err)
 	}
@@ -154,7 +154,7 @@ func TestAFullDiskRefusesAndLeavesNothing(t *testing.T) {
 func TestWithManualPublishingABuildIsOfferedOnlyWhenSomebodySaysSo(t *testing.T) {
 	h := open(t, func(o *Options) { o.Manual = true })
 	h.model(t, "pump")
-	a := h.accept(t, Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: "1.0.0"}))
+	a := h.accept(t, fleet.Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: "1.0.0"}))
 	if m := h.model(t, "pump"); a.Published || m.FirmwareVersion != "" {
 		t.Errorf("offered without being published: %+v", m)
 	}
@@ -165,7 +165,7 @@ func TestWithManualPublishingABuildIsOfferedOnlyWhenSomebodySaysSo(t *testing.T)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = h.Accept(t.Context(), Submission{Model: "pump", Body: bytes.NewReader(image), Size: int64(len(image))})
+	_, err = h.Accept(t.Context(), fleet.Submission{Model: "pump", Body: bytes.NewReader(image), Size: int64(len(image))})
 	if !errors.Is(err, fleet.ErrRefused) {
 		t.Errorf("a plain image, which is offered at once: %v", err)
 	}
@@ -176,7 +176,7 @@ func TestRetentionKeepsTheCurrentBuildAndThoseThatDumpsWaitFor(t *testing.T) {
 	h.model(t, "pump")
 	versions := []string{"1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0"}
 	for i, v := range versions {
-		h.accept(t, Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: v}))
+		h.accept(t, fleet.Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: v}))
 		if i == 0 { // a dump of 1.0.0 waits to be decoded
 			at := time.Now().UTC().Truncate(time.Microsecond)
 			d := fleet.Dump{Device: "a1b2c3d4", Model: "pump", FirmwareVersion: "1.0.0", Chip: "esp32c3", UploadedAt: at}
@@ -234,7 +234,7 @@ func TestAStartMendsWhatAKillLeft(t *testing.T) {
 		}
 	}
 	// When its bundle comes again, it is taken as new.
-	a := h.accept(t, Submission{Origin: fleet.FromDrop}, bundleOf(t, firmware.Build{Code: "pump", Version: "1.0.0"}))
+	a := h.accept(t, fleet.Submission{Origin: fleet.FromDrop}, bundleOf(t, firmware.Build{Code: "pump", Version: "1.0.0"}))
 	if !a.Published || h.model(t, "pump").FirmwareVersion != "1.0.0" {
 		t.Errorf("%+v", a)
 	}
@@ -251,7 +251,7 @@ func TestAStartMendsWhatAKillLeft(t *testing.T) {
 	if sumOf(h.flatPath("pump")) != a.Build.ImageSHA256 {
 		t.Error("the flat file does not follow the record")
 	}
-	h.accept(t, Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: "1.1.0"}))
+	h.accept(t, fleet.Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: "1.1.0"}))
 	if err := os.Remove(filepath.Join(assets, "firmware-1.0.0.zip")); err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func TestInflatedELFsAreABoundedCache(t *testing.T) {
 	h.model(t, "pump")
 	var builds []fleet.Build
 	for _, v := range []string{"1.0.0", "1.1.0", "1.2.0"} {
-		builds = append(builds, h.accept(t, Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: v})).Build)
+		builds = append(builds, h.accept(t, fleet.Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: v})).Build)
 	}
 	h.ELFCache = builds[0].ELFSize + builds[1].ELFSize // two of three
 	var paths []string
@@ -327,13 +327,13 @@ func TestTheSameBundleAgainMendsWhatTheDiskHasDamaged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := open(t, nil)
 			h.model(t, "pump")
-			first := h.accept(t, Submission{Model: "pump"}, zip)
-			h.accept(t, Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: "1.1.0"}))
-			if a := h.accept(t, Submission{Model: "pump"}, zip); a.Changed || len(a.Warnings) != len(first.Warnings) {
+			first := h.accept(t, fleet.Submission{Model: "pump"}, zip)
+			h.accept(t, fleet.Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: "1.1.0"}))
+			if a := h.accept(t, fleet.Submission{Model: "pump"}, zip); a.Changed || len(a.Warnings) != len(first.Warnings) {
 				t.Errorf("of a whole one: %+v", a)
 			}
 			damage(h)
-			a := h.accept(t, Submission{Model: "pump"}, zip)
+			a := h.accept(t, fleet.Submission{Model: "pump"}, zip)
 			if !a.Changed || len(a.Warnings) != len(first.Warnings)+1 || a.Published || h.model(t, "pump").FirmwareVersion != "1.1.0" {
 				t.Errorf("of a damaged one: %+v, offered is %s", a, h.model(t, "pump").FirmwareVersion)
 			}

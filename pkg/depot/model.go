@@ -9,7 +9,7 @@ import (
 
 // model finds the model that a bundle is for. In the drop folder nobody waits for an answer, so an unknown one is made
 // when the settings say so, and else refused with the nearest name: most are typing errors.
-func (d *Depot) model(ctx context.Context, s Submission, code fleet.ModelCode) (fleet.Model, error) {
+func (d *Depot) model(ctx context.Context, s fleet.Submission, code fleet.ModelCode) (fleet.Model, error) {
 	m, err := d.Recorder.Model(code)
 	if !errors.Is(err, fleet.ErrUnknown) || s.Origin != fleet.FromDrop {
 		return m, err

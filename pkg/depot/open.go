@@ -11,27 +11,18 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Firmware is an image, opened for serving. The caller closes File.
-type Firmware struct {
-	File    *os.File
-	Size    int64         // bytes
-	Version fleet.Version // as the image itself says
-	ETag    string        // made of the content, so that replaced bytes never resume an old download
-	ModTime time.Time
-}
-
 // OpenImage opens the image of one version of a model: the versioned file where there is one, else the flat file where
 // the version is the model's current one. Else it is ErrUnknown.
-func (d *Depot) OpenImage(m fleet.Model, v fleet.Version) (Firmware, error) {
+func (d *Depot) OpenImage(m fleet.Model, v fleet.Version) (fleet.Image, error) {
 	f, err := os.Open(d.path(m.Code, v, imageSuffix))
 	if errors.Is(err, fs.ErrNotExist) && v == m.FirmwareVersion {
 		f, err = os.Open(d.flatPath(m.Code))
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return Firmware{}, fleet.Unknown("version %s of model %s is not here", v, m.Code)
+		return fleet.Image{}, fleet.Unknown("version %s of model %s is not here", v, m.Code)
 	}
 	if err != nil {
-		return Firmware{}, err
+		return fleet.Image{}, err
 	}
 	fw, err := d.label(f)
 	if err != nil {
@@ -71,19 +62,19 @@ type label struct {
 // mostLabels bounds the memory: beyond it the oldest knowledge is cheap to gain again.
 const mostLabels = 1024
 
-func (d *Depot) label(f *os.File) (Firmware, error) {
+func (d *Depot) label(f *os.File) (fleet.Image, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return Firmware{}, err
+		return fleet.Image{}, err
 	}
-	fw := Firmware{File: f, Size: info.Size(), ModTime: info.ModTime()}
+	fw := fleet.Image{File: f, Size: info.Size(), ModTime: info.ModTime()}
 	id := identify(info)
 	d.labels.mu.Lock()
 	l, known := d.labels.files[id]
 	d.labels.mu.Unlock()
 	if !known {
 		if l, err = readLabel(f, info.Size()); err != nil {
-			return Firmware{}, err
+			return fleet.Image{}, err
 		}
 		d.labels.remember(id, l)
 	}

@@ -22,24 +22,24 @@ func TestAnAcceptedBuildOutlivesAPowerCutAtEveryStep(t *testing.T) {
 	h.model(t, "pump")
 	h.model(t, "fan")
 	record := powercut.Record(t, h.dir)
-	accept := func(s Submission, body []byte) {
+	accept := func(s fleet.Submission, body []byte) {
 		t.Helper()
 		a := h.accept(t, s, body)
 		record.Acknowledge(fmt.Sprintf("%s/%s/%s", s.Model, a.Build.Version, a.Build.ImageSHA256))
 	}
 	for _, version := range []string{"1.0.0", "1.1.0"} {
-		accept(Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: version}))
+		accept(fleet.Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: version}))
 	}
 	// What flash has forgotten is brought again; a plain image replaces the flat file alone.
 	if err := os.Remove(h.path("pump", "1.1.0", imageSuffix)); err != nil {
 		t.Fatal(err)
 	}
-	accept(Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: "1.1.0"}))
+	accept(fleet.Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: "1.1.0"}))
 	image, err := firmware.Build{Code: "fan", Version: "3.0.0"}.Image()
 	if err != nil {
 		t.Fatal(err)
 	}
-	accept(Submission{Model: "fan"}, image)
+	accept(fleet.Submission{Model: "fan"}, image)
 	record.Cut(t, lasts)
 }
 
@@ -48,7 +48,7 @@ func TestABuildThatNobodyIsOfferedOutlivesAPowerCutToo(t *testing.T) {
 	h := openIn(t, t.TempDir(), func(o *Options) { o.Manual = true })
 	h.model(t, "fan")
 	record := powercut.Record(t, h.dir)
-	a := h.accept(t, Submission{Model: "fan"}, bundleOf(t, firmware.Build{Code: "fan", Version: "1.0.0"}))
+	a := h.accept(t, fleet.Submission{Model: "fan"}, bundleOf(t, firmware.Build{Code: "fan", Version: "1.0.0"}))
 	record.Acknowledge(fmt.Sprintf("fan/1.0.0/%s", a.Build.ImageSHA256))
 	record.Cut(t, lasts)
 }

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
@@ -49,15 +48,7 @@ type keySet interface {
 
 // images opens the image that a device of the model gets for a version, or is fleet.ErrUnknown.
 type images interface {
-	OpenImage(m fleet.Model, v fleet.Version) (Image, error)
-}
-
-// Image is an image, opened for serving by who closes it.
-type Image struct {
-	File    *os.File
-	Size    int64         // bytes
-	Version fleet.Version // as the image itself says
-	ETag    string        // quoted, made of the content
+	OpenImage(m fleet.Model, v fleet.Version) (fleet.Image, error)
 }
 
 // dumps stores a body of size bytes, -1 when unknown, and returns when it is on stable storage. d says device, model, chip

@@ -112,16 +112,16 @@ func (m *memory) RotateSecret(_ context.Context, key fleet.DeviceKey) (string, e
 
 func (m *memory) Public() auth.JWKSet { return auth.JWKSet{Keys: []auth.JWK{{KeyID: "k"}}} }
 
-func (m *memory) OpenImage(model fleet.Model, v fleet.Version) (Image, error) {
+func (m *memory) OpenImage(model fleet.Model, v fleet.Version) (fleet.Image, error) {
 	f, err := os.Open(filepath.Join(m.dir, string(model.Code)+"-"+string(v)))
 	if os.IsNotExist(err) {
-		return Image{}, fleet.Unknown("version %s", v)
+		return fleet.Image{}, fleet.Unknown("version %s", v)
 	}
 	if err != nil {
-		return Image{}, err
+		return fleet.Image{}, err
 	}
 	info, err := f.Stat()
-	return Image{File: f, Size: info.Size(), Version: v, ETag: `"of-` + string(v) + `"`}, err
+	return fleet.Image{File: f, Size: info.Size(), Version: v, ETag: `"of-` + string(v) + `"`}, err
 }
 
 func (m *memory) Write(_ context.Context, d fleet.Dump, body io.Reader, size int64) (fleet.Dump, error) {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -50,9 +51,7 @@ func (d *Door) image(w http.ResponseWriter, r *http.Request, model fleet.Model, 
 }
 
 func (d *Door) firmwareVersion(w http.ResponseWriter, _ *http.Request, device fleet.Device, model fleet.Model) error {
-	var answer struct {
-		Version *fleet.Version `json:"firmware_version"`
-	}
+	var answer api.OfferedVersion
 	if v, ok := model.Offer(device); ok {
 		answer.Version = &v
 	}

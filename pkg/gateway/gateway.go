@@ -140,7 +140,7 @@ func (g *Gateway) dropOptions() dropfolder.Options {
 
 // acceptDropped hands a dropped bundle to the depot.
 func (g *Gateway) acceptDropped(ctx context.Context, body io.Reader, size int64) (string, error) {
-	accepted, err := g.depot.Accept(ctx, depot.Submission{Body: body, Size: size, Origin: fleet.FromDrop})
+	accepted, err := g.depot.Accept(ctx, fleet.Submission{Body: body, Size: size, Origin: fleet.FromDrop})
 	return string(accepted.Build.Model) + " " + string(accepted.Build.Version), err
 }
 
@@ -151,7 +151,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 	devices := &auth.Devices{Verifier: verifier, Secrets: issuer, Registry: g.store, Now: time.Now}
 	guesses := deviceapi.NewGuesses(g.logger, time.Now)
 	options := deviceapi.Options{
-		Caller: deviceapi.ByCredentials(devices, guesses), Guesses: guesses, Issuer: issuer, Keys: g.keys, TokenPaths: g.cfg.TokenPaths, Images: images{g.depot},
+		Caller: deviceapi.ByCredentials(devices, guesses), Guesses: guesses, Issuer: issuer, Keys: g.keys, TokenPaths: g.cfg.TokenPaths, Images: g.depot,
 		MaxDump: g.cfg.DumpMaxBytes,
 		Provisioning: deviceapi.Provisioning{
 			BaseURL: g.cfg.ProvisioningBaseURL, Extra: g.cfg.ProvisioningExtra, Required: g.cfg.ProvisioningRequired,
@@ -170,7 +170,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 	all := endpoint.NewRoutes(g.logger, g.metrics.operations)
 	door.Register(all)
 	operator.Register(all, operator.Options{
-		Records: g.store, Firmware: shelf{g.depot}, Dumps: g.dumps, Crashes: g.store, Issuer: issuer,
+		Records: g.store, Firmware: g.depot, Dumps: g.dumps, Crashes: g.store, Issuer: issuer,
 		Operators: &auth.Operators{Store: g.store, Now: time.Now}, Keys: g.keys, Gateway: whole,
 		Metrics: g.metrics.handler, Counter: g.metrics.operations, Now: time.Now,
 	})

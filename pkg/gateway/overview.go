@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/backup"
 	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/certificate"
@@ -14,7 +15,6 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/depot"
 	"github.com/slipway-gateway/slipway/pkg/dropfolder"
-	"github.com/slipway-gateway/slipway/pkg/operator"
 )
 
 // overview answers what people ask about the gateway as a whole. It is the operator door's gateway, and where metrics come
@@ -48,8 +48,8 @@ func (o *overview) Backup(w io.Writer) error { return o.source.Write(w) }
 func (o *overview) CA() ([]byte, error) { return o.identity.CA() }
 
 // Status is what `slipway status` and the page tell.
-func (o *overview) Status() (operator.Status, error) {
-	s := operator.Status{
+func (o *overview) Status() (api.Status, error) {
+	s := api.Status{
 		Version: o.binary.Version, StartedAt: o.started.UTC(), Trouble: o.Trouble(), Listens: o.doors.addresses(), BaseURL: o.BaseURL(),
 		DropFolder: o.cfg.DropDir, CAFile: o.identity.CAFile(), CertificateTo: o.identity.NotAfter(),
 	}

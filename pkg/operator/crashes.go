@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
@@ -92,7 +93,7 @@ func (d *door) listGroups(w http.ResponseWriter, r *http.Request) error {
 		groups = groups[:limit]
 		next = groups[limit-1].Fingerprint
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"crashes": orEmpty(groups), "total": total, "next": next})
+	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"crashes": api.List(groups), "total": total, "next": next})
 }
 
 // shownGroup is a group with its versions and the dumps that are left of it.
@@ -113,7 +114,7 @@ func (d *door) showGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, shownGroup{g, orEmpty(versions), showAll(listed)})
+	return endpoint.WriteJSON(w, http.StatusOK, shownGroup{g, api.List(versions), showAll(listed)})
 }
 
 // resolveGroup takes {"firmware_version": "…"}: gone from that version on.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -41,19 +42,11 @@ func (d *door) listDevices(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var next any
+	answer := api.Devices{Devices: api.List(devices)}
 	if f.Limit > 0 && len(devices) == f.Limit {
-		next = devices[len(devices)-1].Key
+		answer.Next = &devices[len(devices)-1].Key
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"devices": orEmpty(devices), "next": next})
-}
-
-// newDevice is what a device is made of. Without a key one is drawn; without a secret one is made and shown, once.
-type newDevice struct {
-	Model  string `json:"model_code"`
-	Key    string `json:"device_key"`
-	Name   string `json:"name"`
-	Secret string `json:"client_secret"`
+	return endpoint.WriteJSON(w, http.StatusOK, answer)
 }
 
 const (
@@ -62,7 +55,7 @@ const (
 )
 
 // build checks what was given and fills in the rest.
-func (n newDevice) build(now time.Time) (auth.NewDevice, string, error) {
+func build(n api.NewDevice, now time.Time) (auth.NewDevice, string, error) {
 	code, err := fleet.ParseModelCode(n.Model)
 	if err != nil {
 		return auth.NewDevice{}, "", err
@@ -87,11 +80,11 @@ func (n newDevice) build(now time.Time) (auth.NewDevice, string, error) {
 }
 
 func (d *door) addDevice(w http.ResponseWriter, r *http.Request) error {
-	var in newDevice
+	var in api.NewDevice
 	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
 		return err
 	}
-	n, secret, err := in.build(d.Now().UTC())
+	n, secret, err := build(in, d.Now().UTC())
 	if err != nil {
 		return err
 	}
@@ -103,9 +96,7 @@ func (d *door) addDevice(w http.ResponseWriter, r *http.Request) error {
 
 func writeSecret(w http.ResponseWriter, status int, device fleet.Device, secret string) error {
 	w.Header().Set("Cache-Control", "no-store")
-	return endpoint.WriteJSON(w, status, map[string]any{
-		"device_key": device.Key, "model_code": device.Model, "client_id": device.ClientID(), "client_secret": secret,
-	})
+	return endpoint.WriteJSON(w, status, api.ShowSecret(device, secret))
 }
 
 func (d *door) showDevice(w http.ResponseWriter, r *http.Request) error {
@@ -125,22 +116,8 @@ func (d *door) device(r *http.Request) (fleet.Device, error) {
 	return device, d.nearDevice(string(key), err)
 }
 
-// shownDevice is a device with what follows from it.
-type shownDevice struct {
-	fleet.Device
-	ClientID string `json:"client_id"`
-}
-
 func writeDevice(w http.ResponseWriter, device fleet.Device) error {
-	return endpoint.WriteJSON(w, http.StatusOK, shownDevice{device, device.ClientID()})
-}
-
-// deviceChange has what may change; nil leaves a member as it is.
-type deviceChange struct {
-	Name         *string            `json:"name"`
-	Model        *string            `json:"model_code"`
-	Revoked      *bool              `json:"revoked"`
-	Provisioning map[string]*string `json:"provisioning"` // merged; null removes a value
+	return endpoint.WriteJSON(w, http.StatusOK, api.ShowDevice(device))
 }
 
 // changeDevice changes a device. Revoking it refuses its tokens at once, and those that it already has stay refused when
@@ -150,7 +127,7 @@ func (d *door) changeDevice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var in deviceChange
+	var in api.DeviceChange
 	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
 		return err
 	}
@@ -235,7 +212,7 @@ func (d *door) changeConfig(w http.ResponseWriter, r *http.Request, config []byt
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"device_key": key, "warnings": orEmpty(warnings)})
+	return endpoint.WriteJSON(w, http.StatusOK, api.Configured{Key: key, Warnings: api.List(warnings)})
 }
 
 func (d *door) mintToken(w http.ResponseWriter, r *http.Request) error {
@@ -254,7 +231,7 @@ func (d *door) mintToken(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"access_token": token.AccessToken, "expires_at": token.ExpiresAt})
+	return endpoint.WriteJSON(w, http.StatusOK, api.DeviceToken{AccessToken: token.AccessToken, ExpiresAt: token.ExpiresAt})
 }
 
 func (d *door) replaceSecret(w http.ResponseWriter, r *http.Request) error {

@@ -2,54 +2,13 @@ package operator
 
 import (
 	_ "embed" // the description of the API
-	"fmt"
 	"net/http"
-	"strings"
-	"time"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
-
-// Status is what `slipway status` and the page tell.
-type Status struct {
-	Version       string    `json:"version"`
-	StartedAt     time.Time `json:"started_at"`
-	Healthy       bool      `json:"healthy"`
-	Trouble       []string  `json:"trouble"`
-	Listens       string    `json:"listens"`
-	BaseURL       string    `json:"base_url"`
-	DropFolder    string    `json:"drop_folder,omitempty"`
-	CAFile        string    `json:"ca_file,omitempty"`
-	CAFingerprint string    `json:"ca_fingerprint,omitempty"` // SHA-256, as openssl prints it
-	CI            []string  `json:"ci_lines"`                 // what a CI job runs to push a build
-	CertificateTo time.Time `json:"certificate_ends,omitzero"`
-	Models        int       `json:"models"`
-	Devices       int       `json:"devices"`
-	Dumps         int       `json:"coredumps"`
-	Waiting       int       `json:"coredumps_waiting"` // to be looked at
-	Missing       int       `json:"coredumps_missing"` // for their firmware
-	Failed        int       `json:"coredumps_failed"`  // nothing can be made of them
-	OpenCrashes   int       `json:"open_crashes"`
-	AssetBytes    int64     `json:"assets_bytes"`
-	DumpBytes     int64     `json:"coredumps_bytes"`
-	FreeBytes     int64     `json:"free_bytes"`
-}
-
-// Unreported says which dumps have no report that counts, "" when all have.
-func (s Status) Unreported() string {
-	var parts []string
-	for _, part := range []struct {
-		n    int
-		what string
-	}{{s.Waiting, "not decoded yet"}, {s.Missing, "waiting for their firmware"}, {s.Failed, "not decodable"}} {
-		if part.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
-		}
-	}
-	return strings.Join(parts, ", ")
-}
 
 func (d *door) registerGateway(rs *endpoint.Routes) {
 	d.handle(rs, auth.Admin, http.MethodGet, "/api/tokens", d.listTokens)
@@ -81,30 +40,19 @@ func (d *door) listTokens(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"tokens": showTokens(tokens)})
-}
-
-// shownToken is a token's record without its hash.
-type shownToken struct {
-	ID        string    `json:"id"`
-	Name      string    `json:"name,omitempty"`
-	Role      auth.Role `json:"role"`
-	CreatedAt time.Time `json:"created_at"`
-}
-
-func showTokens(tokens []auth.OperatorToken) []shownToken {
-	shown := make([]shownToken, len(tokens))
+	shown := make([]api.Token, len(tokens))
 	for i, t := range tokens {
-		shown[i] = shownToken{t.ID, t.Name, t.Role, t.CreatedAt}
+		shown[i] = showToken(t)
 	}
-	return shown
+	return endpoint.WriteJSON(w, http.StatusOK, api.Tokens{Tokens: shown})
+}
+
+func showToken(t auth.OperatorToken) api.Token {
+	return api.Token{ID: t.ID, Name: t.Name, Role: string(t.Role), CreatedAt: t.CreatedAt}
 }
 
 func (d *door) createToken(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		Role string `json:"role"`
-		Name string `json:"name"`
-	}
+	var in api.NewToken
 	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
 		return err
 	}
@@ -117,10 +65,7 @@ func (d *door) createToken(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	return endpoint.WriteJSON(w, http.StatusCreated, struct {
-		Token string `json:"token"`
-		shownToken
-	}{token, shownToken{record.ID, record.Name, record.Role, record.CreatedAt}})
+	return endpoint.WriteJSON(w, http.StatusCreated, api.CreatedToken{Secret: token, Token: showToken(record)})
 }
 
 func (d *door) revokeToken(w http.ResponseWriter, r *http.Request) error {
@@ -145,7 +90,7 @@ func (d *door) status(w http.ResponseWriter, _ *http.Request) error {
 
 // health is for whoever watches the gateway: 503 until recovery is over, then 200 with what is wrong, if anything.
 func (d *door) health(w http.ResponseWriter, _ *http.Request) error {
-	trouble := orEmpty(d.Gateway.Trouble())
+	trouble := api.List(d.Gateway.Trouble())
 	status, word := http.StatusOK, "ok"
 	switch {
 	case !d.Gateway.Ready():
@@ -154,7 +99,7 @@ func (d *door) health(w http.ResponseWriter, _ *http.Request) error {
 		word = "degraded"
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	return endpoint.WriteJSON(w, status, map[string]any{"status": word, "trouble": trouble})
+	return endpoint.WriteJSON(w, status, api.Health{Status: word, Trouble: trouble})
 }
 
 func (d *door) rebuild(w http.ResponseWriter, r *http.Request) error {

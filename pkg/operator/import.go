@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -17,27 +18,11 @@ const (
 	byteOrderMark = "\xef\xbb\xbf" // spreadsheets put one before the first line
 )
 
-// Imported is what an import did.
-type Imported struct {
-	Added     int           `json:"added"`
-	Changed   int           `json:"changed"`   // that got another name
-	Unchanged int           `json:"unchanged"` // that were there already
-	Made      []Credentials `json:"made"`      // secrets of added devices for which none was given; shown this once
-}
-
-// Credentials are what a device is flashed with.
-type Credentials struct {
-	Key    fleet.DeviceKey `json:"device_key"`
-	Model  fleet.ModelCode `json:"model_code"`
-	ID     string          `json:"client_id"`
-	Secret string          `json:"client_secret"`
-}
-
 // plan is what an import is going to do.
 type plan struct {
 	add    []auth.NewDevice
 	rename []fleet.Device
-	Imported
+	api.Imported
 }
 
 // importDevices takes a CSV of model_code,device_key[,client_secret][,name]. All new devices are added or none. Those that
@@ -82,13 +67,13 @@ func (d *door) importDevices(w http.ResponseWriter, r *http.Request) error {
 
 // planImport looks at every row before anything is changed.
 func (d *door) planImport(rows []row) (p plan, err error) {
-	p.Made = []Credentials{}
+	p.Made = []api.Credentials{}
 	now := d.Now().UTC()
 	models := map[string]error{}
 	seen := map[fleet.DeviceKey]int{}
 	for _, r := range rows {
-		in := newDevice{Model: r.fields[columnModel], Key: r.fields[columnKey], Secret: r.fields[columnSecret], Name: r.fields[columnName]}
-		n, secret, err := in.build(now)
+		in := api.NewDevice{Model: r.fields[columnModel], Key: r.fields[columnKey], Secret: r.fields[columnSecret], Name: r.fields[columnName]}
+		n, secret, err := build(in, now)
 		if err != nil {
 			return p, fleet.Refused("line %d: %v", r.line, err)
 		}
@@ -109,7 +94,7 @@ func (d *door) planImport(rows []row) (p plan, err error) {
 			p.add = append(p.add, n)
 			p.Added++
 			if in.Secret == "" {
-				p.Made = append(p.Made, Credentials{device.Key, device.Model, device.ClientID(), secret})
+				p.Made = append(p.Made, api.ShowSecret(device, secret))
 			}
 		case err != nil:
 			return p, err

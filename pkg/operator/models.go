@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -30,27 +31,11 @@ func (d *door) listModels(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"models": orEmpty(models)})
-}
-
-// orEmpty makes a list that is never null.
-func orEmpty[T any](list []T) []T {
-	if list == nil {
-		return []T{}
-	}
-	return list
-}
-
-// newModel is what a model is made of.
-type newModel struct {
-	Code         string            `json:"code"`
-	Name         string            `json:"name"`
-	Config       json.RawMessage   `json:"config"`
-	Provisioning map[string]string `json:"provisioning"`
+	return endpoint.WriteJSON(w, http.StatusOK, api.Models{Models: api.List(models)})
 }
 
 func (d *door) addModel(w http.ResponseWriter, r *http.Request) error {
-	var in newModel
+	var in api.NewModel
 	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
 		return err
 	}
@@ -101,21 +86,12 @@ func (d *door) showModel(w http.ResponseWriter, r *http.Request) error {
 	return endpoint.WriteJSON(w, http.StatusOK, m)
 }
 
-// modelChange has what may change; nil leaves a member as it is.
-type modelChange struct {
-	Name         *string            `json:"name"`
-	Chip         *string            `json:"chip"`         // "" lets the next build pin it
-	Project      *string            `json:"project"`      // likewise
-	Config       json.RawMessage    `json:"config"`       // null removes it
-	Provisioning map[string]*string `json:"provisioning"` // merged; null removes a value
-}
-
 func (d *door) changeModel(w http.ResponseWriter, r *http.Request) error {
 	code, err := modelOf(r)
 	if err != nil {
 		return err
 	}
-	var in modelChange
+	var in api.ModelChange
 	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
 		return err
 	}
@@ -198,13 +174,13 @@ func (d *door) modelFirmware(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch format := r.URL.Query().Get("format"); format {
 	case "", "bin":
-		f, version, etag, err := d.Firmware.OpenImage(m, v)
+		image, err := d.Firmware.OpenImage(m, v)
 		if err != nil {
 			return err
 		}
-		w.Header().Set("ETag", etag)
-		w.Header().Set("X-Firmware-Version", string(version))
-		return sendFile(w, r, f, "application/octet-stream", string(m.Code)+"-"+string(version)+".bin")
+		w.Header().Set("ETag", image.ETag)
+		w.Header().Set("X-Firmware-Version", string(image.Version))
+		return sendFile(w, r, image.File, "application/octet-stream", string(m.Code)+"-"+string(image.Version)+".bin")
 	case "zip":
 		f, err := d.Firmware.OpenBundle(m.Code, v)
 		if err != nil {
@@ -225,7 +201,7 @@ func (d *door) listBuilds(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"builds": orEmpty(builds), "firmware_version": orNull(m.FirmwareVersion)})
+	return endpoint.WriteJSON(w, http.StatusOK, api.Builds{Builds: api.List(builds), Version: api.Optional(m.FirmwareVersion)})
 }
 
 func (d *door) publishBuild(w http.ResponseWriter, r *http.Request) error {

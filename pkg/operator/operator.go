@@ -14,6 +14,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -36,7 +37,7 @@ type Options struct {
 
 // gateway is what people ask about the whole.
 type gateway interface {
-	Status() (Status, error)
+	Status() (api.Status, error)
 	Ready() bool       // recovery is over
 	Trouble() []string // what is wrong, in words for an operator
 	BaseURL() string
@@ -66,32 +67,13 @@ type records interface {
 	RemoveDevice(context.Context, fleet.DeviceKey) error
 }
 
-// Upload is a firmware that somebody pushes.
-type Upload struct {
-	Model   fleet.ModelCode
-	Body    io.Reader
-	Size    int64 // bytes, -1 when unknown
-	Replace bool
-}
-
-// Accepted is what became of it.
-type Accepted struct {
-	Code      fleet.ModelCode `json:"code"`
-	Version   fleet.Version   `json:"firmware_version"`
-	Kind      string          `json:"kind"` // bundle or image
-	Published bool            `json:"published"`
-	Changed   bool            `json:"changed"`
-	Warnings  []string        `json:"warnings"`
-	Build     fleet.Build     `json:"build"`
-}
-
 // firmware is what the door needs of the depot.
 type firmware interface {
-	Accept(context.Context, Upload) (Accepted, error)
+	Accept(context.Context, fleet.Submission) (fleet.Accepted, error)
 	Publish(context.Context, fleet.ModelCode, fleet.Version) (fleet.Model, error)
 	Remove(context.Context, fleet.ModelCode, fleet.Version) error
 	RemoveFlat(fleet.ModelCode) error
-	OpenImage(fleet.Model, fleet.Version) (f *os.File, version fleet.Version, etag string, err error)
+	OpenImage(fleet.Model, fleet.Version) (fleet.Image, error)
 	OpenBundle(fleet.ModelCode, fleet.Version) (*os.File, error)
 }
 

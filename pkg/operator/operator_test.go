@@ -18,6 +18,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/crash"
@@ -48,12 +49,12 @@ func (noFiles) Remove(context.Context, fleet.DeviceKey, fleet.DumpName) error { 
 
 // calm is a gateway in which all is well.
 type calm struct {
-	status  Status
+	status  api.Status
 	trusted bool // whoever asks comes through the socket
 	backup  func(io.Writer) error
 }
 
-func (c *calm) Status() (Status, error)       { return c.status, nil }
+func (c *calm) Status() (api.Status, error)   { return c.status, nil }
 func (c *calm) Ready() bool                   { return true }
 func (c *calm) Trouble() []string             { return nil }
 func (c *calm) BaseURL() string               { return "https://gateway" }
@@ -78,7 +79,7 @@ func open(t *testing.T, change func(*Options)) *desk {
 	operators := &auth.Operators{Store: store, Now: func() time.Time { return noon }}
 	o := Options{
 		Records: store, Crashes: store, Dumps: noFiles{}, Operators: operators,
-		Gateway: &calm{status: Status{Version: "1.2.3", Healthy: true}}, Now: func() time.Time { return noon },
+		Gateway: &calm{status: api.Status{Version: "1.2.3", Healthy: true}}, Now: func() time.Time { return noon },
 	}
 	if change != nil {
 		change(&o)
@@ -202,7 +203,7 @@ func TestTheCookieOfThePageReadsAndChangesNothing(t *testing.T) {
 }
 
 func TestThePageSaysWhichDumpsHaveNoReport(t *testing.T) {
-	for want, s := range map[string]Status{
+	for want, s := range map[string]api.Status{
 		"": {Dumps: 3},
 		"1 not decoded yet, 28 waiting for their firmware, 4 not decodable": {Dumps: 40, Waiting: 1, Missing: 28, Failed: 4},
 		"2 waiting for their firmware":                                      {Dumps: 2, Missing: 2},

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -42,14 +43,11 @@ func (d *door) uploadFirmware(w http.ResponseWriter, r *http.Request) error {
 	if start, err := head.Peek(4); err == nil && string(start) == "PK\x03\x04" {
 		d.Counter.Name(w, "pipeline_upload_firmware_zip")
 	}
-	accepted, err := d.Firmware.Accept(r.Context(), Upload{Model: m.Code, Body: head, Size: size, Replace: replace})
+	accepted, err := d.Firmware.Accept(r.Context(), fleet.Submission{Model: m.Code, Body: head, Size: size, Origin: fleet.FromAPI, Replace: replace})
 	if err != nil {
 		return err
 	}
-	if accepted.Warnings == nil {
-		accepted.Warnings = []string{}
-	}
-	return endpoint.WriteJSON(w, http.StatusOK, accepted)
+	return endpoint.WriteJSON(w, http.StatusOK, api.ShowAccepted(accepted))
 }
 
 // replaceOf reads ?replace=: anything but true and false would be a wish that is passed over.
@@ -93,12 +91,5 @@ func (d *door) firmwareVersion(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"code": m.Code, "firmware_version": orNull(m.FirmwareVersion)})
-}
-
-func orNull(v fleet.Version) any {
-	if v == "" {
-		return nil
-	}
-	return v
+	return endpoint.WriteJSON(w, http.StatusOK, api.ModelVersion{Code: m.Code, Version: api.Optional(m.FirmwareVersion)})
 }

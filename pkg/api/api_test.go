@@ -1,0 +1,50 @@
+package api
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+// Scripts and other people's programs read these; a member that is renamed, or null where it was a list, breaks them.
+func TestAnswersHaveTheMembersThatScriptsRead(t *testing.T) {
+	device := fleet.Device{Key: "aaaaaaaa", Model: "pump", CreatedAt: noon, UpdatedAt: noon}
+	const shown = `"device_key":"aaaaaaaa","model_code":"pump","created_at":"2026-05-04T12:00:00Z","updated_at":"2026-05-04T12:00:00Z"`
+	const credentials = `{"device_key":"aaaaaaaa","model_code":"pump","client_id":"iotdevice-pump-aaaaaaaa","client_secret":"s3cret"}`
+	const build = `{"model_code":"pump","firmware_version":"1.0","chip":"ESP32","project":"","idf_version":"","bundle_size":0,"image_size":0,"image_sha256":"","elf_sha256":"","elf_size":0,"origin":"api","sequence":0,"accepted_at":"2026-05-04T12:00:00Z"}`
+	accepted := fleet.Accepted{Kind: fleet.KindBundle, Published: true, Changed: true, Build: fleet.Build{Model: "pump", Version: "1.0", Chip: "ESP32", Origin: fleet.FromAPI, AcceptedAt: noon}}
+	for want, answer := range map[string]any{
+		`{"devices":[],"next":null}`:                            Devices{Devices: List[fleet.Device](nil)},
+		`{"devices":[{` + shown + `}],"next":"aaaaaaaa"}`:       Devices{[]fleet.Device{device}, Optional(device.Key)},
+		`{` + shown + `,"client_id":"iotdevice-pump-aaaaaaaa"}`: ShowDevice(device),
+		credentials: ShowSecret(device, "s3cret"),
+		`{"added":1,"changed":2,"unchanged":3,"made":[` + credentials + `]}`: Imported{1, 2, 3, []Credentials{ShowSecret(device, "s3cret")}},
+		`{"device_key":"aaaaaaaa","warnings":[]}`:                            Configured{device.Key, List[string](nil)},
+		`{"access_token":"t","expires_at":"2026-05-04T12:00:00Z"}`:           DeviceToken{"t", noon},
+		`{"models":[]}`:                            Models{List[fleet.Model](nil)},
+		`{"builds":[],"firmware_version":null}`:    Builds{Builds: List[fleet.Build](nil), Version: Optional(fleet.Version(""))},
+		`{"code":"pump","firmware_version":"1.0"}`: ModelVersion{"pump", Optional(fleet.Version("1.0"))},
+		`{"firmware_version":null}`:                OfferedVersion{},
+		`{"code":"pump","firmware_version":"1.0","kind":"bundle","published":true,"changed":true,"warnings":[],"build":` + build + `}`: ShowAccepted(accepted),
+		`{"status":"ok","trouble":[]}`: Health{"ok", List[string](nil)},
+		`{"token":"t","id":"1","name":"ci","role":"pipeline","created_at":"2026-05-04T12:00:00Z"}`: CreatedToken{"t", Token{"1", "ci", "pipeline", noon}},
+		`{"tokens":[{"id":"1","role":"viewer","created_at":"2026-05-04T12:00:00Z"}]}`:              Tokens{[]Token{{ID: "1", Role: "viewer", CreatedAt: noon}}},
+	} {
+		got, err := json.Marshal(answer)
+		if err != nil || string(got) != want {
+			t.Errorf("%T: %v\n%s, want\n%s", answer, err, got, want)
+		}
+	}
+}
+
+func TestAnEmptyRequestChangesNothing(t *testing.T) {
+	for _, request := range []any{DeviceChange{}, ModelChange{}} {
+		if got, err := json.Marshal(request); err != nil || string(got) != "{}" {
+			t.Errorf("%T: %s, %v", request, got, err)
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package api
+
+import (
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// Devices is a page of devices.
+type Devices struct {
+	Devices []fleet.Device   `json:"devices"`
+	Next    *fleet.DeviceKey `json:"next"` // what ?after= takes for the next page; null: this is the last
+}
+
+// Device is a device with what follows from it.
+type Device struct {
+	fleet.Device
+	ClientID string `json:"client_id"`
+}
+
+// ShowDevice adds what follows from it.
+func ShowDevice(d fleet.Device) Device { return Device{d, d.ClientID()} }
+
+// NewDevice is what a device is made of. Without a key one is drawn; without a secret one is made and shown, once.
+type NewDevice struct {
+	Model  string `json:"model_code"`
+	Key    string `json:"device_key,omitempty"`
+	Name   string `json:"name,omitempty"`
+	Secret string `json:"client_secret,omitempty"`
+}
+
+// DeviceChange has what may change; nil leaves a member as it is.
+type DeviceChange struct {
+	Name         *string            `json:"name,omitempty"`
+	Model        *string            `json:"model_code,omitempty"`
+	Revoked      *bool              `json:"revoked,omitempty"`
+	Provisioning map[string]*string `json:"provisioning,omitempty"` // merged; null removes a value
+}
+
+// Credentials are what a device is flashed with.
+type Credentials struct {
+	Key    fleet.DeviceKey `json:"device_key"`
+	Model  fleet.ModelCode `json:"model_code"`
+	ID     string          `json:"client_id"`
+	Secret string          `json:"client_secret"`
+}
+
+// ShowSecret is a device's credentials, which are shown once.
+func ShowSecret(d fleet.Device, secret string) Credentials {
+	return Credentials{d.Key, d.Model, d.ClientID(), secret}
+}
+
+// Imported is what an import did.
+type Imported struct {
+	Added     int           `json:"added"`
+	Changed   int           `json:"changed"`   // that got another name
+	Unchanged int           `json:"unchanged"` // that were there already
+	Made      []Credentials `json:"made"`      // secrets of added devices for which none was given; shown this once
+}
+
+// Configured is what was odd in a configuration that was taken all the same.
+type Configured struct {
+	Key      fleet.DeviceKey `json:"device_key"`
+	Warnings []string        `json:"warnings"`
+}
+
+// DeviceToken is an access token, to try what a device would see.
+type DeviceToken struct {
+	AccessToken string    `json:"access_token"`
+	ExpiresAt   time.Time `json:"expires_at"`
+}

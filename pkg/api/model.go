@@ -1,0 +1,59 @@
+package api
+
+import (
+	"encoding/json"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// Models are all models.
+type Models struct {
+	Models []fleet.Model `json:"models"`
+}
+
+// NewModel is what a model is made of.
+type NewModel struct {
+	Code         string            `json:"code"`
+	Name         string            `json:"name,omitempty"`
+	Config       json.RawMessage   `json:"config,omitempty"`
+	Provisioning map[string]string `json:"provisioning,omitempty"`
+}
+
+// ModelChange has what may change; nil leaves a member as it is.
+type ModelChange struct {
+	Name         *string            `json:"name,omitempty"`
+	Chip         *string            `json:"chip,omitempty"`         // "" lets the next build pin it
+	Project      *string            `json:"project,omitempty"`      // likewise
+	Config       json.RawMessage    `json:"config,omitempty"`       // null removes it
+	Provisioning map[string]*string `json:"provisioning,omitempty"` // merged; null removes a value
+}
+
+// Builds are a model's builds and the version that its devices are offered.
+type Builds struct {
+	Builds  []fleet.Build  `json:"builds"`
+	Version *fleet.Version `json:"firmware_version"` // null: none yet
+}
+
+// ModelVersion is the version that a model's devices are offered.
+type ModelVersion struct {
+	Code    fleet.ModelCode `json:"code"`
+	Version *fleet.Version  `json:"firmware_version"` // null: none yet
+}
+
+// OfferedVersion is the version that the device which asks is offered.
+type OfferedVersion struct {
+	Version *fleet.Version `json:"firmware_version"` // null: none yet
+}
+
+// Accepted is what became of a firmware that was pushed.
+type Accepted struct {
+	Code    fleet.ModelCode `json:"code"`
+	Version fleet.Version   `json:"firmware_version"`
+	fleet.Accepted
+}
+
+// ShowAccepted adds what scripts look for.
+func ShowAccepted(a fleet.Accepted) Accepted {
+	a.Warnings = List(a.Warnings)
+	return Accepted{a.Build.Model, a.Build.Version, a}
+}

@@ -1,0 +1,43 @@
+package fleet
+
+import (
+	"io"
+	"os"
+	"time"
+)
+
+// Submission is a firmware that somebody hands in.
+type Submission struct {
+	Model   ModelCode // "": the one that the bundle names
+	Body    io.Reader
+	Size    int64 // bytes, -1 when unknown
+	Origin  Origin
+	Replace bool // of a version that is there with other bytes
+}
+
+// FirmwareKind is what a submission turned out to be.
+type FirmwareKind string
+
+// The two kinds.
+const (
+	KindBundle FirmwareKind = "bundle"
+	KindImage  FirmwareKind = "image"
+)
+
+// Accepted is what became of a submission.
+type Accepted struct {
+	Kind      FirmwareKind `json:"kind"`
+	Published bool         `json:"published"` // devices are offered it now
+	Changed   bool         `json:"changed"`   // false: the same firmware was there already
+	Warnings  []string     `json:"warnings"`
+	Build     Build        `json:"build"` // of a plain image: only model, version, chip, project, size and hash
+}
+
+// Image is an application image, opened for serving. The caller closes File.
+type Image struct {
+	File    *os.File
+	Size    int64     // bytes
+	Version Version   // as the image itself says
+	ETag    string    // quoted, made of the content, so that replaced bytes never resume an old download
+	ModTime time.Time // of the file
+}
