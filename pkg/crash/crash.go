@@ -35,13 +35,15 @@ type Crash struct {
 	Chip            string        `json:"chip,omitempty"`             // what the dump says
 	Disagreements   []string      `json:"disagreements,omitempty"`    // between device, dump and image
 
-	Fingerprint string `json:"fingerprint,omitempty"`
-	Kind        string `json:"kind,omitempty"` // abort, assert, stack_overflow, task_wdt, int_wdt, cache, fault:…
-	Reason      string `json:"reason,omitempty"`
-	Task        string `json:"task,omitempty"`
-	TopFrame    string `json:"top_frame,omitempty"` // "function file:line", the first in the app
-	Warnings    int    `json:"warnings,omitempty"`
-	News        News   `json:"news,omitempty"` // what the crash was to its group when it came
+	Fingerprint string   `json:"fingerprint,omitempty"` // of its chain; a group holds several
+	Chain       []string `json:"chain,omitempty"`       // what the fingerprint names, clipped
+	Rules       int      `json:"rules,omitempty"`       // of which fingerprint it is; see [Rules]
+	Kind        string   `json:"kind,omitempty"`        // abort, assert, stack_overflow, task_wdt, int_wdt, cache, fault:…
+	Reason      string   `json:"reason,omitempty"`
+	Task        string   `json:"task,omitempty"`
+	TopFrame    string   `json:"top_frame,omitempty"` // "function file:line", the first in the app
+	Warnings    int      `json:"warnings,omitempty"`
+	News        News     `json:"news,omitempty"` // what the crash was to its group when it came
 }
 
 // Wants says which ELF a dump waits for: by the hash that it carries, and the version that its device declared. It is ""
@@ -55,6 +57,10 @@ func (c Crash) Wants() string {
 	}
 	return fmt.Sprintf("the ELF with the SHA-256 %s…, declared version %s of %s", c.ELFHash, c.DeclaredVersion, c.Model)
 }
+
+// Rules is the version of the rules for fingerprints. What has an older one is decoded again when the catalog is
+// opened by this version.
+const Rules = 2
 
 // State is how far a dump has come.
 type State string

@@ -1,34 +1,31 @@
 package crash
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Group is all crashes with one fingerprint, of one model: the fingerprint has the model in it.
+// Group is all crashes whose chains are near to each other, of one model and kind. Its fingerprint is that of its first
+// chain.
 type Group struct {
 	Fingerprint string          `json:"fingerprint"`
 	Model       fleet.ModelCode `json:"model_code"`
 	Kind        string          `json:"kind"`
-	Reason      string          `json:"reason"`    // of the latest crash
-	TopFrame    string          `json:"top_frame"` // of the latest crash
-	FirstSeen   time.Time       `json:"first_seen"`
-	LastSeen    time.Time       `json:"last_seen"`
-	Count       int             `json:"count"`   // crashes, also those whose dumps are gone
-	Devices     int             `json:"devices"` // different ones
+	Tally
+	Devices int `json:"devices"` // different ones
+	Chains  int `json:"chains"`  // that take dumps
 
-	FirstVersion fleet.Version `json:"first_version"` // the oldest by version order
-	LastVersion  fleet.Version `json:"last_version"`  // the newest by version order
-
-	State        GroupState      `json:"state"`
-	ResolvedIn   fleet.Version   `json:"resolved_in,omitempty"` // gone from this version on
-	ChangedAt    time.Time       `json:"changed_at,omitzero"`   // when somebody, or a regression, changed the state
-	Regressed    bool            `json:"regressed,omitempty"`   // it came back after it was resolved
-	RegressedIn  fleet.Version   `json:"regressed_in,omitempty"`
-	LatestDevice fleet.DeviceKey `json:"latest_device"`
-	LatestDump   fleet.DumpName  `json:"latest_dump"`
+	State       GroupState    `json:"state"`
+	ResolvedIn  fleet.Version `json:"resolved_in,omitempty"` // gone from this version on
+	ChangedAt   time.Time     `json:"changed_at,omitzero"`   // when somebody, or a regression, changed the state
+	Regressed   bool          `json:"regressed,omitempty"`   // it came back after it was resolved
+	RegressedIn fleet.Version `json:"regressed_in,omitempty"`
+	Note        string        `json:"note,omitempty"` // what people say of it
+	Old         bool          `json:"old,omitempty"`  // made by the first rules, and no dump is left that could be grouped by today's
 }
 
 // GroupState is what people decided about a group.
@@ -72,9 +69,20 @@ func (v *VersionCount) Add(c Crash) {
 	}
 }
 
-// Newer reports whether version a is later than b, among the builds of one model: by version order, else by the order
-// of acceptance, which only the store knows.
-type Newer func(a, b fleet.Version) bool
+// Plus adds what was counted of the same version elsewhere.
+func (v VersionCount) Plus(other VersionCount) VersionCount {
+	if other.Count == 0 {
+		return v
+	}
+	v.Count += other.Count
+	if other.FirstSeen.Before(v.FirstSeen) {
+		v.FirstSeen = other.FirstSeen
+	}
+	if other.LastSeen.After(v.LastSeen) {
+		v.LastSeen = other.LastSeen
+	}
+	return v
+}
 
 // Add counts a crash into its group and says what it was to it. The zero Group is one that nobody has seen. newDevice
 // says that this device was not in the group before.
@@ -82,33 +90,25 @@ func (g *Group) Add(c Crash, newDevice bool, newer Newer) News {
 	news := Known
 	if g.Count == 0 {
 		news = New
-		*g = Group{
-			Fingerprint: c.Fingerprint, Model: c.Model, State: Open,
-			FirstSeen: c.Uploaded, FirstVersion: c.Version, LastVersion: c.Version,
+		*g = Group{Fingerprint: g.Fingerprint, Model: c.Model, Kind: c.Kind, State: Open, Chains: g.Chains}
+		if g.Fingerprint == "" {
+			g.Fingerprint = c.Fingerprint
 		}
 	}
 	if g.State == Resolved && g.returnedIn(c.Version, newer) {
 		news = Regression
 		g.State, g.Regressed, g.RegressedIn, g.ChangedAt = Open, true, c.Version, c.DecodedAt
 	}
-	g.Count++
+	g.Take(c, newDevice, newer)
+	return news
+}
+
+// Take counts a crash that is no news, as it was counted elsewhere before.
+func (g *Group) Take(c Crash, newDevice bool, newer Newer) {
+	g.Tally.Add(c, newer)
 	if newDevice {
 		g.Devices++
 	}
-	if c.Uploaded.Before(g.FirstSeen) {
-		g.FirstSeen = c.Uploaded
-	}
-	if newer(g.FirstVersion, c.Version) {
-		g.FirstVersion = c.Version
-	}
-	if newer(c.Version, g.LastVersion) {
-		g.LastVersion = c.Version
-	}
-	if !c.Uploaded.Before(g.LastSeen) {
-		g.LastSeen, g.LatestDevice, g.LatestDump = c.Uploaded, c.Device, c.Name
-		g.Kind, g.Reason, g.TopFrame = c.Kind, c.Reason, c.TopFrame
-	}
-	return news
 }
 
 // returnedIn tells a regression from a straggler: a dump of a version before the one that resolved the group may
@@ -135,6 +135,41 @@ func (g *Group) Reopen(now time.Time) {
 	g.Regressed, g.RegressedIn = false, ""
 }
 
+// mostNote is how many bytes people may say of a group: a group's record stays small.
+const mostNote = 1000
+
+// SetNote replaces what people say of the group.
+func (g *Group) SetNote(note string) error {
+	if len(note) > mostNote {
+		return fleet.Refused("a note of %d bytes: at most %d are kept", len(note), mostNote)
+	}
+	g.Note = clip(note, mostNote)
+	return nil
+}
+
+// Decided takes what people decided about another group that is one with this one now: open goes over ignored, ignored
+// over resolved, of two versions the later one counts, and both notes stay. Doing it again changes nothing.
+func (g *Group) Decided(other Group, newer Newer) {
+	rank := map[GroupState]int{Resolved: 0, Ignored: 1, Open: 2}
+	higher := rank[other.State] - rank[g.State]
+	if g.State == Resolved && other.State == Resolved && newer(other.ResolvedIn, g.ResolvedIn) {
+		higher = 1
+	}
+	if higher > 0 {
+		g.State, g.ResolvedIn, g.ChangedAt = other.State, other.ResolvedIn, other.ChangedAt
+		g.Regressed, g.RegressedIn = other.Regressed, other.RegressedIn
+	}
+	if higher == 0 && other.Regressed && !g.Regressed {
+		g.Regressed, g.RegressedIn = true, other.RegressedIn
+	}
+	switch {
+	case g.Note == "":
+		g.Note = other.Note
+	case !strings.Contains(g.Note, other.Note):
+		g.Note = clip(g.Note+"; "+other.Note, mostNote)
+	}
+}
+
 // Outcome is what recording a crash did.
 type Outcome struct {
 	News    News
@@ -146,4 +181,15 @@ type Outcome struct {
 type Ref struct {
 	Device fleet.DeviceKey
 	Name   fleet.DumpName
+}
+
+// Regrouped is what became of the groups that the first rules for fingerprints made.
+type Regrouped struct {
+	Before, After int // groups
+	Old           int // of those after: no dump is left that can be decoded
+}
+
+// String is the line that the journal and the status have.
+func (r Regrouped) String() string {
+	return fmt.Sprintf("%d %s became %d; %d old", r.Before, map[bool]string{true: "group", false: "groups"}[r.Before == 1], r.After, r.Old)
 }

@@ -6,6 +6,7 @@ import "github.com/slipway-gateway/slipway/pkg/fleet"
 type Listed struct {
 	Dump  fleet.Dump
 	Crash Crash
+	Group string // that its chain belongs to, "" without one
 }
 
 // DumpFilter picks dumps, newest first. The zero one picks all.

@@ -9,9 +9,8 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// report lays a dump's report beside it, records the summary, tells the journal and lets storm control remove what is
-// too much. The file comes first: a record never names a report that cannot be read.
-func (t *Triage) report(ctx context.Context, j *job, c Crash, r *espcore.Report) error {
+// report lays a dump's report beside it. The file comes first: a record never names a report that cannot be read.
+func (t *Triage) report(j *job, c Crash, r *espcore.Report) error {
 	before := c.State
 	c = Summarize(c, j.build, j.grade, r)
 	if before == Reported && c.State != Reported {
@@ -29,6 +28,12 @@ func (t *Triage) report(ctx context.Context, j *job, c Crash, r *espcore.Report)
 		return err
 	}
 	c.DecodedAt, c.DecodedBy = t.Now().UTC(), t.Version
+	t.decoded = append(t.decoded, c)
+	return nil
+}
+
+// record stores the summary of a report, tells the journal and lets storm control remove what is too much.
+func (t *Triage) record(ctx context.Context, c Crash) error {
 	outcome, err := t.Store.RecordCrash(ctx, c, t.KeepPerCrash)
 	if gone(err) {
 		return nil
@@ -70,6 +75,9 @@ func (t *Triage) tell(c Crash, o Outcome) {
 	case c.State == Missing:
 		t.Logger.Info("crash waits for its firmware", append(facts, "declared_version", c.DeclaredVersion, "elf_hash", c.ELFHash)...)
 	case o.News == "" && c.Fingerprint != "": // it was counted before
+		if !t.regrouped {
+			return // one line says it of all
+		}
 		t.Logger.Info("report made again", append(facts, "fingerprint", c.Fingerprint)...)
 	case o.News == Regression:
 		t.Logger.Warn("crash reported", append(facts, "fingerprint", c.Fingerprint, "news", o.News, "resolved_in", o.Group.ResolvedIn)...)

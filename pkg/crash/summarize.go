@@ -19,19 +19,27 @@ const (
 	mostName = 64
 )
 
+// damagedKind is the kind of the one group of a model that takes the dumps which are broken, and with them what said of
+// which program they are: where such a dump crashed nobody can tell.
+const damagedKind = "damaged"
+
 // Summarize fills in what a report says. Only a report whose symbols are those of the crashed program gets a group: the
 // frames of another build would bring together what has nothing in common.
 func Summarize(c Crash, b fleet.Build, g Grade, r *espcore.Report) Crash {
 	c.Grade, c.Version, c.Chip = g, b.Version, clip(r.Chip, mostName)
 	c.Kind, c.Reason, c.Task = clip(string(r.Kind), mostName), clip(r.Reason, mostText), clip(r.CrashedTask(), mostName)
-	c.Warnings, c.TopFrame, c.Fingerprint, c.Why = len(r.Warnings), "", "", ""
+	c.Warnings, c.TopFrame, c.Fingerprint, c.Chain, c.Rules, c.Why = len(r.Warnings), "", "", nil, Rules, ""
 	if f := r.Top(); f != nil {
 		c.TopFrame = clip(place(f), mostText)
 	}
 	c.Disagreements = disagreements(c, b)
 	switch g {
 	case Exact, UnknownHash:
-		c.State, c.Fingerprint = Reported, r.FingerprintFor(string(c.Model))
+		c.State, c.Fingerprint, c.Chain = Reported, r.FingerprintFor(string(c.Model)), clipChain(r.Chain)
+		if r.Damaged {
+			c.Kind, c.Chain = damagedKind, nil
+			c.Fingerprint = espcore.Fingerprint(string(c.Model), damagedKind, nil)
+		}
 	default:
 		c.State = Missing
 		c.Why = "its firmware is not here: it is decoded when the bundle arrives"

@@ -1,9 +1,11 @@
 package crash
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/espcore"
@@ -24,6 +26,13 @@ type store interface {
 	// RecordCrash stores the summary and, where it has a fingerprint and is new to it, counts it into its group, in one
 	// transaction. keep is how many first and how many last dumps of one fingerprint and version stay; 0 keeps all.
 	RecordCrash(ctx context.Context, c Crash, keep int) (Outcome, error)
+	// OldCrashes are the reported dumps whose groups older rules made, oldest upload first, until EndRegrouping.
+	OldCrashes() ([]Ref, error)
+	// KeepOld notes of those that could not be decoded again that they stay where they are.
+	KeepOld(ctx context.Context, some []Ref) error
+	// EndRegrouping settles the counts of the old groups and says what changed, nil where nothing is left to say.
+	EndRegrouping(ctx context.Context) (*Regrouped, error)
+	Dump(fleet.DeviceKey, fleet.DumpName) (Listed, error)
 	// WakeCrashes puts the Missing ones that wait for this ELF, or for this build of their model, back to Waiting.
 	WakeCrashes(ctx context.Context, b fleet.Build) (int, error)
 }
@@ -72,10 +81,12 @@ type Options struct {
 // Triage turns dumps into reports, one batch after the other.
 type Triage struct {
 	Options
-	wake    chan struct{}
-	retried bool    // nothing is left that only an older version has tried
-	looked  bool    // for reports that a power cut has taken
-	lost    []Crash // their dumps
+	wake      chan struct{}
+	regrouped bool    // nothing of it is left
+	retried   bool    // nothing is left that only an older version has tried
+	looked    bool    // for reports that a power cut has taken
+	lost      []Crash // their dumps
+	decoded   []Crash // of the batch in work, to be recorded in the order of their upload
 }
 
 // NewTriage makes the queue; Run works it off.
@@ -115,7 +126,11 @@ func (t *Triage) Run(ctx context.Context) error {
 	for {
 		t.Beat()
 		wait := look
-		waiting, err := t.next()
+		err := t.regroup(ctx)
+		var waiting []Crash
+		if err == nil {
+			waiting, err = t.next()
+		}
 		if err == nil && len(waiting) > 0 {
 			wait = 0
 			err = t.work(ctx, waiting)
@@ -209,9 +224,15 @@ func (t *Triage) work(ctx context.Context, waiting []Crash) error {
 		}
 		jobs = assign(jobs, build, grade, c)
 	}
+	t.decoded = nil
 	var failed error
 	for _, j := range jobs {
 		failed = errors.Join(failed, t.decode(ctx, j))
+	}
+	// Which chain is the first of its group, and which group takes the next one, goes by time: a rebuild makes the same.
+	slices.SortFunc(t.decoded, func(a, b Crash) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Device, b.Device)) })
+	for _, c := range t.decoded {
+		failed = errors.Join(failed, t.record(ctx, c))
 	}
 	return failed
 }
@@ -292,7 +313,7 @@ func (t *Triage) decode(ctx context.Context, j *job) error {
 			failed = errors.Join(failed, t.fail(ctx, j.dumps[i], failure))
 			return
 		}
-		failed = errors.Join(failed, t.report(ctx, j, j.dumps[i], r))
+		failed = errors.Join(failed, t.report(j, j.dumps[i], r))
 	})
 	if t.Observe != nil {
 		t.Observe(time.Since(start).Seconds(), len(j.dumps))

@@ -29,6 +29,8 @@ type plant struct {
 	decoded []string          // "elf dump", in order
 	said    bytes.Buffer
 	stopped time.Time
+	old     bool             // the catalog was made by older rules
+	order   []fleet.DumpName // in which crashes were recorded
 }
 
 func newPlant() *plant {
@@ -98,7 +100,42 @@ func (p *plant) RecordCrash(_ context.Context, c Crash, _ int) (Outcome, error) 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.crashes[c.Name] = c
+	p.order = append(p.order, c.Name)
 	return Outcome{News: New}, nil
+}
+
+func (p *plant) OldCrashes() ([]Ref, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []Ref
+	for _, c := range p.in(Reported, len(p.crashes), func(c Crash) bool { return c.Rules < Rules && p.old }) {
+		all = append(all, Ref{c.Device, c.Name})
+	}
+	return all, nil
+}
+
+func (p *plant) KeepOld(_ context.Context, some []Ref) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range some {
+		c := p.crashes[r.Name]
+		c.Rules = Rules
+		p.crashes[r.Name] = c
+	}
+	return nil
+}
+
+func (p *plant) EndRegrouping(context.Context) (*Regrouped, error) {
+	if !p.old {
+		return nil, nil
+	}
+	return &Regrouped{Before: 12, After: 9, Old: 1}, nil
+}
+
+func (p *plant) Dump(_ fleet.DeviceKey, name fleet.DumpName) (Listed, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return Listed{Crash: p.crashes[name]}, nil
 }
 
 func (p *plant) WakeCrashes(_ context.Context, b fleet.Build) (int, error) {
@@ -152,8 +189,8 @@ func (p *plant) Decode(_ context.Context, elf, _ string, dumps []string, done fu
 	return nil
 }
 
-// dump lays a dump into the queue that says of its ELF what hash is.
-func (p *plant) dump(name fleet.DumpName, declared, hash string) {
+// lay lays a dump into the queue that says of its ELF what hash is.
+func (p *plant) lay(name fleet.DumpName, declared, hash string) {
 	p.crashes[name] = Crash{Device: "aaaaaaaa", Model: "pump", Name: name, State: Waiting, DeclaredVersion: declared}
 	p.hashes[string(name)] = hash
 }
@@ -192,10 +229,10 @@ func build(v fleet.Version, hash string) fleet.Build {
 func TestADumpIsDecodedWithTheELFThatItWasMadeOfWhateverItsDeviceSays(t *testing.T) {
 	p := newPlant()
 	p.builds = []fleet.Build{build("1.0.0", "aaaa11"), build("2.0.0", "bbbb22")}
-	p.dump("d1", "1.0.0", "bbbb") // declares the wrong one
-	p.dump("d2", "1.0.0", "")     // says nothing: it is taken at its word
-	p.dump("d3", "1.0.0", "cccc") // of a build that nobody has: frames of the declared one, marked
-	p.dump("d4", "9.9.9", "cccc") // of a build that nobody has, not even by name
+	p.lay("d1", "1.0.0", "bbbb") // declares the wrong one
+	p.lay("d2", "1.0.0", "")     // says nothing: it is taken at its word
+	p.lay("d3", "1.0.0", "cccc") // of a build that nobody has: frames of the declared one, marked
+	p.lay("d4", "9.9.9", "cccc") // of a build that nobody has, not even by name
 	p.work(t, "v1", nil)
 	slices.Sort(p.decoded)
 	if got := strings.Join(p.decoded, ", "); got != "1.0.0 d2, 1.0.0 d3, 2.0.0 d1, d4" {
@@ -213,7 +250,7 @@ func TestADumpIsDecodedWithTheELFThatItWasMadeOfWhateverItsDeviceSays(t *testing
 
 func TestADumpWhoseFirmwareComesLaterIsDecodedThen(t *testing.T) {
 	p := newPlant()
-	p.dump("d1", "1.0.0", "aaaa")
+	p.lay("d1", "1.0.0", "aaaa")
 	p.work(t, "v1", func(triage *Triage) {
 		if c := p.crashes["d1"]; c.State != Missing {
 			t.Errorf("without its firmware it is %s", c.State)
@@ -233,9 +270,9 @@ func TestAFirmwareThatCannotBeReadHoldsNobodyUp(t *testing.T) {
 	p.builds = []fleet.Build{build("1.0.0", "aaaa11"), build("2.0.0", "bbbb22")}
 	p.lost["1.0.0"] = errors.New("zip: checksum error")
 	for _, name := range []fleet.DumpName{"d1", "d2", "d3"} {
-		p.dump(name, "1.0.0", "aaaa")
+		p.lay(name, "1.0.0", "aaaa")
 	}
-	p.dump("d4", "2.0.0", "bbbb")
+	p.lay("d4", "2.0.0", "bbbb")
 	p.work(t, "v1", func(triage *Triage) {
 		if p.crashes["d1"].State != Missing || p.crashes["d4"].State != Reported {
 			t.Errorf("its own dump is %s, another's %s", p.crashes["d1"].State, p.crashes["d4"].State)
@@ -257,8 +294,8 @@ func TestAFullDiskLetsDumpsWaitAndOthersThrough(t *testing.T) {
 	p := newPlant()
 	p.builds = []fleet.Build{build("1.0.0", "aaaa11"), build("2.0.0", "bbbb22")}
 	p.lost["1.0.0"] = fleet.Full("no room for the ELF")
-	p.dump("d1", "1.0.0", "aaaa")
-	p.dump("d2", "2.0.0", "bbbb")
+	p.lay("d1", "1.0.0", "aaaa")
+	p.lay("d2", "2.0.0", "bbbb")
 	p.work(t, "v1", func(*Triage) {
 		if p.crashes["d1"].State != Waiting || p.crashes["d2"].State != Reported {
 			t.Errorf("without room it is %s, the other %s", p.crashes["d1"].State, p.crashes["d2"].State)
@@ -274,7 +311,7 @@ func TestWhatAnOlderVersionFailedAtIsTriedAgainOnceAndLast(t *testing.T) {
 	p := newPlant()
 	p.builds = []fleet.Build{build("1.0.0", "aaaa11")}
 	for _, name := range []fleet.DumpName{"d1", "d2", "d3", "d4", "d5", "d6"} {
-		p.dump(name, "1.0.0", "aaaa")
+		p.lay(name, "1.0.0", "aaaa")
 		p.bad[string(name)] = "a container that nobody knows"
 	}
 	p.work(t, "v1", nil)
@@ -289,7 +326,7 @@ func TestWhatAnOlderVersionFailedAtIsTriedAgainOnceAndLast(t *testing.T) {
 	for _, name := range []string{"d1", "d2", "d3", "d4", "d5"} {
 		delete(p.bad, name) // the new version knows the container
 	}
-	p.dump("d7", "1.0.0", "aaaa")
+	p.lay("d7", "1.0.0", "aaaa")
 	p.work(t, "v2", nil)
 	if len(p.decoded) != 6 || p.decoded[0] != "1.0.0 d7" {
 		t.Errorf("decoded: %v", p.decoded)
@@ -304,7 +341,7 @@ func TestOfTwoModelsWithTheSameELFTheDumpsOwnCounts(t *testing.T) {
 	other := build("1.0.0", "aaaa11")
 	other.Model = "fan"
 	p.builds = []fleet.Build{other, build("1.0.0", "aaaa11")}
-	p.dump("d1", "1.0.0", "aaaa")
+	p.lay("d1", "1.0.0", "aaaa")
 	p.work(t, "v1", nil)
 	if c := p.crashes["d1"]; c.State != Reported || strings.Contains(strings.Join(c.Disagreements, " "), "fan") {
 		t.Errorf("%s, %q", c.State, c.Disagreements)
@@ -315,10 +352,10 @@ func TestReportsThatAPowerCutTookAreMadeAgainAfterTheStart(t *testing.T) {
 	p := newPlant()
 	p.builds = []fleet.Build{build("1.0.0", "aaaa11"), build("2.0.0", "bbbb22")}
 	for _, name := range []fleet.DumpName{"d1", "d2", "d3", "d4"} {
-		p.dump(name, "1.0.0", "aaaa")
+		p.lay(name, "1.0.0", "aaaa")
 	}
-	p.dump("d5", "2.0.0", "bbbb")
-	p.dump("d6", "9.9.9", "cccc") // waits for its firmware, with frames of none
+	p.lay("d5", "2.0.0", "bbbb")
+	p.lay("d6", "9.9.9", "cccc") // waits for its firmware, with frames of none
 	p.work(t, "v1", nil)
 	report := p.reports["d1"]
 	p.reports["d1"], p.reports["d2"], p.reports["d6"] = nil, report[:len(report)-5], nil // empty, cut
@@ -350,5 +387,43 @@ func TestReportsThatAPowerCutTookAreMadeAgainAfterTheStart(t *testing.T) {
 	p.work(t, "v1", nil)
 	if c := p.crashes["d1"]; c.State != Reported || !strings.Contains(p.said.String(), "report not made again") {
 		t.Errorf("one whose dump is damaged is %+v", c)
+	}
+}
+
+func TestCrashesAreRecordedInTheOrderOfTheirUploadWhicheverBuildTheyAreOf(t *testing.T) {
+	p := newPlant()
+	p.builds = []fleet.Build{build("1.0.0", "aaaa11"), build("2.0.0", "bbbb22")}
+	p.lay("d1", "1.0.0", "aaaa")
+	p.lay("d2", "1.0.0", "bbbb")
+	p.lay("d3", "1.0.0", "aaaa")
+	p.lay("d4", "1.0.0", "bbbb")
+	p.work(t, "v1", nil)
+	if want := []fleet.DumpName{"d1", "d2", "d3", "d4"}; !slices.Equal(p.order, want) {
+		t.Errorf("recorded in the order %v, want %v: a rebuild would make other groups", p.order, want)
+	}
+}
+
+func TestWhatOldRulesHaveGroupedIsDecodedAgainBeforeWhatWaits(t *testing.T) {
+	p := newPlant()
+	p.old = true
+	p.builds = []fleet.Build{build("1.0.0", "aaaa11")}
+	p.lay("d1", "1.0.0", "aaaa")
+	p.lay("d2", "1.0.0", "aaaa")
+	p.lay("d3", "1.0.0", "aaaa")
+	p.bad["d2"] = "it is no dump any more"
+	for _, name := range []fleet.DumpName{"d2", "d3"} {
+		c := p.crashes[name]
+		c.State, c.Fingerprint = Reported, "old"
+		p.crashes[name] = c
+	}
+	p.work(t, "v1", nil)
+	if want := []fleet.DumpName{"d3", "d1"}; !slices.Equal(p.order, want) {
+		t.Errorf("recorded in the order %v, want %v", p.order, want)
+	}
+	if c := p.crashes["d2"]; c.State != Reported || c.Fingerprint != "old" || c.Rules != Rules {
+		t.Errorf("what cannot be decoded again is %+v", c)
+	}
+	if said := p.said.String(); !strings.Contains(said, "12 groups became 9; 1 old") {
+		t.Errorf("the journal: %s", said)
 	}
 }
