@@ -109,6 +109,16 @@ func (d *Daily) makeDue() error {
 	return nil
 }
 
+// Before makes a copy before what cannot be taken back, such as an upgrade of the catalog, and says where it lies. It is
+// kept until somebody removes it.
+func (d *Daily) Before(what string) (file string, err error) {
+	if err := os.MkdirAll(d.Dir, 0o700); err != nil {
+		return "", err
+	}
+	name := namePrefix + "before-" + what + "-" + d.Now().UTC().Format(nameTime) + nameSuffix
+	return filepath.Join(d.Dir, name), d.make(name)
+}
+
 func (d *Daily) make(name string) error {
 	if free, _, err := d.Space(); err != nil {
 		return err

@@ -39,7 +39,7 @@ func (c *Catalog) Backup(w io.Writer) error {
 	zipped := gzip.NewWriter(w)
 	sum := sha256.New()
 	out := bufio.NewWriter(io.MultiWriter(zipped, sum))
-	if _, err := fmt.Fprintf(out, "%s%d\n", backupHead, Schema); err != nil {
+	if _, err := fmt.Fprintf(out, "%s%d\n", backupHead, c.schema); err != nil {
 		return err
 	}
 	err := c.db.View(func(txn *badger.Txn) error {
@@ -77,7 +77,7 @@ var errBackup = errors.New("the backup is damaged or no backup of a catalog")
 
 // CheckBackup reads a backup to its end and compares its hash. It says how many records it has.
 func CheckBackup(r io.Reader) (records int, err error) {
-	err = readBackup(r, func([]byte, []byte) error { records++; return nil })
+	_, err = readBackup(r, func([]byte, []byte) error { records++; return nil })
 	if err != nil {
 		return 0, err
 	}
@@ -86,34 +86,33 @@ func CheckBackup(r io.Reader) (records int, err error) {
 
 // readBackup calls yield for each record; both slices are its own only until it returns. Only when readBackup has
 // returned nil was what it yielded the whole of a backup.
-func readBackup(r io.Reader, yield func(key, value []byte) error) error {
+func readBackup(r io.Reader, yield func(key, value []byte) error) (schema int, err error) {
 	zipped, err := gzip.NewReader(r)
 	if err != nil {
-		return damaged(err)
+		return 0, damaged(err)
 	}
 	return readRecords(zipped, yield)
 }
 
 // readRecords is readBackup of what the gzip holds.
-func readRecords(r io.Reader, yield func(key, value []byte) error) error {
+func readRecords(r io.Reader, yield func(key, value []byte) error) (schema int, err error) {
 	in := &summed{in: bufio.NewReader(r), sum: sha256.New()}
-	if err := in.head(); err != nil {
-		return err
+	if schema, err = in.head(); err != nil {
+		return 0, err
 	}
 	var key, value []byte
 	for {
-		var err error
 		if key, err = in.bytes(key, mostKey); err != nil {
-			return err
+			return 0, err
 		}
 		if len(key) == 0 {
-			return in.end()
+			return schema, in.end()
 		}
 		if value, err = in.bytes(value, mostRecord); err != nil {
-			return err
+			return 0, err
 		}
 		if err := yield(key, value); err != nil {
-			return err
+			return 0, err
 		}
 	}
 }
@@ -159,23 +158,23 @@ func (s *summed) bytes(old []byte, most uint64) ([]byte, error) {
 	return b, nil
 }
 
-func (s *summed) head() error {
-	var schema int
+// head is the schema of the catalog that was backed up.
+func (s *summed) head() (schema int, err error) {
 	line := make([]byte, 0, 32)
 	for len(line) < cap(line) && !bytes.HasSuffix(line, []byte("\n")) {
 		b, err := s.ReadByte()
 		if err != nil {
-			return damaged(err)
+			return 0, damaged(err)
 		}
 		line = append(line, b)
 	}
 	if _, err := fmt.Sscanf(string(line), backupHead+"%d\n", &schema); err != nil || schema < 1 {
-		return errBackup
+		return 0, errBackup
 	}
 	if schema > Schema {
-		return &NewerError{"the backup", schema}
+		return 0, &NewerError{"the backup", schema}
 	}
-	return nil
+	return schema, nil
 }
 
 func (s *summed) end() error {

@@ -22,7 +22,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Options are the folder and its neighbours. All are needed.
+// Options are the folder and its neighbours.
 type Options struct {
 	Dir     string
 	Reserve int64 // bytes that must stay free: on a full disk Badger dies by SIGBUS, and again when it is opened
@@ -31,6 +31,10 @@ type Options struct {
 	Now     func() time.Time
 	Beat    func()      // a sign of life of the committer, at least every five seconds
 	Fatal   func(error) // the log could not be synced: the process must end and recover
+
+	// BeforeUpgrade backs up a catalog of an older schema before anything is written, and names the backup. Going back
+	// is restoring it. Nil makes none.
+	BeforeUpgrade func(*Catalog) (backup string, err error)
 }
 
 // Catalog is the open store. Its methods may be called at once.
@@ -41,6 +45,7 @@ type Catalog struct {
 	stop    chan struct{} // closed: the committer is to end
 	done    chan struct{} // closed: it has ended
 	created bool
+	schema  int // as it is on disk
 	stopped time.Time
 
 	importing sync.Mutex     // one import at a time

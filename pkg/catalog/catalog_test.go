@@ -138,7 +138,7 @@ func TestAKillBeforeTheDiskWasReadLeavesTheCatalogNew(t *testing.T) {
 func TestOpenRefusesACatalogOfANewerSlipwayAndTouchesNothing(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, dir string){
 		"by its file": func(t *testing.T, dir string) {
-			must(t, os.WriteFile(filepath.Join(dir, schemaFile), []byte("2\n"), 0o644))
+			must(t, os.WriteFile(filepath.Join(dir, schemaFile), []byte("3\n"), 0o644))
 		},
 		"by its record": func(t *testing.T, dir string) {
 			c := open(t, dir)
@@ -155,10 +155,10 @@ func TestOpenRefusesACatalogOfANewerSlipwayAndTouchesNothing(t *testing.T) {
 			spoil(t, dir)
 			_, err := Open(settled(t, dir))
 			var newer *NewerError
-			if !errors.As(err, &newer) || newer.Have != 2 {
+			if !errors.As(err, &newer) || newer.Have != Schema+1 {
 				t.Fatalf("got %v", err)
 			}
-			for _, part := range []string{dir, "schema 2", "install the newer slipway"} {
+			for _, part := range []string{dir, fmt.Sprintf("schema %d", Schema+1), "install the newer slipway"} {
 				if !strings.Contains(err.Error(), part) {
 					t.Errorf("%q does not say %q", err, part)
 				}

@@ -17,7 +17,7 @@ func (t *tx) putCrash(c crash.Crash) error {
 		return err
 	}
 	if grouped(c) {
-		t.mark(groupDumpKey(c))
+		t.mark(chainDumpKey(c))
 	}
 	t.mark(stateKey(c.State, c.Device, c.Name))
 	return t.put(crashKey(c.Device, c.Name), c)
@@ -35,7 +35,7 @@ func (t *tx) deleteCrash(key fleet.DeviceKey, name fleet.DumpName) error {
 	t.delete(crashKey(key, name))
 	t.delete(stateKey(c.State, key, name))
 	if grouped(c) {
-		t.delete(groupDumpKey(c))
+		t.delete(chainDumpKey(c))
 	}
 	return nil
 }
@@ -59,7 +59,22 @@ func anyCrash(crash.Crash) bool { return true }
 
 func (c *Catalog) crashesIn(state crash.State, limit int, wanted func(crash.Crash) bool) ([]crash.Crash, error) {
 	var crashes []crash.Crash
-	err := c.db.View(func(txn *badger.Txn) error {
+	err := c.eachCrashIn(state, func(one crash.Crash) error {
+		if !wanted(one) {
+			return nil
+		}
+		crashes = append(crashes, one)
+		if len(crashes) == limit {
+			return errStop
+		}
+		return nil
+	})
+	return crashes, err
+}
+
+// eachCrashIn calls yield for the dumps in a state, oldest first.
+func (c *Catalog) eachCrashIn(state crash.State, yield func(crash.Crash) error) error {
+	return c.db.View(func(txn *badger.Txn) error {
 		return each(txn, statePrefix(state), "", false, func(key string, _ *badger.Item) error {
 			ref, err := splitDumpKey(key)
 			if err != nil {
@@ -67,17 +82,12 @@ func (c *Catalog) crashesIn(state crash.State, limit int, wanted func(crash.Cras
 			}
 			var one crash.Crash
 			found, err := get(txn, crashKey(ref.Device, ref.Name), &one)
-			if err != nil || !found || !wanted(one) {
+			if err != nil || !found {
 				return err
 			}
-			crashes = append(crashes, one)
-			if len(crashes) == limit {
-				return errStop
-			}
-			return nil
+			return yield(one)
 		})
 	})
-	return crashes, err
 }
 
 // CountCrashes counts the dumps in a state.
@@ -86,6 +96,9 @@ func (c *Catalog) CountCrashes(state crash.State) (int, error) { return c.count(
 // RecordCrash stores what became of a dump. A reported one is counted into its group, once, and the dumps that storm
 // control may remove are named: of one fingerprint and version the first and the last keep stay; 0 keeps all. A dump
 // that was removed meanwhile is ErrUnknown.
+//
+// Storm control goes by chain and not by group: each chain keeps dumps of its own, so that a group that should not be one
+// can be split, and what its chains are can be seen.
 func (c *Catalog) RecordCrash(ctx context.Context, one crash.Crash, keep int) (crash.Outcome, error) {
 	var out crash.Outcome
 	err := c.update(ctx, func(t *tx) error {
@@ -100,14 +113,19 @@ func (c *Catalog) RecordCrash(ctx context.Context, one crash.Crash, keep int) (c
 		if !grouped(one) {
 			return t.putCrash(one)
 		}
-		if grouped(before) && before.Fingerprint == one.Fingerprint { // decoded again
-			one.News = before.News
-		} else if one.News, err = t.countCrash(one); err != nil {
-			return err
-		} else {
+		switch {
+		case !grouped(before):
+			one.News, err = t.countCrash(one)
 			out.News = one.News
+		case before.Fingerprint != one.Fingerprint: // decoded again, by rules or with symbols that have changed
+			one.News, err = before.News, t.moveCrash(before, one)
+		default:
+			one.News = before.News
 		}
-		if _, err := t.get(groupKey(one.Fingerprint), &out.Group); err != nil {
+		if err != nil {
+			return err
+		}
+		if out.Group, _, err = t.group(one.Fingerprint); err != nil {
 			return err
 		}
 		if err := t.putCrash(one); err != nil {
@@ -121,7 +139,7 @@ func (c *Catalog) RecordCrash(ctx context.Context, one crash.Crash, keep int) (c
 	return out, err
 }
 
-// surplus names what lies between the first and the last keep dumps of a fingerprint and version.
+// surplus names what lies between the first and the last keep dumps of a chain and version.
 func (t *tx) surplus(c crash.Crash, keep int) ([]crash.Ref, error) {
 	keys, err := t.keys(versionDumpsPrefix(c.Fingerprint, c.Version))
 	if err != nil || len(keys) <= 2*keep {
@@ -151,7 +169,7 @@ func (c *Catalog) EndsOfCrash(key fleet.DeviceKey, name fleet.DumpName) (first, 
 	}
 	first, last = true, true
 	err = c.db.View(func(txn *badger.Txn) error {
-		return each(txn, groupDumpsPrefix(one.Fingerprint), "", false, func(at string, _ *badger.Item) error {
+		return each(txn, chainDumpsPrefix(one.Fingerprint), "", false, func(at string, _ *badger.Item) error {
 			ref, err := splitDumpKey(at)
 			switch {
 			case err != nil:

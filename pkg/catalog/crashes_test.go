@@ -43,7 +43,7 @@ func TestACrashIsCountedOnceHoweverOftenItIsDecoded(t *testing.T) {
 	if out := record(t, c, reported(1, "f", "1.1"), 0); out.Group.Count != 3 || out.Group.Devices != 2 || out.Group.LastVersion != "1.1" {
 		t.Errorf("another device: %+v", out)
 	}
-	g, versions, err := c.Group("f")
+	g, versions, _, err := c.Group("f")
 	if err != nil || len(versions) != 2 || versions[0].Count != 1 || versions[1].Count != 2 || g.FirstVersion != "1.0" {
 		t.Errorf("group %+v, versions %+v, %v", g, versions, err)
 	}
@@ -188,7 +188,7 @@ func TestGroupsAreFilteredByModelStateAndVersion(t *testing.T) {
 	want(t, err, no)
 	_, err = c.UpdateGroup(t.Context(), "f9", func(*crash.Group) error { return nil })
 	want(t, err, fleet.ErrUnknown)
-	_, _, err = c.Group("f9")
+	_, _, _, err = c.Group("f9")
 	want(t, err, fleet.ErrUnknown)
 	for _, test := range []struct {
 		filter crash.GroupFilter

@@ -93,7 +93,11 @@ func readDump(l *crash.Listed, txn *badger.Txn, r crash.Ref) (found bool, err er
 	if found, err = get(txn, dumpKey(r.Device, r.Name), &l.Dump); err != nil || !found {
 		return found, err
 	}
-	_, err = get(txn, crashKey(r.Device, r.Name), &l.Crash)
+	if _, err = get(txn, crashKey(r.Device, r.Name), &l.Crash); err != nil || !grouped(l.Crash) {
+		return true, err
+	}
+	g, _, err := groupAt(func(key string, record any) (bool, error) { return get(txn, key, record) }, l.Crash.Fingerprint)
+	l.Group = g.Fingerprint
 	return true, err
 }
 

@@ -89,7 +89,7 @@ func TestADumpIsIndexedOnceAndForgottenWhole(t *testing.T) {
 	if n != 2 {
 		t.Errorf("%d dumps are left", n)
 	}
-	if g, _, err := c.Group("f"); err != nil || g.Count != 1 {
+	if g, _, _, err := c.Group("f"); err != nil || g.Count != 1 {
 		t.Errorf("what was counted is %d, %v", g.Count, err)
 	}
 }

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
@@ -11,39 +10,6 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
-
-// countCrash counts a crash into its group, its version and its devices.
-func (t *tx) countCrash(c crash.Crash) (crash.News, error) {
-	var g crash.Group
-	if _, err := t.get(groupKey(c.Fingerprint), &g); err != nil {
-		return "", err
-	}
-	known, err := t.has(groupDeviceKey(c.Fingerprint, c.Device))
-	if err != nil {
-		return "", err
-	}
-	var v crash.VersionCount
-	if _, err := t.get(groupVersionKey(c.Fingerprint, c.Version), &v); err != nil {
-		return "", err
-	}
-	news := g.Add(c, !known, t.newer(c.Model))
-	v.Add(c)
-	t.mark(groupDeviceKey(c.Fingerprint, c.Device))
-	return news, errors.Join(t.put(groupVersionKey(c.Fingerprint, c.Version), v), t.put(groupKey(c.Fingerprint), g))
-}
-
-// newer orders versions, by acceptance where their names do not decide.
-func (t *tx) newer(code fleet.ModelCode) crash.Newer {
-	return func(a, b fleet.Version) bool {
-		if sign, decided := fleet.CompareVersions(a, b); decided {
-			return sign > 0
-		}
-		var x, y fleet.Build
-		foundX, errX := t.get(buildKey(code, a), &x)
-		foundY, errY := t.get(buildKey(code, b), &y)
-		return errX == nil && errY == nil && foundX && foundY && x.Sequence > y.Sequence
-	}
-}
 
 // Groups lists groups by fingerprint; sorting and paging is the caller's.
 func (c *Catalog) Groups(f crash.GroupFilter) ([]crash.Group, error) {
@@ -54,11 +20,11 @@ func (c *Catalog) Groups(f crash.GroupFilter) ([]crash.Group, error) {
 			if err := read(item, &g); err != nil {
 				return err
 			}
-			if f.Model != "" && g.Model != f.Model || f.State != "" && g.State != f.State {
+			if f.Model != "" && g.Model != f.Model || f.State != "" && g.State != f.State || g.Count == 0 {
 				return nil
 			}
 			if f.Version != "" {
-				if seen, err := has(txn, groupVersionKey(g.Fingerprint, f.Version)); err != nil || !seen {
+				if seen, err := seenIn(txn, g.Fingerprint, f.Version); err != nil || !seen {
 					return err
 				}
 			}
@@ -69,32 +35,81 @@ func (c *Catalog) Groups(f crash.GroupFilter) ([]crash.Group, error) {
 	return groups, err
 }
 
-// Group finds a group with its versions, or says ErrUnknown.
-func (c *Catalog) Group(fingerprint string) (crash.Group, []crash.VersionCount, error) {
-	var g crash.Group
-	found, err := c.find(groupKey(fingerprint), &g)
-	if err == nil && !found {
-		err = unknownGroup(fingerprint)
-	}
-	if err != nil {
-		return g, nil, err
-	}
-	versions, err := list[crash.VersionCount](c, groupVersionsPrefix(fingerprint))
-	return g, versions, err
+func seenIn(txn *badger.Txn, group string, v fleet.Version) (seen bool, err error) {
+	err = eachChain(txn, group, func(fingerprint string) error {
+		if seen, err = has(txn, chainVersionKey(fingerprint, v)); err == nil && seen {
+			err = errStop
+		}
+		return err
+	})
+	return seen, err
 }
 
-func unknownGroup(fingerprint string) error {
-	return fleet.Unknown("there is no crash group %q", fingerprint)
+// eachChain calls yield for the chains of a group.
+func eachChain(txn *badger.Txn, group string, yield func(fingerprint string) error) error {
+	return each(txn, membersPrefix(group), "", false, func(key string, _ *badger.Item) error { return yield(lastPart(key)) })
+}
+
+// viewGroup finds the group that an address leads to, or says ErrUnknown.
+func viewGroup(txn *badger.Txn, address string) (crash.Group, error) {
+	g, found, err := groupAt(func(key string, record any) (bool, error) { return get(txn, key, record) }, address)
+	if err == nil && !found {
+		err = unknownGroup(address)
+	}
+	return g, err
+}
+
+func unknownGroup(address string) error {
+	return fleet.Unknown("there is no crash group %q", address)
+}
+
+// Group finds the group that an address leads to, with its versions and its chains, or says ErrUnknown. The address is
+// the group's fingerprint, that of one of its chains, or of a group that is part of it now.
+func (c *Catalog) Group(address string) (g crash.Group, versions []crash.VersionCount, chains []crash.Chain, err error) {
+	err = c.db.View(func(txn *badger.Txn) error {
+		if g, err = viewGroup(txn, address); err != nil {
+			return err
+		}
+		sum := map[fleet.Version]crash.VersionCount{}
+		err := eachChain(txn, g.Fingerprint, func(fingerprint string) error {
+			var chain crash.Chain
+			if _, err := get(txn, chainKey(fingerprint), &chain); err != nil {
+				return err
+			}
+			chains = append(chains, chain)
+			return each(txn, chainVersionsPrefix(fingerprint), "", false, func(_ string, item *badger.Item) error {
+				var v crash.VersionCount
+				if err := read(item, &v); err != nil {
+					return err
+				}
+				sum[v.Version] = v.Plus(sum[v.Version])
+				return nil
+			})
+		})
+		for _, v := range sum {
+			versions = append(versions, v)
+		}
+		slices.SortFunc(versions, func(a, b crash.VersionCount) int { return strings.Compare(string(a.Version), string(b.Version)) })
+		slices.SortStableFunc(chains, func(a, b crash.Chain) int { return b.Count - a.Count })
+		return err
+	})
+	return g, versions, chains, err
 }
 
 // GroupDumps are the dumps of a group that are still there, newest first. A limit of 0 is none.
-func (c *Catalog) GroupDumps(fingerprint string, limit int) ([]crash.Listed, error) {
+func (c *Catalog) GroupDumps(address string, limit int) ([]crash.Listed, error) {
 	var dumps []crash.Listed
 	err := c.db.View(func(txn *badger.Txn) error {
+		g, err := viewGroup(txn, address)
+		if err != nil {
+			return err
+		}
 		var keys []string
-		err := each(txn, groupDumpsPrefix(fingerprint), "", false, func(key string, _ *badger.Item) error {
-			keys = append(keys, key)
-			return nil
+		err = eachChain(txn, g.Fingerprint, func(fingerprint string) error {
+			return each(txn, chainDumpsPrefix(fingerprint), "", false, func(key string, _ *badger.Item) error {
+				keys = append(keys, key)
+				return nil
+			})
 		})
 		if err != nil {
 			return err
@@ -122,21 +137,148 @@ func (c *Catalog) GroupDumps(fingerprint string, limit int) ([]crash.Listed, err
 	return dumps, err
 }
 
-// UpdateGroup changes what people decided about a group.
-func (c *Catalog) UpdateGroup(ctx context.Context, fingerprint string, change func(*crash.Group) error) (crash.Group, error) {
-	var g crash.Group
-	err := c.update(ctx, func(t *tx) error {
-		found, err := t.get(groupKey(fingerprint), &g)
+// GroupDevices are the devices that a group was seen on, in the order of their keys.
+func (c *Catalog) GroupDevices(address string) ([]fleet.DeviceKey, error) {
+	var devices []fleet.DeviceKey
+	err := c.db.View(func(txn *badger.Txn) error {
+		g, err := viewGroup(txn, address)
 		if err != nil {
 			return err
 		}
-		if !found {
-			return unknownGroup(fingerprint)
+		return eachChain(txn, g.Fingerprint, func(fingerprint string) error {
+			return each(txn, chainDevicesPrefix(fingerprint), "", false, func(key string, _ *badger.Item) error {
+				devices = append(devices, fleet.DeviceKey(lastPart(key)))
+				return nil
+			})
+		})
+	})
+	slices.Sort(devices)
+	return slices.Compact(devices), err
+}
+
+// UpdateGroup changes what people decided about a group.
+func (c *Catalog) UpdateGroup(ctx context.Context, address string, change func(*crash.Group) error) (crash.Group, error) {
+	var g crash.Group
+	err := c.update(ctx, func(t *tx) (err error) {
+		if g, err = t.mustGroup(address); err != nil {
+			return err
 		}
 		if err := change(&g); err != nil {
 			return err
 		}
-		return t.put(groupKey(fingerprint), g)
+		return t.put(groupKey(g.Fingerprint), g)
 	})
 	return g, err
+}
+
+func (t *tx) mustGroup(address string) (crash.Group, error) {
+	g, found, err := t.group(address)
+	if err == nil && !found {
+		err = unknownGroup(address)
+	}
+	return g, err
+}
+
+// MergeGroups makes one group of two. It has the name of the older one, the other's address leads to it, and of what
+// people decided open goes over ignored over resolved. Chains stay where they are put, however often their dumps are
+// decoded.
+func (c *Catalog) MergeGroups(ctx context.Context, one, other string) (crash.Group, error) {
+	var into crash.Group
+	err := c.update(ctx, func(t *tx) error {
+		a, err := t.mustGroup(one)
+		if err != nil {
+			return err
+		}
+		b, err := t.mustGroup(other)
+		if err != nil {
+			return err
+		}
+		switch {
+		case a.Fingerprint == b.Fingerprint:
+			return fleet.Refused("%s and %s are one group already", one, other)
+		case a.Model != b.Model:
+			return fleet.Refused("%s is of model %s and %s of model %s: groups are of one model", one, a.Model, other, b.Model)
+		case a.Chains+b.Chains > crash.MostChains:
+			return fleet.Refused("the two groups have %d chains: a group holds %d at most", a.Chains+b.Chains, crash.MostChains)
+		}
+		if b.FirstSeen.Before(a.FirstSeen) {
+			a, b = b, a
+		}
+		chains, err := t.members(b.Fingerprint)
+		if err != nil {
+			return err
+		}
+		for _, chain := range chains {
+			if err := t.moveChain(chain, a.Fingerprint); err != nil {
+				return err
+			}
+		}
+		if err := t.leadOn(b.Fingerprint, a.Fingerprint); err != nil {
+			return err
+		}
+		t.delete(groupKey(b.Fingerprint))
+		a.Decided(b, t.newer(a.Model))
+		into, err = t.gather(a)
+		return err
+	})
+	return into, err
+}
+
+// leadOn has the address of a group that is gone lead to another, also where the chain that it was named by has left it.
+func (t *tx) leadOn(gone, to string) error {
+	var chain crash.Chain
+	found, err := t.get(chainKey(gone), &chain)
+	if err != nil || !found {
+		return err
+	}
+	chain.Group = to
+	return t.put(chainKey(gone), chain)
+}
+
+// SplitGroup takes chains out of a group, as a group of their own with the same state and note. The address stays with
+// those that the group's first chain is among.
+func (c *Catalog) SplitGroup(ctx context.Context, address string, fingerprints []string) (left, split crash.Group, err error) {
+	err = c.update(ctx, func(t *tx) error {
+		if left, err = t.mustGroup(address); err != nil {
+			return err
+		}
+		chains, err := t.members(left.Fingerprint)
+		if err != nil {
+			return err
+		}
+		moved, err := apart(left, chains, fingerprints)
+		if err != nil {
+			return err
+		}
+		split = left
+		split.Fingerprint = slices.MinFunc(moved, func(a, b crash.Chain) int {
+			return a.FirstSeen.Compare(b.FirstSeen)
+		}).Fingerprint
+		for _, chain := range moved {
+			if err := t.moveChain(chain, split.Fingerprint); err != nil {
+				return err
+			}
+		}
+		if split, err = t.gather(split); err != nil {
+			return err
+		}
+		left, err = t.gather(left)
+		return err
+	})
+	return left, split, err
+}
+
+// apart picks the chains that leave a group: those that are named, or where its first chain is among them all others.
+func apart(g crash.Group, chains []crash.Chain, named []string) ([]crash.Chain, error) {
+	for _, fingerprint := range named {
+		if !slices.ContainsFunc(chains, func(c crash.Chain) bool { return c.Fingerprint == fingerprint && !c.Old }) {
+			return nil, fleet.Refused("%q is no chain of the group %s", fingerprint, g.Fingerprint)
+		}
+	}
+	first := slices.Contains(named, g.Fingerprint)
+	leaves := slices.DeleteFunc(slices.Clone(chains), func(c crash.Chain) bool { return c.Old || slices.Contains(named, c.Fingerprint) == first })
+	if len(named) == 0 || len(leaves) == 0 || len(leaves) == len(chains) {
+		return nil, fleet.Refused("name some of the chains of the group %s and not all: it has %d", g.Fingerprint, g.Chains)
+	}
+	return leaves, nil
 }

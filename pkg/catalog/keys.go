@@ -28,10 +28,16 @@ import (
 //	ut/<name>/<device>                         index: dumps by time
 //	c/<device>/<name>                          crash.Crash
 //	cs/<state>/<name>/<device>                 index: crashes by state and time
-//	g/<fingerprint>                            crash.Group
-//	gd/<fingerprint>/<device>                  devices of a group
-//	gv/<fingerprint>/<version>                 crash.VersionCount
-//	gc/<fingerprint>/<version>/<name>/<device> index: dumps of a group that are still there
+//	g/<group>                                  crash.Group; a group is named by its first chain
+//	gk/<fingerprint>                           crash.Chain; also where a group led that is gone
+//	gm/<group>/<fingerprint>                   index: chains of a group that count something or take dumps
+//	gn/<place>/<fingerprint>                   index: chains by what is near to them, see crash.Filed
+//	gd/<fingerprint>/<device>                  devices of a chain
+//	gv/<fingerprint>/<version>                 crash.VersionCount of a chain
+//	gc/<fingerprint>/<version>/<name>/<device> index: dumps of a chain that are still there
+//	gt/<fingerprint>/<chain>                   while groups of the first rules are made anew: how many dumps of one went where
+//	gu/<fingerprint>                           old chains whose dumps were not all looked at yet
+//	x/regrouped                                Regrouping: what has become of them
 const (
 	keySchema    = "x/schema"
 	keyClock     = "x/clock"
@@ -39,6 +45,7 @@ const (
 	keySequence  = "x/sequence"
 	keyNew       = "x/new"
 	keyRestoring = "x/restoring"
+	keyRegrouped = "x/regrouped"
 
 	modelPrefix  = "m/"
 	devicePrefix = "d/"
@@ -46,7 +53,10 @@ const (
 	dumpPrefix   = "u/"
 	timePrefix   = "ut/"
 	groupPrefix  = "g/"
-	importPrefix = "xi/"
+	chainPrefix  = "gk/"
+
+	unsettledPrefix = "gu/"
+	importPrefix    = "xi/"
 )
 
 func modelKey(code fleet.ModelCode) string           { return modelPrefix + string(code) }
@@ -59,10 +69,19 @@ func buildsPrefix(code fleet.ModelCode) string       { return "b/" + string(code
 func elfPrefix(hash string) string                   { return "be/" + hash }
 func deviceDumpsPrefix(key fleet.DeviceKey) string   { return dumpPrefix + string(key) + "/" }
 func statePrefix(state crash.State) string           { return "cs/" + string(state) + "/" }
-func groupKey(fingerprint string) string             { return groupPrefix + fingerprint }
-func groupDevicePrefix(fingerprint string) string    { return "gd/" + fingerprint + "/" }
-func groupVersionsPrefix(fingerprint string) string  { return "gv/" + fingerprint + "/" }
-func groupDumpsPrefix(fingerprint string) string     { return "gc/" + fingerprint + "/" }
+func groupKey(group string) string                   { return groupPrefix + group }
+func chainKey(fingerprint string) string             { return chainPrefix + fingerprint }
+func membersPrefix(group string) string              { return "gm/" + group + "/" }
+func memberKey(group, fingerprint string) string     { return membersPrefix(group) + fingerprint }
+func placePrefix(place string) string                { return "gn/" + place + "/" }
+func placeKey(place, fingerprint string) string      { return placePrefix(place) + fingerprint }
+func chainDevicesPrefix(fingerprint string) string   { return "gd/" + fingerprint + "/" }
+func chainVersionsPrefix(fingerprint string) string  { return "gv/" + fingerprint + "/" }
+func chainDumpsPrefix(fingerprint string) string     { return "gc/" + fingerprint + "/" }
+func unsettledKey(old string) string                 { return unsettledPrefix + old }
+func crashesPrefix(key fleet.DeviceKey) string       { return "c/" + string(key) + "/" }
+func movedPrefix(old string) string                  { return "gt/" + old + "/" }
+func movedKey(old, fingerprint string) string        { return movedPrefix(old) + fingerprint }
 func importKey(n int) string                         { return fmt.Sprintf("%s%06d", importPrefix, n) }
 
 func modelDeviceKey(code fleet.ModelCode, key fleet.DeviceKey) string {
@@ -91,19 +110,19 @@ func stateKey(state crash.State, key fleet.DeviceKey, name fleet.DumpName) strin
 	return statePrefix(state) + string(name) + "/" + string(key)
 }
 
-func groupDeviceKey(fingerprint string, key fleet.DeviceKey) string {
-	return groupDevicePrefix(fingerprint) + string(key)
+func chainDeviceKey(fingerprint string, key fleet.DeviceKey) string {
+	return chainDevicesPrefix(fingerprint) + string(key)
 }
 
-func groupVersionKey(fingerprint string, v fleet.Version) string {
-	return groupVersionsPrefix(fingerprint) + string(v)
+func chainVersionKey(fingerprint string, v fleet.Version) string {
+	return chainVersionsPrefix(fingerprint) + string(v)
 }
 
 func versionDumpsPrefix(fingerprint string, v fleet.Version) string {
-	return groupDumpsPrefix(fingerprint) + string(v) + "/"
+	return chainDumpsPrefix(fingerprint) + string(v) + "/"
 }
 
-func groupDumpKey(c crash.Crash) string {
+func chainDumpKey(c crash.Crash) string {
 	return versionDumpsPrefix(c.Fingerprint, c.Version) + string(c.Name) + "/" + string(c.Device)
 }
 

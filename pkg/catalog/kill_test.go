@@ -234,7 +234,7 @@ func (said promises) check(t *testing.T, c *Catalog) {
 			t.Errorf("acknowledged and lost: %s: %v", line, err)
 		}
 	}
-	g, _, err := c.Group("f1")
+	g, _, _, err := c.Group("f1")
 	if crashes > 0 && (err != nil || g.Count < crashes) {
 		t.Errorf("%d crashes were acknowledged and %d counted: %v", crashes, g.Count, err)
 	}
@@ -272,7 +272,7 @@ func checkIndexes(t *testing.T, c *Catalog) {
 				must(t, read(item, &one))
 				expected[stateKey(one.State, one.Device, one.Name)] = true
 				if grouped(one) {
-					expected[groupDumpKey(one)] = true
+					expected[chainDumpKey(one)] = true
 					reported++
 				}
 			case "g":

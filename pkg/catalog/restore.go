@@ -42,20 +42,21 @@ func restore(o Options, backup io.Reader) (records int, err error) {
 		t.delete(keyNew) // the records say which models there are
 		return nil
 	})
+	schema := Schema
 	if err == nil {
-		records, err = c.fill(ctx, backup)
+		records, schema, err = c.fill(ctx, backup)
 	}
 	if err == nil {
 		err = c.update(ctx, func(t *tx) error {
 			t.delete(keyRestoring)
-			return nil
+			return t.set(keySchema, number(uint64(schema))) // an older one is upgraded when it is opened
 		})
 	}
 	return records, errors.Join(err, c.Close())
 }
 
 // fill stores the records of a backup.
-func (c *Catalog) fill(ctx context.Context, backup io.Reader) (records int, err error) {
+func (c *Catalog) fill(ctx context.Context, backup io.Reader) (records, schema int, err error) {
 	const wellBytes = mostBytes / 2
 	type record struct {
 		key   string
@@ -75,7 +76,7 @@ func (c *Catalog) fill(ctx context.Context, backup io.Reader) (records int, err 
 		pending, size = nil, 0
 		return err
 	}
-	err = readBackup(backup, func(key, value []byte) error {
+	schema, err = readBackup(backup, func(key, value []byte) error {
 		records++
 		if neverBackedUp[string(key)] {
 			return fmt.Errorf("%w: it has a record %q", errBackup, key)
@@ -87,9 +88,9 @@ func (c *Catalog) fill(ctx context.Context, backup io.Reader) (records int, err 
 		return store()
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return records, store()
+	return records, schema, store()
 }
 
 func emptyFolder(dir string) error {

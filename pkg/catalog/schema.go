@@ -16,7 +16,7 @@ import (
 )
 
 // Schema is the version of the keys and records of this package. A catalog of a newer one is refused.
-const Schema = 1
+const Schema = 2
 
 // NewerError is a catalog or a backup that a newer Slipway has written.
 type NewerError struct {
@@ -60,6 +60,7 @@ func writeSchemaFile(dir string) error {
 
 // adopt checks the schema of an old catalog and writes that of a new one.
 func (c *Catalog) adopt() error {
+	c.schema = Schema
 	err := c.db.Update(func(txn *badger.Txn) error {
 		item, err := txn.Get([]byte(keySchema))
 		if errors.Is(err, badger.ErrKeyNotFound) {
@@ -73,8 +74,8 @@ func (c *Catalog) adopt() error {
 		if err != nil {
 			return err
 		}
-		if schema > Schema {
-			return &NewerError{"the catalog in " + c.Dir, int(schema)}
+		if c.schema = int(schema); c.schema > Schema {
+			return &NewerError{"the catalog in " + c.Dir, c.schema}
 		}
 		if restoring, err := has(txn, keyRestoring); err != nil || restoring {
 			return errors.Join(err, fmt.Errorf("a restore into the catalog in %s was cut off: empty the folder and restore again", c.Dir))
@@ -84,6 +85,12 @@ func (c *Catalog) adopt() error {
 	})
 	if err != nil {
 		return err
+	}
+	if c.schema < Schema {
+		if err := c.upgrade(); err != nil {
+			return fmt.Errorf("upgrade the catalog in %s from schema %d to %d: %w", c.Dir, c.schema, Schema, err)
+		}
+		c.schema = Schema
 	}
 	if err := writeSchemaFile(c.Dir); err != nil {
 		return err

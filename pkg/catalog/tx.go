@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ type tx struct {
 	writes map[string][]byte // nil value: deleted
 	order  []string          // of the first write of each key
 	bytes  int
+	reads  int // records and keys read: tests hold it against a bound
 }
 
 func (t *tx) set(key string, value []byte) error {
@@ -71,11 +73,20 @@ func (t *tx) flush(txn *badger.Txn) error {
 }
 
 func (t *tx) put(key string, record any) error {
-	b, err := json.Marshal(record)
+	b, err := encode(record)
 	if err != nil {
 		return err
 	}
 	return t.set(key, b)
+}
+
+// encode leaves < and > as they are, which names of templates are full of.
+func encode(record any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(record)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // get reads a record; found is false where there is none.
@@ -86,6 +97,7 @@ func (t *tx) get(key string, record any) (found bool, err error) {
 		}
 		return true, json.Unmarshal(value, record)
 	}
+	t.reads++
 	return get(t.txn, key, record)
 }
 
@@ -93,15 +105,23 @@ func (t *tx) has(key string) (bool, error) {
 	if value, written := t.writes[key]; written {
 		return value != nil, nil
 	}
+	t.reads++
 	return has(t.txn, key)
 }
 
 // keys lists the keys below a prefix, in order, this operation's own writes included.
-func (t *tx) keys(prefix string) ([]string, error) {
+func (t *tx) keys(prefix string) ([]string, error) { return t.someKeys(prefix, 0) }
+
+// someKeys lists the first most of them, where most is not 0.
+func (t *tx) someKeys(prefix string, most int) ([]string, error) {
 	var keys []string
 	err := each(t.txn, prefix, "", false, func(key string, _ *badger.Item) error {
+		t.reads++
 		if _, written := t.writes[key]; !written {
 			keys = append(keys, key)
+		}
+		if most > 0 && len(keys) == most {
+			return errStop
 		}
 		return nil
 	})
@@ -111,5 +131,8 @@ func (t *tx) keys(prefix string) ([]string, error) {
 		}
 	}
 	slices.Sort(keys)
+	if most > 0 {
+		keys = keys[:min(len(keys), most)]
+	}
 	return keys, err
 }
