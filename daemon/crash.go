@@ -1,9 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,10 +15,11 @@ import (
 
 // crashCommand is `slipway crash`: the groups of crashes, and what people decide about them.
 func crashCommand() *cobra.Command {
-	return group("crash", "Crashes: list and show their groups, resolve, ignore and reopen them",
+	return group("crash", "Crashes: list and show their groups, resolve, ignore, reopen, merge and split them",
 		crashListCommand(), crashShowCommand(), crashResolveCommand(),
 		crashDecideCommand("ignore", "Keep counting a group and report it to nobody"),
-		crashDecideCommand("reopen", "Take back that a group is resolved or ignored"))
+		crashDecideCommand("reopen", "Take back that a group is resolved or ignored"),
+		crashMergeCommand(), crashSplitCommand(), crashNoteCommand())
 }
 
 func crashListCommand() *cobra.Command {
@@ -61,9 +65,19 @@ func stateOf(g crash.Group) string {
 }
 
 func crashShowCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "show FINGERPRINT", Short: "Show a group: versions, devices, and the dumps that are left", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{
+		Use:   "show FINGERPRINT",
+		Short: "Show a group: versions, chains, devices, and the dumps that are left",
+		Long: "Show a group: versions, chains, devices, and the dumps that are left. FINGERPRINT is the group's, that of one of its\n" +
+			"chains, as `decode` prints it, or one that the group had before it was merged.",
+		Args: cobra.ExactArgs(1),
+	}
 	format := addFormat(cmd)
+	devices := cmd.Flags().Bool("devices", false, "list all devices that it was seen on")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *devices {
+			return showCrashDevices(cmd, format, args[0])
+		}
 		answer, err := connect(cmd).get(cmd.Context(), path("crashes", args[0]))
 		if err != nil {
 			return err
@@ -73,19 +87,69 @@ func crashShowCommand() *cobra.Command {
 	return cmd
 }
 
+// showCrashDevices prints all devices of a group, page by page.
+func showCrashDevices(cmd *cobra.Command, format *textOrJSON, fingerprint string) error {
+	all := struct {
+		Devices []string `json:"devices"`
+		Total   int      `json:"total"`
+	}{Devices: []string{}}
+	for after := ""; ; {
+		answer, err := connect(cmd).get(cmd.Context(), path("crashes", fingerprint, "devices")+"?"+url.Values{"limit": {"1000"}, "after": {after}}.Encode())
+		if err != nil {
+			return err
+		}
+		var page struct {
+			Devices []string
+			Total   int
+			Next    string
+		}
+		if err := json.Unmarshal(answer, &page); err != nil {
+			return fmt.Errorf("the gateway's answer is not the JSON that is wanted: %w", err)
+		}
+		all.Devices, all.Total = append(all.Devices, page.Devices...), page.Total
+		if after = page.Next; after == "" {
+			break
+		}
+	}
+	answer, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	return show(cmd, format, answer, func(w io.Writer, v struct{ Devices []string }) {
+		for _, d := range v.Devices {
+			fmt.Fprintln(w, visible(d))
+		}
+	})
+}
+
 func crashText(w io.Writer, g struct {
 	crash.Group
 	Versions []crash.VersionCount
+	Members  []crash.Chain
 	Dumps    []shownDump `json:"coredumps"`
 }) {
-	fields(w, "fingerprint", g.Fingerprint, "model_code", string(g.Model), "where", g.TopFrame, "reason", g.Reason, "state", stateOf(g.Group),
-		"count", fmt.Sprint(g.Count), "devices", fmt.Sprint(g.Devices), "first_seen", localTime(g.FirstSeen), "last_seen", localTime(g.LastSeen))
+	state := stateOf(g.Group)
+	if g.Old {
+		state += " (old: no dump is left that can be grouped anew)"
+	}
+	devices := fmt.Sprint(g.Devices)
+	if g.Devices > 0 {
+		devices += ", all of them: slipway crash show " + g.Fingerprint + " --devices"
+	}
+	fields(w, "fingerprint", g.Fingerprint, "model_code", string(g.Model), "where", g.TopFrame, "reason", g.Reason, "state", state, "note", g.Note,
+		"count", fmt.Sprint(g.Count), "devices", devices, "first_seen", localTime(g.FirstSeen), "last_seen", localTime(g.LastSeen))
 	fmt.Fprintln(w)
 	versions := newColumns(w, "VERSION", "CRASHES", "FIRST SEEN", "LAST SEEN")
 	for _, v := range g.Versions {
 		versions.row(string(v.Version), fmt.Sprint(v.Count), localTime(v.FirstSeen), localTime(v.LastSeen))
 	}
 	versions.flush()
+	fmt.Fprintln(w)
+	chains := newColumns(w, "CHAIN", "CRASHES", "FUNCTIONS, INNERMOST FIRST")
+	for _, c := range g.Members {
+		chains.row(c.Fingerprint, fmt.Sprint(c.Count), strings.Join(c.Frames, " "))
+	}
+	chains.flush()
 	fmt.Fprintln(w)
 	dumps := newColumns(w, "DEVICE", "NAME", "VERSION", "UPLOADED")
 	for _, d := range g.Dumps {
@@ -95,14 +159,70 @@ func crashText(w io.Writer, g struct {
 }
 
 func crashResolveCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "resolve FINGERPRINT --in VERSION", Short: "Say in which version a group is gone; in it or a later one it is a regression", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{
+		Use:   "resolve FINGERPRINT --in VERSION",
+		Short: "Say in which version a group is gone; in it or a later one it is a regression",
+		Long: "Say in which version a group is gone; in it or a later one it is a regression. VERSION is a build's, or comes after all\n" +
+			"builds of the model: a mistyped one would keep the group silent for good. --force takes any.",
+		Args: cobra.ExactArgs(1),
+	}
 	version := cmd.Flags().String("in", "", "the version from which on it is gone")
+	force := cmd.Flags().Bool("force", false, "take a version that is no build's and does not come after all, too")
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *version == "" {
 			return usagef("name the version in which it is gone: --in VERSION")
 		}
-		return decideCrash(cmd, format, args[0], "resolve", map[string]string{"firmware_version": *version})
+		return decideCrash(cmd, format, args[0], "resolve", map[string]any{"firmware_version": *version, "force": *force})
+	}
+	return cmd
+}
+
+func crashNoteCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "note FINGERPRINT TEXT", Short: `Keep a note with a group; "" removes it`, Args: cobra.ExactArgs(2)}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return decideCrash(cmd, format, args[0], "note", map[string]string{"note": args[1]})
+	}
+	return cmd
+}
+
+func crashMergeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "merge FINGERPRINT FINGERPRINT",
+		Short: "Make one group of two that are the same bug",
+		Long: "Make one group of two that are the same bug. It keeps the fingerprint of the older one, and the other's leads to it. It\n" +
+			"is remembered: what comes later with one of their chains belongs to it, too.",
+		Args: cobra.ExactArgs(2),
+	}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return decideCrash(cmd, format, args[0], "merge", map[string]string{"fingerprint": args[1]})
+	}
+	return cmd
+}
+
+func crashSplitCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "split FINGERPRINT CHAIN...",
+		Short: "Make two groups of one that is two bugs",
+		Long: "Make two groups of one that is two bugs: the chains that are named become a group of their own. `crash show` lists a\n" +
+			"group's chains. It is remembered.",
+		Args: cobra.MinimumNArgs(2),
+	}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("crashes", args[0], "split"), map[string]any{"chains": args[1:]})
+		if err != nil {
+			return err
+		}
+		return show(cmd, format, answer, func(w io.Writer, v struct{ Crashes []crash.Group }) {
+			c := newColumns(w, "FINGERPRINT", "CHAINS", "CRASHES", "STATE")
+			for _, g := range v.Crashes {
+				c.row(g.Fingerprint, fmt.Sprint(g.Chains), fmt.Sprint(g.Count), stateOf(g))
+			}
+			c.flush()
+		})
 	}
 	return cmd
 }
@@ -122,6 +242,6 @@ func decideCrash(cmd *cobra.Command, format *textOrJSON, fingerprint, verb strin
 		return err
 	}
 	return show(cmd, format, answer, func(w io.Writer, g crash.Group) {
-		fields(w, "fingerprint", g.Fingerprint, "state", stateOf(g))
+		fields(w, "fingerprint", g.Fingerprint, "state", stateOf(g), "note", g.Note)
 	})
 }

@@ -69,6 +69,7 @@ func statusText(w io.Writer, s api.Status) {
 		"core dumps", fmt.Sprintf("%d (%s)", s.Dumps, bytesText(s.DumpBytes)),
 		"of them", s.Unreported(),
 		"open crashes", strconv.Itoa(s.OpenCrashes),
+		"regrouped", s.Regrouped,
 		"firmware", bytesText(s.AssetBytes),
 		"free", bytesText(s.FreeBytes),
 	)

@@ -26,6 +26,7 @@ type Status struct {
 	Missing       int       `json:"coredumps_missing"` // for their firmware
 	Failed        int       `json:"coredumps_failed"`  // nothing can be made of them
 	OpenCrashes   int       `json:"open_crashes"`
+	Regrouped     string    `json:"regrouped,omitempty"` // what became of groups that older rules made
 	AssetBytes    int64     `json:"assets_bytes"`
 	DumpBytes     int64     `json:"coredumps_bytes"`
 	FreeBytes     int64     `json:"free_bytes"`

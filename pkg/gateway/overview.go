@@ -85,6 +85,11 @@ func (o *overview) Status() (api.Status, error) {
 		return s, err
 	}
 	s.OpenCrashes = len(groups)
+	regrouping, err := o.store.Regrouping()
+	if err != nil {
+		return s, err
+	}
+	s.Regrouped = regrouping.String()
 	if s.AssetBytes, err = o.depot.Usage(); err != nil {
 		return s, err
 	}

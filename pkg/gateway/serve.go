@@ -52,7 +52,7 @@ func New(cfg config.Config, binary Binary, logger *slog.Logger) (_ *Gateway, err
 	}
 	g.store, err = catalog.Open(catalog.Options{
 		Dir: cfg.CatalogDir, Reserve: Reserve, Space: SpaceOf(cfg.CatalogDir), Logger: logger, Now: time.Now,
-		Beat: g.watchdog.Part("catalog", partPatience), Fatal: g.fail,
+		Beat: g.watchdog.Part("catalog", partPatience), Fatal: g.fail, BeforeUpgrade: g.backUp,
 	})
 	if err != nil {
 		return nil, err
@@ -61,6 +61,16 @@ func New(cfg config.Config, binary Binary, logger *slog.Logger) (_ *Gateway, err
 		return nil, err
 	}
 	return g, nil
+}
+
+// backUp makes the backup that one restores to go back to the slipway before: an older one refuses a catalog that was
+// upgraded.
+func (g *Gateway) backUp(c *catalog.Catalog) (file string, err error) {
+	b := backup.Daily{
+		Source: &backup.Source{Catalog: c, KeysDir: g.cfg.KeysDir(), SettingsFile: g.cfg.File, Slipway: g.binary.Version, Now: time.Now},
+		Dir:    g.cfg.BackupDir(), Space: SpaceOf(g.cfg.BackupDir()), Reserve: Reserve, Logger: g.logger, Now: time.Now,
+	}
+	return b.Before(fmt.Sprintf("schema-%d", catalog.Schema))
 }
 
 // Run recovers, says ready, and works until ctx ends or a part fails. What New and recovery found odd is in the log.

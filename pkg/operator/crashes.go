@@ -25,17 +25,19 @@ type crashes interface {
 	Dump(fleet.DeviceKey, fleet.DumpName) (crash.Listed, error)
 	Dumps(crash.DumpFilter) ([]crash.Listed, error)
 	Groups(crash.GroupFilter) ([]crash.Group, error)
-	Group(fingerprint string) (crash.Group, []crash.VersionCount, error)
-	GroupDumps(fingerprint string, limit int) ([]crash.Listed, error)
-	UpdateGroup(ctx context.Context, fingerprint string, change func(*crash.Group) error) (crash.Group, error)
+	// Group finds a group by its fingerprint, by that of one of its chains, or by one that it had before.
+	Group(address string) (crash.Group, []crash.VersionCount, []crash.Chain, error)
+	GroupDumps(address string, limit int) ([]crash.Listed, error)
+	GroupDevices(address string) ([]fleet.DeviceKey, error)
+	UpdateGroup(ctx context.Context, address string, change func(*crash.Group) error) (crash.Group, error)
+	MergeGroups(ctx context.Context, one, other string) (crash.Group, error)
+	SplitGroup(ctx context.Context, address string, fingerprints []string) (left, split crash.Group, err error)
 }
 
 func (d *door) registerCrashes(rs *endpoint.Routes) {
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/crashes", d.listGroups, "model", "version", "state", "text", "sort", "after", "limit")
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/crashes/{fingerprint}", d.showGroup)
-	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/resolve", d.resolveGroup)
-	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/ignore", d.ignoreGroup)
-	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/reopen", d.reopenGroup)
+	d.registerGroups(rs)
 }
 
 // sorts are the orders of the list of groups, each with what matters most first.
@@ -96,17 +98,18 @@ func (d *door) listGroups(w http.ResponseWriter, r *http.Request) error {
 	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"crashes": api.List(groups), "total": total, "next": next})
 }
 
-// shownGroup is a group with its versions and the dumps that are left of it.
+// shownGroup is a group with its versions, its chains and the dumps that are left of it.
 type shownGroup struct {
 	crash.Group
 	Versions []crash.VersionCount `json:"versions"`
+	Members  []crash.Chain        `json:"members"` // the chains, most often seen first
 	Dumps    []shownDump          `json:"coredumps"`
 }
 
 const mostGroupDumps = 100 // in one answer; the list of dumps has them all
 
 func (d *door) showGroup(w http.ResponseWriter, r *http.Request) error {
-	g, versions, err := d.Crashes.Group(r.PathValue("fingerprint"))
+	g, versions, chains, err := d.Crashes.Group(r.PathValue("fingerprint"))
 	if err != nil {
 		return err
 	}
@@ -114,43 +117,7 @@ func (d *door) showGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, shownGroup{g, api.List(versions), showAll(listed)})
-}
-
-// resolveGroup takes {"firmware_version": "…"}: gone from that version on.
-func (d *door) resolveGroup(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		Version string `json:"firmware_version"`
-	}
-	if r.ContentLength != 0 {
-		if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
-			return err
-		}
-	}
-	v, err := fleet.ParseVersion(in.Version)
-	if err != nil {
-		return fleet.Refused("firmware_version: name the version in which it is gone: %v", err)
-	}
-	return d.decide(w, r, func(g *crash.Group) { g.Resolve(v, d.Now().UTC()) })
-}
-
-func (d *door) ignoreGroup(w http.ResponseWriter, r *http.Request) error {
-	return d.decide(w, r, func(g *crash.Group) { g.Ignore(d.Now().UTC()) })
-}
-
-func (d *door) reopenGroup(w http.ResponseWriter, r *http.Request) error {
-	return d.decide(w, r, func(g *crash.Group) { g.Reopen(d.Now().UTC()) })
-}
-
-func (d *door) decide(w http.ResponseWriter, r *http.Request, change func(*crash.Group)) error {
-	g, err := d.Crashes.UpdateGroup(r.Context(), r.PathValue("fingerprint"), func(g *crash.Group) error {
-		change(g)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return endpoint.WriteJSON(w, http.StatusOK, g)
+	return endpoint.WriteJSON(w, http.StatusOK, shownGroup{g, api.List(versions), api.List(chains), showAll(listed)})
 }
 
 // showDump is one dump with its report, once it has one.

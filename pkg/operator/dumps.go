@@ -44,7 +44,8 @@ type shownDump struct {
 	Build       fleet.Version `json:"build,omitempty"` // that decoded it
 	Reason      string        `json:"reason,omitempty"`
 	TopFrame    string        `json:"top_frame,omitempty"`
-	Fingerprint string        `json:"fingerprint,omitempty"`
+	Fingerprint string        `json:"fingerprint,omitempty"` // of its chain
+	Group       string        `json:"group,omitempty"`       // that the chain belongs to
 	News        crash.News    `json:"news,omitempty"`
 	Disagree    []string      `json:"disagreements,omitempty"`
 }
@@ -53,7 +54,7 @@ func show(l crash.Listed) shownDump {
 	c := l.Crash
 	return shownDump{
 		Name: l.Dump.Name(), File: string(l.Dump.Name()) + ".dmp", Dump: l.Dump, State: c.State, Why: c.Why, Wants: c.Wants(), ELFHash: c.ELFHash, Grade: c.Grade,
-		Build: c.Version, Reason: c.Reason, TopFrame: c.TopFrame, Fingerprint: c.Fingerprint, News: c.News, Disagree: c.Disagreements,
+		Build: c.Version, Reason: c.Reason, TopFrame: c.TopFrame, Fingerprint: c.Fingerprint, Group: l.Group, News: c.News, Disagree: c.Disagreements,
 	}
 }
 

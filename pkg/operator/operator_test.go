@@ -197,7 +197,7 @@ func TestTheCookieOfThePageReadsAndChangesNothing(t *testing.T) {
 	if a := d.ask(http.MethodPost, "/api/crashes/0000000000000000/ignore", "", "Cookie", cookie); a.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a change by the cookie: %s", a.Status)
 	}
-	if g, _, err := d.store.Group("0000000000000000"); err != nil || g.State != crash.Open {
+	if g, _, _, err := d.store.Group("0000000000000000"); err != nil || g.State != crash.Open {
 		t.Errorf("the group is %s now, %v", g.State, err)
 	}
 }

@@ -119,7 +119,7 @@ func (d *door) crashPage(w http.ResponseWriter, r *http.Request) error {
 	if ok, err := d.mayRead(w, r); !ok {
 		return err
 	}
-	g, versions, err := d.Crashes.Group(r.PathValue("fingerprint"))
+	g, versions, _, err := d.Crashes.Group(r.PathValue("fingerprint"))
 	if err != nil {
 		return visible(err)
 	}

@@ -1,0 +1,159 @@
+package operator
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/slipway-gateway/slipway/pkg/api"
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+func (d *door) registerGroups(rs *endpoint.Routes) {
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/crashes/{fingerprint}/devices", d.groupDevices, "after", "limit")
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/resolve", d.resolveGroup)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/ignore", d.ignoreGroup)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/reopen", d.reopenGroup)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/note", d.noteGroup)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/merge", d.mergeGroup)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/split", d.splitGroup)
+}
+
+// resolveGroup takes {"firmware_version": "…", "force": false}: gone from that version on.
+func (d *door) resolveGroup(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Version string `json:"firmware_version"`
+		Force   bool   `json:"force"`
+	}
+	if r.ContentLength != 0 {
+		if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
+			return err
+		}
+	}
+	v, err := fleet.ParseVersion(in.Version)
+	if err != nil {
+		return fleet.Refused("firmware_version: name the version in which it is gone: %v", err)
+	}
+	g, _, _, err := d.Crashes.Group(r.PathValue("fingerprint"))
+	if err != nil {
+		return err
+	}
+	if !in.Force {
+		builds, err := d.Records.Builds(g.Model)
+		if err != nil {
+			return err
+		}
+		if err := mayResolve(g.Model, builds, v); err != nil {
+			return err
+		}
+	}
+	return d.decide(w, r, func(g *crash.Group) error { g.Resolve(v, d.Now().UTC()); return nil })
+}
+
+// mayResolve refuses a version that is neither a build's nor comes after all of them: as no crash is ever of a version
+// that was mistyped, the group would stay silent for good.
+func mayResolve(code fleet.ModelCode, builds []fleet.Build, v fleet.Version) error {
+	if _, ordered := fleet.CompareVersions(v, v); ordered && !slices.ContainsFunc(builds, func(b fleet.Build) bool {
+		sign, decided := fleet.CompareVersions(v, b.Version)
+		return !decided || sign <= 0
+	}) {
+		return nil
+	}
+	versions := make([]fleet.Version, len(builds))
+	for i, b := range builds {
+		if versions[i] = b.Version; b.Version == v {
+			return nil
+		}
+	}
+	nearest := ""
+	if len(versions) > 0 {
+		nearest = "; the nearest is " + string(fleet.Nearest(string(v), versions))
+	}
+	return fleet.Refused("firmware_version %q: %s has no such build, and it does not come after all that it has%s; --force (\"force\": true) takes it all the same",
+		v, code, nearest)
+}
+
+func (d *door) ignoreGroup(w http.ResponseWriter, r *http.Request) error {
+	return d.decide(w, r, func(g *crash.Group) error { g.Ignore(d.Now().UTC()); return nil })
+}
+
+func (d *door) reopenGroup(w http.ResponseWriter, r *http.Request) error {
+	return d.decide(w, r, func(g *crash.Group) error { g.Reopen(d.Now().UTC()); return nil })
+}
+
+// noteGroup takes {"note": "…"}; an empty one removes it.
+func (d *door) noteGroup(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Note string `json:"note"`
+	}
+	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
+		return err
+	}
+	return d.decide(w, r, func(g *crash.Group) error { return g.SetNote(in.Note) })
+}
+
+func (d *door) decide(w http.ResponseWriter, r *http.Request, change func(*crash.Group) error) error {
+	g, err := d.Crashes.UpdateGroup(r.Context(), r.PathValue("fingerprint"), change)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, g)
+}
+
+// mergeGroup takes {"fingerprint": "…"}, the other group, and answers the one that they are now.
+func (d *door) mergeGroup(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Fingerprint string `json:"fingerprint"`
+	}
+	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
+		return err
+	}
+	g, err := d.Crashes.MergeGroups(r.Context(), r.PathValue("fingerprint"), in.Fingerprint)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, g)
+}
+
+// splitGroup takes {"chains": ["…"]}, fingerprints, and answers both groups.
+func (d *door) splitGroup(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Chains []string `json:"chains"`
+	}
+	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
+		return err
+	}
+	left, split, err := d.Crashes.SplitGroup(r.Context(), r.PathValue("fingerprint"), in.Chains)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"crashes": []crash.Group{left, split}})
+}
+
+// groupDevices lists all devices that a group was seen on, in the order of their keys.
+func (d *door) groupDevices(w http.ResponseWriter, r *http.Request) error {
+	limit, err := limitOf(r)
+	if err != nil {
+		return err
+	}
+	keys, err := d.Crashes.GroupDevices(r.PathValue("fingerprint"))
+	if err != nil {
+		return err
+	}
+	total := len(keys)
+	if after := fleet.DeviceKey(r.URL.Query().Get("after")); after != "" {
+		i, found := slices.BinarySearch(keys, after)
+		if found {
+			i++
+		}
+		keys = keys[i:]
+	}
+	var next any
+	if limit > 0 && len(keys) > limit {
+		keys = keys[:limit]
+		next = keys[limit-1]
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"devices": api.List(keys), "total": total, "next": next})
+}
