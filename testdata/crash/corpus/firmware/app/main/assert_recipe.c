@@ -3,14 +3,14 @@
 
 static recipe_t recipe = {{5, 10, 15, 0}, 3};
 
-static int press_cycle(int strokes)
+__attribute__((noinline)) static int press_cycle(int strokes)
 {
 	int32_t total = recipe_duration(&recipe, strokes);
 	rounds = rounds + 1;
 	return total + strokes;
 }
 
-static int calibrate(const char *axis)
+__attribute__((noinline)) static int calibrate(const char *axis)
 {
 	int32_t total = recipe_duration(&recipe, 4);
 	rounds = rounds + (uint32_t)axis[0];
