@@ -34,7 +34,7 @@ export CGO_ENABLED ?= 0
 PACKAGE_ARCHES ?= amd64 arm64 arm7
 PACKAGE_OUT    ?= $(BUILD)/packages
 
-.PHONY: help version run build cross package test test-syncs test-32 test-boot test-package test-emulated test-gdb corpus lint fmt fuzz bench clean
+.PHONY: help version run build cross package test test-syncs test-faults test-32 test-boot test-package test-emulated test-gdb corpus lint fmt fuzz bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ test: ## every test, and which were skipped; with the race detector where a C co
 
 test-syncs: ## takes each sync out in turn, in a copy, and prints the test that fails without it
 	$(GO) run ./testdata/syncs
+
+test-faults: ## slow neighbours beside a good device; SLIPWAY_BEFORE=BINARY plays another build beside this one
+	$(GO) test -tags faults -count=1 -v -run '^TestFaults' ./daemon
 
 test-32: ## the packages' tests where an int has 32 bits, as on armv7; on amd64, which runs such programs as they are
 	GOARCH=386 CGO_ENABLED=0 $(GO) test -timeout 60m ./pkg/...

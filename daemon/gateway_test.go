@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,16 +24,17 @@ import (
 
 // running is a gateway in a process of its own, with its state in a folder that may outlive it.
 type running struct {
-	t      testing.TB
-	state  string
-	socket string
-	sets   []string
-	config string // settings file, "" for none
-	cmd    *exec.Cmd
-	ended  chan error
-	url    string            // of the listener of all doors, without TLS
-	urls   map[string]string // of all listeners, by name
-	log    *lockedBuffer
+	t       testing.TB
+	state   string
+	socket  string
+	sets    []string
+	config  string // settings file, "" for none
+	program string // "" for the one that is tested
+	cmd     *exec.Cmd
+	ended   chan error
+	url     string            // of the listener of all doors, without TLS
+	urls    map[string]string // of all listeners, by name
+	log     *lockedBuffer
 }
 
 type lockedBuffer struct {
@@ -103,7 +105,7 @@ func (g *running) arguments() []string {
 // start returns when the gateway says that it is ready.
 func (g *running) start() {
 	g.t.Helper()
-	g.cmd = exec.Command("slipway", g.arguments()...)
+	g.cmd = exec.Command(cmp.Or(g.program, "slipway"), g.arguments()...)
 	g.cmd.Dir = g.t.TempDir()
 	stderr, err := g.cmd.StderrPipe()
 	if err != nil {

@@ -82,7 +82,7 @@ func (g *Gateway) assemble() (err error) {
 	}
 	whole := &overview{
 		cfg: g.cfg, binary: g.binary, started: time.Now(), clock: g.clock, recovery: g.recovery, store: g.store, depot: g.depot,
-		dumps: g.dumps, identity: g.identity, folder: g.folder, backups: g.backups, source: source, doors: g.doors,
+		dumps: g.dumps, identity: g.identity, folder: g.folder, backups: g.backups, source: source, doors: g.doors, gate: g.gate,
 	}
 	g.metrics.registry.MustRegister(&stock{whole, g.logger})
 	g.makeDoors(whole)

@@ -85,12 +85,14 @@ var (
 	dumpNum    = prometheus.NewDesc("slipway_coredumps", "Core dumps that are kept, by how far they have come.", []string{"state"}, nil)
 	waitingNum = prometheus.NewDesc("slipway_decode_queue_length", "Core dumps that nobody has looked at yet.", nil, nil)
 	groupNum   = prometheus.NewDesc("slipway_crash_groups_open", "Groups of crashes that are open.", nil, nil)
+	crowdNum   = prometheus.NewDesc("slipway_connections_without_credentials", "Connections that have shown no good credentials, by whether they are served or wait for their turn.", []string{"state"}, nil)
+	crowdCut   = prometheus.NewDesc("slipway_connections_closed_total", "Connections without good credentials that were closed because there were too many.", nil, nil)
 	buildInfo  = prometheus.NewDesc("slipway_build_info", "Always 1; the labels say what runs.", []string{"version", "commit"}, nil)
 )
 
 // Describe is prometheus.Collector.
 func (s *stock) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{dumpBytes, assetBytes, deviceNum, dumpNum, waitingNum, groupNum, buildInfo} {
+	for _, d := range []*prometheus.Desc{dumpBytes, assetBytes, deviceNum, dumpNum, waitingNum, groupNum, crowdNum, crowdCut, buildInfo} {
 		out <- d
 	}
 }
@@ -101,6 +103,10 @@ func (s *stock) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	gauge(buildInfo, 1, s.binary.Version, s.binary.Commit)
+	crowd := s.gate.Crowd()
+	gauge(crowdNum, float64(crowd.Strangers), "served")
+	gauge(crowdNum, float64(crowd.Waiting), "waiting")
+	out <- prometheus.MustNewConstMetric(crowdCut, prometheus.CounterValue, float64(crowd.Closed))
 	if bytes, ok := s.dumps.Usage(); ok {
 		gauge(dumpBytes, float64(bytes))
 	}

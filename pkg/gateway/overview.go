@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/depot"
 	"github.com/slipway-gateway/slipway/pkg/dropfolder"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
 )
 
 // overview answers what people ask about the gateway as a whole. It is the operator door's gateway, and where metrics come
@@ -33,6 +34,7 @@ type overview struct {
 	backups  *backup.Daily      // nil: off
 	source   *backup.Source
 	doors    *ways
+	gate     *endpoint.Gate
 }
 
 // Ready reports that recovery is over.
@@ -120,6 +122,9 @@ func (o *overview) Trouble() []string {
 		if t := o.backups.Trouble(); t != "" {
 			trouble = append(trouble, t)
 		}
+	}
+	if t := o.gate.Trouble(); t != "" {
+		trouble = append(trouble, t)
 	}
 	if free, _, err := SpaceOf(o.cfg.StateDir)(); err == nil && free < Reserve {
 		trouble = append(trouble, fmt.Sprintf("less than %d MiB is free in %s: nothing new is stored", Reserve>>20, o.cfg.StateDir))

@@ -116,11 +116,12 @@ func (d *door) handle(rs *endpoint.Routes, need auth.Role, method, pattern strin
 
 // need lets callers of a role pass.
 func (d *door) need(need auth.Role) endpoint.Guard {
-	return func(_ http.ResponseWriter, r *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
 		role, err := d.roleOf(r)
 		if err != nil {
 			return err
 		}
+		endpoint.ShowedCredentials(w)
 		if !role.May(need) {
 			return endpoint.Errorf(http.StatusForbidden, "forbidden", "this needs the role %s, and the token has %s", need, role)
 		}

@@ -176,6 +176,7 @@ func (d *door) login(w http.ResponseWriter, r *http.Request) error {
 	case !known.Role.May(auth.Viewer):
 		return render(w, http.StatusForbidden, "login.html", map[string]any{"Refusal": "This token pushes firmware and cannot read the page."})
 	}
+	endpoint.ShowedCredentials(w)
 	return d.setCookie(w, r, token, 30*24*time.Hour)
 }
 

@@ -1,0 +1,210 @@
+//go:build faults
+
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/slipway-gateway/slipway/testdata/firmware"
+)
+
+// mostAttackers connections are held open from one address, another one than the good device's.
+const mostAttackers = 6000
+
+// attack holds one connection open for as long as the gateway lets it.
+type attack struct {
+	door string // of the gateway's listeners
+	play func(c net.Conn, end <-chan struct{}) error
+}
+
+// trickle sends head, then one more byte each second.
+func trickle(head string) func(net.Conn, <-chan struct{}) error {
+	return func(c net.Conn, end <-chan struct{}) error {
+		if _, err := io.WriteString(c, head); err != nil {
+			return err
+		}
+		for {
+			select {
+			case <-end:
+				return nil
+			case <-time.After(time.Second):
+			}
+			if _, err := io.WriteString(c, "x"); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+var attacks = map[string]attack{
+	"slow headers": {"http", trickle("GET /api/health HTTP/1.1\r\nHost: x\r\nX-Slow: ")},
+	"slow forms":   {"http", trickle("POST /api/oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 8000\r\n\r\n")},
+	"slow readers": {"http", func(c net.Conn, end <-chan struct{}) error {
+		for range 20 { // more than the kernel takes for one that does not read
+			if _, err := io.WriteString(c, "GET /api/docs HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+				return err
+			}
+		}
+		<-end
+		return nil
+	}},
+	"half TLS hellos": {"https", trickle("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")},
+}
+
+// TestFaultsSlowNeighboursDoNotReachAGoodDevice prints the percentiles of a good device's requests beside each attack. With
+// SLIPWAY_BEFORE naming another build's binary it prints that one's beside them.
+func TestFaultsSlowNeighboursDoNotReachAGoodDevice(t *testing.T) {
+	programs := []string{"slipway"}
+	if before := os.Getenv("SLIPWAY_BEFORE"); before != "" {
+		programs = append(programs, before)
+	}
+	t.Logf("%-16s %-8s %-9s %10s %10s %10s", "attack", "program", "request", "p50", "p99", "failed")
+	for _, name := range []string{"slow headers", "slow forms", "slow readers", "half TLS hellos"} {
+		for i, program := range programs {
+			t.Run(fmt.Sprintf("%s/%d", name, i), func(t *testing.T) {
+				attacked(t, program, name, attacks[name], i == 0)
+			})
+		}
+	}
+}
+
+func attacked(t *testing.T, program, name string, a attack, judged bool) {
+	g := startGateway(t, "listen.https=127.0.0.1:0", "dumps.per_minute=1000000", "dumps.burst=1000000")
+	g.stop()
+	g.program = program
+	g.start()
+	g.cli("model", "add", "pump")
+	device := g.addDevice("pump")
+	token := g.deviceToken(device.Key)
+	zip, err := firmware.Build{Code: "pump", Version: "1.0.0"}.Bundle()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := g.ask("POST", uploadAddress, g.operatorToken("pipeline"), bytes.NewReader(zip)); got.StatusCode != 200 {
+		t.Fatalf("%s %s", got.Status, got.body)
+	}
+	end := make(chan struct{})
+	var crowd sync.WaitGroup
+	var held atomic.Int64
+	target := strings.SplitN(g.urls[a.door], "://", 2)[1]
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 66)}, Timeout: 10 * time.Second, Control: func(_, _ string, raw syscall.RawConn) error {
+		return raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096) })
+	}}
+	for i := range mostAttackers {
+		crowd.Go(func() {
+			time.Sleep(time.Duration(i) * 500 * time.Microsecond) // 3 s for all to come
+			for {
+				c, err := dialer.Dial("tcp", target)
+				if err == nil {
+					held.Add(1)
+					_ = a.play(c, end)
+					held.Add(-1)
+					c.Close()
+				}
+				select {
+				case <-end:
+					return
+				case <-time.After(2 * time.Second): // whoever was sent away comes again
+				}
+			}
+		})
+	}
+	time.Sleep(4 * time.Second) // the attack stands
+	seen := goodDevice(t, g, device, token, 10*time.Second)
+	t.Logf("%d attackers connected at the end", held.Load())
+	close(end)
+	crowd.Wait()
+	for _, request := range []string{"token", "firmware", "upload", "health"} {
+		all := seen[request]
+		slices.Sort(all.took)
+		n := len(all.took)
+		if n == 0 {
+			t.Logf("%-16s %-8s %-9s %10s %10s %10d", name, label(judged), request, "-", "-", all.failed)
+			if judged {
+				t.Errorf("%s: no answer", request)
+			}
+			continue
+		}
+		p99 := all.took[n*99/100]
+		t.Logf("%-16s %-8s %-9s %10s %10s %10d", name, label(judged), request, all.took[n/2].Round(time.Millisecond/10), p99.Round(time.Millisecond/10), all.failed)
+		most := time.Second
+		if request == "health" {
+			most = 100 * time.Millisecond
+		}
+		if judged && (p99 > most || all.failed > 0) {
+			t.Errorf("%s: %s at the 99th percentile, %d failed", request, p99, all.failed)
+		}
+	}
+	if judged && !strings.Contains(g.cli("status"), "127.0.0.66") {
+		t.Error("slipway status does not name the address")
+	}
+}
+
+func label(now bool) string {
+	if now {
+		return "now"
+	}
+	return "before"
+}
+
+type timings struct {
+	took   []time.Duration
+	failed int
+}
+
+// goodDevice does what a device does, each request on a connection of its own.
+func goodDevice(t *testing.T, g *running, device credentials, token string, during time.Duration) map[string]*timings {
+	t.Helper()
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	seen := map[string]*timings{}
+	dump := 0
+	ask := func(name, method, path, body, authorization, kind string) {
+		req, err := http.NewRequest(method, g.url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if authorization != "" {
+			req.Header.Set("Authorization", authorization)
+		}
+		if kind != "" {
+			req.Header.Set("Content-Type", kind)
+		}
+		if seen[name] == nil {
+			seen[name] = &timings{}
+		}
+		start := time.Now()
+		res, err := client.Do(req)
+		if err == nil {
+			_, err = io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+		}
+		if err != nil || res.StatusCode >= 300 {
+			seen[name].failed++
+			return
+		}
+		seen[name].took = append(seen[name].took, time.Since(start))
+	}
+	form := "grant_type=client_credentials&client_id=" + device.ID + "&client_secret=" + device.Secret
+	for end := time.Now().Add(during); time.Now().Before(end); {
+		dump++
+		ask("token", "POST", "/api/oauth/token", form, "", "application/x-www-form-urlencoded")
+		ask("firmware", "GET", "/api/iot/firmware", "", "Bearer "+token, "")
+		ask("upload", "POST", uploadPath("esp32c3", "1.0.0"), fmt.Sprint("dump ", dump), "Bearer "+token, "")
+		ask("health", "GET", "/api/health", "", "", "")
+		time.Sleep(20 * time.Millisecond)
+	}
+	return seen
+}
