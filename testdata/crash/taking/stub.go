@@ -141,9 +141,9 @@ func (s *stub) write(addr, value uint32) error {
 
 // text reads a C string.
 func (s *stub) text(addr uint32) (string, error) {
-	const most = 200
+	const most = 200 // bytes; a panic text is shorter
 	var out []byte
-	for n := uint32(0); n < most; n++ {
+	for n := range uint32(most) {
 		b, err := s.memory(addr+n, 1)
 		if err != nil {
 			return "", err
