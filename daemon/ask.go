@@ -17,7 +17,7 @@ var errNotWanted = errors.New("nothing was changed")
 
 // addYes adds --yes, which commands that cannot be taken back have.
 func addYes(cmd *cobra.Command) *bool {
-	return cmd.Flags().Bool("yes", false, "do it without being asked, for scripts")
+	return cmd.Flags().Bool("yes", false, "do not ask, for scripts")
 }
 
 // mayAsk reports that somebody is there to be asked; a script has to say --yes.
@@ -26,7 +26,7 @@ func mayAsk(cmd *cobra.Command, yes bool) error {
 	if yes || ok && term.IsTerminal(int(in.Fd())) {
 		return nil
 	}
-	return usagef("%s cannot be taken back and asks first, and here nobody can answer: add --yes", strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" "))
+	return usagef("%s cannot be undone and asks first, and nobody can answer here: add --yes", strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" "))
 }
 
 // ask asks a question; only y and yes are a yes.

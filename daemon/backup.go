@@ -31,17 +31,17 @@ func backupCreateCommand() *cobra.Command {
 			"hashes of their secrets, groups of crashes), the keys (the CA that devices carry, the keys that tokens are signed\n" +
 			"with) and the settings file. It does not hold bundles and dumps, which are files under the state folder, nor a\n" +
 			"certificate that tls.cert names.\n\n" +
-			"Without --recipient or --passphrase-file a passphrase is asked for. age opens the file, too: age -d FILE | tar x.",
+			"Without --recipient or --passphrase-file slipway asks for a passphrase. age opens the file as well: age -d FILE | tar x.",
 		Args: cobra.ExactArgs(1),
 	}
 	format := addFormat(cmd)
-	recipients := cmd.Flags().StringArray("recipient", nil, "encrypt to this age `KEY`, age1…; again for more")
+	recipients := cmd.Flags().StringArray("recipient", nil, "encrypt to this age `KEY`, age1…; may be repeated")
 	passphraseFile := addPassphraseFile(cmd)
 	force := cmd.Flags().Bool("force", false, "replace FILE")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		file := args[0]
 		if _, err := os.Lstat(file); err == nil && !*force {
-			return fmt.Errorf("%s is there already: name another file, or replace it with --force", file)
+			return fmt.Errorf("%s exists already: name another file, or replace it with --force", file)
 		}
 		to, by, err := encryptTo(cmd, *recipients, *passphraseFile)
 		if err != nil {
@@ -79,7 +79,7 @@ func encryptTo(cmd *cobra.Command, recipients []string, passphraseFile string) (
 		return []age.Recipient{to}, by, err
 	}
 	if passphraseFile != "" {
-		return nil, nil, usagef("--recipient and --passphrase-file: a backup opens with keys or with a passphrase, not with both")
+		return nil, nil, usagef("--recipient and --passphrase-file: a backup is encrypted to keys or with a passphrase, not both")
 	}
 	var to []age.Recipient
 	for _, s := range recipients {
@@ -124,7 +124,7 @@ func backupCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Open a backup, read it to its end and say what is in it",
-		Long:  "Open a backup, read it to its end and say what is in it. Nothing is changed, and no gateway need run.",
+		Long:  "Open a backup, read it to its end and say what is in it. Nothing is changed, and the gateway does not have to run.",
 		Args:  cobra.ExactArgs(1),
 	}
 	format := addFormat(cmd)
@@ -154,7 +154,7 @@ func backupKeyCommand() *cobra.Command {
 		Use:   "key",
 		Short: "Print the key that opens the daily backups",
 		Long: "Print the key that opens the daily backups under backup/ in the state folder. Keep it where the gateway is not: the\n" +
-			"copies can then be fetched and stored anywhere, and are of use when the gateway's disk is not.",
+			"copies can then be stored anywhere, and can be opened when the gateway's disk is lost.",
 		Args: cobra.NoArgs,
 	}
 	format := addFormat(cmd)
@@ -170,7 +170,7 @@ func backupKeyCommand() *cobra.Command {
 			return fmt.Errorf("there is no key in %s yet: the first daily backup makes it, and catalog.backup is %s",
 				cfg.KeysDir(), map[bool]string{true: "daily", false: "off"}[cfg.CatalogBackup])
 		case errors.Is(err, fs.ErrPermission):
-			return fmt.Errorf("you may not read %s: become root", filepath.Join(cfg.KeysDir(), backup.KeyName))
+			return fmt.Errorf("no permission to read %s: become root", filepath.Join(cfg.KeysDir(), backup.KeyName))
 		case err != nil:
 			return err
 		}

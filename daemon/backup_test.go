@@ -349,7 +349,7 @@ func TestABackupIsCheckedAsJSON(t *testing.T) {
 	if err != nil || found["file"] != "b.age" || found["models"] != 0.0 || found["made_at"] == "" || strings.Contains(string(text), k.Key) {
 		t.Errorf("%s, %v", text, err)
 	}
-	if out, err := g.tryCLI("backup", "create", file, "--force", "--recipient", "age1nonsense"); exitOf(err) != exitUsage || !strings.Contains(out, "no age recipient") {
+	if out, err := g.tryCLI("backup", "create", file, "--force", "--recipient", "age1nonsense"); exitOf(err) != exitUsage || !strings.Contains(out, "not an age recipient") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

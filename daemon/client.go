@@ -63,7 +63,7 @@ const patience = time.Minute
 
 // get asks for JSON.
 func (c *client) get(ctx context.Context, path string) (json.RawMessage, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the gateway has not answered within %s: look into its journal", patience))
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the gateway has not answered within %s: look at its journal", patience))
 	defer cancel()
 	answer, err := c.json(ctx, http.MethodGet, path, nil)
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -140,9 +140,9 @@ func (c *client) unreachable(err error) error {
 		}
 		return fmt.Errorf("the gateway hung up before it answered: %w", err)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("you may not use %s: become root, or have yourself added to the group %s", c.socket, gateway.SocketGroup)
+		return fmt.Errorf("no permission to use %s: become root, or join the group %s", c.socket, gateway.SocketGroup)
 	case errors.Is(err, syscall.EINVAL):
-		return usagef("%s cannot be a socket: its path has more than 107 bytes", c.socket)
+		return usagef("%s cannot be a socket: its path is longer than 107 bytes", c.socket)
 	}
 	return fmt.Errorf("%w on %s: start it with 'systemctl start slipway' or 'slipway serve', or name its socket with --socket",
 		errNoDaemon, c.socket)

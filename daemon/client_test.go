@@ -49,7 +49,7 @@ func TestAnAnswerDecidesTheExitCodeAndWhatIsSaid(t *testing.T) {
 		"broken": {refusing(500, `{"error":"internal server error","correlationId":"c1"}`), exitFailed,
 			"slipway: internal server error (the journal has more under c1)\n"},
 		"no JSON error":     {refusing(502, "<html>"), exitFailed, "slipway: the gateway answers 502 Bad Gateway\n"},
-		"no JSON":           {refusing(200, "<html>"), exitFailed, "slipway: the gateway's answer is not the JSON that is wanted"},
+		"no JSON":           {refusing(200, "<html>"), exitFailed, "slipway: the gateway's answer is not the expected JSON"},
 		"hangs up":          {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, exitFailed, "slipway: the gateway hung up before it answered: EOF\n"},
 		"steers a terminal": {refusing(200, `{"code":"demo","name":"a\u001b[2Jb"}`), exitDone, ""},
 	} {

@@ -25,7 +25,7 @@ type settingsFlags struct {
 func addSettingsFlags(cmd *cobra.Command) *settingsFlags {
 	f := &settingsFlags{}
 	cmd.Flags().StringVar(&f.file, "config", "", "settings `FILE` (default "+config.DefaultFile+", which may be absent)")
-	cmd.Flags().StringArrayVar(&f.sets, "set", nil, "`KEY=VALUE`, stronger than the file and the environment; again for more")
+	cmd.Flags().StringArrayVar(&f.sets, "set", nil, "`KEY=VALUE`, overrides the file and the environment; may be repeated")
 	return f
 }
 
@@ -56,7 +56,7 @@ func configCheckCommand() *cobra.Command {
 }
 
 func configShowCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "show", Short: "Show every setting and where it came from; secrets stay hidden", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "show", Short: "Show every setting and where its value came from; secrets are hidden", Args: cobra.NoArgs}
 	format := addFormat(cmd)
 	flags := addSettingsFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -26,8 +26,8 @@ func crashListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the groups of crashes, last seen first", Args: cobra.NoArgs}
 	flags := addListFlags(cmd)
 	model := cmd.Flags().String("model", "", "only those of this model")
-	version := cmd.Flags().String("version", "", "only those that were seen in this firmware version")
-	state := cmd.Flags().String("state", "", "only those that are open, resolved or ignored")
+	version := cmd.Flags().String("version", "", "only those seen in this firmware version")
+	state := cmd.Flags().String("state", "", "only those in this state: open, resolved or ignored")
 	text := cmd.Flags().String("text", "", "only those with this text in place, reason or fingerprint")
 	sort := cmd.Flags().String("sort", "", "last_seen, first_seen, count or devices")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -67,9 +67,9 @@ func stateOf(g crash.Group) string {
 func crashShowCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show FINGERPRINT",
-		Short: "Show a group: versions, chains, devices, and the dumps that are left",
-		Long: "Show a group: versions, chains, devices, and the dumps that are left. FINGERPRINT is the group's, that of one of its\n" +
-			"chains, as `decode` prints it, or one that the group had before it was merged.",
+		Short: "Show a group: versions, chains, devices, and the dumps that are still stored",
+		Long: "Show a group: versions, chains, devices, and the dumps that are still stored. FINGERPRINT is the group's, that of one\n" +
+			"of its chains, as `decode` prints it, or one that the group had before it was merged.",
 		Args: cobra.ExactArgs(1),
 	}
 	format := addFormat(cmd)
@@ -161,17 +161,18 @@ func crashText(w io.Writer, g struct {
 func crashResolveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resolve FINGERPRINT --in VERSION",
-		Short: "Say in which version a group is gone; in it or a later one it is a regression",
-		Long: "Say in which version a group is gone; in it or a later one it is a regression. VERSION is a build's, or comes after all\n" +
-			"builds of the model: a mistyped one would keep the group silent for good. --force takes any.",
+		Short: "Mark a group as fixed in a version; if it comes back in that version or a later one, it is a regression",
+		Long: "Mark a group as fixed in a version; if it comes back in that version or a later one, it is a regression. VERSION is\n" +
+			"that of a build, or later than all builds of the model: with a mistyped one the group would never be reported again.\n" +
+			"--force accepts any version.",
 		Args: cobra.ExactArgs(1),
 	}
-	version := cmd.Flags().String("in", "", "the version from which on it is gone")
-	force := cmd.Flags().Bool("force", false, "take a version that is no build's and does not come after all, too")
+	version := cmd.Flags().String("in", "", "the first version without the crash")
+	force := cmd.Flags().Bool("force", false, "accept also a version of no build that is not later than all builds")
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *version == "" {
-			return usagef("name the version in which it is gone: --in VERSION")
+			return usagef("name the version in which it is fixed: --in VERSION")
 		}
 		return decideCrash(cmd, format, args[0], "resolve", map[string]any{"firmware_version": *version, "force": *force})
 	}

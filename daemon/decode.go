@@ -22,15 +22,15 @@ func decodeCommand() *cobra.Command {
 		Use:   "decode CORE [ELF]",
 		Short: "Show what a core dump means",
 		Long: "Show what a core dump means: why the device crashed, and what each task was doing, as GDB's backtrace shows it.\n" +
-			"CORE is a dump in any shape: a partition or a whole flash, a container, a core file, a log as it is, base64, hex,\n" +
+			"CORE is a dump in any form: a partition or a whole flash, a container, a core file, a log, base64, hex,\n" +
 			"JSON, gzip or ZIP around it; or the text of a panic without a dump. ELF is the ELF file of the firmware, or the\n" +
-			"bundle that has it. A wrong ELF is used too, and the report says that it is wrong; without one it says what the\n" +
-			"dump says of itself.",
+			"bundle that contains it. A wrong ELF is used as well, and the report says that it is wrong; without one the report\n" +
+			"shows what the dump itself contains.",
 		Args: cobra.RangeArgs(1, 2),
 	}
 	format := addFormat(cmd)
 	cmd.Flags().StringVar(&roms, "rom", "", "folder with Espressif's ROM ELF files, to name functions in ROM")
-	cmd.Flags().StringVar(&chip, "chip", "", "the chip where the dump does not say, such as ESP32-C3; for --rom")
+	cmd.Flags().StringVar(&chip, "chip", "", "the chip, such as ESP32-C3, if the dump does not name it; for --rom")
 	cmd.Flags().StringVar(&model, "model", "", "code of the device's model, for the fingerprint (default: the bundle's)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		dump, err := readDump(args[0])
@@ -79,7 +79,7 @@ func readDump(path string) (*espcore.Dump, error) {
 		return nil, err
 	}
 	if len(data) > mostDump {
-		return nil, fmt.Errorf("larger than %d bytes, which no core dump is", mostDump)
+		return nil, fmt.Errorf("larger than %d bytes, more than any core dump", mostDump)
 	}
 	return espcore.Read(data)
 }

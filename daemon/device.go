@@ -58,8 +58,8 @@ func deviceAddCommand() *cobra.Command {
 	format := addFormat(cmd)
 	model := cmd.Flags().String("model", "", "its model")
 	key := cmd.Flags().String("key", "", "its key, 8 of a-z and 0-9 (default: a random one)")
-	name := cmd.Flags().String("name", "", "what people call it")
-	secretOnStdin := cmd.Flags().Bool("secret-stdin", false, "it keeps the client secret that is read from standard input")
+	name := cmd.Flags().String("name", "", "its display name")
+	secretOnStdin := cmd.Flags().Bool("secret-stdin", false, "read its client secret from standard input instead of making one")
 	required(cmd, "model")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		device := api.NewDevice{Model: *model, Key: *key, Name: *name}
@@ -144,7 +144,7 @@ func deviceRmCommand() *cobra.Command {
 }
 
 func deviceTokenCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "token KEY", Short: "Make an access token for a device, to try what it would see", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: "token KEY", Short: "Make an access token for a device, to try what it gets", Args: cobra.ExactArgs(1)}
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("devices", args[0], "token"), nil)
@@ -162,9 +162,9 @@ func deviceSecretCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "secret KEY",
 		Short: "Replace a device's client secret and print the new one, once; asks first",
-		Long: "Replace a device's client secret and print the new one, once. The old one is refused from now on: this is for a\n" +
-			"device that is flashed again. Devices rotate their secret themselves without being locked out.\n" +
-			"It asks first; scripts say --yes.",
+		Long: "Replace a device's client secret and print the new one, once. The old one is refused from now on: use it for\n" +
+			"a device that is flashed again. Devices rotate their secrets by themselves, without this.\n" +
+			"It asks first; scripts pass --yes.",
 		Args: cobra.ExactArgs(1),
 	}
 	format := addFormat(cmd)

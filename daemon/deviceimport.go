@@ -18,7 +18,7 @@ import (
 func deviceImportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE.csv",
-		Short: "Add many devices, with the secrets that they have or with new ones",
+		Short: "Add many devices, with their present secrets or with new ones",
 		Long: "Add the devices of a CSV file with the columns model_code,device_key[,client_secret][,name], separated by commas,\n" +
 			"semicolons or tabs; a first line may name them in any order. All new ones are added or none. A device without a\n" +
 			"secret gets one, which is printed once, or written to the file that --secrets names. Devices that are there keep\n" +
@@ -77,7 +77,7 @@ func closeSecrets(file *os.File) error {
 func keepSecrets(errs io.Writer, file *os.File, answer json.RawMessage) (json.RawMessage, error) {
 	var v api.Imported
 	if err := json.Unmarshal(answer, &v); err != nil {
-		return nil, fmt.Errorf("the gateway's answer is not the JSON that is wanted: %w", err)
+		return nil, fmt.Errorf("the gateway's answer is not the expected JSON: %w", err)
 	}
 	if len(v.Made) == 0 {
 		return answer, nil

@@ -29,11 +29,11 @@ func deviceSetCommand() *cobra.Command {
 	format := addFormat(cmd)
 	change := deviceChange{provisioning: provisioningFlag{}}
 	cmd.Flags().StringVar(&change.config, "config", "", "file with its configuration, a JSON object; - is standard input")
-	cmd.Flags().BoolVar(&change.modelDefault, "default-config", false, "it gets its model's default configuration again")
-	cmd.Flags().StringVar(&change.model, "model", "", "move it to this model: its client id changes with it")
-	cmd.Flags().StringVar(&change.name, "name", "", "what people call it")
-	cmd.Flags().BoolVar(&change.revoked, "revoked", false, "refuse it, its tokens too, from now on; --revoked=false welcomes it again")
-	cmd.Flags().Var(change.provisioning, "provisioning", "KEY=VALUE that provisioning hands out (KEY= removes it); again for more")
+	cmd.Flags().BoolVar(&change.modelDefault, "default-config", false, "go back to its model's default configuration")
+	cmd.Flags().StringVar(&change.model, "model", "", "move it to this model; its client id changes as well")
+	cmd.Flags().StringVar(&change.name, "name", "", "its display name")
+	cmd.Flags().BoolVar(&change.revoked, "revoked", false, "refuse it and its tokens from now on; --revoked=false admits it again")
+	cmd.Flags().Var(change.provisioning, "provisioning", "KEY=VALUE that provisioning hands out (KEY= removes it); may be repeated")
 	cmd.MarkFlagsMutuallyExclusive("config", "default-config")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := change.carryOut(cmd, args[0]); err != nil {

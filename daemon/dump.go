@@ -43,7 +43,7 @@ func dumpListCommand() *cobra.Command {
 	flags := addListFlags(cmd)
 	device := cmd.Flags().String("device", "", "only those of this device")
 	model := cmd.Flags().String("model", "", "only those of this model")
-	state := cmd.Flags().String("state", "", "only those that are waiting, missing (their firmware), reported or failed")
+	state := cmd.Flags().String("state", "", "only those in this state: waiting, missing (the firmware is not here), reported or failed")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		address, err := flags.query(path("coredumps"), map[string]string{"device": *device, "model": *model, "state": *state})
 		if err != nil {
@@ -77,7 +77,7 @@ func (d shownDump) wanted() string {
 }
 
 func dumpShowCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "show DEVICE NAME", Short: "Show a core dump and what is known of its crash", Args: cobra.ExactArgs(2)}
+	cmd := &cobra.Command{Use: "show DEVICE NAME", Short: "Show a core dump and its crash report", Args: cobra.ExactArgs(2)}
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		answer, err := connect(cmd).get(cmd.Context(), dumpPath(args))

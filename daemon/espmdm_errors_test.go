@@ -120,7 +120,7 @@ func TestESPMDMNeverLosesItsNetworkToAnyErrorOfAnyRoute(t *testing.T) {
 		for name, answer := range mishaps() {
 			for _, old := range []bool{false, true} {
 				if old && route.name != "firmware" {
-					continue // the releases differ there alone
+					continue // the releases differ only there
 				}
 				d.old = old
 				core := d.crash()

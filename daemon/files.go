@@ -54,7 +54,7 @@ func readJSONFile(cmd *cobra.Command, name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: more than %d bytes", name, mostJSONFile)
 	}
 	if err := json.Unmarshal(b, new(any)); err != nil {
-		return nil, fmt.Errorf("%s is no JSON: %w", name, err)
+		return nil, fmt.Errorf("%s is not JSON: %w", name, err)
 	}
 	return bytes.TrimSpace(b), nil
 }

@@ -66,7 +66,7 @@ func allBuilds(ctx context.Context, c *client) (json.RawMessage, error) {
 	}
 	var models struct{ Models []fleet.Model }
 	if err := json.Unmarshal(answer, &models); err != nil {
-		return nil, fmt.Errorf("the gateway's answer is not the JSON that is wanted: %w", err)
+		return nil, fmt.Errorf("the gateway's answer is not the expected JSON: %w", err)
 	}
 	all := buildList{Builds: []fleet.Build{}, Versions: map[fleet.ModelCode]fleet.Version{}}
 	for _, m := range models.Models {
@@ -75,7 +75,7 @@ func allBuilds(ctx context.Context, c *client) (json.RawMessage, error) {
 		}
 		var one buildList
 		if err := json.Unmarshal(answer, &one); err != nil {
-			return nil, fmt.Errorf("the gateway's answer is not the JSON that is wanted: %w", err)
+			return nil, fmt.Errorf("the gateway's answer is not the expected JSON: %w", err)
 		}
 		all.Builds = append(all.Builds, one.Builds...)
 		if one.Version != "" {
@@ -110,14 +110,14 @@ func (l buildList) text(w io.Writer, model string, all bool) {
 func firmwareAddCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add FILE",
-		Short: "Hand over a bundle or a plain image",
-		Long: "Hand over a bundle (.zip) or a plain image (.bin). A bundle says itself which model it is for; an image needs\n" +
-			"--model. - is standard input, which needs --model too.",
+		Short: "Upload a bundle or a plain image",
+		Long: "Upload a bundle (.zip) or a plain image (.bin). A bundle names its model; an image needs --model.\n" +
+			"- is standard input, which needs --model as well.",
 		Args: cobra.ExactArgs(1),
 	}
 	format := addFormat(cmd)
 	model := cmd.Flags().String("model", "", "its model (default: the bundle's)")
-	replace := cmd.Flags().Bool("replace", false, "let it take the place of a build of the same version: devices may be in the middle of that one")
+	replace := cmd.Flags().Bool("replace", false, "replace a build of the same version; devices may be downloading that one")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		code := *model
 		if code == "" {
@@ -154,7 +154,7 @@ func modelOfFile(name string) (string, error) {
 		return "", err
 	}
 	if f.Bundle == nil {
-		return "", usagef("%s is a plain image, which does not say its model: name it with --model", name)
+		return "", usagef("%s is a plain image, which does not name its model: use --model", name)
 	}
 	return f.Bundle.Code, nil
 }
@@ -173,7 +173,7 @@ func acceptedText(w io.Writer, a api.Accepted) {
 func firmwarePublishCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "publish MODEL VERSION",
-		Short: "Offer a build to the model's devices, an older one too",
+		Short: "Offer a build, which may be an older one, to the model's devices",
 		Args:  cobra.ExactArgs(2),
 	}
 	format := addFormat(cmd)
@@ -192,7 +192,7 @@ func firmwarePublishCommand() *cobra.Command {
 func firmwareRmCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rm MODEL VERSION",
-		Short: "Remove a build that devices are not offered",
+		Short: "Remove a build that is not offered to devices",
 		Args:  cobra.ExactArgs(2),
 	}
 	format := addFormat(cmd)

@@ -20,9 +20,9 @@ func inspectCommand() *cobra.Command {
 	format := textOrJSON("text")
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
-		Short: "Show what a firmware image or bundle says of itself",
-		Long: "Show what a firmware image (.bin) or a bundle (.zip) says of itself, and whether its checksums are right:\n" +
-			"chip, segments, versions, hashes. The text reads as that of esptool image-info.",
+		Short: "Show what a firmware image or bundle contains",
+		Long: "Show what a firmware image (.bin) or a bundle (.zip) contains (chip, segments, versions, hashes), and whether its\n" +
+			"checksums are right. The text has the form of esptool image-info.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := inspect(args[0])

@@ -186,7 +186,7 @@ func TestInspectSaysWhyAFileIsNoFirmware(t *testing.T) {
 	for content, want := range map[string]string{
 		"":                             "it is empty",
 		"#!/bin/sh\n":                  "wrong magic 0x23",
-		"PK\x03\x04 and then nothing.": "it is no ZIP, or only the beginning of one",
+		"PK\x03\x04 and then nothing.": "it is not a ZIP, or only the beginning of one",
 	} {
 		path := filepath.Join(t.TempDir(), "file")
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {

@@ -17,7 +17,7 @@ type listFlags struct {
 
 func addListFlags(cmd *cobra.Command) *listFlags {
 	f := &listFlags{format: addFormat(cmd)}
-	cmd.Flags().IntVar(&f.limit, "limit", 0, "print at most so many (0: all)")
+	cmd.Flags().IntVar(&f.limit, "limit", 0, "print at most this many (0: all)")
 	return f
 }
 
@@ -52,10 +52,10 @@ func (f *listFlags) cut(answer json.RawMessage, member string) (json.RawMessage,
 	var all map[string]json.RawMessage
 	var list []json.RawMessage
 	if err := json.Unmarshal(answer, &all); err != nil {
-		return nil, fmt.Errorf("the gateway's answer is not the JSON that is wanted: %w", err)
+		return nil, fmt.Errorf("the gateway's answer is not the expected JSON: %w", err)
 	}
 	if err := json.Unmarshal(all[member], &list); err != nil {
-		return nil, fmt.Errorf("the gateway's answer is not the JSON that is wanted: %w", err)
+		return nil, fmt.Errorf("the gateway's answer is not the expected JSON: %w", err)
 	}
 	if len(list) <= f.limit {
 		return answer, nil

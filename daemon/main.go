@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	}
 	fmt.Fprintf(errOut, "slipway: %v\n", err)
 	if usage := (*usageError)(nil); errors.As(err, &usage) {
-		fmt.Fprintf(errOut, "'%s --help' tells how it is used\n", cmd.CommandPath())
+		fmt.Fprintf(errOut, "see '%s --help'\n", cmd.CommandPath())
 	}
 	return exitCode(err)
 }
@@ -85,7 +85,7 @@ func newRoot() (root *cobra.Command, started *bool) {
 		Short: "A gateway for fleets of ESP32 devices",
 		Long: "Slipway hands firmware and configuration to ESP32 devices on the local network and takes their core dumps.\n" +
 			"All commands but serve, config, version and those that read files (decode, firmware inspect) ask the running gateway through its socket.\n\n" +
-			"Exit codes: 0 done, 1 it failed, 2 used wrongly, 3 not found, 4 no gateway answers.",
+			"Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no gateway answers.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          needsSubcommand,

@@ -110,7 +110,7 @@ func settingsPage(w io.Writer) {
 	fmt.Fprintf(w, "%% SLIPWAY.YAML 5 %s\n\n# NAME\n\nslipway.yaml - settings of the Slipway gateway\n\n", releaseDay())
 	fmt.Fprint(w, "# DESCRIPTION\n\nThe file is YAML; a dot in a name below is a level of it. An absent setting has its default. "+
 		"Environment variables are stronger (SLIPWAY\\_LISTEN\\_\\_HTTP is listen.http), and **slipway serve --set** *KEY*=*VALUE* is stronger still. "+
-		"**slipway config check** checks the file, **slipway config show** tells every value and where it came from.\n\n"+
+		"**slipway config check** checks the file, **slipway config show** shows every value and where it came from.\n\n"+
 		"Sizes take B, KiB, MiB and GiB; times take s, m, h and d. A change takes effect when the service is restarted, "+
 		"which refuses no connection.\n\n# SETTINGS\n\n")
 	for _, s := range config.Settings {

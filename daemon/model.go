@@ -44,7 +44,7 @@ func modelAddCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add CODE",
 		Short: "Add a model",
-		Long:  "Add a model. Its first build pins chip and project.",
+		Long:  "Add a model. Its first build fixes its chip and project.",
 		Args:  cobra.ExactArgs(1),
 	}
 	format := addFormat(cmd)
@@ -85,8 +85,8 @@ func modelSetCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "set CODE", Short: "Change a model", Args: cobra.ExactArgs(1)}
 	format := addFormat(cmd)
 	change := addModelFlags(cmd)
-	cmd.Flags().String("chip", "", "accept only images for this chip (empty: the next build's)")
-	cmd.Flags().String("project", "", "accept only images of this project (empty: the next build's)")
+	cmd.Flags().String("chip", "", "accept only images for this chip (empty: that of the next build)")
+	cmd.Flags().String("project", "", "accept only images of this project (empty: that of the next build)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		model, err := change.members(cmd)
 		if err != nil {
@@ -129,9 +129,9 @@ type modelFlags struct {
 
 func addModelFlags(cmd *cobra.Command) *modelFlags {
 	f := &modelFlags{provisioning: provisioningFlag{}}
-	cmd.Flags().StringVar(&f.name, "name", "", "what people call it")
+	cmd.Flags().StringVar(&f.name, "name", "", "its display name")
 	cmd.Flags().StringVar(&f.config, "config", "", "file with the devices' default configuration, JSON; - is standard input")
-	cmd.Flags().Var(f.provisioning, "provisioning", "KEY=VALUE that provisioning hands out (KEY= removes it); again for more")
+	cmd.Flags().Var(f.provisioning, "provisioning", "KEY=VALUE that provisioning hands out (KEY= removes it); may be repeated")
 	return f
 }
 

@@ -77,7 +77,7 @@ func askPassphrase(cmd *cobra.Command, prompt string) (string, error) {
 	fd := int(os.Stdin.Fd())
 	before, err := term.GetState(fd)
 	if err != nil {
-		return "", usagef("there is no terminal to ask for a passphrase on: give --passphrase-file, or a key")
+		return "", usagef("there is no terminal to ask for a passphrase: use --passphrase-file, or a key")
 	}
 	fmt.Fprint(cmd.ErrOrStderr(), prompt)
 	type typed struct {
@@ -116,7 +116,7 @@ func (f *openFlags) by(cmd *cobra.Command, sealed io.Reader, settings *settingsF
 	case err != nil:
 		return nil, nil, err
 	case *f.keyFile != "" && *f.passphraseFile != "":
-		return nil, nil, usagef("--key and --passphrase-file: want one of them")
+		return nil, nil, usagef("use --key or --passphrase-file, not both")
 	case *f.keyFile != "":
 		in, _, err := openInput(cmd, *f.keyFile)
 		if err != nil {

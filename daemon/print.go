@@ -24,7 +24,7 @@ func show[T any](cmd *cobra.Command, format *textOrJSON, answer json.RawMessage,
 	var out bytes.Buffer
 	if *format == "json" {
 		if err := json.Indent(&out, answer, "", "  "); err != nil {
-			return fmt.Errorf("the gateway's answer is no JSON: %w", err)
+			return fmt.Errorf("the gateway's answer is not JSON: %w", err)
 		}
 		if !bytes.HasSuffix(out.Bytes(), []byte("\n")) {
 			out.WriteByte('\n')
@@ -32,7 +32,7 @@ func show[T any](cmd *cobra.Command, format *textOrJSON, answer json.RawMessage,
 	} else {
 		var v T
 		if err := json.Unmarshal(answer, &v); err != nil {
-			return fmt.Errorf("the gateway's answer is not the JSON that is wanted: %w", err)
+			return fmt.Errorf("the gateway's answer is not the expected JSON: %w", err)
 		}
 		text(&out, v)
 	}

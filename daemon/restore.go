@@ -26,16 +26,16 @@ func backupRestoreCommand() *cobra.Command {
 		Use:   "restore FILE",
 		Short: "Make this machine the gateway that was backed up",
 		Long: "Make this machine the gateway that was backed up: catalog, keys and settings come from the backup, and devices need\n" +
-			"nothing, whatever address the machine has, as they trust the same CA and their tokens and secrets are still good.\n\n" +
-			"Stop the gateway before (systemctl stop slipway.socket slipway.service). The whole backup is read and compared\n" +
-			"before anything changes. What a fresh installation has made is moved aside; a gateway with models, devices or\n" +
-			"tokens, or with settings of its own, is replaced with --replace alone, and moved aside, too.",
+			"no change, whatever address the machine has: they trust the same CA, and their tokens and secrets stay valid.\n\n" +
+			"Stop the gateway first (systemctl stop slipway.socket slipway.service). The whole backup is read and verified\n" +
+			"before anything changes. The files of a fresh installation are moved aside. A gateway that has models, devices,\n" +
+			"tokens or settings of its own is moved aside only with --replace.",
 		Args: cobra.ExactArgs(1),
 	}
 	format := addFormat(cmd)
 	settings := addSettingsFlags(cmd)
 	opens := addOpenFlags(cmd)
-	replace := cmd.Flags().Bool("replace", false, "replace a gateway that is in use, too")
+	replace := cmd.Flags().Bool("replace", false, "replace also a gateway that has data of its own")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		in, _, err := openInput(cmd, args[0])
 		if err != nil {

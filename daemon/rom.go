@@ -22,7 +22,7 @@ type rom struct{ index *symbol.Index }
 // openROM finds the ELF for a chip: that of the latest revision which is not after the chip's own.
 func openROM(folder, chip, revision string) (*rom, error) {
 	if chip == "" {
-		return nil, usagef("the dump does not say of which chip it is: say so with --chip, as --rom needs it")
+		return nil, usagef("the dump does not name its chip, which --rom needs: use --chip")
 	}
 	entries, err := os.ReadDir(folder)
 	if err != nil {

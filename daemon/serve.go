@@ -21,7 +21,7 @@ func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the gateway",
-		Long:  "Run the gateway until SIGTERM or SIGINT; it then ends its work within 20 s.",
+		Long:  "Run the gateway until SIGTERM or SIGINT; it then stops within 20 s.",
 		Args:  cobra.NoArgs,
 	}
 	flags := addSettingsFlags(cmd)

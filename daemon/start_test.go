@@ -64,7 +64,7 @@ func TestWhatIsWrongAtTheStartIsSaidInOneLineAndDamagesNothing(t *testing.T) {
 		"a folder as the file":  {[]string{"--config", short}, 2, []string{short}},
 		"a socket too long":     {sets("socket=/" + strings.Repeat("x", 120)), 2, []string{"socket", "107"}},
 		"test mode on the LAN":  {sets("auth.device=none", "listen.http=:0"), 2, []string{"auth.insecure_lan"}},
-		"a port that is taken":  {sets(append(base, "listen.http="+taken.Addr().String())...), 1, []string{"taken"}},
+		"a port that is taken":  {sets(append(base, "listen.http="+taken.Addr().String())...), 1, []string{"in use"}},
 		"a state folder's file": {sets(append(base, "state_dir="+file)...), 1, []string{file}},
 	} {
 		code, says := serveFails(t, test.args...)

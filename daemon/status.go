@@ -14,7 +14,7 @@ import (
 )
 
 func statusCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "status", Short: "Show what is up, where to drop firmware, and what is wrong", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "status", Short: "Show the gateway's state, where to drop firmware, and what is wrong", Args: cobra.NoArgs}
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		answer, err := connect(cmd).get(cmd.Context(), path("status"))
@@ -29,9 +29,9 @@ func statusCommand() *cobra.Command {
 func catalogCommand() *cobra.Command {
 	rebuild := &cobra.Command{
 		Use:   "rebuild",
-		Short: "Record again the bundles and dumps that lie on disk",
-		Long: "Record again the bundles and dumps that lie on disk: what the catalog knows of them is made from them, and what\n" +
-			"only it knows (models, devices, policy) stays.",
+		Short: "Record again the bundles and dumps on disk",
+		Long: "Record again the bundles and dumps on disk: their records are made anew, and all others (models, devices, policy)\n" +
+			"stay as they are.",
 		Args: cobra.NoArgs,
 	}
 	format := addFormat(rebuild)
@@ -42,7 +42,7 @@ func catalogCommand() *cobra.Command {
 		}
 		return show(cmd, format, answer, statusText)
 	}
-	return group("catalog", "The catalog: what the gateway knows of models, devices, builds and dumps", rebuild)
+	return group("catalog", "The catalog: the records of models, devices, builds and dumps", rebuild)
 }
 
 func statusText(w io.Writer, s api.Status) {
@@ -67,7 +67,7 @@ func statusText(w io.Writer, s api.Status) {
 		"models", strconv.Itoa(s.Models),
 		"devices", strconv.Itoa(s.Devices),
 		"core dumps", fmt.Sprintf("%d (%s)", s.Dumps, bytesText(s.DumpBytes)),
-		"of them", s.Unreported(),
+		"not yet reported", s.Unreported(),
 		"open crashes", strconv.Itoa(s.OpenCrashes),
 		"regrouped", s.Regrouped,
 		"firmware", bytesText(s.AssetBytes),

@@ -24,13 +24,13 @@ func tokenCreateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create --role ROLE",
 		Short: "Make a token and print it, once",
-		Long: "Make a token and print it, once. A viewer reads, an operator changes models, devices and firmware, an admin also\n" +
-			"makes tokens, a pipeline pushes firmware and nothing else.",
+		Long: "Make a token and print it, once. A viewer reads, an operator also changes models, devices and firmware, an admin\n" +
+			"also makes tokens, and a pipeline only pushes firmware.",
 		Args: cobra.NoArgs,
 	}
 	format := addFormat(cmd)
 	role := cmd.Flags().String("role", "", orList(roles))
-	name := cmd.Flags().String("name", "", "whose it is")
+	name := cmd.Flags().String("name", "", "who uses it")
 	required(cmd, "role")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if _, err := auth.ParseRole(*role); err != nil {
@@ -70,7 +70,7 @@ func tokenListCommand() *cobra.Command {
 }
 
 func tokenRevokeCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "revoke ID", Short: "Make a token useless at once", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: "revoke ID", Short: "Revoke a token at once", Args: cobra.ExactArgs(1)}
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if _, err := connect(cmd).send(cmd.Context(), http.MethodDelete, path("tokens", args[0]), nil); err != nil {
@@ -84,9 +84,9 @@ func tokenRevokeCommand() *cobra.Command {
 func tokenRotateKeyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate-key",
-		Short: "Make a new key that devices' tokens are signed with",
-		Long: "Make a new key that devices' tokens are signed with. It is published at once and signs an hour later; the old one\n" +
-			"stays until the last token that it signed has ended. Every half year this happens by itself.",
+		Short: "Make a new key for signing devices' tokens",
+		Long: "Make a new key for signing devices' tokens. It is published at once and signs an hour later; the old key\n" +
+			"stays until the last token that it signed has expired. This happens automatically every half year.",
 		Args: cobra.NoArgs,
 	}
 	format := addFormat(cmd)
@@ -94,7 +94,7 @@ func tokenRotateKeyCommand() *cobra.Command {
 		if _, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("keys", "rotate"), nil); err != nil {
 			return err
 		}
-		return say(cmd, format, map[string]bool{"rotated": true}, "a new key is published, and signs an hour from now")
+		return say(cmd, format, map[string]bool{"rotated": true}, "a new key is published, and will sign an hour from now")
 	}
 	return cmd
 }

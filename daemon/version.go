@@ -70,7 +70,7 @@ func builtAt() time.Time {
 }
 
 func versionCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "version", Short: "Show which slipway this is", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "version", Short: "Show the version", Args: cobra.NoArgs}
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		answer, err := json.Marshal(versionInfo{version, commit, built, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH})

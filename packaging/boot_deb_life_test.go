@@ -78,7 +78,7 @@ func (s *site) kill(t *testing.T) {
 	s.comesBack(t, before)
 }
 
-// wedge stops the process in its tracks. The watchdog's 30 s are shortened for the test alone.
+// wedge stops the process in its tracks. The watchdog's 30 s are shortened only for the test.
 func (s *site) wedge(t *testing.T) {
 	s.run("mkdir -p /run/systemd/system/slipway.service.d && printf '[Service]\\nWatchdogSec=6s\\nTimeoutAbortSec=30s\\n' >/run/systemd/system/slipway.service.d/test.conf" +
 		" && systemctl daemon-reload && systemctl restart slipway.service")

@@ -18,7 +18,7 @@ fuzz() { # fuzz PACKAGE TARGET TIME
   return $status
 }
 
-overrun() { # whether the run in the log failed by its own deadline alone
+overrun() { # whether the run in the log failed only by its own deadline
   grep -A 1 '^--- FAIL: Fuzz' "$log" | grep -qx '    context deadline exceeded' && ! grep -q 'Failing input' "$log"
 }
 

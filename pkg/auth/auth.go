@@ -3,7 +3,7 @@
 //
 // Parties: a device has a client secret and trades it for an access token of a day; an operator has a random token.
 // Neither secret is stored, only its hash. Keys: the gateway signs with Ed25519, or ES256 for brokers that know no EdDSA,
-// with keys that it makes itself and rotates with overlap; external issuers' keys come from the configured address alone.
+// with keys that it makes itself and rotates with overlap; external issuers' keys come only from the configured address.
 // Threats: a token is hostile until its signature verifies under the one algorithm of the key that its kid names, and
 // after that it still has to name a device that is known, not revoked, and of the model that it claims.
 package auth

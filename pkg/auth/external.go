@@ -18,7 +18,7 @@ type ExternalIssuer struct {
 	Issuer     string
 	JWKSURL    string
 	Audience   string
-	Algorithms []string // asymmetric ones alone
+	Algorithms []string // only asymmetric ones
 }
 
 // External holds an external issuer's key set. The set is fetched in the background from the configured address; no

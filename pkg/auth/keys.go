@@ -80,7 +80,7 @@ func OpenKeys(dir, algorithm string, lifetime time.Duration, now func() time.Tim
 }
 
 // Tend makes a key where none signs with the wanted algorithm or the last one is old, and removes those whose last token
-// has ended. It is called once a day.
+// has ended. The gateway calls it every minute.
 func (k *Keys) Tend() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -174,7 +174,7 @@ func readKey(path string) (key, error) {
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return key{}, errors.New("no PEM")
+		return key{}, errors.New("not a PEM file")
 	}
 	private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
@@ -182,11 +182,11 @@ func readKey(path string) (key, error) {
 	}
 	signer, ok := private.(crypto.Signer)
 	if !ok {
-		return key{}, errors.New("no signing key")
+		return key{}, errors.New("not a signing key")
 	}
 	var seconds int64
 	if _, err := fmt.Sscanf(strings.TrimPrefix(filepath.Base(path), "signing-"), "%d-", &seconds); err != nil {
-		return key{}, errors.New("its name has no time")
+		return key{}, errors.New("there is no time in its name")
 	}
 	return named(key{signer: signer, created: time.Unix(seconds, 0).UTC()})
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Verifier checks access tokens. What it says of a token holds for the token alone: whether the device is known and
+// Verifier checks access tokens. What it says of a token holds only for the token: whether the device is known and
 // welcome is looked up at every request, see Devices.
 type Verifier struct {
 	keys     *Keys
@@ -102,7 +102,7 @@ func issuerOf(token string) (string, error) {
 func refuseCritical(find jwt.Keyfunc) jwt.Keyfunc {
 	return func(t *jwt.Token) (any, error) {
 		if _, critical := t.Header["crit"]; critical {
-			return nil, fmt.Errorf("critical extensions are not known")
+			return nil, fmt.Errorf("critical extensions are not supported")
 		}
 		return find(t)
 	}

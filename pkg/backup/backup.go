@@ -59,7 +59,7 @@ const (
 var keyNames = regexp.MustCompile(`^(ca\.crt|ca\.key|backup\.key|signing-[0-9]{1,12}-[A-Za-z0-9_-]{8}\.pem)$`)
 
 // ErrDamaged is a backup that is not whole, or no backup at all. Nothing of it can be used.
-var ErrDamaged = errors.New("the backup is damaged or no backup of a gateway")
+var ErrDamaged = errors.New("the file is damaged, or is not a backup of a gateway")
 
 func damaged(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrDamaged, fmt.Sprintf(format, args...))

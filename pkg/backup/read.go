@@ -70,7 +70,7 @@ func (in *reader) next() error {
 	return nil
 }
 
-// broken keeps apart what is wrong with a backup and with the way to it.
+// broken marks a malformed archive as ErrDamaged and passes on errors of the reader (disk, network).
 func broken(err error) error {
 	if errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
@@ -103,7 +103,7 @@ func (in *reader) manifest(to Taker) error {
 		return damaged("its manifest cannot be read")
 	}
 	if m.Format > format {
-		return fmt.Errorf("slipway %q has made this backup, and its format %d is newer than this slipway: install that one and restore again", m.Slipway, m.Format)
+		return fmt.Errorf("this backup was made by slipway %q, and its format %d is newer than this version reads: install that version and restore again", m.Slipway, m.Format)
 	}
 	return to.Manifest(m)
 }

@@ -110,7 +110,7 @@ func Check(r io.Reader, by ...age.Identity) (Contents, error) {
 func ParseRecipient(s string) (age.Recipient, error) {
 	all, err := age.ParseRecipients(strings.NewReader(s))
 	if err != nil || len(all) != 1 {
-		return nil, fmt.Errorf("%q is no age recipient: want one such as age1…", s)
+		return nil, fmt.Errorf("%q is not an age recipient: want one such as age1…", s)
 	}
 	return all[0], nil
 }

@@ -30,7 +30,7 @@ type records interface {
 	CountDevices(fleet.ModelCode) (int, error)
 }
 
-// Write writes a backup without its encryption. It holds private keys: see [Seal].
+// Write writes a backup without its encryption. It holds private keys.
 func (s *Source) Write(w io.Writer) error {
 	out := &writer{Writer: tar.NewWriter(w), at: s.Now().UTC().Truncate(time.Second)}
 	manifest, err := s.manifest(out.at)

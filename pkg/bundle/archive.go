@@ -81,7 +81,8 @@ func (a *Archive) Files() []File {
 	return []File{*a.image, *a.elf, *a.linkMap, *a.settings, *a.versions}
 }
 
-// findCode names the model of a ZIP by its .bin; of several that counts which has an .elf beside it.
+// findCode takes the model code from the .bin's name; with several .bin files, from the only one that has an .elf of the
+// same name.
 func findCode(files []*File) (string, error) {
 	names := map[string]bool{}
 	for _, f := range files {
@@ -122,7 +123,7 @@ func (a *Archive) sort(files []*File, l Limits) error {
 	var extra, missing []string
 	for _, f := range files {
 		if first, twice := seen[f.folded]; twice {
-			return refuse("the ZIP holds %q and %q, which is the same name twice", first, f.Name)
+			return refuse("the ZIP holds %q and %q, which are the same name", first, f.Name)
 		}
 		seen[f.folded] = f.Name
 		known := false
@@ -151,12 +152,12 @@ func refuseNames(missing, extra []string) error {
 	const rule = "a bundle has exactly the five files <model code>.bin, .elf and .map, sdkconfig and version.json, in no folder"
 	switch {
 	case len(missing) > 0 && len(extra) > 0:
-		return refuse("the ZIP lacks %s and holds %s, which does not belong in it: %s",
+		return refuse("the ZIP lacks %s and holds %s, which does not belong there: %s",
 			strings.Join(missing, ", "), strings.Join(extra, ", "), rule)
 	case len(missing) > 0:
 		return refuse("the ZIP lacks %s: %s", strings.Join(missing, ", "), rule)
 	case len(extra) > 0:
-		return refuse("the ZIP holds %s, which does not belong in it: %s", strings.Join(extra, ", "), rule)
+		return refuse("the ZIP holds %s, which does not belong there: %s", strings.Join(extra, ", "), rule)
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func (b *Bundle) readImage() error {
 		return err
 	}
 	if img.App == nil {
-		return refuse("%s has no app descriptor, so that nobody knows its version", b.image.Name)
+		return refuse("%s has no app descriptor, which would hold its version", b.image.Name)
 	}
 	if err := img.App.CheckVersion(); err != nil {
 		return refuseImage(b.image.Name, err)
@@ -98,7 +98,7 @@ func (b *Bundle) readELF() error {
 		b.ELFHashAbsent = true
 		b.warn("%s does not say which ELF it was made of: dumps of it cannot be told from those of another build", b.image.Name)
 	case b.Image.App.ELFSHA256 != sum:
-		return refuse("%s was not made of %s: it says that its ELF has the SHA-256 %s, but this one has %s",
+		return refuse("%s was not made from %s: it names an ELF with the SHA-256 %s, but this one has %s",
 			b.image.Name, b.elf.Name, b.Image.App.ELFSHA256, sum)
 	}
 	return nil

@@ -146,7 +146,7 @@ func TestReadRefusesAnImageThatIsNone(t *testing.T) {
 		"no descriptor":        {change(func(b []byte) []byte { b[32] = 0; return b }), "demo.bin has no app descriptor"},
 		"an empty version":     {version(""), "its version is empty"},
 		"a version in Latin 1": {version("1.0\xe9"), "is not UTF-8"},
-		"made of another ELF":  {with(t, "demo.elf", func(p *part) { p.data = []byte("another") }), "demo.bin was not made of demo.elf"},
+		"made of another ELF":  {with(t, "demo.elf", func(p *part) { p.data = []byte("another") }), "demo.bin was not made from demo.elf"},
 	} {
 		if got := refusal(t, c.zip.bytes()); !strings.Contains(got, c.want) {
 			t.Errorf("%s: %s", name, got)
@@ -156,15 +156,15 @@ func TestReadRefusesAnImageThatIsNone(t *testing.T) {
 
 func TestReadRefusesVersionsThatAreNoTexts(t *testing.T) {
 	for text, want := range map[string]string{
-		``:     "version.json is no JSON object",
-		`[1]`:  "version.json is no JSON object",
+		``:     "version.json is not a JSON object",
+		`[1]`:  "version.json is not a JSON object",
 		`null`: "version.json lacks git_commit",
 		`{"idf_version":"5","firmware_version":"1"}`:                     "version.json lacks git_commit",
 		`{"git_commit":"a","firmware_version":"1"}`:                      "version.json lacks idf_version",
 		`{"git_commit":"a","idf_version":"5"}`:                           "version.json lacks firmware_version",
 		`{"git_commit":"a","idf_version":5.4,"firmware_version":"1"}`:    "version.json: idf_version is not a text",
 		`{"git_commit":null,"idf_version":"5","firmware_version":"1"}`:   "version.json: git_commit is not a text",
-		`{"git_commit":"a","idf_version":"5","firmware_version":"1"} {}`: "version.json is no JSON object",
+		`{"git_commit":"a","idf_version":"5","firmware_version":"1"} {}`: "version.json is not a JSON object",
 	} {
 		got := refusal(t, with(t, "version.json", func(p *part) { p.data = []byte(text) }).bytes())
 		if !strings.Contains(got, want) {

@@ -54,7 +54,7 @@ type end struct {
 	size    int64
 }
 
-var errNoEnd = &Refusal{Reason: "it is no ZIP, or only the beginning of one: its end record is not at its end"}
+var errNoEnd = &Refusal{Reason: "it is not a ZIP, or only the beginning of one: its end record is not at its end"}
 
 // Complete reports whether the file ends with the end record of a ZIP, as a file that is still being copied does not.
 // It says nothing of the bytes before; an error is the reader's.
@@ -208,7 +208,7 @@ func readCentral(r io.ReaderAt, at, limit int64) (*File, int64, error) {
 	return f, total, nil
 }
 
-// checkKind refuses what is no plain file in a form that every program reads.
+// checkKind refuses what is a link or another special file in a form that every program reads.
 func (f *File) checkKind(b []byte) error {
 	attributes, creator := le.Uint32(b[38:]), b[5]
 	mode := uint32(0)
@@ -222,7 +222,7 @@ func (f *File) checkKind(b []byte) error {
 	case strings.HasSuffix(f.Name, "/") || mode == unixDirectory || attributes&dosDirectory != 0:
 		return refuse("the ZIP holds the folder %s; put the five files at its top", quote(f.Name))
 	case mode != 0 && mode != unixRegular, attributes&dosVolumeLabel != 0:
-		return refuse("%s is no plain file but a link or the like", quote(f.Name))
+		return refuse("%s is a link or another special file, not a regular file", quote(f.Name))
 	case le.Uint16(b[8:])&flagsEncrypted != 0:
 		return refuse("%s is encrypted; make the ZIP without a password", quote(f.Name))
 	case method != methodStored && method != methodDeflated:

@@ -64,13 +64,13 @@ func TestReadRefusesEveryHostileZIP(t *testing.T) {
 		zip  archive
 		want string
 	}{
-		{"the same name twice", and(t, part{name: "sdkconfig", data: []byte("x")}), `"sdkconfig" and "sdkconfig", which is the same name twice`},
-		{"the same name in capitals", and(t, part{name: "SDKCONFIG", data: []byte("x")}), "the same name twice"},
+		{"which are the same name", and(t, part{name: "sdkconfig", data: []byte("x")}), `"sdkconfig" and "sdkconfig", which are the same name`},
+		{"the same name in capitals", and(t, part{name: "SDKCONFIG", data: []byte("x")}), "which are the same name"},
 		{"a folder", and(t, part{name: "demo/", stored: true}), `the folder "demo/"`},
 		{"a folder by its mode", and(t, part{name: "demo", creator: unix, attributes: folder}), `the folder "demo"`},
 		{"a folder by its DOS attribute", and(t, part{name: "demo", attributes: 0x10}), `the folder "demo"`},
-		{"a link in place of the map", with(t, "demo.map", func(p *part) { p.creator, p.attributes = unix, link }), `"demo.map" is no plain file`},
-		{"a device", with(t, "demo.map", func(p *part) { p.creator, p.attributes = unix, device }), "no plain file"},
+		{"a link in place of the map", with(t, "demo.map", func(p *part) { p.creator, p.attributes = unix, link }), `"demo.map" is a link or another special file`},
+		{"a device", with(t, "demo.map", func(p *part) { p.creator, p.attributes = unix, device }), "a link or another special file"},
 		{"no name", and(t, part{name: ""}), "without a name"},
 		{"a name of 300 bytes", and(t, part{name: strings.Repeat("n", 300)}), "too long"},
 		{"encrypted", elf(func(p *part) { p.flags = 1 }), `"demo.elf" is encrypted`},

@@ -84,7 +84,7 @@ func (f *File) checkLocal(r io.ReaderAt, limit int64) (int64, error) {
 	crc, packed, size := le.Uint32(b[14:]), int64(le.Uint32(b[18:])), int64(le.Uint32(b[22:]))
 	widened := widen(rest[names:], &size, &packed, nil, nil)
 	if f.streamed {
-		// Who streams leaves open what it does not know yet, each field for itself: Info-ZIP notes the size alone.
+		// Who streams leaves open what it does not know yet, each field for itself: Info-ZIP notes only the size.
 		if crc != 0 && crc != f.CRC32 || !openOr(packed, f.Packed) || !openOr(size, f.Size) {
 			return 0, differs
 		}

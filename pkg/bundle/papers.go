@@ -21,7 +21,7 @@ func (b *Bundle) readVersions() error {
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // PowerShell writes a byte order mark
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(text, &fields); err != nil {
-		return refuse("%s is no JSON object: %s", versionsName, err)
+		return refuse("%s is not a JSON object: %s", versionsName, err)
 	}
 	var firmware string
 	for _, f := range []struct {

@@ -73,7 +73,7 @@ func writeBytes(w *bufio.Writer, b []byte) error {
 }
 
 // errBackup is a backup that is not whole. It is the same for all damage: nothing of it can be used.
-var errBackup = errors.New("the backup is damaged or no backup of a catalog")
+var errBackup = errors.New("the backup is damaged, or is not a backup of a catalog")
 
 // CheckBackup reads a backup to its end and compares its hash. It says how many records it has.
 func CheckBackup(r io.Reader) (records int, err error) {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settings keep Badger small: a gateway has 512 MB and holds metadata alone.
+// settings keep Badger small: a gateway has 512 MB and holds only metadata.
 //
 // They also keep it whole on 32-bit ARM, where its allocator (ristretto's z.Allocator, up to v2.4.2) begins at its first
 // buffer again once that is full, and hands out what is in use: tables were written with one record over another, or the

@@ -49,7 +49,7 @@ type Catalog struct {
 	stopped time.Time
 
 	importing sync.Mutex     // one import at a time
-	mu        sync.Mutex     // guards closed, and with it that later only grows while it is false
+	mu        sync.Mutex     // guards closed; later.Add is called under mu and only while closed is false, so Close can wait
 	later     sync.WaitGroup // records that nobody waits for
 	closed    bool
 }
@@ -122,7 +122,7 @@ func (c *Catalog) Close() error {
 	err := c.noteStop()
 	c.end()
 	if errors.Is(err, fleet.ErrFull) {
-		c.Logger.Warn("catalog left unclosed: the disk is full")
+		c.Logger.Warn("catalog not closed: the disk is full")
 		return nil
 	}
 	if err != nil {

@@ -128,7 +128,7 @@ func (c *Catalog) room(free int64, frees bool) error {
 		least /= 2
 	}
 	if free < least {
-		return fleet.Full("less than %d MiB is free: the catalog takes no changes until there is room", c.Reserve>>20)
+		return fleet.Full("less than %d MiB is free: the catalog accepts no changes until there is room", c.Reserve>>20)
 	}
 	return nil
 }
@@ -147,7 +147,8 @@ func (b *batch) takes(t *tx) bool {
 	return len(b.ops) == 0 || b.bytes+t.bytes <= mostBytes && b.writes+len(t.order) <= mostWrites
 }
 
-// add puts an operation's writes into the transaction. An error leaves half of them there, so that all is given up.
+// add puts an operation's writes into the transaction. If one write fails, the
+// transaction holds part of the operation: the whole batch is discarded and every caller gets the error.
 func (b *batch) add(op *operation, t *tx) error {
 	b.ops = append(b.ops, op)
 	b.bytes += t.bytes

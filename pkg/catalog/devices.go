@@ -103,7 +103,7 @@ func (c *Catalog) RegisterDevice(ctx context.Context, d fleet.Device) error {
 			return err
 		}
 		if removed {
-			return fleet.Refused("device %q was removed: it is let in when a person adds it again", d.Key)
+			return fleet.Refused("device %q was removed: it is admitted again when a person adds it", d.Key)
 		}
 		return t.addDevice(d, auth.DeviceSecrets{})
 	})

@@ -60,7 +60,7 @@ func (c *Catalog) mayImport(ctx context.Context, devices []auth.NewDevice) error
 	})
 }
 
-// atPosition says which device of an import an error is about, also to those who show people the house's errors alone.
+// atPosition says which device of an import an error is about, also to those who show people only the house's errors.
 func atPosition(i int, err error) error {
 	var said *fleet.Error
 	if errors.As(err, &said) {

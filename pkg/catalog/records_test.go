@@ -232,7 +232,7 @@ func TestRecordingABuildIsOneStep(t *testing.T) {
 			t.Errorf("%q: %d builds, %v", prefix, len(found), err)
 		}
 	}
-	// Replaced, it is found by its new ELF alone and is the latest.
+	// Replaced, it is found only by its new ELF and is the latest.
 	b, _, err = c.RecordBuild(t.Context(), fleet.Build{Model: "pump", Version: "1.0", ELFSHA256: "cc33"}, false)
 	if err != nil || b.Sequence != 4 {
 		t.Errorf("build %+v, %v", b, err)

@@ -26,7 +26,7 @@ func open(t *testing.T, dir string, change func(*Options)) *Identity {
 	return id
 }
 
-// handshake connects as a device that trusts the CA alone, believes that it is the time now, and asks for a name.
+// handshake connects as a device that trusts only the CA, believes that it is the time now, and asks for a name.
 func handshake(t *testing.T, id *Identity, caPEM []byte, name string, now time.Time) error {
 	t.Helper()
 	pool := x509.NewCertPool()

@@ -71,7 +71,7 @@ func (c *Config) checkFolders() *Error {
 	for i, f := range all {
 		for _, other := range all[:i] {
 			if *f.path != "" && *other.path != "" && (within(*f.path, *other.path) || within(*other.path, *f.path)) {
-				return &Error{Key: other.key, Reason: fmt.Sprintf("%s and %s (of %s) lie in each other: want a folder for each alone", *other.path, *f.path, f.key)}
+				return &Error{Key: other.key, Reason: fmt.Sprintf("%s and %s (of %s) lie inside each other: want a separate folder for each", *other.path, *f.path, f.key)}
 			}
 		}
 	}
@@ -128,8 +128,8 @@ func (c *Config) checkTestMode() *Error {
 	for _, l := range c.listeners() {
 		for _, a := range l.addresses {
 			if !loopback(a) {
-				return &Error{Key: "auth.device", Reason: fmt.Sprintf("test mode lets everybody in, and %s (%s) is reachable from the network: "+
-					"listen on 127.0.0.1 alone, or set auth.insecure_lan: true too", a, l.key)}
+				return &Error{Key: "auth.device", Reason: fmt.Sprintf("test mode admits everybody, and %s (%s) is reachable from the network: "+
+					"listen only on 127.0.0.1, or set auth.insecure_lan: true too", a, l.key)}
 			}
 		}
 	}

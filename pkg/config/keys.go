@@ -36,7 +36,7 @@ func section(key string) bool {
 }
 
 func unknownKey(key, source string) error {
-	return &Error{Key: key, Source: source, Reason: "there is no such setting; the nearest is " + nearest(key)}
+	return &Error{Key: key, Source: source, Reason: "unknown setting; the nearest is " + nearest(key)}
 }
 
 // nearest is the setting that was most probably meant.

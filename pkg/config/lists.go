@@ -50,7 +50,7 @@ const mostStoredName = 15
 
 func table(to *map[string]string, raw any) error {
 	var values map[string]any
-	if err := structured(&values, raw, "names with texts"); err != nil {
+	if err := structured(&values, raw, "a map of names to texts"); err != nil {
 		return err
 	}
 	*to = map[string]string{}

@@ -201,7 +201,7 @@ func (l *loader) lay(values map[string]any) error {
 		if s := settingOf(key); s.Key != key { // a value within a table
 			if written, isText := l.merged.Get(s.Key).(string); isText {
 				table := map[string]any{}
-				if err := structured(&table, written, "names with texts"); err != nil {
+				if err := structured(&table, written, "a map of names to texts"); err != nil {
 					return &Error{Key: s.Key, Source: l.from(s.Key), Reason: err.Error()}
 				}
 				if err := l.merged.Load(confmap.Provider(map[string]any{s.Key: table}, "."), nil); err != nil {

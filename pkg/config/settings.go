@@ -6,102 +6,222 @@ type Setting struct {
 	Default string // as it stands in the file; "" for none
 	Meaning string
 	Secret  bool // its value is never shown
-	Table   bool // of names with texts, which may be set one by one
+	Table   bool // a map from names to texts, whose entries may be set one by one
 	parse   func(c *Config, raw any) error
 }
 
 // Settings is the table, in the order of the manual.
 var Settings = []Setting{
-	{Key: "listen.https", Default: ":8443", Meaning: "Addresses of all doors over TLS, separated by commas, or off. Sockets that systemd holds take its place.",
-		parse: func(c *Config, raw any) error { return addresses(&c.ListenHTTPS, raw) }},
-	{Key: "listen.http", Default: "off", Meaning: "Addresses of all doors without TLS.",
-		parse: func(c *Config, raw any) error { return addresses(&c.ListenHTTP, raw) }},
-	{Key: "listen.device_https", Default: "off", Meaning: "Addresses of the device API alone over TLS, for device VLANs.",
-		parse: func(c *Config, raw any) error { return addresses(&c.ListenDeviceHTTPS, raw) }},
-	{Key: "listen.device_http", Default: "off", Meaning: "Addresses of the device API alone without TLS, for firmware that trusts only public certificates.",
-		parse: func(c *Config, raw any) error { return addresses(&c.ListenDeviceHTTP, raw) }},
-	{Key: "tls.cert", Meaning: "PEM file of a certificate of your own, read again when it changes. Empty: a CA (30 years) and a leaf for this host's names and addresses are made under keys/, and the leaf renews itself.",
-		parse: func(c *Config, raw any) error { return text(&c.TLSCert, raw) }},
-	{Key: "tls.key", Meaning: "PEM file of its key.",
-		parse: func(c *Config, raw any) error { return text(&c.TLSKey, raw) }},
-	{Key: "state_dir", Default: "/var/lib/slipway", Meaning: "Where everything lies; the four folders below default to folders in it.",
-		parse: func(c *Config, raw any) error { return folder(&c.StateDir, raw) }},
-	{Key: "assets_dir", Meaning: "Firmware. Empty: assets in state_dir.",
-		parse: func(c *Config, raw any) error { return text(&c.AssetsDir, raw) }},
-	{Key: "coredumps_dir", Meaning: "Core dumps. Empty: coredumps in state_dir. off: uploads are answered with 400.",
-		parse: func(c *Config, raw any) error { return text(&c.CoredumpsDir, raw) }},
-	{Key: "drop_dir", Meaning: "Drop folder for bundles. Empty: drop in state_dir. off: none is watched.",
-		parse: func(c *Config, raw any) error { return text(&c.DropDir, raw) }},
-	{Key: "catalog_dir", Meaning: "The catalog. Empty: catalog in state_dir.",
-		parse: func(c *Config, raw any) error { return text(&c.CatalogDir, raw) }},
-	{Key: "socket", Default: "/run/slipway/slipway.sock", Meaning: "Unix socket of the command line.",
-		parse: func(c *Config, raw any) error { return socketPath(&c.Socket, raw) }},
-	{Key: "auth.device", Default: "jwt", Meaning: "jwt: devices show access tokens. none: test mode, a request names its device by ?device_key=.",
-		parse: func(c *Config, raw any) error { return oneOf(&c.AuthDevice, raw, "jwt", "none") }},
-	{Key: "auth.insecure_lan", Default: "false", Meaning: "Lets test mode listen beyond this machine.",
-		parse: func(c *Config, raw any) error { return truth(&c.InsecureLAN, raw) }},
-	{Key: "auth.token_lifetime", Default: "24h", Meaning: "Of the embedded issuer's tokens.",
-		parse: func(c *Config, raw any) error { return duration(&c.TokenLifetime, raw) }},
-	{Key: "auth.token_algorithm", Default: "EdDSA", Meaning: "EdDSA, or ES256 for brokers that know no EdDSA.",
-		parse: func(c *Config, raw any) error { return oneOf(&c.TokenAlgorithm, raw, "EdDSA", "ES256") }},
-	{Key: "auth.token_paths", Default: "[]", Meaning: "Further paths that answer as /api/oauth/token, such as a Keycloak realm's.",
-		parse: func(c *Config, raw any) error { return paths(&c.TokenPaths, raw) }},
-	{Key: "auth.issuers", Default: "[]", Meaning: "External token issuers: issuer, jwks_url, audience, algorithms. A verified token of an unknown device registers it.",
-		parse: func(c *Config, raw any) error { return issuers(&c.Issuers, raw) }},
-	{Key: "provisioning.base_url", Meaning: "What devices are told to call. Empty: this host's address.",
-		parse: func(c *Config, raw any) error { return baseURL(&c.ProvisioningBaseURL, raw) }},
-	{Key: "provisioning.extra", Default: "{}", Meaning: "Further values that provisioning hands out, such as mqtt_url, wifi_ssid and wifi_password.", Secret: true, Table: true,
-		parse: func(c *Config, raw any) error { return table(&c.ProvisioningExtra, raw) }},
-	{Key: "provisioning.required", Default: `["device_key", "client_id", "client_secret", "token_url", "base_url", "mqtt_url", "wifi_ssid", "wifi_password"]`,
+	{
+		Key: "listen.https", Default: ":8443",
+		Meaning: "Addresses of all APIs and the page over TLS, separated by commas, or off. Sockets that systemd " +
+			"holds override it.",
+		parse: func(c *Config, raw any) error { return addresses(&c.ListenHTTPS, raw) },
+	},
+	{
+		Key: "listen.http", Default: "off",
+		Meaning: "Addresses of all APIs and the page without TLS.",
+		parse:   func(c *Config, raw any) error { return addresses(&c.ListenHTTP, raw) },
+	},
+	{
+		Key: "listen.device_https", Default: "off",
+		Meaning: "Addresses of only the device API over TLS, for device VLANs.",
+		parse:   func(c *Config, raw any) error { return addresses(&c.ListenDeviceHTTPS, raw) },
+	},
+	{
+		Key: "listen.device_http", Default: "off",
+		Meaning: "Addresses of only the device API without TLS, for firmware that trusts only public certificates.",
+		parse:   func(c *Config, raw any) error { return addresses(&c.ListenDeviceHTTP, raw) },
+	},
+	{
+		Key: "tls.cert",
+		Meaning: "PEM file of a certificate of your own, read again when it changes. Empty: a CA (30 years) and a " +
+			"certificate for this host's names and addresses are made under keys/, and the certificate is " +
+			"renewed automatically.",
+		parse: func(c *Config, raw any) error { return text(&c.TLSCert, raw) },
+	},
+	{
+		Key:     "tls.key",
+		Meaning: "PEM file of its key.",
+		parse:   func(c *Config, raw any) error { return text(&c.TLSKey, raw) },
+	},
+	{
+		Key: "state_dir", Default: "/var/lib/slipway",
+		Meaning: "Folder of all state; the four folders below default to folders in it.",
+		parse:   func(c *Config, raw any) error { return folder(&c.StateDir, raw) },
+	},
+	{
+		Key:     "assets_dir",
+		Meaning: "Firmware. Empty: assets in state_dir.",
+		parse:   func(c *Config, raw any) error { return text(&c.AssetsDir, raw) },
+	},
+	{
+		Key:     "coredumps_dir",
+		Meaning: "Core dumps. Empty: coredumps in state_dir. off: uploads are answered with 400.",
+		parse:   func(c *Config, raw any) error { return text(&c.CoredumpsDir, raw) },
+	},
+	{
+		Key:     "drop_dir",
+		Meaning: "Drop folder for bundles. Empty: drop in state_dir. off: none is watched.",
+		parse:   func(c *Config, raw any) error { return text(&c.DropDir, raw) },
+	},
+	{
+		Key:     "catalog_dir",
+		Meaning: "The catalog. Empty: catalog in state_dir.",
+		parse:   func(c *Config, raw any) error { return text(&c.CatalogDir, raw) },
+	},
+	{
+		Key: "socket", Default: "/run/slipway/slipway.sock",
+		Meaning: "Unix socket of the command line.",
+		parse:   func(c *Config, raw any) error { return socketPath(&c.Socket, raw) },
+	},
+	{
+		Key: "auth.device", Default: "jwt",
+		Meaning: "jwt: devices send access tokens. none: test mode, a request names its device by ?device_key=.",
+		parse:   func(c *Config, raw any) error { return oneOf(&c.AuthDevice, raw, "jwt", "none") },
+	},
+	{
+		Key: "auth.insecure_lan", Default: "false",
+		Meaning: "Allows test mode to listen beyond this machine.",
+		parse:   func(c *Config, raw any) error { return truth(&c.InsecureLAN, raw) },
+	},
+	{
+		Key: "auth.token_lifetime", Default: "24h",
+		Meaning: "Lifetime of the embedded issuer's tokens.",
+		parse:   func(c *Config, raw any) error { return duration(&c.TokenLifetime, raw) },
+	},
+	{
+		Key: "auth.token_algorithm", Default: "EdDSA",
+		Meaning: "EdDSA, or ES256 for brokers that do not support EdDSA.",
+		parse:   func(c *Config, raw any) error { return oneOf(&c.TokenAlgorithm, raw, "EdDSA", "ES256") },
+	},
+	{
+		Key: "auth.token_paths", Default: "[]",
+		Meaning: "Further paths that answer as /api/oauth/token, such as a Keycloak realm's.",
+		parse:   func(c *Config, raw any) error { return paths(&c.TokenPaths, raw) },
+	},
+	{
+		Key: "auth.issuers", Default: "[]",
+		Meaning: "External token issuers: issuer, jwks_url, audience, algorithms. A verified token of an unknown " +
+			"device registers it.",
+		parse: func(c *Config, raw any) error { return issuers(&c.Issuers, raw) },
+	},
+	{
+		Key:     "provisioning.base_url",
+		Meaning: "The address that devices are told to call. Empty: this host's address.",
+		parse:   func(c *Config, raw any) error { return baseURL(&c.ProvisioningBaseURL, raw) },
+	},
+	{
+		Key: "provisioning.extra", Default: "{}", Secret: true, Table: true,
+		Meaning: "Further values that provisioning hands out, such as mqtt_url, wifi_ssid and wifi_password.",
+		parse:   func(c *Config, raw any) error { return table(&c.ProvisioningExtra, raw) },
+	},
+	{
+		Key: "provisioning.required", Default: `["device_key", "client_id", "client_secret", "token_url", "base_url", ` +
+			`"mqtt_url", "wifi_ssid", "wifi_password"]`,
 		Meaning: "Provisioning is refused while one of these has no value: devices erase what is missing.",
-		parse:   func(c *Config, raw any) error { return words(&c.ProvisioningRequired, raw) }},
-	{Key: "dumps.max_bytes", Default: "1MiB", Meaning: "Largest core dump.",
-		parse: func(c *Config, raw any) error { return size(&c.DumpMaxBytes, raw) }},
-	{Key: "dumps.keep_per_device", Default: "20", Meaning: "Dumps of one device; the oldest goes first.",
-		parse: func(c *Config, raw any) error { return count(&c.DumpKeepPerDevice, raw, 1) }},
-	{Key: "dumps.max_use", Default: "10%", Meaning: "Of the file system, a share or a size: what all dumps together may take.",
-		parse: func(c *Config, raw any) error { return share(&c.DumpMaxUse, raw) }},
-	{Key: "dumps.keep_free", Default: "15%", Meaning: "Of the file system, a share or a size: what rotation of dumps leaves free.",
-		parse: func(c *Config, raw any) error { return share(&c.DumpKeepFree, raw) }},
-	{Key: "dumps.per_minute", Default: "10", Meaning: "Uploads of one device in a minute, on average.",
-		parse: func(c *Config, raw any) error { return count(&c.DumpPerMinute, raw, 1) }},
-	{Key: "dumps.burst", Default: "20", Meaning: "Uploads of one device at once.",
-		parse: func(c *Config, raw any) error { return count(&c.DumpBurst, raw, 1) }},
-	{Key: "dumps.keep_per_crash", Default: "10", Meaning: "Of one fingerprint and version the first and the last so many dumps stay, the others are counted once they are reported; off keeps all.",
-		parse: func(c *Config, raw any) error { return countOrOff(&c.DumpKeepPerCrash, raw) }},
-	{Key: "firmware.keep_versions", Default: "10", Meaning: "Builds of a model; never the current one, nor one that a waiting dump needs.",
-		parse: func(c *Config, raw any) error { return count(&c.FirmwareKeepVersions, raw, 1) }},
-	{Key: "firmware.max_bytes", Default: "512MiB", Meaning: "Largest firmware upload.",
-		parse: func(c *Config, raw any) error { return size(&c.FirmwareMaxBytes, raw) }},
-	{Key: "firmware.elf_cache", Default: "512MiB", Meaning: "Inflated ELFs kept for decoding.",
-		parse: func(c *Config, raw any) error { return size(&c.FirmwareELFCache, raw) }},
-	{Key: "firmware.publish", Default: "automatic", Meaning: "automatic: an accepted build is offered at once. manual: only after slipway firmware publish.",
+		parse:   func(c *Config, raw any) error { return words(&c.ProvisioningRequired, raw) },
+	},
+	{
+		Key: "dumps.max_bytes", Default: "1MiB",
+		Meaning: "Largest core dump.",
+		parse:   func(c *Config, raw any) error { return size(&c.DumpMaxBytes, raw) },
+	},
+	{
+		Key: "dumps.keep_per_device", Default: "20",
+		Meaning: "Dumps kept for one device; the oldest is removed first.",
+		parse:   func(c *Config, raw any) error { return count(&c.DumpKeepPerDevice, raw, 1) },
+	},
+	{
+		Key: "dumps.max_use", Default: "10%",
+		Meaning: "The most that all dumps together may use: a share of the file system, or a size.",
+		parse:   func(c *Config, raw any) error { return share(&c.DumpMaxUse, raw) },
+	},
+	{
+		Key: "dumps.keep_free", Default: "15%",
+		Meaning: "What the rotation of dumps leaves free: a share of the file system, or a size.",
+		parse:   func(c *Config, raw any) error { return share(&c.DumpKeepFree, raw) },
+	},
+	{
+		Key: "dumps.per_minute", Default: "10",
+		Meaning: "Uploads of one device in a minute, on average.",
+		parse:   func(c *Config, raw any) error { return count(&c.DumpPerMinute, raw, 1) },
+	},
+	{
+		Key: "dumps.burst", Default: "20",
+		Meaning: "Uploads of one device at once.",
+		parse:   func(c *Config, raw any) error { return count(&c.DumpBurst, raw, 1) },
+	},
+	{
+		Key: "dumps.keep_per_crash", Default: "10",
+		Meaning: "Dumps kept for one fingerprint and version: so many of the first and of the last. The others are " +
+			"removed once they are reported and counted. off keeps all.",
+		parse: func(c *Config, raw any) error { return countOrOff(&c.DumpKeepPerCrash, raw) },
+	},
+	{
+		Key: "firmware.keep_versions", Default: "10",
+		Meaning: "Builds kept for a model; the current one, and those that a waiting dump needs, are always kept.",
+		parse:   func(c *Config, raw any) error { return count(&c.FirmwareKeepVersions, raw, 1) },
+	},
+	{
+		Key: "firmware.max_bytes", Default: "512MiB",
+		Meaning: "Largest firmware upload.",
+		parse:   func(c *Config, raw any) error { return size(&c.FirmwareMaxBytes, raw) },
+	},
+	{
+		Key: "firmware.elf_cache", Default: "512MiB",
+		Meaning: "Inflated ELFs kept for decoding.",
+		parse:   func(c *Config, raw any) error { return size(&c.FirmwareELFCache, raw) },
+	},
+	{
+		Key: "firmware.publish", Default: "automatic",
+		Meaning: "automatic: an accepted build is offered at once. manual: only after slipway firmware publish.",
 		parse: func(c *Config, raw any) error {
 			var mode string
 			err := oneOf(&mode, raw, "automatic", "manual")
 			c.FirmwareManual = mode == "manual"
 			return err
-		}},
-	{Key: "drop.keep_done", Default: "7d", Meaning: "Age at which accepted and rejected files go.",
-		parse: func(c *Config, raw any) error { return duration(&c.DropKeepDone, raw) }},
-	{Key: "drop.stalled_after", Default: "60s", Meaning: "After so long without growth a file that is no whole ZIP is rejected as incomplete.",
-		parse: func(c *Config, raw any) error { return duration(&c.DropStalledAfter, raw) }},
-	{Key: "drop.create_models", Default: "false", Meaning: "A dropped bundle of an unknown model makes the model.",
-		parse: func(c *Config, raw any) error { return truth(&c.DropCreateModels, raw) }},
-	{Key: "catalog.backup", Default: "daily", Meaning: "daily: a backup under backup/, encrypted to keys/backup.key, the last 7 kept. off: none.",
+		},
+	},
+	{
+		Key: "drop.keep_done", Default: "7d",
+		Meaning: "Age at which accepted and rejected files are removed.",
+		parse:   func(c *Config, raw any) error { return duration(&c.DropKeepDone, raw) },
+	},
+	{
+		Key: "drop.stalled_after", Default: "60s",
+		Meaning: "Time without growth after which a file that is not a whole ZIP is rejected as incomplete.",
+		parse:   func(c *Config, raw any) error { return duration(&c.DropStalledAfter, raw) },
+	},
+	{
+		Key: "drop.create_models", Default: "false",
+		Meaning: "A dropped bundle of an unknown model creates the model.",
+		parse:   func(c *Config, raw any) error { return truth(&c.DropCreateModels, raw) },
+	},
+	{
+		Key: "catalog.backup", Default: "daily",
+		Meaning: "daily: a backup under backup/, encrypted to keys/backup.key, the last 7 kept. off: none.",
 		parse: func(c *Config, raw any) error {
 			var mode string
 			err := oneOf(&mode, raw, "daily", "off")
 			c.CatalogBackup = mode == "daily"
 			return err
-		}},
-	{Key: "log.format", Default: "auto", Meaning: "auto: the journal under systemd, text on a terminal, else JSON. Or journal, text, json.",
-		parse: func(c *Config, raw any) error { return oneOf(&c.LogFormat, raw, "auto", "journal", "text", "json") }},
-	{Key: "log.level", Default: "info", Meaning: "info, or debug: also each request that was refused and why, under the correlation id that its client was told.",
+		},
+	},
+	{
+		Key: "log.format", Default: "auto",
+		Meaning: "auto: the journal under systemd, text on a terminal, else JSON. Or journal, text, json.",
+		parse:   func(c *Config, raw any) error { return oneOf(&c.LogFormat, raw, "auto", "journal", "text", "json") },
+	},
+	{
+		Key: "log.level", Default: "info",
+		Meaning: "info, or debug: also each request that was refused and why, under the correlation id that its " +
+			"client got.",
 		parse: func(c *Config, raw any) error {
 			var level string
 			err := oneOf(&level, raw, "info", "debug")
 			c.LogDebug = level == "debug"
 			return err
-		}},
+		},
+	},
 }

@@ -65,7 +65,7 @@ const Rules = 2
 // State is how far a dump has come.
 type State string
 
-// The states of a dump. Each but Reported leaves its pair on disk as it is.
+// The states of a dump. Storm control removes only dumps in state Reported.
 const (
 	Waiting  State = "waiting"  // nobody has looked at it yet
 	Missing  State = "missing"  // its ELF is not here; the build's arrival wakes it
@@ -87,7 +87,7 @@ func ParseState(s string) (State, error) {
 // Grade says how well the ELF fits the dump.
 type Grade string
 
-// The grades of ESPCORE.md's "Which ELF".
+// The grades: how well a dump's ELF is known.
 const (
 	Exact       Grade = "exact"    // the dump's hash is a prefix of the ELF's
 	Mismatch    Grade = "mismatch" // it is not; the frames may be wrong

@@ -25,7 +25,7 @@ func MapFile(path string) (*Mapped, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", path)
+		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	if info.Size() == 0 {
 		return &Mapped{}, nil

@@ -20,7 +20,7 @@ const mostImage = 16 << 20
 // comes before the record, as the next start can read the version from the file and not the other way round.
 func (d *Depot) acceptImage(ctx context.Context, s fleet.Submission, t *durable.Landing, size int64) (fleet.Accepted, error) {
 	if s.Model == "" {
-		return fleet.Accepted{}, fleet.Refused("no ZIP: a plain image does not say whose it is, push it to its model")
+		return fleet.Accepted{}, fleet.Refused("not a ZIP: a plain image does not name its model, so push it to its model")
 	}
 	if d.Manual {
 		return fleet.Accepted{}, fleet.Refused("a plain image is offered at once, and firmware.publish is manual: send a bundle")

@@ -28,9 +28,9 @@ func (d *Depot) model(ctx context.Context, s fleet.Submission, code fleet.ModelC
 		return m, err
 	}
 	if nearest == "" {
-		return m, fleet.Refused("the bundle is for model %q, and there are no models yet: make it with slipway model add %s", code, code)
+		return m, fleet.Refused("the bundle is for model %q, and there are no models yet: add it with slipway model add %s", code, code)
 	}
-	return m, fleet.Refused("the bundle is for model %q, which is not known; the nearest known one is %q", code, nearest)
+	return m, fleet.Refused("the bundle is for model %q, which does not exist; the nearest one is %q", code, nearest)
 }
 
 func (d *Depot) nearest(code fleet.ModelCode) (fleet.ModelCode, error) {

@@ -30,7 +30,7 @@ func TestAnAcceptedBuildOutlivesAPowerCutAtEveryStep(t *testing.T) {
 	for _, version := range []string{"1.0.0", "1.1.0"} {
 		accept(fleet.Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: version}))
 	}
-	// What flash has forgotten is brought again; a plain image replaces the flat file alone.
+	// What flash has forgotten is brought again; a plain image replaces only the flat file.
 	if err := os.Remove(h.path("pump", "1.1.0", imageSuffix)); err != nil {
 		t.Fatal(err)
 	}

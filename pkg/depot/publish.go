@@ -34,7 +34,7 @@ func (d *Depot) remove(ctx context.Context, code fleet.ModelCode, v fleet.Versio
 		return err
 	}
 	if m.FirmwareVersion == v {
-		return fleet.Taken("version %s is what model %s is offered: publish another one first", v, code)
+		return fleet.Taken("version %s is the one that devices of model %s are offered: publish another one first", v, code)
 	}
 	if err := d.Recorder.RemoveBuild(ctx, code, v); err != nil {
 		return err

@@ -219,12 +219,12 @@ func (d *Depot) recoverFlat(ctx context.Context, m fleet.Model, rebuild bool) er
 	}
 	image, err := readImage(f, info.Size())
 	if err != nil {
-		d.Logger.Error("flat file is no image", "model", m.Code, "error", err)
+		d.Logger.Error("flat file is not an image", "model", m.Code, "error", err)
 		return nil
 	}
 	version, err := fleet.ParseVersion(image.App.Version)
 	if err != nil {
-		d.Logger.Error("flat file is no image", "model", m.Code, "error", err)
+		d.Logger.Error("flat file is not an image", "model", m.Code, "error", err)
 		return nil
 	}
 	if version == m.FirmwareVersion || m.FirmwareVersion == "" && !rebuild && d.Manual {

@@ -1,7 +1,7 @@
 // Package deviceapi is the door that devices come through: token, configuration, provisioning, firmware, core dump.
 //
 // Names, statuses and members are a contract with firmware in the field that looks at little and forgives less; what it
-// needs is said where it is done. The package promises that a device's model and key come from its token alone, that no
+// needs is said where it is done. The package promises that a device's model and key come only from its token, that no
 // check is skipped because another failed first (401, 404, 400, 409, in this order), and that an upload is refused
 // before its body is read wherever that is possible.
 //
@@ -113,7 +113,7 @@ func (d *Door) known(h handler) endpoint.Handler {
 	}
 }
 
-// refusal turns the house's errors into what a device sees. Their sentences are for operators and go to the log alone,
+// refusal turns the house's errors into what a device sees. Their sentences are for operators and go only to the log,
 // but for a bad request's, which somebody who writes firmware needs.
 func refusal(err error) error {
 	var said *endpoint.Error

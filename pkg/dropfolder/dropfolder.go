@@ -2,7 +2,7 @@
 // is whole.
 //
 // A file that is renamed in is taken at once, one that is copied in slowly only when its last byte is there; the package
-// knows that from the ZIP's end record, as the kernel tells no difference between the two. Whatever happens to a file is
+// sees that by the ZIP's end record, as the kernel reports both in the same way. Whatever happens to a file is
 // in the journal: an accepted one lies in accepted/, a rejected one in rejected/ beside its reason, and one that could
 // not be taken for another reason, such as a full disk, stays and is tried again.
 //
@@ -36,7 +36,7 @@ type Options struct {
 	KeepDone     time.Duration // age at which accepted and rejected files go
 	StalledAfter time.Duration // without growth, after which a file that is not whole is rejected
 	Logger       *slog.Logger
-	Beat         func()                              // a sign of life, at least every five seconds
+	Beat         func()                              // a sign of life, at each turn of the loop and for each block of a bundle that is read
 	Observe      func(took time.Duration, err error) // one bundle handled
 }
 
@@ -267,7 +267,7 @@ func (f *Folder) look(ctx context.Context, name string) {
 	}
 }
 
-var errForeign = errors.New("the file is no bundle")
+var errForeign = errors.New("the file is not a bundle")
 
 // tell writes once about a file that is left alone.
 func (f *Folder) tell(name, why string) {

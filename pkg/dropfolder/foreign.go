@@ -93,11 +93,11 @@ func unfinished(name string, r io.ReaderAt, size int64, after fmt.Stringer) stri
 	switch {
 	case ok:
 	case ending == ".zip":
-		what = "no ZIP, whatever its name says: it starts with other bytes, or its start is missing, and so it is incomplete"
+		what = "not a ZIP, although its name says so: it starts with other bytes, or its start is missing, and so it is incomplete"
 	case ending == "":
-		what = "no ZIP"
+		what = "not a ZIP"
 	default:
-		what = fmt.Sprintf("no ZIP, and the ending %q says nothing to the gateway", ending)
+		what = fmt.Sprintf("not a ZIP, and its ending %q is unknown", ending)
 	}
 	return "the file is " + what + ". " + wanted
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Index is what the store tells the catalog. It is told after the fact, and a word that gets lost is found again at the
-// next start.
+// Index is what the store calls in the catalog. Calls come after the files are on disk. One that is lost in a crash is
+// repeated by the recovery of the next start.
 type Index interface {
 	RecordDumpLater(fleet.Dump)
 	RecordDumps(context.Context, []fleet.Dump) error

@@ -111,7 +111,7 @@ func (s *Store) recoverDevice(ctx context.Context, key fleet.DeviceKey, known in
 		if dumps[name] != nil {
 			continue // quarantined with its dump
 		}
-		s.Logger.Error("dump lost: its sidecar stands alone", "device", key, "file", file(name, sidecarSuffix))
+		s.Logger.Error("dump lost: only its sidecar is left", "device", key, "file", file(name, sidecarSuffix))
 		if err := s.quarantine(key, file(name, sidecarSuffix)); err != nil {
 			return err
 		}

@@ -163,7 +163,7 @@ func (s *Store) makeRoom(ctx context.Context, key fleet.DeviceKey, least int64) 
 			}
 		}
 	}
-	return fleet.Full("no room for a dump of device %s: less than the reserve of %d MiB is free and rotation has nothing left", key, s.Reserve>>20)
+	return fleet.Full("no room for a dump of device %s: less than the reserve of %d MiB is free and nothing is left to remove", key, s.Reserve>>20)
 }
 
 // shortBy is how many bytes are missing to least.

@@ -27,7 +27,8 @@ func (s *Store) rotate(ctx context.Context, stored fleet.Dump) {
 	s.reachTargets(ctx, stored.Size+sidecarRoom)
 }
 
-// overDevice picks what a device has too much: its oldest pair, but while others remain not the only dump of a crash.
+// overDevice picks the pair to remove while a device holds more than KeepPerDevice: its oldest, but not the only dump of a
+// crash while others remain.
 func (s *Store) overDevice(key fleet.DeviceKey) (pair, bool) {
 	s.mu.Lock()
 	sh := s.shelfOf(key)

@@ -45,7 +45,7 @@ func Errorf(status int, code, format string, args ...any) *Error {
 	return &Error{Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// Because adds the cause, for the log alone.
+// Because adds the cause, for the log only.
 func (e *Error) Because(cause error) *Error {
 	e.Cause = cause
 	return e

@@ -46,10 +46,10 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, limit int64, v any) error 
 	case errors.Is(err, io.EOF):
 		return Errorf(http.StatusBadRequest, "body_missing", "the body is empty; want JSON")
 	case err != nil:
-		return Errorf(http.StatusBadRequest, "body_not_json", "the body is not the JSON that is wanted: %v", err)
+		return Errorf(http.StatusBadRequest, "body_not_json", "the body is not the expected JSON: %v", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return Errorf(http.StatusBadRequest, "body_not_json", "the body has something behind its JSON")
+		return Errorf(http.StatusBadRequest, "body_not_json", "there is something after the JSON in the body")
 	}
 	return nil
 }

@@ -102,7 +102,7 @@ func (m methods) choose(method string) *entry {
 			allowed = append(allowed, name)
 		}
 		slices.Sort(allowed)
-		e := Errorf(http.StatusMethodNotAllowed, "method_not_allowed", "%s is not for this address", method)
+		e := Errorf(http.StatusMethodNotAllowed, "method_not_allowed", "%s is not allowed at this address", method)
 		e.Header = http.Header{"Allow": {strings.Join(allowed, ", ")}}
 		return e
 	}}

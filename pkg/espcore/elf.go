@@ -100,7 +100,8 @@ func (r *reader) findStacks() {
 	}
 }
 
-// judgeStack knows made-up stacks, and tasks of Xtensa that yielded.
+// judgeStack sets t.fake when ESP-IDF wrote a substitute for a corrupt stack, and t.yielded for an Xtensa task that was
+// switched out voluntarily.
 func (r *reader) judgeStack(t *task) {
 	const madeUp, madeUpEnd = 0x20000000, 0x30000000 // COREDUMP_FAKE_STACK_START, _LIMIT
 	if start := t.stack.addr; start >= madeUp && start < madeUpEnd || t.context.pc == madeUp {

@@ -61,7 +61,7 @@ type task struct {
 	name    string // of the task information; mostly it is in the TCB alone
 	badTCB  bool
 	fake    bool // the device found the stack corrupt and wrote a made-up one
-	yielded bool // Xtensa: it gave up the processor, see yielded.go
+	yielded bool // Xtensa: it gave up the processor, see windows.go
 	context context
 	stack   segment // its own stack; empty where the dump has none of its own
 

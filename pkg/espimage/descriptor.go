@@ -97,7 +97,7 @@ func text(b []byte) string {
 	return string(b)
 }
 
-// ReadDescriptor reads the first 288 bytes of an image of size bytes alone: its header and its app descriptor. It is
+// ReadDescriptor reads only the first 288 bytes of an image of size bytes: its header and its app descriptor. It is
 // for listing many images; whether the rest is there and whole only [Read] says.
 func ReadDescriptor(r io.ReaderAt, size int64) (Header, App, error) {
 	head := make([]byte, min(max(size, 0), descriptorAt+descriptorSize))

@@ -120,7 +120,7 @@ func parseHeader(b []byte) (Header, error) {
 		return Header{}, notImage("wrong magic %#02x, want %#02x", b[0], magic)
 	}
 	if len(b) < headerSize {
-		return Header{}, notImage("too short: %d bytes, the header alone has %d", len(b), headerSize)
+		return Header{}, notImage("too short: %d bytes, the header has %d", len(b), headerSize)
 	}
 	chip := Chip(binary.LittleEndian.Uint16(b[12:]))
 	h := Header{

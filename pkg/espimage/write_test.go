@@ -16,7 +16,7 @@ type elfSection struct {
 	data    []byte
 }
 
-// makeELF makes a RISC-V ELF of sections alone.
+// makeELF makes a RISC-V ELF of only sections.
 func makeELF(sections ...elfSection) []byte {
 	const header, row = 52, 40
 	le := binary.LittleEndian

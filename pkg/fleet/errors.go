@@ -14,7 +14,7 @@ var (
 	ErrFull    = errors.New("full")
 )
 
-// Error is one of the four with a sentence that an operator may see. Its text is the sentence alone.
+// Error is one of the four with a sentence that an operator may see. Its text is only the sentence.
 type Error struct {
 	Kind   error // ErrUnknown, ErrTaken, ErrRefused or ErrFull
 	Reason string

@@ -144,7 +144,7 @@ func (g *Gateway) acceptDropped(ctx context.Context, body io.Reader, size int64)
 	return string(accepted.Build.Model) + " " + string(accepted.Build.Version), err
 }
 
-// makeDoors lays the routes: of all doors, and of the device door alone, which then serves nothing else.
+// makeDoors lays the routes: of all doors, and of only the device door, which then serves nothing else.
 func (g *Gateway) makeDoors(whole *overview) {
 	verifier := auth.NewVerifier(g.keys, g.external, time.Now)
 	issuer := &auth.Issuer{Keys: g.keys, Devices: g.store, Lifetime: g.cfg.TokenLifetime, Earliest: g.clock.earliest, Now: time.Now}
@@ -208,7 +208,7 @@ func (g *Gateway) tend(ctx context.Context) error {
 			}
 		}
 		if err := g.keys.Tend(); err != nil {
-			g.logger.Error("signing keys not tended", "error", err)
+			g.logger.Error("signing keys not rotated", "error", err)
 		}
 		select {
 		case <-ctx.Done():

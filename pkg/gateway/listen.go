@@ -31,7 +31,7 @@ type door struct {
 type ways struct {
 	doors    []door
 	socket   net.Listener
-	warnings []string // settings that a socket of systemd has taken the place of, and that say something else
+	warnings []string // addresses in the settings that a socket of systemd overrides with another one
 }
 
 // listen binds everything before anything is touched: a port that is taken damages nothing. Sockets that systemd holds
@@ -135,7 +135,7 @@ func (w *ways) checkHeld(cfg config.Config, left map[string][]net.Listener) erro
 	}
 	for _, d := range w.doors {
 		if tcp, ok := d.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-			return fmt.Errorf("test mode lets anybody in, and %s is reachable from the LAN: set auth.insecure_lan: true as well", d.Addr())
+			return fmt.Errorf("test mode admits everybody, and %s is reachable from the LAN: set auth.insecure_lan: true as well", d.Addr())
 		}
 	}
 	return nil
@@ -144,9 +144,9 @@ func (w *ways) checkHeld(cfg config.Config, left map[string][]net.Listener) erro
 func refused(name, address string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("listen.%s: %s is taken by another program: stop that one, or set another address", name, address)
+		return fmt.Errorf("listen.%s: %s is in use by another program: stop that program, or set another address", name, address)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("listen.%s: %s needs privileges: choose a port from 1024 up, or let slipway.socket hold it", name, address)
+		return fmt.Errorf("listen.%s: %s needs privileges: choose a port of 1024 or above, or let slipway.socket hold it", name, address)
 	}
 	return fmt.Errorf("listen.%s: %w", name, err)
 }

@@ -93,13 +93,13 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.run(working, work)
 	work.Go(func() error { return g.watchdog.Run(working) })
 	if err := systemd.Ready(); err != nil {
-		g.logger.Warn("systemd was not told", "state", "ready", "error", err)
+		g.logger.Warn("systemd not notified", "state", "ready", "error", err)
 	}
 	g.logger.Info("gateway ready", "slipway", g.binary.Version, "listens_on", g.doors.addresses())
 
 	<-working.Done()
 	if err := systemd.Stopping(); err != nil {
-		g.logger.Warn("systemd was not told", "state", "stopping", "error", err)
+		g.logger.Warn("systemd not notified", "state", "stopping", "error", err)
 	}
 	g.logger.Info("gateway stopping")
 	return ignoreCancel(work.Wait())
@@ -123,7 +123,7 @@ func (g *Gateway) Addresses() string { return g.doors.addresses() }
 // warn logs what is odd in the settings.
 func (g *Gateway) warn() {
 	for _, w := range append(g.cfg.Warnings, g.doors.warnings...) {
-		g.logger.Warn("setting is odd", "reason", w)
+		g.logger.Warn("questionable setting", "reason", w)
 	}
 	if g.cfg.AuthDevice == "none" {
 		g.logger.Warn("test mode: devices are not asked for tokens")

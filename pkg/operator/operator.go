@@ -1,7 +1,8 @@
 // Package operator is the door for people and for CI: the JSON API that the command line and pipelines call, and the
 // page that operators read.
 //
-// Every route asks for a role. A caller shows an operator token, or came through the gateway's own socket, where the
+// Every route asks for a role, but for health, metrics, the documentation, the CA, the login form and the upload scripts. A
+// caller shows an operator token, or came through the gateway's own socket, where the
 // kernel said who it is. The door declares the few methods that it calls and turns the house's four refusals into
 // statuses; their sentences are meant for its users.
 package operator

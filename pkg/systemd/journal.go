@@ -11,7 +11,7 @@ import (
 )
 
 // UnderJournal reports that standard error goes to the journal: systemd says in JOURNAL_STREAM which file that is, and
-// a child whose standard error went elsewhere has inherited the variable alone.
+// a child whose standard error went elsewhere has inherited only the variable.
 func UnderJournal() bool {
 	stream, err := journal.StderrIsJournalStream()
 	return err == nil && stream && journal.Enabled()

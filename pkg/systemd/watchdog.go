@@ -59,7 +59,7 @@ func (w *Watchdog) Run(ctx context.Context) error {
 	for {
 		if w.alive() {
 			if err := notify(daemon.SdNotifyWatchdog); err != nil { // the next one may get through
-				w.logger.Warn("watchdog not fed", "error", err)
+				w.logger.Warn("watchdog not notified", "error", err)
 			}
 		}
 		select {
@@ -70,7 +70,7 @@ func (w *Watchdog) Run(ctx context.Context) error {
 	}
 }
 
-// begin forgives what was before: parts are made early, and some beat only once recovery is over.
+// begin restarts every part's clock: parts are registered before recovery, and some cannot beat until it is over.
 func (w *Watchdog) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -92,7 +92,7 @@ func (w *Watchdog) alive() bool {
 		alive = false
 		if !p.told {
 			p.told = true
-			w.logger.Error("part is wedged, the watchdog is not fed", "part", p.name, "silent_for", silent.Round(time.Second))
+			w.logger.Error("part is stuck, the watchdog is not notified", "part", p.name, "silent_for", silent.Round(time.Second))
 		}
 	}
 	return alive
