@@ -182,7 +182,7 @@ func TestACatalogOfTheFirstSchemaIsRegroupedWithItsStatesAndCounts(t *testing.T)
 	must(t, c.Close())
 	c, err = Open(o)
 	must(t, err)
-	defer c.Close()
+	defer func() { must(t, c.Close()) }()
 	if again, err := c.EndRegrouping(t.Context()); again != nil || err != nil || backups != 1 {
 		t.Errorf("a second start makes backup %d and says %v, %v", backups, again, err)
 	}
@@ -250,7 +250,7 @@ func TestABackupOfTheFirstSchemaIsUpgradedWhenItIsRestored(t *testing.T) {
 	must(t, err)
 	c, err = Open(o)
 	must(t, err)
-	defer c.Close()
+	defer func() { must(t, c.Close()) }()
 	if r, err := c.Regrouping(); err != nil || r == nil || r.Before != fixtureOld {
 		t.Errorf("the restored catalog is regrouped as %v, %v", r, err)
 	}

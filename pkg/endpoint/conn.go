@@ -78,7 +78,7 @@ func (c *conn) ReadFrom(src io.Reader) (int64, error) {
 // whole patience.
 func (c *conn) take(write func(done int64) (int64, error)) (done int64, err error) {
 	for {
-		if err := c.TCPConn.SetWriteDeadline(time.Now().Add(c.patience(c.gate.writePatience))); err != nil {
+		if err := c.SetWriteDeadline(time.Now().Add(c.patience(c.gate.writePatience))); err != nil {
 			return done, err
 		}
 		n, err := write(done)

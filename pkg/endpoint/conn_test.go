@@ -51,7 +51,7 @@ func TestAClientThatTakesSomethingIsWaitedForAndOneThatTakesNothingIsNot(t *test
 			}
 			return n, os.ErrDeadlineExceeded
 		})
-		want, sum := error(os.ErrDeadlineExceeded), int64(0)
+		want, sum := os.ErrDeadlineExceeded, int64(0)
 		if name == "moves each time" {
 			want = nil
 		}
@@ -110,7 +110,7 @@ func TestWhatNetHTTPRefusesByItselfIsJSONWithALengthToo(t *testing.T) {
 			"GET /hello HTTP/3.7\r\nHost: x\r\n\r\n":                              505,
 			"GET /hello HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 64<<10): 431,
 		} {
-			c := net.Conn(connect(t, address))
+			c := connect(t, address)
 			if secured {
 				c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
 			}
@@ -136,6 +136,7 @@ func checkRefusal(t *testing.T, c net.Conn, want int) {
 		t.Errorf("%d: %v", want, err)
 		return
 	}
+	defer res.Body.Close()
 	var body struct {
 		Error, Code   string
 		Details       map[string]any

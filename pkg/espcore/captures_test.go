@@ -46,7 +46,7 @@ func gzipped(data []byte) []byte {
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
 	_, _ = z.Write(data)
-	z.Close()
+	_ = z.Close() // into memory
 	return out.Bytes()
 }
 
@@ -61,7 +61,9 @@ func zipped(t testing.TB, names []string, files ...[]byte) []byte {
 		}
 		_, _ = w.Write(files[i])
 	}
-	z.Close()
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
 	return out.Bytes()
 }
 

@@ -269,12 +269,12 @@ func captures(rows []row, shape string) []capture {
 	now := capture{number: 1}
 	over := false
 	for _, r := range rows {
-		switch {
-		case r.mark == startMark:
+		switch r.mark {
+		case startMark:
 			all = append(all, now)
 			now, over = capture{number: r.number, marked: true}, false
 			continue
-		case r.mark == endMark:
+		case endMark:
 			now.ended, over = true, true
 			continue
 		}
@@ -554,8 +554,9 @@ func decodeGroups(text []byte) (out []byte, bad int) {
 	for ; len(text) >= 4; text = text[4:] {
 		next, err := base64.StdEncoding.AppendDecode(out, text[:4])
 		if err != nil {
-			next = append(out, 0, 0, 0)
+			out = append(out, 0, 0, 0)
 			bad++
+			continue
 		}
 		out = next
 	}

@@ -46,11 +46,12 @@ func (r *reader) unwrap(data []byte) error {
 	for _, w := range f.warnings {
 		r.warn("%s", w)
 	}
-	if f.panic != nil {
+	switch {
+	case f.panic != nil:
 		r.said = f.panic
-	} else if f.container.header == 0 {
+	case f.container.header == 0:
 		r.openNaked(f.data)
-	} else {
+	default:
 		r.openContainer(f.container, f.data)
 	}
 	return nil

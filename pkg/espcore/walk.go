@@ -59,11 +59,12 @@ func (w *walker) walk(t *task) stack {
 		return stack{}
 	}
 	var steps []step
-	if len(t.backtrace) > 0 {
+	switch {
+	case len(t.backtrace) > 0:
 		steps = w.listed(t)
-	} else if w.program.machine == symbol.Xtensa {
+	case w.program.machine == symbol.Xtensa:
 		steps = w.walkXtensa(t)
-	} else {
+	default:
 		steps = w.walkRISCV([]step{w.first(t.context.pc, t.context.general)})
 	}
 	inner, outer := steps, []step(nil)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -117,10 +118,14 @@ func TestWhatNobodyCanRecoverFromEndsTheGateway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer g.Close()
+	defer func() {
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	g.fail(io.ErrShortWrite)
 	g.fail(io.ErrNoProgress) // the first one counts
-	if err := g.Run(t.Context()); err != io.ErrShortWrite {
+	if err := g.Run(t.Context()); !errors.Is(err, io.ErrShortWrite) {
 		t.Errorf("it ended with %v", err)
 	}
 }
