@@ -1,0 +1,76 @@
+package operator
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+func TestACrashIsResolvedInABuildsVersionOrOneAfterAllAndNoTypoMutesIt(t *testing.T) {
+	d := open(t, nil)
+	d.crashes(1, "abort()", "main main.c:1")
+	for _, v := range []fleet.Version{"1.4.0", "1.5.0", "1.5.0-rc1"} {
+		if _, _, err := d.store.RecordBuild(t.Context(), fleet.Build{Model: "pump", Version: v, ELFSHA256: string(v)}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const address = "/api/crashes/0000000000000000/"
+	for _, test := range []struct {
+		version, force string
+		status         int
+	}{
+		{"1.5.l", "false", http.StatusBadRequest}, {"nonsense", "false", http.StatusBadRequest}, {"1,5,0", "true", http.StatusBadRequest},
+		{"v.1.5", "false", http.StatusBadRequest}, {"1.4.7", "false", http.StatusBadRequest}, {"", "true", http.StatusBadRequest},
+		{"1.5.0", "false", http.StatusOK}, {"1.5.0-rc1", "false", http.StatusOK}, {"2.0.0", "false", http.StatusOK},
+		{"v1.5.0-3-gabcdef0", "false", http.StatusOK}, {"nonsense", "true", http.StatusOK}, {"1.4.7", "true", http.StatusOK},
+	} {
+		a := d.ask(http.MethodPost, address+"resolve", `{"firmware_version":"`+test.version+`","force":`+test.force+`}`, d.bearer(auth.Operator)...)
+		g, _, _, err := d.store.Group("0000000000000000")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.StatusCode != test.status || (g.State == crash.Resolved) != (test.status == http.StatusOK) {
+			t.Errorf("%s, force %s: %s %s, and the group is %s", test.version, test.force, a.Status, a.body, g.State)
+		}
+		if test.version == "1.5.l" && (!strings.Contains(a.body, `\"1.5.l\"`) || !strings.Contains(a.body, "--force")) {
+			t.Errorf("a typo is answered %s", a.body)
+		}
+		d.ask(http.MethodPost, address+"reopen", "", d.bearer(auth.Operator)...)
+	}
+}
+
+func TestGroupsAreMergedSplitAndNotedThroughTheDoor(t *testing.T) {
+	d := open(t, nil)
+	d.crashes(2, "abort()", "main main.c:1")
+	const first, second = "/api/crashes/0000000000000000", "/api/crashes/0000000000000001"
+	ask := func(method, address, body, part string) {
+		t.Helper()
+		if a := d.ask(method, address, body, d.bearer(auth.Operator)...); a.StatusCode != http.StatusOK || !strings.Contains(a.body, part) {
+			t.Errorf("%s %s: %s %s", method, address, a.Status, a.body)
+		}
+	}
+	ask(http.MethodPost, second+"/note", `{"note":"hall 3"}`, `"note":"hall 3"`)
+	ask(http.MethodPost, second+"/merge", `{"fingerprint":"0000000000000000"}`, `"count":2`)
+	ask(http.MethodGet, second, "", `"fingerprint":"0000000000000000"`)
+	ask(http.MethodGet, second, "", `"note":"hall 3"`)
+	ask(http.MethodGet, second+"/devices?limit=1", "", `{"devices":["aaaaaaaa"],"next":null,"total":1}`)
+	ask(http.MethodGet, first+"/devices?after=aaaaaaaa", "", `{"devices":[],"next":null,"total":1}`)
+	ask(http.MethodPost, first+"/split", `{"chains":["0000000000000001"]}`, `"fingerprint":"0000000000000001"`)
+	ask(http.MethodGet, second, "", `"count":1`)
+	for address, status := range map[string]int{
+		first + "/split": http.StatusBadRequest, "/api/crashes/nobody/split": http.StatusNotFound, "/api/crashes/nobody/merge": http.StatusNotFound,
+	} {
+		if a := d.ask(http.MethodPost, address, `{}`, d.bearer(auth.Operator)...); a.StatusCode != status {
+			t.Errorf("%s: %s %s", address, a.Status, a.body)
+		}
+	}
+	for _, verb := range []string{"merge", "split", "note"} {
+		if a := d.ask(http.MethodPost, first+"/"+verb, `{}`, d.bearer(auth.Viewer)...); a.StatusCode != http.StatusForbidden {
+			t.Errorf("a viewer may %s: %s", verb, a.Status)
+		}
+	}
+}
