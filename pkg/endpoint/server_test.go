@@ -182,16 +182,33 @@ func TestARequestThatIsOnItsWayWhenTheEndComesIsAnswered(t *testing.T) {
 }
 
 func TestBeyondTheCapTheLongestIdleConnectionGoes(t *testing.T) {
-	address, _ := serving(t, 3, hello)
+	rs := NewRoutes(slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+	hello(rs)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDoor(Listener{Listener: l, MaxConnections: 3}, slog.New(slog.DiscardHandler))
+	srv := &http.Server{Handler: rs, ConnState: d.changed}
+	var serving sync.WaitGroup
+	serving.Go(d.run)
+	serving.Go(func() { srv.Serve(d) }) //nolint:errcheck // it ends with the listener
+	defer serving.Wait()
+	defer srv.Close()
 	var idle []net.Conn
-	for range 3 {
-		c := connect(t, address)
+	for n := range 3 {
+		c := connect(t, l.Addr().String())
 		if _, err := ask(c, "/hello", long); err != nil {
 			t.Fatal(err)
 		}
 		idle = append(idle, c)
+		until(t, "the connection is idle", func() bool {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			return d.idle.Len() == n+1
+		})
 	}
-	if answer, err := ask(connect(t, address), "/hello", long); err != nil || !strings.Contains(answer, "hello") {
+	if answer, err := ask(connect(t, l.Addr().String()), "/hello", long); err != nil || !strings.Contains(answer, "hello") {
 		t.Fatalf("the fourth: %q %v", answer, err)
 	}
 	if answer, err := ask(idle[0], "/hello", long); err == nil {
