@@ -30,6 +30,7 @@ import (
 
 	"github.com/slipway-gateway/slipway/pkg/config"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/pkg/systemd"
 )
 
 // The costs that the gateway promises, each as a benchmark that fails when it is not kept:
@@ -152,7 +153,7 @@ func serveHere(b *testing.B) (url, socket string) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, cfg, slog.New(slog.DiscardHandler)) }()
+	go func() { ended <- serve(ctx, cfg, slog.New(slog.DiscardHandler), systemd.NewQueue()) }()
 	b.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -71,6 +71,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted")
 	}
+	errOut = root.ErrOrStderr()
 	fmt.Fprintf(errOut, "slipway: %v\n", err)
 	if usage := (*usageError)(nil); errors.As(err, &usage) {
 		fmt.Fprintf(errOut, "see '%s --help'\n", cmd.CommandPath())

@@ -15,6 +15,7 @@ func TestWhatAlertsWatchIsCountedFromTheStart(t *testing.T) {
 		`slipway_operations_total{operation="iot_upload_coredump",status="error"} 0`,
 		`slipway_operations_total{operation="oauth_token",status="error"} 0`,
 		`slipway_new_crashes_total{news="new"} 0`,
+		`slipway_log_lines_dropped_total 0`,
 		`slipway_new_crashes_total{news="regression"} 0`,
 		`slipway_decode_workers_killed_total{limit="memory"} 0`,
 	} {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -31,33 +32,48 @@ func serveCommand() *cobra.Command {
 			return err
 		}
 		signal.Ignore(syscall.SIGPIPE) // whoever reads the log may end before the gateway does
-		return serve(cmd.Context(), cfg, newLogger(cfg.LogFormat, cfg.LogDebug, cmd.ErrOrStderr()))
+		queue := systemd.NewQueue()
+		err = serve(cmd.Context(), cfg, newLogger(queue, cfg.LogFormat, cfg.LogDebug, cmd.ErrOrStderr()), queue)
+		if !queue.Close(lastLines) {
+			cmd.Root().SetErr(io.Discard) // nobody reads: the last word would wait as the log does
+		}
+		return err
 	}
 	return cmd
 }
 
+// lastLines is how long the end waits for the reader of the log; the 20 s of a stop hold it too.
+const lastLines = 2 * time.Second
+
 // serve runs the gateway until ctx ends.
-func serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
+func serve(ctx context.Context, cfg config.Config, logger *slog.Logger, queue *systemd.Queue) error {
 	g, err := gateway.New(cfg, gateway.Binary{Version: version, Commit: commit, Built: builtAt()}, logger)
 	if err != nil {
 		return err
 	}
+	g.CountDroppedLines(queue.Dropped)
 	return errors.Join(g.Run(ctx), g.Close())
 }
 
-// newLogger writes to the journal with fields of our own when systemd runs us, text for people, else JSON.
-func newLogger(format string, debug bool, errOut io.Writer) *slog.Logger {
+// newLogger writes to the journal with fields of our own when systemd runs us, text for people, else JSON; always behind
+// the queue, so that nobody waits for whoever reads.
+func newLogger(queue *systemd.Queue, format string, debug bool, errOut io.Writer) *slog.Logger {
 	level := slog.LevelInfo
 	if debug {
 		level = slog.LevelDebug
 	}
+	var handler slog.Handler
 	switch {
 	case format == "journal", format == "auto" && systemd.UnderJournal():
-		return slog.New(systemd.NewHandler(level))
+		handler = queue.Journal(level)
 	case format == "text", format == "auto" && term.IsTerminal(int(os.Stderr.Fd())):
-		return slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: level}))
+		handler = slog.NewTextHandler(queue.Writer(errOut), &slog.HandlerOptions{Level: level})
+	default:
+		handler = slog.NewJSONHandler(queue.Writer(errOut), &slog.HandlerOptions{Level: level, ReplaceAttr: timeInUTC})
 	}
-	return slog.New(slog.NewJSONHandler(errOut, &slog.HandlerOptions{Level: level, ReplaceAttr: timeInUTC}))
+	logger := slog.New(handler)
+	queue.SayLost(func(lost uint64) { logger.Warn("log lines lost, nobody read the log", "lines", lost) })
+	return logger
 }
 
 func timeInUTC(_ []string, a slog.Attr) slog.Attr {

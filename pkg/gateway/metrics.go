@@ -56,6 +56,13 @@ func newMetrics() *metrics {
 	return m
 }
 
+// CountDroppedLines has the metrics tell how many lines of the log nobody took. It is called before Run.
+func (g *Gateway) CountDroppedLines(dropped func() uint64) {
+	g.metrics.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "slipway_log_lines_dropped_total", Help: "Lines of the log that were lost because nobody read it.",
+	}, func() float64 { return float64(dropped()) }))
+}
+
 func (m *metrics) workerKilled(limit string) { m.killed.WithLabelValues(limit).Inc() }
 
 // crashCame counts what somebody should look at.

@@ -31,6 +31,18 @@ func NewHandler(level slog.Leveler) *Handler {
 	return &Handler{level: level, send: journal.Send}
 }
 
+// Journal is a Handler behind the queue.
+func (q *Queue) Journal(level slog.Leveler) *Handler {
+	return &Handler{level: level, send: func(message string, priority journal.Priority, fields map[string]string) error {
+		size := len(message)
+		for name, value := range fields {
+			size += len(name) + len(value)
+		}
+		q.put(size, func() error { return journal.Send(message, priority, fields) })
+		return nil
+	}}
+}
+
 // Enabled is slog's.
 func (h *Handler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level.Level() }
 

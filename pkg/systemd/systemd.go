@@ -1,5 +1,5 @@
 // Package systemd speaks with the service manager: ready, stopping, the watchdog, sockets that it holds, and the
-// journal. Without a service manager every call is a no-op.
+// journal; it also has the queue in front of the log, whoever reads that. Without a service manager every call is a no-op.
 package systemd
 
 import (
