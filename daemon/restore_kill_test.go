@@ -66,7 +66,7 @@ func TestARestoreThatIsKilledLeavesTheOldGatewayOrTheNewOneOrSaysThatItIsNeither
 			time.Sleep(rand.N(whole) / time.Duration(1+7*(round%3)))
 		}
 		_ = cmd.Process.Kill() // it may have ended
-		<-ended //nolint:errcheck // it was killed
+		<-ended                //nolint:errcheck // it was killed
 		if g.exists("restore-unfinished") {
 			seen["neither"]++
 			if out, err := g.tryCLI(g.arguments()...); exitOf(err) != exitFailed || !strings.Contains(out, "backup restore") {
