@@ -194,7 +194,7 @@ func TestBeyondTheCapTheLongestIdleConnectionGoes(t *testing.T) {
 	serving.Go(d.run)
 	serving.Go(func() { srv.Serve(d) }) //nolint:errcheck // it ends with the listener
 	defer serving.Wait()
-	defer srv.Close()
+	defer srv.Close() //nolint:errcheck // it only closes connections
 	var idle []net.Conn
 	for n := range 3 {
 		c := connect(t, l.Addr().String())
