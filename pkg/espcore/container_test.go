@@ -115,7 +115,7 @@ func TestReadTakesEveryShapeOfUpload(t *testing.T) {
 func TestReadTakesNakedCoresThatLostTheirFirstBytes(t *testing.T) {
 	everyChip(t, func(t *testing.T, chip Chip, c container) {
 		if c.binary {
-			t.Skip("esp-mdm knows no bin containers")
+			return // esp-mdm, which cuts them off, knows no bin containers
 		}
 		s := sampleOf(chip, c.version)
 		dump := s.dump.container(true)
