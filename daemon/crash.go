@@ -10,7 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/operator"
 )
 
 // crashCommand is `slipway crash`: the groups of crashes, and what people decide about them.
@@ -122,12 +124,7 @@ func showCrashDevices(cmd *cobra.Command, format *textOrJSON, fingerprint string
 	})
 }
 
-func crashText(w io.Writer, g struct {
-	crash.Group
-	Versions []crash.VersionCount
-	Members  []crash.Chain
-	Dumps    []shownDump `json:"coredumps"`
-}) {
+func crashText(w io.Writer, g operator.Group) {
 	state := stateOf(g.Group)
 	if g.Old {
 		state += " (old: no dump is left that can be grouped anew)"
@@ -174,7 +171,7 @@ func crashResolveCommand() *cobra.Command {
 		if *version == "" {
 			return usagef("name the version in which it is fixed: --in VERSION")
 		}
-		return decideCrash(cmd, format, args[0], "resolve", map[string]any{"firmware_version": *version, "force": *force})
+		return decideCrash(cmd, format, args[0], "resolve", api.Resolve{Version: *version, Force: *force})
 	}
 	return cmd
 }
@@ -183,7 +180,7 @@ func crashNoteCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "note FINGERPRINT TEXT", Short: `Keep a note with a group; "" removes it`, Args: cobra.ExactArgs(2)}
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return decideCrash(cmd, format, args[0], "note", map[string]string{"note": args[1]})
+		return decideCrash(cmd, format, args[0], "note", api.Note{Note: args[1]})
 	}
 	return cmd
 }
@@ -198,7 +195,7 @@ func crashMergeCommand() *cobra.Command {
 	}
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return decideCrash(cmd, format, args[0], "merge", map[string]string{"fingerprint": args[1]})
+		return decideCrash(cmd, format, args[0], "merge", api.Merge{Fingerprint: args[1]})
 	}
 	return cmd
 }
@@ -213,13 +210,13 @@ func crashSplitCommand() *cobra.Command {
 	}
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("crashes", args[0], "split"), map[string]any{"chains": args[1:]})
+		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("crashes", args[0], "split"), api.Split{Chains: args[1:]})
 		if err != nil {
 			return err
 		}
-		return show(cmd, format, answer, func(w io.Writer, v struct{ Crashes []crash.Group }) {
+		return show(cmd, format, answer, func(w io.Writer, v api.SplitGroups[crash.Group]) {
 			c := newColumns(w, "FINGERPRINT", "CHAINS", "CRASHES", "STATE")
-			for _, g := range v.Crashes {
+			for _, g := range v.Groups {
 				c.row(g.Fingerprint, fmt.Sprint(g.Chains), fmt.Sprint(g.Count), stateOf(g))
 			}
 			c.flush()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -36,67 +37,49 @@ func deviceSetCommand() *cobra.Command {
 	cmd.Flags().Var(change.provisioning, "provisioning", "KEY=VALUE that provisioning hands out (KEY= removes it); may be repeated")
 	cmd.MarkFlagsMutuallyExclusive("config", "default-config")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := change.carryOut(cmd, args[0]); err != nil {
-			return err
-		}
-		answer, err := connect(cmd).get(cmd.Context(), path("devices", args[0]))
+		members, err := change.members(cmd)
 		if err != nil {
 			return err
 		}
+		answer, err := connect(cmd).send(cmd.Context(), http.MethodPatch, path("devices", args[0]), members)
+		if err != nil {
+			return err
+		}
+		warn(cmd, answer)
 		return show(cmd, format, answer, deviceText)
 	}
 	return cmd
 }
 
-// carryOut changes the configuration first: it is what is refused most, and then nothing else has changed.
-func (d *deviceChange) carryOut(cmd *cobra.Command, key string) error {
-	members, err := d.members(cmd)
-	if err != nil {
-		return err
-	}
-	if len(members) == 0 && d.config == "" && !d.modelDefault {
-		return usagef("nothing to change: name at least one flag")
-	}
-	c, config := connect(cmd), path("devices", key, "config")
-	var answer json.RawMessage
-	switch {
-	case d.config != "":
-		var raw []byte
-		if raw, err = readJSONFile(cmd, d.config); err == nil {
-			answer, err = c.send(cmd.Context(), http.MethodPut, config, json.RawMessage(raw))
-		}
-	case d.modelDefault:
-		_, err = c.send(cmd.Context(), http.MethodDelete, config, nil)
-	}
-	if err != nil {
-		return err
-	}
-	warn(cmd, answer)
-	if len(members) > 0 {
-		_, err = c.send(cmd.Context(), http.MethodPatch, path("devices", key), members)
-	}
-	return err
-}
-
-func (d *deviceChange) members(cmd *cobra.Command) (map[string]any, error) {
-	m := map[string]any{}
+// members is one request: what is refused changes nothing.
+func (d *deviceChange) members(cmd *cobra.Command) (in api.DeviceChange, err error) {
 	if cmd.Flag("model").Changed {
-		code, err := fleet.ParseModelCode(d.model)
-		if err != nil {
-			return nil, &usageError{err}
+		if _, err := fleet.ParseModelCode(d.model); err != nil {
+			return in, &usageError{err}
 		}
-		m["model_code"] = code
+		in.Model = &d.model
 	}
 	if cmd.Flag("name").Changed {
-		m["name"] = d.name
+		in.Name = &d.name
 	}
 	if cmd.Flag("revoked").Changed {
-		m["revoked"] = d.revoked
+		in.Revoked = &d.revoked
 	}
 	if len(d.provisioning) > 0 {
-		m["provisioning"] = d.provisioning
+		in.Provisioning = d.provisioning
 	}
-	return m, nil
+	switch {
+	case d.config != "":
+		if in.Config, err = readJSONFile(cmd, d.config); string(in.Config) == "null" {
+			err = usagef("%s: a configuration is a JSON object; --default-config goes back to the model's", d.config)
+		}
+	case d.modelDefault:
+		in.Config = json.RawMessage("null")
+	}
+	if err == nil && in.Model == nil && in.Name == nil && in.Revoked == nil && in.Provisioning == nil && in.Config == nil {
+		err = usagef("nothing to change: name at least one flag")
+	}
+	return in, err
 }
 
 // warn prints an answer's warnings to standard error: what was done is done, and its JSON stays JSON.

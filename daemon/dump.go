@@ -12,30 +12,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/espcore"
-	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // dumpCommand is `slipway dump`: the core dumps that devices have uploaded.
 func dumpCommand() *cobra.Command {
 	return group("dump", "Core dumps: list, show, fetch and remove them",
 		dumpListCommand(), dumpShowCommand(), dumpGetCommand(), dumpRmCommand())
-}
-
-// shownDump is a dump as the API shows it.
-type shownDump struct {
-	Name fleet.DumpName `json:"name"`
-	fleet.Dump
-	State       string        `json:"state"`
-	Why         string        `json:"why"`
-	Wants       string        `json:"wants"`
-	ELFHash     string        `json:"elf_hash"`
-	Grade       string        `json:"grade"`
-	Build       fleet.Version `json:"build"`
-	Reason      string        `json:"reason"`
-	TopFrame    string        `json:"top_frame"`
-	Fingerprint string        `json:"fingerprint"`
-	Disagree    []string      `json:"disagreements"`
 }
 
 func dumpListCommand() *cobra.Command {
@@ -53,11 +37,11 @@ func dumpListCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return show(cmd, flags.format, answer, func(w io.Writer, v struct{ Coredumps []shownDump }) {
+		return show(cmd, flags.format, answer, func(w io.Writer, v api.Dumps) {
 			c := newColumns(w, "DEVICE", "NAME", "MODEL", "VERSION", "CHIP", "BYTES", "UPLOADED", "STATE", "WANTS", "REASON")
-			for _, d := range v.Coredumps {
+			for _, d := range v.Dumps {
 				c.row(string(d.Device), string(d.Name), string(d.Model), d.FirmwareVersion, d.Chip, fmt.Sprint(d.Size),
-					localTime(d.UploadedAt), d.State, d.wanted(), cmp.Or(d.Reason, d.Why))
+					localTime(d.UploadedAt), d.State, wanted(d), cmp.Or(d.Reason, d.Why))
 			}
 			c.flush()
 		})
@@ -66,7 +50,7 @@ func dumpListCommand() *cobra.Command {
 }
 
 // wanted is the ELF that a dump waits for, short: the version is in the row already.
-func (d shownDump) wanted() string {
+func wanted(d api.Dump) string {
 	switch {
 	case d.Wants == "":
 		return ""
@@ -85,10 +69,10 @@ func dumpShowCommand() *cobra.Command {
 			return err
 		}
 		return show(cmd, format, answer, func(w io.Writer, v struct {
-			shownDump
+			api.Dump
 			Report *espcore.Report `json:"report"`
 		}) {
-			d := v.shownDump
+			d := v.Dump
 			fields(w, "device_key", string(d.Device), "model_code", string(d.Model), "name", string(d.Name), "chip", d.Chip,
 				"firmware_version", d.FirmwareVersion, "uploaded_at", localTime(d.UploadedAt), "size", fmt.Sprint(d.Size), "sha256", d.SHA256,
 				"state", d.State, "why", d.Why, "wants", d.Wants, "elf_hash", d.ELFHash, "build", string(d.Build), "grade", d.Grade, "reason", d.Reason, "top_frame", d.TopFrame,

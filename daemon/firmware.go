@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -32,14 +30,11 @@ func firmwareListCommand() *cobra.Command {
 	flags := addListFlags(cmd)
 	model := cmd.Flags().String("model", "", "only those of this model")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c := connect(cmd)
-		var answer json.RawMessage
-		var err error
+		address := path("builds")
 		if *model != "" {
-			answer, err = c.get(cmd.Context(), path("device-models", *model, "builds"))
-		} else {
-			answer, err = allBuilds(cmd.Context(), c)
+			address = path("device-models", *model, "builds")
 		}
+		answer, err := connect(cmd).get(cmd.Context(), address)
 		if err != nil {
 			return err
 		}
@@ -56,33 +51,6 @@ type buildList struct {
 	Builds   []fleet.Build                     `json:"builds"`
 	Version  fleet.Version                     `json:"firmware_version,omitempty"`
 	Versions map[fleet.ModelCode]fleet.Version `json:"firmware_versions,omitempty"`
-}
-
-// allBuilds asks for each model's builds; the API lists them by model.
-func allBuilds(ctx context.Context, c *client) (json.RawMessage, error) {
-	answer, err := c.get(ctx, path("device-models"))
-	if err != nil {
-		return nil, err
-	}
-	var models struct{ Models []fleet.Model }
-	if err := json.Unmarshal(answer, &models); err != nil {
-		return nil, fmt.Errorf("the gateway's answer is not the expected JSON: %w", err)
-	}
-	all := buildList{Builds: []fleet.Build{}, Versions: map[fleet.ModelCode]fleet.Version{}}
-	for _, m := range models.Models {
-		if answer, err = c.get(ctx, path("device-models", string(m.Code), "builds")); err != nil {
-			return nil, err
-		}
-		var one buildList
-		if err := json.Unmarshal(answer, &one); err != nil {
-			return nil, fmt.Errorf("the gateway's answer is not the expected JSON: %w", err)
-		}
-		all.Builds = append(all.Builds, one.Builds...)
-		if one.Version != "" {
-			all.Versions[m.Code] = one.Version
-		}
-	}
-	return json.Marshal(all)
 }
 
 // text prints the builds, and where they are all there the versions that have none.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -34,7 +35,14 @@ type DeviceChange struct {
 	Name         *string            `json:"name,omitempty"`
 	Model        *string            `json:"model_code,omitempty"`
 	Revoked      *bool              `json:"revoked,omitempty"`
+	Config       json.RawMessage    `json:"config,omitempty"`       // null: its model's default again
 	Provisioning map[string]*string `json:"provisioning,omitempty"` // merged; null removes a value
+}
+
+// ChangedDevice is a device that was changed, and what was odd in its configuration.
+type ChangedDevice struct {
+	Device
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Credentials are what a device is flashed with.

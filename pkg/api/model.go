@@ -34,6 +34,12 @@ type Builds struct {
 	Version *fleet.Version `json:"firmware_version"` // null: none yet
 }
 
+// AllBuilds are the builds of all models and the versions that their devices are offered.
+type AllBuilds struct {
+	Builds   []fleet.Build                     `json:"builds"`
+	Versions map[fleet.ModelCode]fleet.Version `json:"firmware_versions"` // of the models that have one
+}
+
 // ModelVersion is the version that a model's devices are offered.
 type ModelVersion struct {
 	Code    fleet.ModelCode `json:"code"`

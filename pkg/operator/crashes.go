@@ -90,20 +90,20 @@ func (d *door) listGroups(w http.ResponseWriter, r *http.Request) error {
 			groups = groups[i+1:]
 		}
 	}
-	var next any
+	answer := api.Groups[crash.Group]{Groups: api.List(groups), Total: total}
 	if limit > 0 && len(groups) > limit {
-		groups = groups[:limit]
-		next = groups[limit-1].Fingerprint
+		answer.Groups = groups[:limit]
+		answer.Next = &groups[limit-1].Fingerprint
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"crashes": api.List(groups), "total": total, "next": next})
+	return endpoint.WriteJSON(w, http.StatusOK, answer)
 }
 
-// shownGroup is a group with its versions, its chains and the dumps that are left of it.
-type shownGroup struct {
+// Group is a group with its versions, its chains and the dumps that are left of it.
+type Group struct {
 	crash.Group
 	Versions []crash.VersionCount `json:"versions"`
 	Members  []crash.Chain        `json:"members"` // the chains, most often seen first
-	Dumps    []shownDump          `json:"coredumps"`
+	Dumps    []api.Dump           `json:"coredumps"`
 }
 
 const mostGroupDumps = 100 // in one answer; the list of dumps has them all
@@ -117,7 +117,7 @@ func (d *door) showGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, shownGroup{g, api.List(versions), api.List(chains), showAll(listed)})
+	return endpoint.WriteJSON(w, http.StatusOK, Group{g, api.List(versions), api.List(chains), showAll(listed)})
 }
 
 // showDump is one dump with its report, once it has one.
@@ -130,10 +130,7 @@ func (d *door) showDump(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, struct {
-		shownDump
-		Report json.RawMessage `json:"report,omitempty"`
-	}{show(l), report})
+	return endpoint.WriteJSON(w, http.StatusOK, api.DumpReport{Dump: show(l), Report: report})
 }
 
 const mostReport = 4 << 20 // bytes of an inflated report; the worker's answer has 1 MiB at most

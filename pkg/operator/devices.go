@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -104,7 +105,7 @@ func (d *door) showDevice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeDevice(w, device)
+	return endpoint.WriteJSON(w, http.StatusOK, api.ShowDevice(device))
 }
 
 func (d *door) device(r *http.Request) (fleet.Device, error) {
@@ -114,10 +115,6 @@ func (d *door) device(r *http.Request) (fleet.Device, error) {
 	}
 	device, err := d.Records.Device(key)
 	return device, d.nearDevice(string(key), err)
-}
-
-func writeDevice(w http.ResponseWriter, device fleet.Device) error {
-	return endpoint.WriteJSON(w, http.StatusOK, api.ShowDevice(device))
 }
 
 // changeDevice changes a device. Revoking it refuses its tokens at once, and those that it already has stay refused when
@@ -131,8 +128,15 @@ func (d *door) changeDevice(w http.ResponseWriter, r *http.Request) error {
 	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
 		return err
 	}
+	config, warnings, err := configOf(in)
+	if err != nil {
+		return err
+	}
 	device, err := d.Records.UpdateDevice(r.Context(), key, func(device *fleet.Device) error {
 		set(&device.Name, in.Name)
+		if in.Config != nil {
+			device.Config = config
+		}
 		if in.Model != nil {
 			code, err := fleet.ParseModelCode(*in.Model)
 			if err != nil {
@@ -152,7 +156,15 @@ func (d *door) changeDevice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeDevice(w, device)
+	return endpoint.WriteJSON(w, http.StatusOK, api.ChangedDevice{Device: api.ShowDevice(device), Warnings: warnings})
+}
+
+// configOf is the configuration of a change, nil where the device gets its model's default again.
+func configOf(in api.DeviceChange) (config json.RawMessage, warnings []string, err error) {
+	if in.Config == nil || string(in.Config) == "null" {
+		return nil, nil, nil
+	}
+	return fleet.ParseConfiguration(in.Config)
 }
 
 func (d *door) removeDevice(w http.ResponseWriter, r *http.Request) error {

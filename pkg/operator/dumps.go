@@ -3,11 +3,11 @@ package operator
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"strings"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
@@ -31,35 +31,16 @@ func (d *door) registerDumps(rs *endpoint.Routes) {
 	}
 }
 
-// shownDump is a dump as the API shows it: the sidecar's facts, its name, and what is known of its crash.
-type shownDump struct {
-	Name fleet.DumpName `json:"name"`
-	File string         `json:"file"`
-	fleet.Dump
-	State       crash.State   `json:"state"`
-	Why         string        `json:"why,omitempty"`
-	Wants       string        `json:"wants,omitempty"`    // the ELF that it waits for
-	ELFHash     string        `json:"elf_hash,omitempty"` // hex prefix that the dump carries
-	Grade       crash.Grade   `json:"grade,omitempty"`
-	Build       fleet.Version `json:"build,omitempty"` // that decoded it
-	Reason      string        `json:"reason,omitempty"`
-	TopFrame    string        `json:"top_frame,omitempty"`
-	Fingerprint string        `json:"fingerprint,omitempty"` // of its chain
-	Group       string        `json:"group,omitempty"`       // that the chain belongs to
-	News        crash.News    `json:"news,omitempty"`
-	Disagree    []string      `json:"disagreements,omitempty"`
-}
-
-func show(l crash.Listed) shownDump {
+func show(l crash.Listed) api.Dump {
 	c := l.Crash
-	return shownDump{
-		Name: l.Dump.Name(), File: string(l.Dump.Name()) + ".dmp", Dump: l.Dump, State: c.State, Why: c.Why, Wants: c.Wants(), ELFHash: c.ELFHash, Grade: c.Grade,
-		Build: c.Version, Reason: c.Reason, TopFrame: c.TopFrame, Fingerprint: c.Fingerprint, Group: l.Group, News: c.News, Disagree: c.Disagreements,
+	return api.Dump{
+		Name: l.Dump.Name(), File: string(l.Dump.Name()) + ".dmp", Dump: l.Dump, State: string(c.State), Why: c.Why, Wants: c.Wants(), ELFHash: c.ELFHash, Grade: string(c.Grade),
+		Build: c.Version, Reason: c.Reason, TopFrame: c.TopFrame, Fingerprint: c.Fingerprint, Group: l.Group, News: string(c.News), Disagree: c.Disagreements,
 	}
 }
 
-func showAll(listed []crash.Listed) []shownDump {
-	shown := make([]shownDump, len(listed))
+func showAll(listed []crash.Listed) []api.Dump {
+	shown := make([]api.Dump, len(listed))
 	for i, l := range listed {
 		shown[i] = show(l)
 	}
@@ -79,12 +60,12 @@ func (d *door) listDumps(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var next any
+	answer := api.Dumps{Dumps: showAll(listed)}
 	if f.Limit > 0 && len(listed) == f.Limit {
 		last := listed[len(listed)-1].Dump
-		next = fmt.Sprintf("%s/%s", last.Device, last.Name())
+		answer.Next = api.Optional(string(last.Device) + "/" + string(last.Name()))
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"coredumps": showAll(listed), "next": next})
+	return endpoint.WriteJSON(w, http.StatusOK, answer)
 }
 
 func (d *door) dumpFilter(r *http.Request) (crash.DumpFilter, error) {

@@ -23,10 +23,7 @@ func (d *door) registerGroups(rs *endpoint.Routes) {
 
 // resolveGroup takes {"firmware_version": "…", "force": false}: gone from that version on.
 func (d *door) resolveGroup(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		Version string `json:"firmware_version"`
-		Force   bool   `json:"force"`
-	}
+	var in api.Resolve
 	if r.ContentLength != 0 {
 		if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
 			return err
@@ -85,9 +82,7 @@ func (d *door) reopenGroup(w http.ResponseWriter, r *http.Request) error {
 
 // noteGroup takes {"note": "…"}; an empty one removes it.
 func (d *door) noteGroup(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		Note string `json:"note"`
-	}
+	var in api.Note
 	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
 		return err
 	}
@@ -104,9 +99,7 @@ func (d *door) decide(w http.ResponseWriter, r *http.Request, change func(*crash
 
 // mergeGroup takes {"fingerprint": "…"}, the other group, and answers the one that they are now.
 func (d *door) mergeGroup(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		Fingerprint string `json:"fingerprint"`
-	}
+	var in api.Merge
 	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
 		return err
 	}
@@ -119,9 +112,7 @@ func (d *door) mergeGroup(w http.ResponseWriter, r *http.Request) error {
 
 // splitGroup takes {"chains": ["…"]}, fingerprints, and answers both groups.
 func (d *door) splitGroup(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		Chains []string `json:"chains"`
-	}
+	var in api.Split
 	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
 		return err
 	}
@@ -129,7 +120,7 @@ func (d *door) splitGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"crashes": []crash.Group{left, split}})
+	return endpoint.WriteJSON(w, http.StatusOK, api.SplitGroups[crash.Group]{Groups: []crash.Group{left, split}})
 }
 
 // groupDevices lists all devices that a group was seen on, in the order of their keys.
@@ -150,10 +141,10 @@ func (d *door) groupDevices(w http.ResponseWriter, r *http.Request) error {
 		}
 		keys = keys[i:]
 	}
-	var next any
+	answer := api.GroupDevices{Devices: api.List(keys), Total: total}
 	if limit > 0 && len(keys) > limit {
-		keys = keys[:limit]
-		next = keys[limit-1]
+		answer.Devices = keys[:limit]
+		answer.Next = &keys[limit-1]
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, map[string]any{"devices": api.List(keys), "total": total, "next": next})
+	return endpoint.WriteJSON(w, http.StatusOK, answer)
 }

@@ -22,6 +22,7 @@ func (d *door) registerModels(rs *endpoint.Routes) {
 		d.handle(rs, auth.Viewer, method, "/api/device-models/{code}/firmware", d.modelFirmware, "version", "format")
 	}
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models/{code}/builds", d.listBuilds)
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/builds", d.listAllBuilds)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/device-models/{code}/builds/{version}/publish", d.publishBuild)
 	d.handle(rs, auth.Operator, http.MethodDelete, "/api/device-models/{code}/builds/{version}", d.removeBuild)
 }
@@ -202,6 +203,26 @@ func (d *door) listBuilds(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return endpoint.WriteJSON(w, http.StatusOK, api.Builds{Builds: api.List(builds), Version: api.Optional(m.FirmwareVersion)})
+}
+
+// listAllBuilds lists the builds of all models, those of one after those of the other.
+func (d *door) listAllBuilds(w http.ResponseWriter, _ *http.Request) error {
+	models, err := d.Records.Models()
+	if err != nil {
+		return err
+	}
+	answer := api.AllBuilds{Builds: []fleet.Build{}, Versions: map[fleet.ModelCode]fleet.Version{}}
+	for _, m := range models {
+		builds, err := d.Records.Builds(m.Code)
+		if err != nil {
+			return err
+		}
+		answer.Builds = append(answer.Builds, builds...)
+		if m.FirmwareVersion != "" {
+			answer.Versions[m.Code] = m.FirmwareVersion
+		}
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, answer)
 }
 
 func (d *door) publishBuild(w http.ResponseWriter, r *http.Request) error {
