@@ -65,7 +65,7 @@ var attacks = map[string]attack{
 }
 
 // TestFaultsSlowNeighboursDoNotReachAGoodDevice prints the percentiles of a good device's requests beside each attack. With
-// SLIPWAY_BEFORE naming another build's binary it prints that one's beside them.
+// SLIPWAY_BEFORE naming another build's binary it prints that one's beside them. SLIPWAY_BUSY allows ten times the time.
 func TestFaultsSlowNeighboursDoNotReachAGoodDevice(t *testing.T) {
 	programs := []string{"slipway"}
 	if before := os.Getenv("SLIPWAY_BEFORE"); before != "" {
@@ -143,6 +143,9 @@ func attacked(t *testing.T, program, name string, a attack, judged bool) {
 		most := time.Second
 		if request == "health" {
 			most = 100 * time.Millisecond
+		}
+		if os.Getenv("SLIPWAY_BUSY") != "" { // the machine may do other things; what is attacked without the gate answers nothing at all
+			most *= 10
 		}
 		if judged && (p99 > most || all.failed > 0) {
 			t.Errorf("%s: %s at the 99th percentile, %d failed", request, p99, all.failed)
