@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"container/list"
+	"context"
 	"crypto/tls"
 	"log/slog"
 	"net"
@@ -156,11 +157,24 @@ func (d *door) changed(nc net.Conn, state http.ConnState) {
 	}
 }
 
-// occupied reports that a connection is open.
-func (d *door) occupied() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.open > 0 || d.admitted.Len() > 0
+// left returns when no connection is open, or ctx ends.
+func (d *door) left(ctx context.Context) {
+	waitUntil(ctx, d.change, func() bool { return d.open == 0 && d.admitted.Len() == 0 })
+}
+
+// waitUntil returns when what the condition's lock guards holds, or ctx ends.
+func waitUntil(ctx context.Context, change *sync.Cond, holds func() bool) {
+	stop := context.AfterFunc(ctx, func() {
+		change.L.Lock()
+		defer change.L.Unlock()
+		change.Broadcast()
+	})
+	defer stop()
+	change.L.Lock()
+	defer change.L.Unlock()
+	for !holds() && ctx.Err() == nil {
+		change.Wait()
+	}
 }
 
 // Close also ends an Accept that waits, once it has handed out who was let in, and the connections whose turn has not come.

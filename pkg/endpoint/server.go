@@ -8,9 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -27,7 +25,6 @@ const (
 	// the daemon has to end, with time left to close what lies behind the doors.
 	gracePeriod = 14 * time.Second
 	endPeriod   = 2 * time.Second
-	endPoll     = 10 * time.Millisecond
 )
 
 // Listener is one way in.
@@ -54,7 +51,7 @@ type Listener struct {
 func Serve(ctx context.Context, logger *slog.Logger, listeners ...Listener) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	inFlight := &atomic.Int64{}
+	inFlight := newHandlers()
 	ended := make(chan error, len(listeners))
 	servers := make([]*http.Server, len(listeners))
 	doors := make([]*door, len(listeners))
@@ -90,15 +87,15 @@ func serveOne(ctx context.Context, srv *http.Server, l Listener, d *door) error 
 	return fmt.Errorf("serve %s: %w", l.Addr(), err)
 }
 
-func (l Listener) server(base context.Context, logger *slog.Logger, inFlight *atomic.Int64) (*http.Server, *door) {
+func (l Listener) server(base context.Context, logger *slog.Logger, inFlight *handlers) (*http.Server, *door) {
 	limitSendAhead(l.Listener)
 	d := newDoor(l, logger)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true) // devices speak no other, and streams of HTTP/2 would slip past the cap
 	srv := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			inFlight.Add(1)
-			defer inFlight.Add(-1)
+			inFlight.add(1)
+			defer inFlight.add(-1)
 			l.Handler.ServeHTTP(w, r)
 		}),
 		Protocols:         protocols,
@@ -124,13 +121,15 @@ func callLast(servers []*http.Server, doors []*door) {
 		srv.SetKeepAlivesEnabled(false) // closes those that are idle
 		doors[i].Close()                //nolint:errcheck // Serve reports what goes wrong with it
 	}
-	for waited := time.Duration(0); waited < lastCall && slices.ContainsFunc(doors, (*door).occupied); waited += endPoll {
-		time.Sleep(endPoll)
+	ctx, over := context.WithTimeout(context.Background(), lastCall)
+	defer over()
+	for _, d := range doors {
+		d.left(ctx)
 	}
 }
 
 // shutDown returns when no handler runs, or at the latest after gracePeriod and endPeriod.
-func shutDown(servers []*http.Server, cut context.CancelFunc, inFlight *atomic.Int64) {
+func shutDown(servers []*http.Server, cut context.CancelFunc, inFlight *handlers) {
 	grace, end := context.WithTimeout(context.Background(), gracePeriod)
 	defer end()
 	var all sync.WaitGroup
@@ -144,7 +143,33 @@ func shutDown(servers []*http.Server, cut context.CancelFunc, inFlight *atomic.I
 	}
 	all.Wait()
 	// Shutdown waits for handlers, Close does not.
-	for waited := time.Duration(0); inFlight.Load() > 0 && waited < endPeriod; waited += endPoll {
-		time.Sleep(endPoll)
+	ctx, over := context.WithTimeout(context.Background(), endPeriod)
+	defer over()
+	inFlight.none(ctx)
+}
+
+// handlers counts those that run.
+type handlers struct {
+	mu     sync.Mutex // guards n
+	change *sync.Cond
+	n      int
+}
+
+func newHandlers() *handlers {
+	h := &handlers{}
+	h.change = sync.NewCond(&h.mu)
+	return h
+}
+
+func (h *handlers) add(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.n += n; h.n == 0 {
+		h.change.Broadcast()
 	}
+}
+
+// none returns when no handler runs, or ctx ends.
+func (h *handlers) none(ctx context.Context) {
+	waitUntil(ctx, h.change, func() bool { return h.n == 0 })
 }
