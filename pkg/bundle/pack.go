@@ -10,7 +10,8 @@ type Contents struct {
 	Image, ELF, Map, Settings, Versions []byte
 }
 
-// Pack writes a bundle for the model with the code. The same contents always make the same bytes.
+// Pack writes a bundle for the model with the code. The same contents always make the same bytes. The gateway only reads
+// bundles: this is for tools and tests that have to make one.
 func Pack(w io.Writer, code string, c Contents) error {
 	z := zip.NewWriter(w)
 	for _, f := range []struct {

@@ -52,14 +52,8 @@ type elves interface {
 
 // decoder runs the worker process. A result's Failure says why that one dump has no report: the others of its batch do.
 type decoder interface {
-	Identify(ctx context.Context, dumps []string) ([]Identity, error)
+	Identify(ctx context.Context, dumps []string) ([]espcore.Identified, error)
 	Decode(ctx context.Context, elf, model string, dumps []string, done func(i int, r *espcore.Report, failure string)) error
-}
-
-// Identity is what a dump says of itself before it is decoded.
-type Identity struct {
-	ELFHash string // hex prefix, "" where the dump has none
-	Failure string // why it is no dump at all
 }
 
 // Options are the parts that triage works with and its settings.

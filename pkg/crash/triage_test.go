@@ -169,12 +169,12 @@ func (p *plant) ELF(_ context.Context, b fleet.Build) (string, func(), error) {
 	return string(b.Version), func() {}, p.lost[b.Version]
 }
 
-func (p *plant) Identify(_ context.Context, dumps []string) ([]Identity, error) {
+func (p *plant) Identify(_ context.Context, dumps []string) ([]espcore.Identified, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	found := make([]Identity, len(dumps))
+	found := make([]espcore.Identified, len(dumps))
 	for i, d := range dumps {
-		found[i] = Identity{ELFHash: p.hashes[d], Failure: p.bad[d]}
+		found[i] = espcore.Identified{ELFHash: p.hashes[d], Failure: p.bad[d]}
 	}
 	return found, nil
 }

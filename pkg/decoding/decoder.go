@@ -28,18 +28,11 @@ type Decoder struct {
 	wall time.Duration // of a test; 0 is mostWall
 }
 
-// Identified is what a dump says of itself: the hex prefix of its ELF's hash, "" where it carries none, or why it is no
-// dump.
-type Identified struct {
-	ELFHash string
-	Failure string
-}
-
 // Identify looks at the containers of a batch of dump files.
-func (d *Decoder) Identify(ctx context.Context, dumps []string) ([]Identified, error) {
-	found := make([]Identified, len(dumps))
+func (d *Decoder) Identify(ctx context.Context, dumps []string) ([]espcore.Identified, error) {
+	found := make([]espcore.Identified, len(dumps))
 	err := d.run(ctx, request{Identify: true, Dumps: dumps}, func(i int, a answer) {
-		found[i] = Identified{ELFHash: a.ELFHash, Failure: a.Failure}
+		found[i] = espcore.Identified{ELFHash: a.ELFHash, Failure: a.Failure}
 	})
 	return found, err
 }

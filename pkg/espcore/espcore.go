@@ -55,6 +55,12 @@ type Identity struct {
 	ELFHash   string         `json:"elf_hash"`  // lower-case hex prefix of the ELF file's SHA-256; "" where there is none
 }
 
+// Identified is what one look at a dump of a batch yields: its ELF, or why it is no dump.
+type Identified struct {
+	ELFHash string // as in [Identity]
+	Failure string // "": it is one
+}
+
 // task is a FreeRTOS task as the dump has it, the crashed one first.
 type task struct {
 	tcb     uint32
@@ -81,7 +87,7 @@ func Read(data []byte) (*Dump, error) {
 }
 
 // Identify reads only as much as is needed to find the program's ELF; nothing is checked. The error is the reader's,
-// or wraps [ErrFormat].
+// or wraps [ErrFormat]. It is for programs that sort dumps: the gateway's worker has the whole dump in memory anyway.
 func Identify(r io.ReaderAt, size int64) (Identity, error) {
 	data := make([]byte, max(0, min(size, mostIdentified)))
 	n, err := r.ReadAt(data, 0)

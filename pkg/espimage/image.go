@@ -1,6 +1,7 @@
 // Package espimage knows the ESP application image, the file that an ESP32 runs and fetches over the air: header,
 // extended header, segments, app descriptor, checksum, validation hash and secure-boot signature. It reads what
-// esptool's image-info prints, and it writes the image of an ELF as esptool's elf2image does.
+// esptool's image-info prints. [Write] makes the image of an ELF as esptool's elf2image does: the gateway has no use for
+// it, but whoever tests one without a toolchain has, the project's own sample firmware first.
 //
 // It promises to read any bytes at all without panicking, in memory that does not depend on them and in time that is
 // bounded by their number. It trusts nothing in them: a checksum or hash that does not match is a fact in the result,

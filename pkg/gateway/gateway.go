@@ -124,7 +124,7 @@ func (g *Gateway) dumpOptions(wake *waker) dumps.Options {
 
 func (g *Gateway) triageOptions() crash.Options {
 	return crash.Options{
-		Store: g.store, Files: g.dumps, ELFs: g.depot, Decoder: decoder{&decoding.Decoder{Killed: g.metrics.workerKilled}},
+		Store: g.store, Files: g.dumps, ELFs: g.depot, Decoder: &decoding.Decoder{Killed: g.metrics.workerKilled},
 		Logger: g.logger, Now: time.Now, Version: g.binary.Version, CleanStop: g.store.LastStop(), KeepPerCrash: g.cfg.DumpKeepPerCrash,
 		Beat: g.watchdog.Part("triage", partPatience), Observe: g.metrics.decoded, Came: g.metrics.crashCame,
 	}

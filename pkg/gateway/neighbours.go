@@ -7,7 +7,6 @@ import (
 
 	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/crash"
-	"github.com/slipway-gateway/slipway/pkg/decoding"
 	"github.com/slipway-gateway/slipway/pkg/espcore"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -34,18 +33,6 @@ func (w *waker) BuildArrived(ctx context.Context, b fleet.Build) error {
 }
 
 func (w *waker) dumpArrived() { w.triage.Wake() }
-
-// decoder is the worker as triage sees it.
-type decoder struct{ *decoding.Decoder }
-
-func (d decoder) Identify(ctx context.Context, dumps []string) ([]crash.Identity, error) {
-	found, err := d.Decoder.Identify(ctx, dumps)
-	identities := make([]crash.Identity, len(found))
-	for i, f := range found {
-		identities[i] = crash.Identity{ELFHash: f.ELFHash, Failure: f.Failure}
-	}
-	return identities, err
-}
 
 // reportText is a report as people read it.
 func reportText(packed []byte) (string, error) {
