@@ -32,6 +32,8 @@ type recorder interface {
 	PublishVersion(context.Context, fleet.ModelCode, fleet.Version) (fleet.Model, error)
 	// PublishImage sets the version of a plain image, and pins chip and project where they are open.
 	PublishImage(ctx context.Context, code fleet.ModelCode, v fleet.Version, chip, project string) (fleet.Model, error)
+	// RemoveModel says ErrTaken where the model has devices or builds.
+	RemoveModel(context.Context, fleet.ModelCode) error
 	RemoveBuild(context.Context, fleet.ModelCode, fleet.Version) error
 	// NeedsBuild reports that a dump waits to be decoded with this build.
 	NeedsBuild(fleet.Build) (bool, error)

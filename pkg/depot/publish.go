@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 
+	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -13,6 +17,9 @@ func (d *Depot) Publish(ctx context.Context, code fleet.ModelCode, v fleet.Versi
 	defer d.locks.lock(code)()
 	if _, err := d.Recorder.Build(code, v); err != nil {
 		return fleet.Model{}, err
+	}
+	if _, err := os.Stat(d.path(code, v, imageSuffix)); errors.Is(err, os.ErrNotExist) {
+		return fleet.Model{}, fleet.Taken("the image of version %s of model %s is not on the disk: send its bundle again", v, code)
 	}
 	m, err := d.Recorder.PublishVersion(ctx, code, v)
 	if err != nil {
@@ -48,12 +55,51 @@ func (d *Depot) remove(ctx context.Context, code fleet.ModelCode, v fleet.Versio
 	return nil
 }
 
-// RemoveFlat removes what a removed model leaves: its flat file and its empty directory.
-func (d *Depot) RemoveFlat(code fleet.ModelCode) error {
+// RemoveModel removes a model that has neither devices nor builds, with its flat file and its folder. Where these cannot
+// go, such as a folder with files that no record knows of, it is refused, and the model stays.
+func (d *Depot) RemoveModel(ctx context.Context, code fleet.ModelCode) error {
 	defer d.locks.lock(code)()
-	for _, path := range []string{d.flatPath(code), d.modelDir(code)} {
+	m, err := d.Recorder.Model(code)
+	if err != nil {
+		return err
+	}
+	if err := d.emptied(code); err != nil {
+		return err
+	}
+	if err := d.Recorder.RemoveModel(ctx, code); err != nil {
+		return err
+	}
+	// The folder comes first: it is the one that may not go, and a model without a folder is whole.
+	for _, path := range []string{d.modelDir(code), d.flatPath(code)} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
+			return errors.Join(fleet.Taken("model %q stays: %s", code, err), d.Recorder.AddModel(ctx, m))
+		}
+	}
+	d.Logger.Info("model removed", "model", code)
+	return nil
+}
+
+// emptied removes from a model's folder what the depot makes again at need, and refuses where anything else is in it.
+func (d *Depot) emptied(code fleet.ModelCode) error {
+	dir := d.modelDir(code)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fleet.Taken("model %q stays: %s", code, err)
+	}
+	builds, err := d.Recorder.Builds(code)
+	if err != nil || len(builds) > 0 {
+		return err // the catalog says how many there are
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if !durable.IsTemporary(name) && !strings.HasSuffix(name, elfSuffix) {
+			return fleet.Taken("model %q stays: %s lies in its folder %s and belongs to no build: move it away first", code, strconv.Quote(name), dir)
+		}
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fleet.Taken("model %q stays: %s", code, err)
 		}
 	}
 	return nil

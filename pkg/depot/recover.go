@@ -30,6 +30,28 @@ func (d *Depot) Recover(ctx context.Context, rebuild bool) error {
 		return err
 	}
 	for _, code := range codes {
+		if err := removeTemporaries(d.modelDir(code)); err != nil {
+			return err
+		}
+	}
+	return d.agree(ctx, codes, rebuild)
+}
+
+// Reconcile is Recover with rebuild while the depot is in use: temporary names stay, they may be uploads on their way, and
+// no model is locked while a bundle is read.
+func (d *Depot) Reconcile(ctx context.Context) error {
+	codes, err := d.codes()
+	if err != nil {
+		return err
+	}
+	return d.agree(ctx, codes, true)
+}
+
+func (d *Depot) agree(ctx context.Context, codes []fleet.ModelCode, rebuild bool) error {
+	for _, code := range codes {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if err := d.recoverModel(ctx, code, rebuild); err != nil {
 			return fmt.Errorf("recover the firmware of model %s: %w", code, err)
 		}
@@ -68,27 +90,57 @@ func (d *Depot) codes() ([]fleet.ModelCode, error) {
 }
 
 func (d *Depot) recoverModel(ctx context.Context, code fleet.ModelCode, rebuild bool) error {
-	defer d.locks.lock(code)()
-	model, err := d.Recorder.Model(code)
-	if errors.Is(err, fleet.ErrUnknown) {
-		if !rebuild {
-			d.Logger.Warn("firmware of an unknown model lies in the depot", "model", code)
-			return nil
-		}
-		now := d.Now().UTC()
-		model = fleet.Model{Code: code, CreatedAt: now, UpdatedAt: now}
-		err = d.Recorder.AddModel(ctx, model)
-	}
-	if err != nil {
-		return err
-	}
-	if err := removeTemporaries(d.modelDir(code)); err != nil {
+	known, err := d.ensureModel(ctx, code, rebuild)
+	if err != nil || !known {
 		return err
 	}
 	if err := d.recoverBuilds(ctx, code); err != nil {
 		return err
 	}
+	defer d.locks.lock(code)()
+	model, err := d.Recorder.Model(code)
+	if errors.Is(err, fleet.ErrUnknown) {
+		return nil // removed meanwhile
+	}
+	if err != nil {
+		return err
+	}
 	return d.recoverFlat(ctx, model, rebuild)
+}
+
+// ensureModel makes a model that the catalog does not know, with rebuild, where there is firmware of it.
+func (d *Depot) ensureModel(ctx context.Context, code fleet.ModelCode, rebuild bool) (known bool, err error) {
+	defer d.locks.lock(code)()
+	_, err = d.Recorder.Model(code)
+	if !errors.Is(err, fleet.ErrUnknown) {
+		return err == nil, err
+	}
+	if there, err := d.hasFirmware(code); err != nil || !there {
+		return false, err // it was removed meanwhile, or nothing but its folder is left
+	}
+	if !rebuild {
+		d.Logger.Warn("firmware of an unknown model lies in the depot", "model", code)
+		return false, nil
+	}
+	now := d.Now().UTC()
+	return true, d.Recorder.AddModel(ctx, fleet.Model{Code: code, CreatedAt: now, UpdatedAt: now})
+}
+
+// hasFirmware reports that there is a flat file or a bundle of the model.
+func (d *Depot) hasFirmware(code fleet.ModelCode) (bool, error) {
+	if _, err := os.Stat(d.flatPath(code)); err == nil {
+		return true, nil
+	}
+	entries, err := os.ReadDir(d.modelDir(code))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "firmware-") && strings.HasSuffix(e.Name(), bundleSuffix) {
+			return true, nil
+		}
+	}
+	return false, err
 }
 
 func (d *Depot) recoverBuilds(ctx context.Context, code fleet.ModelCode) error {
@@ -97,14 +149,14 @@ func (d *Depot) recoverBuilds(ctx context.Context, code fleet.ModelCode) error {
 		return err
 	}
 	for _, b := range builds {
-		if _, err := os.Stat(d.path(code, b.Version, bundleSuffix)); errors.Is(err, fs.ErrNotExist) {
-			d.Logger.Error("build lost: its bundle is not on the disk", "model", code, "version", b.Version)
-			if err := d.Recorder.RemoveBuild(ctx, code, b.Version); err != nil {
-				return err
-			}
+		lost, err := d.forgetLost(ctx, b)
+		if err != nil {
+			return err
+		}
+		if lost {
 			continue
 		}
-		if err := d.restoreImage(b); err != nil {
+		if err := d.restoreImage(b); err != nil && !errors.Is(err, fleet.ErrUnknown) { // removed meanwhile
 			return err
 		}
 	}
@@ -127,11 +179,25 @@ func (d *Depot) recoverBuilds(ctx context.Context, code fleet.ModelCode) error {
 		} else if !errors.Is(err, fleet.ErrUnknown) {
 			return err
 		}
-		if err := d.recordFound(ctx, code, version); err != nil {
+		if err := d.recordFound(ctx, code, version); err != nil && !errors.Is(err, fleet.ErrUnknown) { // removed meanwhile
 			return err
 		}
 	}
 	return nil
+}
+
+// forgetLost forgets a build whose bundle is gone.
+func (d *Depot) forgetLost(ctx context.Context, b fleet.Build) (lost bool, err error) {
+	defer d.locks.lock(b.Model)()
+	if _, err := os.Stat(d.path(b.Model, b.Version, bundleSuffix)); !errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	err = d.Recorder.RemoveBuild(ctx, b.Model, b.Version)
+	if errors.Is(err, fleet.ErrUnknown) { // removed meanwhile
+		return true, nil
+	}
+	d.Logger.Error("build lost: its bundle is not on the disk", "model", b.Model, "version", b.Version)
+	return true, err
 }
 
 // recordFound records a bundle that lies there whole without a record: a kill came between its files and its record.
@@ -157,6 +223,12 @@ func (d *Depot) recordFound(ctx context.Context, code fleet.ModelCode, v fleet.V
 	build := buildOf(b, code, v, info.Size())
 	build.Origin, build.AcceptedAt = fleet.Found, info.ModTime().UTC()
 	if err := d.restoreImage(build); err != nil {
+		return err
+	}
+	defer d.locks.lock(code)()
+	if _, err := d.Recorder.Build(code, v); err == nil || !d.isAt(f, build) {
+		return nil // accepted, replaced or removed meanwhile
+	} else if !errors.Is(err, fleet.ErrUnknown) {
 		return err
 	}
 	if _, _, err := d.Recorder.RecordBuild(ctx, build, false); err != nil {
@@ -191,7 +263,21 @@ func (d *Depot) restoreImage(b fleet.Build) error {
 		return err
 	}
 	defer t.Drop()
+	defer d.locks.lock(b.Model)()
+	if !d.isAt(f, b) {
+		return nil // replaced or removed meanwhile
+	}
 	return t.Replace(path) // it is made again at need: its name may be lost
+}
+
+// isAt reports that an open bundle is still the build's.
+func (d *Depot) isAt(f *os.File, b fleet.Build) bool {
+	mine, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	now, err := os.Stat(d.path(b.Model, b.Version, bundleSuffix))
+	return err == nil && os.SameFile(mine, now)
 }
 
 // recoverFlat makes the flat file and the model's record agree.

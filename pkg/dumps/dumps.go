@@ -59,6 +59,8 @@ type Store struct {
 	pending int64     // bytes of uploads that are being written
 
 	folder durable.Folder // shares the syncs of Dir
+
+	reconciling sync.Mutex // one Reconcile at a time; nobody else waits for it
 }
 
 // shelf is one device's directory in memory: 24 bytes a pair, so that 10,000 dumps cost nothing to speak of.
@@ -66,6 +68,7 @@ type shelf struct {
 	pairs    []pair                   // oldest first
 	last     int64                    // the latest name given out, in microseconds since 1970
 	arriving map[uint64]chan struct{} // hashes of uploads that are being stored
+	moving   map[int64]bool           // names whose files come or go, or are looked at
 	folder   durable.Folder           // shares the syncs of the directory
 }
 

@@ -20,14 +20,7 @@ type indexed map[fleet.DumpName]fleet.Dump
 // alarm. Pairs that the index has and that are older than the last clean stop are checked by existence and size, the
 // others by hash.
 func (s *Store) recover(ctx context.Context) error {
-	known := map[fleet.DeviceKey]indexed{}
-	err := s.Index.EachDump(func(d fleet.Dump) error {
-		if known[d.Device] == nil {
-			known[d.Device] = indexed{}
-		}
-		known[d.Device][d.Name()] = fleet.Dump{Size: d.Size, SHA256: d.SHA256}
-		return nil
-	})
+	known, err := s.indexedByDevice()
 	if err != nil {
 		return err
 	}
@@ -51,6 +44,18 @@ func (s *Store) recover(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (s *Store) indexedByDevice() (map[fleet.DeviceKey]indexed, error) {
+	known := map[fleet.DeviceKey]indexed{}
+	err := s.Index.EachDump(func(d fleet.Dump) error {
+		if known[d.Device] == nil {
+			known[d.Device] = indexed{}
+		}
+		known[d.Device][d.Name()] = fleet.Dump{Size: d.Size, SHA256: d.SHA256}
+		return nil
+	})
+	return known, err
 }
 
 func (s *Store) forget(ctx context.Context, key fleet.DeviceKey, dumps indexed) error {

@@ -59,6 +59,7 @@ func (s *Store) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.Dump
 	if !s.unshelve(key, micros.UnixMicro()) {
 		return fleet.Unknown("dump %s of device %s is not here", name, key)
 	}
+	defer s.settle(key, micros.UnixMicro())
 	base := filepath.Join(s.dir(key), string(name))
 	if err := os.Rename(base+sidecarSuffix, goneName(s.dir(key), name)); err != nil {
 		return err
@@ -69,7 +70,7 @@ func (s *Store) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.Dump
 	return s.Index.RemoveDump(ctx, key, name)
 }
 
-// unshelve forgets a pair; of two that remove it at once one wins.
+// unshelve forgets a pair; of two that remove it at once one wins, and the name is its own until settle.
 func (s *Store) unshelve(key fleet.DeviceKey, micros int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,6 +82,7 @@ func (s *Store) unshelve(key fleet.DeviceKey, micros int64) bool {
 		if p.micros == micros {
 			sh.pairs = append(sh.pairs[:i], sh.pairs[i+1:]...)
 			s.bytes -= p.bytes
+			sh.move(micros)
 			return true
 		}
 	}

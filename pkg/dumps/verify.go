@@ -82,6 +82,7 @@ func (s *Store) Verify(ctx context.Context) error {
 				s.Logger.Error("dump quarantined: it is damaged", "device", key, "file", file(name, dumpSuffix), "reason", bad.reason)
 				err = errors.Join(s.quarantine(key, file(name, dumpSuffix)), s.quarantine(key, file(name, sidecarSuffix)),
 					s.Index.RemoveDump(ctx, key, name))
+				s.settle(key, mustMicros(name))
 				if err != nil {
 					return err
 				}

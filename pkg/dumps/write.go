@@ -169,6 +169,7 @@ func (s *Store) fill(a *arrival, dir string, body io.Reader, size int64) (err er
 // sidecar, so the sidecar is written for a name that is reserved first.
 func (s *Store) publish(d *fleet.Dump, dir string, a *arrival) error {
 	at := s.reserveName(d.Device, s.Now())
+	defer func() { s.settle(d.Device, at.UnixMicro()) }()
 	for {
 		d.UploadedAt = at
 		content, err := json.Marshal(d)
@@ -184,6 +185,7 @@ func (s *Store) publish(d *fleet.Dump, dir string, a *arrival) error {
 		base := filepath.Join(dir, string(d.Name()))
 		err = a.dump.New(base + dumpSuffix)
 		if errors.Is(err, os.ErrExist) { // left by hand, or by a clock that ran back before a restart
+			s.settle(d.Device, at.UnixMicro())
 			at = s.reserveName(d.Device, at.Add(time.Microsecond))
 			continue
 		}
@@ -202,13 +204,17 @@ func (s *Store) publish(d *fleet.Dump, dir string, a *arrival) error {
 // sidecarRoom is what a sidecar takes on disk: one block.
 const sidecarRoom = 4096
 
-// reserveName takes the next free microsecond of a device, not before at.
+// reserveName takes the next free microsecond of a device, not before at. The name is the caller's until settle.
 func (s *Store) reserveName(key fleet.DeviceKey, at time.Time) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sh := s.shelfOf(key)
 	micros := max(at.UnixMicro(), sh.last+1)
+	for sh.moving[micros] {
+		micros++
+	}
 	sh.last = micros
+	sh.move(micros)
 	return time.UnixMicro(micros).UTC()
 }
 

@@ -36,18 +36,16 @@ func (f *dumpFront) open(ctx context.Context) error {
 	return nil
 }
 
-// reopen reads what lies on disk once more.
-func (f *dumpFront) reopen(ctx context.Context) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.store == nil {
+// reconcile reads what lies on disk once more, beside the work that goes on.
+func (f *dumpFront) reconcile(ctx context.Context) error {
+	if f.options.Dir == "" {
 		return nil
 	}
-	opened, err := dumps.Open(ctx, f.options)
-	if err == nil {
-		f.store = opened
+	store, err := f.opened()
+	if err != nil {
+		return err
 	}
-	return err
+	return store.Reconcile(ctx)
 }
 
 func (f *dumpFront) opened() (*dumps.Store, error) {

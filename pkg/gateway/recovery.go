@@ -37,10 +37,10 @@ func (r *recovery) run(ctx context.Context) error {
 
 // again reads what lies on disk once more, beside the work that goes on.
 func (r *recovery) again(ctx context.Context) error {
-	if err := r.depot.Recover(ctx, true); err != nil {
+	if err := r.depot.Reconcile(ctx); err != nil {
 		return err
 	}
-	return r.dumps.reopen(ctx)
+	return r.dumps.reconcile(ctx)
 }
 
 // isOver reports that what lies on disk is known.

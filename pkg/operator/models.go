@@ -144,10 +144,7 @@ func (d *door) removeModel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := d.Records.RemoveModel(r.Context(), code); err != nil {
-		return err
-	}
-	if err := d.Firmware.RemoveFlat(code); err != nil {
+	if err := d.Firmware.RemoveModel(r.Context(), code); err != nil {
 		return err
 	}
 	return noContent(w)

@@ -58,7 +58,6 @@ type records interface {
 	Models() ([]fleet.Model, error)
 	AddModel(context.Context, fleet.Model) error
 	UpdateModel(context.Context, fleet.ModelCode, func(*fleet.Model) error) (fleet.Model, error)
-	RemoveModel(context.Context, fleet.ModelCode) error
 	Builds(fleet.ModelCode) ([]fleet.Build, error)
 	Device(fleet.DeviceKey) (fleet.Device, error)
 	Devices(fleet.DeviceFilter) ([]fleet.Device, error)
@@ -73,7 +72,7 @@ type firmware interface {
 	Accept(context.Context, fleet.Submission) (fleet.Accepted, error)
 	Publish(context.Context, fleet.ModelCode, fleet.Version) (fleet.Model, error)
 	Remove(context.Context, fleet.ModelCode, fleet.Version) error
-	RemoveFlat(fleet.ModelCode) error
+	RemoveModel(context.Context, fleet.ModelCode) error
 	OpenImage(fleet.Model, fleet.Version) (fleet.Image, error)
 	OpenBundle(fleet.ModelCode, fleet.Version) (*os.File, error)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/depot"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -79,7 +80,8 @@ func open(t *testing.T, change func(*Options)) *desk {
 	operators := &auth.Operators{Store: store, Now: func() time.Time { return noon }}
 	o := Options{
 		Records: store, Crashes: store, Dumps: noFiles{}, Operators: operators,
-		Gateway: &calm{status: api.Status{Version: "1.2.3", Healthy: true}}, Now: func() time.Time { return noon },
+		Firmware: depot.New(depot.Options{Dir: t.TempDir(), Recorder: store, Logger: logger, Now: func() time.Time { return noon }}),
+		Gateway:  &calm{status: api.Status{Version: "1.2.3", Healthy: true}}, Now: func() time.Time { return noon },
 	}
 	if change != nil {
 		change(&o)
