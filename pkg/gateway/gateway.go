@@ -201,8 +201,22 @@ func (g *Gateway) tend(ctx context.Context) error {
 	const every = time.Minute
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for {
-		if now := time.Now(); !now.Before(g.clock.earliest()) {
+	var ahead leap
+	for started := time.Now(); ; {
+		noted, err := g.store.LastKnownTime()
+		if err != nil {
+			return err
+		}
+		if noted.Before(g.binary.Built) {
+			noted = g.binary.Built
+		}
+		now := time.Now()
+		watched := ahead.seen
+		due := !now.Before(g.clock.earliest()) && ahead.note(now, noted, time.Since(started))
+		if ahead.seen && !watched {
+			g.logger.Warn("clock is more than a day ahead of what was noted, and is noted once it has stood for a day", "clock", now.UTC(), "noted", noted)
+		}
+		if due {
 			if err := g.store.NoteTime(now); err != nil && !errors.Is(err, fleet.ErrFull) {
 				return err
 			}
