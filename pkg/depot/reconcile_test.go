@@ -32,7 +32,7 @@ func TestReconcileLeavesABundleThatIsHalfSent(t *testing.T) {
 	if _, err := w.Write(zip[len(zip)/2:]); err != nil {
 		t.Fatal(err)
 	}
-	w.Close()
+	w.Close() //nolint:errcheck // of a pipe: it never fails
 	if err := <-answer; err != nil {
 		t.Fatalf("the upload: %v", err)
 	}

@@ -41,7 +41,7 @@ func TestReconcileLeavesAnUploadThatIsHalfSent(t *testing.T) {
 	if _, err := w.Write([]byte("67890")); err != nil {
 		t.Fatal(err)
 	}
-	w.Close()
+	w.Close() //nolint:errcheck // of a pipe: it never fails
 	a := <-answers
 	if a.err != nil {
 		t.Fatalf("the upload: %v", a.err)

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"syscall"
 	"time"
 	"unsafe"
 
@@ -119,7 +118,7 @@ func trustedPeer(c net.Conn) (bool, error) {
 func peerGroups(fd int) ([]uint32, error) {
 	groups := make([]uint32, 256)
 	length := uint32(len(groups) * 4)
-	_, _, errno := syscall.Syscall6(syscall.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_PEERGROUPS,
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_PEERGROUPS,
 		uintptr(unsafe.Pointer(&groups[0])), uintptr(unsafe.Pointer(&length)), 0)
 	if errno != 0 {
 		return nil, os.NewSyscallError("getsockopt SO_PEERGROUPS", errno)
