@@ -62,6 +62,9 @@ func (s *shortStore) Model(code fleet.ModelCode) (fleet.Model, error) {
 func (s *shortStore) AddDevice(_ context.Context, d fleet.Device, secrets DeviceSecrets) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, there := s.devices[d.Key]; there {
+		return fleet.Taken("device %s is there already", d.Key)
+	}
 	s.devices[d.Key], s.secrets[d.Key] = d, secrets
 	return nil
 }
@@ -77,7 +80,10 @@ func (s *shortStore) RegisterDevice(ctx context.Context, d fleet.Device) error {
 func (s *shortStore) ReplaceDeviceSecrets(_ context.Context, key fleet.DeviceKey, secrets DeviceSecrets, notBefore time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := s.devices[key]
+	d, ok := s.devices[key]
+	if !ok {
+		return fleet.Unknown("no device %s", key)
+	}
 	d.NotBefore = notBefore
 	s.devices[key], s.secrets[key] = d, secrets
 	return nil
@@ -94,6 +100,9 @@ func (s *shortStore) UpdateDeviceSecrets(_ context.Context, key fleet.DeviceKey,
 	defer s.mu.Unlock()
 	if s.full {
 		return fleet.Full("no room")
+	}
+	if _, ok := s.devices[key]; !ok {
+		return fleet.Unknown("no device %s", key)
 	}
 	secrets := s.secrets[key]
 	if err := change(&secrets); err != nil {
@@ -125,6 +134,9 @@ func (s *shortStore) AddOperatorToken(_ context.Context, t OperatorToken) error 
 }
 
 func (s *shortStore) RemoveOperatorToken(_ context.Context, id string) error {
+	if _, ok := s.tokens[id]; !ok {
+		return fleet.Unknown("no token %s", id)
+	}
 	delete(s.tokens, id)
 	return nil
 }

@@ -135,7 +135,11 @@ func (p *plant) EndRegrouping(context.Context) (*Regrouped, error) {
 func (p *plant) Dump(_ fleet.DeviceKey, name fleet.DumpName) (Listed, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Listed{Crash: p.crashes[name]}, nil
+	c, ok := p.crashes[name]
+	if !ok {
+		return Listed{}, fleet.Unknown("no dump %s", name)
+	}
+	return Listed{Crash: c}, nil
 }
 
 func (p *plant) WakeCrashes(_ context.Context, b fleet.Build) (int, error) {
@@ -143,7 +147,8 @@ func (p *plant) WakeCrashes(_ context.Context, b fleet.Build) (int, error) {
 	defer p.mu.Unlock()
 	n := 0
 	for name, c := range p.crashes {
-		if c.State == Missing && strings.HasPrefix(b.ELFSHA256, c.ELFHash) {
+		byHash := c.ELFHash != "" && strings.HasPrefix(b.ELFSHA256, c.ELFHash)
+		if declared := c.Grade == MissingELF && c.Model == b.Model && c.DeclaredVersion == string(b.Version); c.State == Missing && (byHash || declared) {
 			c.State = Waiting
 			p.crashes[name] = c
 			n++
