@@ -208,7 +208,7 @@ func TestTheUploadScriptEndsWithTheStatusThatItsHeadPromises(t *testing.T) {
 		{"sh upload.sh", "", 2, "name the model"},
 		{"sh upload.sh pump . x", "", 2, "no more"},
 		{"sh upload.sh pump", "SLIPWAY_TOKEN=", 2, "set SLIPWAY_TOKEN"},
-		{"sh upload.sh pump", "SLIPWAY_TOKEN=a\"\nurl = \"http://x", 2, "no token"},
+		{"sh upload.sh pump", "SLIPWAY_TOKEN=a\"\nurl = \"http://x", 2, "not valid in a token"},
 		{"sh upload.sh pump", "SLIPWAY_REPLACE=yes", 2, "want true or false"},
 		{"sh upload.sh pump", "SLIPWAY_CA=nowhere.crt", 2, "nowhere.crt"},
 		{"sh upload.sh pump /dev", "SLIPWAY_CA=ca.crt", 1, "run idf.py build first"},

@@ -142,7 +142,7 @@ func (d *door) roleOf(r *http.Request) (auth.Role, error) {
 	token, err := d.Operators.Authenticate(tokenOf(r))
 	switch {
 	case errors.Is(err, auth.ErrNoToken), errors.Is(err, auth.ErrToken):
-		e := endpoint.Errorf(http.StatusUnauthorized, "unauthorized", "this needs an operator token").Because(err)
+		e := endpoint.Errorf(http.StatusUnauthorized, "unauthorized", "this needs a token that the gateway knows: none was sent, or it was revoked").Because(err)
 		e.Header = http.Header{"Www-Authenticate": {"Bearer"}}
 		return "", e
 	case err != nil:

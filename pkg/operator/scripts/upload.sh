@@ -18,7 +18,7 @@ url=${SLIPWAY_URL:-@BASE_URL@}
 [ $# -le 2 ] || usage 'want a model and a folder, no more'
 token=$(printf %s "${SLIPWAY_TOKEN:-}" | tr -d '\r\n')
 [ -n "$token" ] || usage 'set SLIPWAY_TOKEN to a token with the role pipeline'
-case $token in *[!A-Za-z0-9._~+/=-]*) usage 'SLIPWAY_TOKEN is no token: it has characters that none has' ;; esac
+case $token in *[!A-Za-z0-9._~+/=-]*) usage 'SLIPWAY_TOKEN contains characters that are not valid in a token' ;; esac
 case ${SLIPWAY_REPLACE:-} in '' | true | false) ;; *) usage 'SLIPWAY_REPLACE: want true or false' ;; esac
 [ -z "${SLIPWAY_CA:-}" ] || [ -f "$SLIPWAY_CA" ] || usage "SLIPWAY_CA: there is no file $SLIPWAY_CA"
 for tool in zip curl; do
@@ -88,7 +88,12 @@ quiet='--silent --show-error'
 [ ! -t 2 ] || quiet=--progress-bar
 status=$(printf 'header = "Authorization: Bearer %s"\n' "$token" | curl $quiet -K - ${SLIPWAY_CA:+--cacert "$SLIPWAY_CA"} \
   --connect-timeout 30 -H 'Content-Type: application/zip' --data-binary "@$work/bundle.zip" -o "$work/answer" -w '%{http_code}' \
-  "$url/api/pipeline/models/$code/firmware${SLIPWAY_REPLACE:+?replace=$SLIPWAY_REPLACE}") || fail "$url was not reached: nothing is pushed"
+  "$url/api/pipeline/models/$code/firmware${SLIPWAY_REPLACE:+?replace=$SLIPWAY_REPLACE}") || {
+  case $? in
+    60 | 77) fail "$url was not reached: nothing is pushed. Its certificate is not trusted: set SLIPWAY_CA to the gateway's ca.crt" ;;
+    *) fail "$url was not reached: nothing is pushed" ;;
+  esac
+}
 
 # answered prints a text of the gateway's answer.
 answered() { sed -n "s/^{\\(.*[^\\\\]\\)\\{0,1\\}\"$1\":\"\\(\\([^\"\\\\]\\|\\\\.\\)*\\)\".*/\\2/p" "$work/answer" | sed 's/\\"/"/g' | head -n 1; }
