@@ -1,4 +1,4 @@
 package auth
 
 // NewShortStore is the store in memory, for the suite that it has in common with the catalog.
-func NewShortStore() *shortStore { return newStore() } //nolint:revive // only tests see it
+func NewShortStore() *shortStore { return newStore() }

@@ -7,7 +7,7 @@ import (
 )
 
 // NewPlant is the plant in memory, for the suites that it has in common with the catalog and the dump directories.
-func NewPlant() *plant { return newPlant() } //nolint:revive // only tests see it
+func NewPlant() *plant { return newPlant() }
 
 // LayDump lays a dump that nobody has looked at.
 func (p *plant) LayDump(_ *testing.T, d fleet.Dump) {
