@@ -2,7 +2,6 @@ package espcore
 
 import (
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/slipway-gateway/slipway/pkg/symbol"
@@ -58,7 +57,7 @@ func (f framework) owns(file string) bool {
 	case f.root == "" && isUsualIDF(file):
 		return true
 	}
-	return isMapped(file) || installed.MatchString(file)
+	return isMapped(file) || installed().MatchString(file)
 }
 
 // comparable is a path in the one form in which paths are compared: with slashes, without detours, and as Windows does
@@ -73,19 +72,19 @@ func comparable(file string) string {
 }
 
 // usualIDF is ESP-IDF's folder as most people call it, for an ELF that has no evidence of its own.
-var usualIDF = regexp.MustCompile(`(?i)(?:^|/)(?:esp-idf(?:-v?\d[^/]*)?|esp/(?:v[\d.]+|idf))/components/([^/]+)/`)
+var usualIDF = pattern(`(?i)(?:^|/)(?:esp-idf(?:-v?\d[^/]*)?|esp/(?:v[\d.]+|idf))/components/([^/]+)/`)
 
 func isUsualIDF(file string) bool {
-	m := usualIDF.FindStringSubmatch(file)
+	m := usualIDF().FindStringSubmatch(file)
 	return m != nil && isIDFComponent(m[1])
 }
 
 // mapped is how reproducible builds (CONFIG_APP_REPRODUCIBLE_BUILD) write the folder of a component, whosever it is:
 // the source is __generate_prefix_map in ESP-IDF's tools/cmake/build.cmake.
-var mapped = regexp.MustCompile(`^/COMPONENT_(.+)_DIR/`)
+var mapped = pattern(`^/COMPONENT_(.+)_DIR/`)
 
 func isMapped(file string) bool {
-	if m := mapped.FindStringSubmatch(file); m != nil {
+	if m := mapped().FindStringSubmatch(file); m != nil {
 		name := strings.ToLower(m[1])
 		return isIDFComponent(name) || strings.Contains(name, "__") // namespace__name comes from the component registry
 	}
@@ -93,7 +92,7 @@ func isMapped(file string) bool {
 }
 
 // installed are the folders into which installers and package managers put what is not the application's.
-var installed = regexp.MustCompile(`(?i)(?:^|/)(?:` + strings.Join([]string{
+var installed = pattern(`(?i)(?:^|/)(?:` + strings.Join([]string{
 	`managed_components`, // of ESP-IDF's component manager
 	`hardware/(?:espressif/)?esp32(?:/[^/]+)?/(?:cores|libraries|variants|tools)`, // Arduino's core, by its board manager or by git
 	`arduino-esp32(?:[-@][^/]*)?/(?:cores|libraries|variants)`,

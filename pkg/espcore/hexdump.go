@@ -3,14 +3,13 @@ package espcore
 import (
 	"bytes"
 	"encoding/hex"
-	"regexp"
 	"strconv"
 	"strings"
 )
 
 // dumpLine is a line of xxd, hexdump, od and the like: perhaps a log's prefix, an offset, bytes or words in hex, perhaps what
 // they are as text.
-var dumpLine = regexp.MustCompile(`(?:^|[\s>|])(?:0[xX])?([0-9a-fA-F]{4,16})(:?)[ \t]+((?:(?:0x)?[0-9a-fA-F]{2,8}[ \t,-]{1,4})*(?:0x)?[0-9a-fA-F]{2,8})[ \t]*$`)
+var dumpLine = pattern(`(?:^|[\s>|])(?:0[xX])?([0-9a-fA-F]{4,16})(:?)[ \t]+((?:(?:0x)?[0-9a-fA-F]{2,8}[ \t,-]{1,4})*(?:0x)?[0-9a-fA-F]{2,8})[ \t]*$`)
 
 // repeated is the line by which hexdump, od and xxd -a say that nothing has changed.
 var repeated = []byte("*")
@@ -53,13 +52,16 @@ func fromHexdump(text []byte) [][]byte {
 }
 
 func parseDumpLine(line []byte) (piece, bool) {
+	if bytes.IndexAny(line, " \t") < 0 { // nothing behind an offset: a line of base64, of which a log has thousands
+		return piece{}, false
+	}
 	body := line
 	if at := bytes.IndexAny(body, "|"); at > 0 { // hexdump -C
 		body = body[:at]
 	} else if at := asciiColumn(body); at > 0 {
 		body = body[:at]
 	}
-	m := dumpLine.FindSubmatch(body)
+	m := dumpLine().FindSubmatch(body)
 	if m == nil {
 		return piece{}, false
 	}
@@ -267,7 +269,7 @@ func decodeHex(data []byte) ([]byte, bool) {
 
 // arrayValue is a value of an array in C, Go, Python and the like, or of a string with its bytes escaped; a comment is left
 // out, and so is an address before a colon.
-var arrayValue = regexp.MustCompile(`/\*[^*]*\*/|//[^\n]*|(?:0|\\)[xX]([0-9a-fA-F]{1,8})(?:[uUlL]*)\b:?|\\x([0-9a-fA-F]{2})`)
+var arrayValue = pattern(`/\*[^*]*\*/|//[^\n]*|(?:0|\\)[xX]([0-9a-fA-F]{1,8})(?:[uUlL]*)\b:?|\\x([0-9a-fA-F]{2})`)
 
 // fromArray reads 0x98, 0x0c, …, or words, which are little endian.
 func fromArray(text []byte) [][]byte {
@@ -278,7 +280,7 @@ func fromArray(text []byte) [][]byte {
 		return nil
 	}
 	var out []byte
-	for _, m := range arrayValue.FindAllSubmatchIndex(text, -1) {
+	for _, m := range arrayValue().FindAllSubmatchIndex(text, -1) {
 		var digits []byte
 		switch {
 		case m[2] >= 0 && text[m[1]-1] != ':':

@@ -3,7 +3,6 @@ package espcore
 import (
 	"bytes"
 	"encoding/binary"
-	"regexp"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -69,11 +68,11 @@ func isWide(data []byte, zeros int) bool {
 }
 
 // colours are the escape sequences of a terminal, also where the escape was lost or written in other characters.
-var colours = regexp.MustCompile(`(?:\x1b|\^\[|\\033|\\x1[bB]|\\e)?\[[0-9;]{0,16}m|\x1b\[[0-9;?]{0,16}[@-~]|\x1b[@-Z\\^_]`)
+var colours = pattern(`(?:\x1b|\^\[|\\033|\\x1[bB]|\\e)?\[[0-9;]{0,16}m|\x1b\[[0-9;?]{0,16}[@-~]|\x1b[@-Z\\^_]`)
 
 func withoutColours(data []byte) []byte {
 	if bytes.IndexByte(data, '[') >= 0 {
-		data = colours.ReplaceAll(data, nil)
+		data = colours().ReplaceAll(data, nil)
 	}
 	return data
 }

@@ -2,7 +2,6 @@ package espcore
 
 import (
 	"bytes"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -12,13 +11,13 @@ import (
 // What the panic handler prints where no dump was made (panic_handler.c, panic_arch.c of ESP-IDF): the cause, the registers as
 // "MEPC    : 0x42009351", and a "Backtrace: pc:sp pc:sp" on Xtensa or the "Stack memory:" on RISC-V.
 var (
-	panicRegister  = regexp.MustCompile(`\b([A-Z][A-Z0-9]{1,7})(?:/FP)?[ ]{0,8}: 0x([0-9a-fA-F]{8})\b`)
-	panicBacktrace = regexp.MustCompile(`Backtrace: ?((?:[ \r\n]{0,3}0x[0-9a-fA-F]{8}: ?0x[0-9a-fA-F]{8})+)( \|<-CORRUPTED)?`)
-	panicEntry     = regexp.MustCompile(`0x([0-9a-fA-F]{8}): ?0x([0-9a-fA-F]{8})`)
-	panicStack     = regexp.MustCompile(`\b([0-9a-fA-F]{8}): ((?:0x[0-9a-fA-F]{8}[ \t]*){1,8})`)
-	panicException = regexp.MustCompile(`Guru Meditation Error: Core +\d panic'ed \(([^()\r\n]{1,80}(?:\([^()\r\n]{0,40}\))?[^()\r\n]{0,40})\)`)
-	panicReason    = regexp.MustCompile(`(?:abort\(\) was called|assert failed:|assertion "|Task watchdog got triggered|\*\*\*ERROR\*\*\* A stack overflow)[^\r\n]{0,400}`)
-	panicBeginning = regexp.MustCompile(`Guru Meditation Error|abort\(\) was called|assert failed:|assertion "|Task watchdog got triggered|\*\*\*ERROR\*\*\* A stack overflow|\bMEPC +:|\bPC +: 0x|Backtrace:`)
+	panicRegister  = pattern(`\b([A-Z][A-Z0-9]{1,7})(?:/FP)?[ ]{0,8}: 0x([0-9a-fA-F]{8})\b`)
+	panicBacktrace = pattern(`Backtrace: ?((?:[ \r\n]{0,3}0x[0-9a-fA-F]{8}: ?0x[0-9a-fA-F]{8})+)( \|<-CORRUPTED)?`)
+	panicEntry     = pattern(`0x([0-9a-fA-F]{8}): ?0x([0-9a-fA-F]{8})`)
+	panicStack     = pattern(`\b([0-9a-fA-F]{8}): ((?:0x[0-9a-fA-F]{8}[ \t]*){1,8})`)
+	panicException = pattern(`Guru Meditation Error: Core +\d panic'ed \(([^()\r\n]{1,80}(?:\([^()\r\n]{0,40}\))?[^()\r\n]{0,40})\)`)
+	panicReason    = pattern(`(?:abort\(\) was called|assert failed:|assertion "|Task watchdog got triggered|\*\*\*ERROR\*\*\* A stack overflow)[^\r\n]{0,400}`)
+	panicBeginning = pattern(`Guru Meditation Error|abort\(\) was called|assert failed:|assertion "|Task watchdog got triggered|\*\*\*ERROR\*\*\* A stack overflow|\bMEPC +:|\bPC +: 0x|Backtrace:`)
 )
 
 const (
@@ -39,7 +38,7 @@ func panicText(text []byte) ([]byte, bool) {
 	if at := bytes.LastIndex(before, []byte("Rebooting...")); at >= 0 { // an earlier panic ends there
 		before = before[at:]
 	}
-	for _, at := range panicBeginning.FindAllIndex(before, -1) {
+	for _, at := range panicBeginning().FindAllIndex(before, -1) {
 		switch begins := before[at[0]:]; {
 		case bytes.HasPrefix(begins, []byte("Backtrace:")):
 			start = last
@@ -51,7 +50,7 @@ func panicText(text []byte) ([]byte, bool) {
 	if at := bytes.Index(text, []byte("Rebooting...")); at > last-start {
 		text = text[:at]
 	}
-	return text, panicBacktrace.Match(text) || bytes.Contains(text, []byte("MEPC"))
+	return text, panicBacktrace().Match(text) || bytes.Contains(text, []byte("MEPC"))
 }
 
 // readPanicText reads a crash of which there is no dump as far as its text goes.
@@ -61,18 +60,18 @@ func (r *reader) readPanicText() error {
 	r.warn("this is no dump but the text of a panic: only what it says is known")
 	values := map[string]uint32{}
 	var order []string
-	for _, m := range panicRegister.FindAllSubmatch(text, -1) {
+	for _, m := range panicRegister().FindAllSubmatch(text, -1) {
 		name := strings.ToLower(string(m[1]))
 		if _, again := values[name]; !again {
 			values[name] = hexWord(m[2])
 			order = append(order, name)
 		}
 	}
-	if m := panicReason.Find(text); m != nil {
+	if m := panicReason().Find(text); m != nil {
 		d.Panic = strings.TrimSpace(strings.ToValidUTF8(string(m), "\uFFFD"))
 	}
 	exception := ""
-	if m := panicException.FindSubmatch(text); m != nil {
+	if m := panicException().FindSubmatch(text); m != nil {
 		exception = string(m[1])
 		if d.Panic == "" && panicKind(exception) != KindAbort {
 			d.Panic = exception
@@ -107,7 +106,7 @@ func (r *reader) panicOfRISCV(t *task, values map[string]uint32, order []string,
 	}
 	_, stack, _ := bytes.Cut(text, []byte("Stack memory:"))
 	var s segment
-	for _, m := range panicStack.FindAllSubmatch(stack, -1) {
+	for _, m := range panicStack().FindAllSubmatch(stack, -1) {
 		addr := hexWord(m[1])
 		if len(s.data) == 0 {
 			s.addr = addr
@@ -128,8 +127,8 @@ func (r *reader) panicOfRISCV(t *task, values map[string]uint32, order []string,
 
 func (r *reader) panicOfXtensa(t *task, values map[string]uint32, order []string, exception string, text []byte) {
 	const callLength = 3 // the text has the address of the call, not where it returns to
-	if m := panicBacktrace.FindSubmatch(text); m != nil {
-		for i, entry := range panicEntry.FindAllSubmatch(m[1], -1) {
+	if m := panicBacktrace().FindSubmatch(text); m != nil {
+		for i, entry := range panicEntry().FindAllSubmatch(m[1], -1) {
 			pc := hexWord(entry[1])
 			if i > 0 {
 				pc += callLength

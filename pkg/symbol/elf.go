@@ -32,6 +32,7 @@ type Index struct {
 
 	symtab, strtab *section
 	symbols        symbols
+	keyNames       map[uint64]keyName // of functions and inlined calls, by their place in .debug_info
 	dwarf
 }
 

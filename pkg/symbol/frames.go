@@ -22,16 +22,18 @@ func (x *Index) Frames(pc uint32) []Frame {
 		calls := d.inlinedAt(pc)
 		frames := make([]Frame, 0, len(calls)+1)
 		for _, call := range calls {
+			key := call.keyName()
 			frames = append(frames, Frame{
 				Function: call.functionName(), File: file, Line: line, Inlined: true,
-				Qualified: call.qualifiedName(), DeclFile: call.declFile(),
+				Qualified: key.qualified, DeclFile: key.declFile,
 				scope: scope{known: true, die: call.off, within: d.off},
 			})
 			file, line = u.callPosition(call)
 		}
+		key := d.keyName()
 		return append(frames, Frame{
 			Function: d.functionName(), File: file, Line: line,
-			Qualified: d.qualifiedName(), DeclFile: d.declFile(),
+			Qualified: key.qualified, DeclFile: key.declFile,
 			scope: scope{known: true, die: d.off, within: d.off},
 		})
 	}

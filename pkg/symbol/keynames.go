@@ -14,6 +14,30 @@ import (
 // lambdaName is what stands for a lambda of which nobody knows the place.
 const lambdaName = "{lambda}"
 
+// keyName is what tells a function from others, whoever compiled it.
+type keyName struct{ qualified, declFile string }
+
+// mostKeyNames bounds what is remembered of one program; the functions of its stacks are some hundred.
+const mostKeyNames = 4096
+
+// keyName is remembered: to find what encloses a function its unit is walked from the beginning, and the dumps of a batch have
+// the same functions on their stacks. What effort cut short is not.
+func (d die) keyName() keyName {
+	x := d.unit.x
+	if known, ok := x.keyNames[d.off]; ok {
+		return known
+	}
+	found := keyName{d.qualifiedName(), d.declFile()}
+	if x.effort < 0 {
+		return found
+	}
+	if x.keyNames == nil || len(x.keyNames) >= mostKeyNames {
+		x.keyNames = map[uint64]keyName{}
+	}
+	x.keyNames[d.off] = found
+	return found
+}
+
 // qualifiedName is the function's name with all namespaces and classes around it, the same whoever compiled it.
 func (d die) qualifiedName() string { return d.qualifiedWithin(maxScopes) }
 

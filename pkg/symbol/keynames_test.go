@@ -1,6 +1,9 @@
 package symbol
 
 import (
+	"bytes"
+	"debug/elf"
+	"os"
 	"slices"
 	"testing"
 )
@@ -76,4 +79,41 @@ func TestOriginSaysWhereAFunctionWasCompiled(t *testing.T) {
 	if o, ok := x.Origin("nobody"); ok {
 		t.Errorf("%+v", o)
 	}
+}
+
+func TestWhatEnclosesAFunctionIsLookedForOnce(t *testing.T) {
+	raw, err := os.ReadFile("../../testdata/crash/crash.elf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := Open(bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := elf.NewFile(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	symbols, err := file.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, again := 0, 0
+	for _, s := range symbols {
+		if elf.ST_TYPE(s.Info) != elf.STT_FUNC {
+			continue
+		}
+		pc := uint32(s.Value)
+		named := x.Frames(pc)
+		first += maxEffort - x.effort
+		if once := x.Frames(pc); !slices.Equal(named, once) {
+			t.Errorf("%s: %+v, then %+v", s.Name, named, once)
+		}
+		again += maxEffort - x.effort
+	}
+	// What is left is asked for each time: the function at an address, the calls inlined there.
+	if first == 0 || again*10 > first*9 {
+		t.Errorf("%d steps for all functions, %d for all once more", first, again)
+	}
+	t.Logf("%d steps for all functions, %d for all once more", first, again)
 }
