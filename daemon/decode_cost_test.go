@@ -143,7 +143,7 @@ func BenchmarkBurst(b *testing.B) {
 		for _, token := range tokens {
 			wait.Go(func() {
 				for range each {
-					a, err := g.tryAsk("POST", uploadPath("esp32c3", "1"), token, bytes.NewReader(core))
+					a, err := g.tryAsk("POST", uploadPath("esp32c3", "1"), token, bytes.NewReader(crashedAgain(core)))
 					if err != nil || a.StatusCode != http.StatusCreated {
 						refused.Add(1)
 					}
