@@ -153,7 +153,9 @@ func (d *Depot) store(ctx context.Context, accepted fleet.Accepted, b *bundle.Bu
 // landBuild makes ZIP and image durable under their names. The ZIP comes first: an image without its ZIP would be
 // nobody's, while a ZIP without its image gives it again.
 func (d *Depot) landBuild(build fleet.Build, b *bundle.Bundle, t *durable.Landing) error {
-	image, err := d.extract(b.OpenImage(), build.ImageSize, d.modelDir(build.Model))
+	inside := b.OpenImage()
+	defer inside.Close()
+	image, err := d.extract(inside, build.ImageSize, d.modelDir(build.Model))
 	if err != nil {
 		return err
 	}
@@ -169,8 +171,7 @@ func (d *Depot) landBuild(build fleet.Build, b *bundle.Bundle, t *durable.Landin
 }
 
 // extract writes a file of a bundle to a temporary one.
-func (d *Depot) extract(from io.ReadCloser, size int64, dir string) (*durable.Landing, error) {
-	defer from.Close()
+func (d *Depot) extract(from io.Reader, size int64, dir string) (*durable.Landing, error) {
 	if err := d.room(size); err != nil {
 		return nil, err
 	}

@@ -65,6 +65,7 @@ type Depot struct {
 	Options
 	locks  locks
 	labels labels
+	usage  usage
 	elves  elfCache
 }
 

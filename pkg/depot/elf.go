@@ -3,6 +3,7 @@ package depot
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,34 +16,35 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// elfCache knows which inflated ELFs are in use; how many bytes they may take is Options.ELFCache.
+// elfCache is the inflated ELFs that are in use; how many bytes they may take is Options.ELFCache.
 type elfCache struct {
 	mu    sync.Mutex     // guards inUse
 	inUse map[string]int // path to users
+
+	inflating sync.Mutex // one at a time: each makes room for itself, and takes a whole core
 }
 
 // ELF inflates a build's ELF beside its bundle, unless it lies there already, and keeps it until release is called.
-// The least recently used ones go when all of them take more than the cache may.
-func (d *Depot) ELF(_ context.Context, b fleet.Build) (path string, release func(), err error) {
+// The least recently used ones go when all of them take more than the cache may. The error is ctx's where that ends first,
+// and fleet.ErrUnknown for a build that is gone, or replaced meanwhile.
+func (d *Depot) ELF(ctx context.Context, b fleet.Build) (path string, release func(), err error) {
 	path = d.path(b.Model, b.Version, elfSuffix)
 	d.elves.use(path)
 	release = func() { d.elves.unuse(path) }
-	if err := d.inflate(b, path); err != nil {
+	if err := d.inflate(ctx, b, path); err != nil {
 		release()
 		return "", nil, err
 	}
 	return path, release, nil
 }
 
-func (d *Depot) inflate(b fleet.Build, path string) error {
-	defer d.locks.lock(b.Model)()
-	now := d.Now()
-	// The time of last use is the file's own, so that it outlives a restart; mounts are often noatime.
-	if info, err := os.Stat(path); err == nil && info.Size() == b.ELFSize {
-		return os.Chtimes(path, now, now)
-	}
-	zip, err := d.OpenBundle(b.Model, b.Version)
-	if err != nil {
+// inflate takes the model's lock only where it looks for the ELF and where it lays it down: 256 MB take seconds, and
+// whoever publishes does not wait for them.
+func (d *Depot) inflate(ctx context.Context, b fleet.Build, path string) error {
+	d.elves.inflating.Lock()
+	defer d.elves.inflating.Unlock()
+	zip, err := d.bundleUnlessInflated(b, path)
+	if err != nil || zip == nil {
 		return err
 	}
 	defer zip.Close()
@@ -55,12 +57,46 @@ func (d *Depot) inflate(b fleet.Build, path string) error {
 	if err := d.evict(b.ELFSize); err != nil {
 		return err
 	}
-	t, err := d.extract(archive.OpenELF(), b.ELFSize, d.modelDir(b.Model))
+	elf := archive.OpenELF()
+	defer elf.Close()
+	t, err := d.extract(until(ctx, elf), b.ELFSize, d.modelDir(b.Model))
 	if err != nil {
 		return noRoom(err)
 	}
 	defer t.Drop()
+	defer d.locks.lock(b.Model)()
+	if now, err := d.Recorder.Build(b.Model, b.Version); err != nil {
+		return err
+	} else if now.ELFSHA256 != b.ELFSHA256 {
+		return fleet.Unknown("version %s of model %s was replaced while its ELF was inflated", b.Version, b.Model)
+	}
 	return t.Replace(path)
+}
+
+// bundleUnlessInflated opens the ZIP of a build whose ELF does not lie at path yet, else it is nil.
+func (d *Depot) bundleUnlessInflated(b fleet.Build, path string) (*os.File, error) {
+	defer d.locks.lock(b.Model)()
+	now := d.Now()
+	// The time of last use is the file's own, so that it outlives a restart; mounts are often noatime.
+	if info, err := os.Stat(path); err == nil && info.Size() == b.ELFSize {
+		return nil, os.Chtimes(path, now, now)
+	}
+	return d.OpenBundle(b.Model, b.Version)
+}
+
+// reader is a function as io.Reader.
+type reader func([]byte) (int, error)
+
+func (r reader) Read(p []byte) (int, error) { return r(p) }
+
+// until reads from a file until ctx ends.
+func until(ctx context.Context, from io.Reader) io.Reader {
+	return reader(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return from.Read(p)
+	})
 }
 
 // evict makes room for n bytes. One ELF that is larger than the whole cache is inflated all the same: without it its

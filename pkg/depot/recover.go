@@ -258,7 +258,9 @@ func (d *Depot) restoreImage(b fleet.Build) error {
 		d.Logger.Error("bundle on the disk is damaged", "model", b.Model, "version", b.Version, "error", err)
 		return nil
 	}
-	t, err := d.extract(archive.OpenImage(), b.ImageSize, d.modelDir(b.Model))
+	inside := archive.OpenImage()
+	defer inside.Close()
+	t, err := d.extract(inside, b.ImageSize, d.modelDir(b.Model))
 	if err != nil {
 		return err
 	}
@@ -336,28 +338,4 @@ func removeTemporaries(dir string) error {
 		}
 	}
 	return nil
-}
-
-// Usage is how many bytes the folder's files take; one that has two names counts once.
-func (d *Depot) Usage() (int64, error) {
-	var total int64
-	seen := map[fileID]bool{}
-	err := filepath.WalkDir(d.Dir, func(_ string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		info, err := e.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if id := identify(info); !seen[id] {
-			seen[id] = true
-			total += info.Size()
-		}
-		return nil
-	})
-	return total, err
 }
