@@ -39,7 +39,7 @@ type Options struct {
 
 // Catalog is the open store. Its methods may be called at once.
 type Catalog struct {
-	Options
+	options Options
 	db      *badger.DB
 	ops     chan *operation
 	stop    chan struct{} // closed: the committer is to end
@@ -79,7 +79,7 @@ func Open(o Options) (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the catalog in %s: %w", o.Dir, err)
 	}
-	c := &Catalog{Options: o, db: db, ops: make(chan *operation), stop: make(chan struct{}), done: make(chan struct{})}
+	c := &Catalog{options: o, db: db, ops: make(chan *operation), stop: make(chan struct{}), done: make(chan struct{})}
 	if err := c.adopt(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -122,7 +122,7 @@ func (c *Catalog) Close() error {
 	err := c.noteStop()
 	c.end()
 	if errors.Is(err, fleet.ErrFull) {
-		c.Logger.Warn("catalog not closed: the disk is full")
+		c.options.Logger.Warn("catalog not closed: the disk is full")
 		return nil
 	}
 	if err != nil {

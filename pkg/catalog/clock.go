@@ -14,7 +14,7 @@ func (c *Catalog) LastKnownTime() (time.Time, error) { return c.time(keyClock) }
 // NoteTime notes that a time has passed. A gateway may boot without a clock.
 func (c *Catalog) NoteTime(now time.Time) error { return c.setTime(keyClock, now) }
 
-func (c *Catalog) noteStop() error { return c.setTime(keyStopped, c.Now()) }
+func (c *Catalog) noteStop() error { return c.setTime(keyStopped, c.options.Now()) }
 
 func (c *Catalog) time(key string) (at time.Time, err error) {
 	err = c.db.View(func(txn *badger.Txn) error {

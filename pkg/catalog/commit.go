@@ -54,7 +54,7 @@ func (c *Catalog) commit() {
 	defer beat.Stop()
 	var broken error
 	for {
-		c.Beat()
+		c.options.Beat()
 		select {
 		case op := <-c.ops:
 			if broken != nil {
@@ -63,7 +63,7 @@ func (c *Catalog) commit() {
 			}
 			// A log that did not sync once may say that it did the second time: nothing is committed after an error.
 			if broken = c.commitBatches(op); broken != nil {
-				c.Fatal(broken)
+				c.options.Fatal(broken)
 			}
 		case <-c.stop:
 			return
@@ -80,7 +80,7 @@ func (c *Catalog) commitBatches(op *operation) error {
 	b := c.newBatch()
 	for op != nil {
 		if !measured {
-			free, _, err = c.Space()
+			free, _, err = c.options.Space()
 			measured = true
 		}
 		t := &tx{txn: b.txn, writes: map[string][]byte{}}
@@ -123,12 +123,12 @@ func (c *Catalog) commitBatches(op *operation) error {
 // room refuses commits below the reserve: on a full disk Badger's mapped files end the process by SIGBUS. What makes
 // room may go on for a while: else a disk that others have filled could never be rotated empty.
 func (c *Catalog) room(free int64, frees bool) error {
-	least := c.Reserve
+	least := c.options.Reserve
 	if frees {
 		least /= 2
 	}
 	if free < least {
-		return fleet.Full("less than %d MiB is free: the catalog accepts no changes until there is room", c.Reserve>>20)
+		return fleet.Full("less than %d MiB is free: the catalog accepts no changes until there is room", c.options.Reserve>>20)
 	}
 	return nil
 }

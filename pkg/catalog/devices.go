@@ -157,7 +157,7 @@ func (c *Catalog) UpdateDevice(ctx context.Context, key fleet.DeviceKey, change 
 		if err := change(&d); err != nil {
 			return err
 		}
-		d.Key, d.UpdatedAt = key, c.Now().UTC()
+		d.Key, d.UpdatedAt = key, c.options.Now().UTC()
 		if d.Model != before {
 			if _, err := t.model(d.Model); err != nil {
 				return err
@@ -182,7 +182,7 @@ func (c *Catalog) RemoveDevice(ctx context.Context, key fleet.DeviceKey) error {
 		if err != nil {
 			return err
 		}
-		end := fleet.TokensEnd(c.Now())
+		end := fleet.TokensEnd(c.options.Now())
 		if d.NotBefore.After(end) {
 			end = d.NotBefore
 		}

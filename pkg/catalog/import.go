@@ -110,7 +110,7 @@ func (c *Catalog) undoImport(ctx context.Context) error {
 	if err := c.run(ctx, op); err != nil {
 		return err
 	}
-	c.Logger.Warn("import of devices undone: it was cut off", "devices", devices)
+	c.options.Logger.Warn("import of devices undone: it was cut off", "devices", devices)
 	return nil
 }
 

@@ -50,7 +50,7 @@ func (c *Catalog) changeModel(ctx context.Context, code fleet.ModelCode, change 
 		if err := change(t, &m); err != nil {
 			return err
 		}
-		m.Code, m.UpdatedAt = code, c.Now().UTC()
+		m.Code, m.UpdatedAt = code, c.options.Now().UTC()
 		return t.put(modelKey(code), m)
 	})
 	return m, err

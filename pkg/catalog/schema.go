@@ -75,10 +75,10 @@ func (c *Catalog) adopt() error {
 			return err
 		}
 		if c.schema = int(schema); c.schema > Schema {
-			return &NewerError{"the catalog in " + c.Dir, c.schema}
+			return &NewerError{"the catalog in " + c.options.Dir, c.schema}
 		}
 		if restoring, err := has(txn, keyRestoring); err != nil || restoring {
-			return errors.Join(err, fmt.Errorf("a restore into the catalog in %s was cut off: empty the folder and restore again", c.Dir))
+			return errors.Join(err, fmt.Errorf("a restore into the catalog in %s was cut off: empty the folder and restore again", c.options.Dir))
 		}
 		c.created, err = has(txn, keyNew)
 		return err
@@ -88,11 +88,11 @@ func (c *Catalog) adopt() error {
 	}
 	if c.schema < Schema {
 		if err := c.upgrade(); err != nil {
-			return fmt.Errorf("upgrade the catalog in %s from schema %d to %d: %w", c.Dir, c.schema, Schema, err)
+			return fmt.Errorf("upgrade the catalog in %s from schema %d to %d: %w", c.options.Dir, c.schema, Schema, err)
 		}
 		c.schema = Schema
 	}
-	if err := writeSchemaFile(c.Dir); err != nil {
+	if err := writeSchemaFile(c.options.Dir); err != nil {
 		return err
 	}
 	c.stopped, err = c.time(keyStopped)

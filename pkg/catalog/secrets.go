@@ -48,7 +48,7 @@ func (c *Catalog) ReplaceDeviceSecrets(ctx context.Context, key fleet.DeviceKey,
 		if notBefore.After(d.NotBefore) {
 			d.NotBefore = notBefore
 		}
-		d.UpdatedAt = c.Now().UTC()
+		d.UpdatedAt = c.options.Now().UTC()
 		return errors.Join(t.putDevice(d), t.put(secretsKey(key), s))
 	})
 }

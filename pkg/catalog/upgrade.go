@@ -19,9 +19,9 @@ import (
 // that was cut off starts again.
 func (c *Catalog) upgrade() error {
 	backup := ""
-	if c.BeforeUpgrade != nil {
+	if c.options.BeforeUpgrade != nil {
 		var err error
-		if backup, err = c.BeforeUpgrade(c); err != nil {
+		if backup, err = c.options.BeforeUpgrade(c); err != nil {
 			return err
 		}
 	}
@@ -43,13 +43,13 @@ func (c *Catalog) upgrade() error {
 			return err
 		}
 	}
-	if err := write(keyRegrouped, Regrouping{Before: len(groups), Backup: backup, StartedAt: c.Now().UTC()}); err != nil {
+	if err := write(keyRegrouped, Regrouping{Before: len(groups), Backup: backup, StartedAt: c.options.Now().UTC()}); err != nil {
 		return err
 	}
 	if err := batch.Flush(); err != nil {
 		return err
 	}
-	c.Logger.Info("catalog upgraded", "schema", Schema, "groups", len(groups), "backup", backup)
+	c.options.Logger.Info("catalog upgraded", "schema", Schema, "groups", len(groups), "backup", backup)
 	return c.db.Update(func(txn *badger.Txn) error { return txn.Set([]byte(keySchema), number(Schema)) })
 }
 
@@ -143,7 +143,7 @@ func (c *Catalog) EndRegrouping(ctx context.Context) (*crash.Regrouped, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.After, r.Old, r.EndedAt = len(groups), 0, c.Now().UTC()
+	r.After, r.Old, r.EndedAt = len(groups), 0, c.options.Now().UTC()
 	for _, g := range groups {
 		if g.Old {
 			r.Old++

@@ -35,14 +35,14 @@ type Options struct {
 
 // Identity is the certificate that is served now.
 type Identity struct {
-	Options
+	options Options
 	current atomic.Pointer[tls.Certificate]
 	seen    stamp // of the operator's files when they were last read
 }
 
 // Open reads the certificate, or makes it the first time.
 func Open(o Options) (*Identity, error) {
-	id := &Identity{Options: o}
+	id := &Identity{options: o}
 	if err := id.refresh(); err != nil {
 		return nil, err
 	}
@@ -56,15 +56,15 @@ func (id *Identity) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, erro
 
 // CAFile is the PEM file that devices are given; "" where an operator brought the certificate.
 func (id *Identity) CAFile() string {
-	if id.CertFile != "" {
+	if id.options.CertFile != "" {
 		return ""
 	}
-	return filepath.Join(id.Dir, caFile)
+	return filepath.Join(id.options.Dir, caFile)
 }
 
 // CA is what CAFile holds; nil where an operator brought the certificate.
 func (id *Identity) CA() ([]byte, error) {
-	if id.CertFile != "" {
+	if id.options.CertFile != "" {
 		return nil, nil
 	}
 	return os.ReadFile(id.CAFile())
@@ -82,7 +82,7 @@ func (id *Identity) Run(ctx context.Context) error {
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	for n := 1; ; n++ {
-		id.Beat()
+		id.options.Beat()
 		select {
 		case <-ctx.Done():
 			return nil
@@ -90,14 +90,14 @@ func (id *Identity) Run(ctx context.Context) error {
 		}
 		if n%every == 0 {
 			if err := id.refresh(); err != nil {
-				id.Logger.Error("certificate not renewed", "error", err)
+				id.options.Logger.Error("certificate not renewed", "error", err)
 			}
 		}
 	}
 }
 
 func (id *Identity) refresh() error {
-	if id.CertFile != "" {
+	if id.options.CertFile != "" {
 		return id.reload()
 	}
 	return id.renew()
@@ -110,11 +110,11 @@ type stamp struct {
 }
 
 func (id *Identity) reload() error {
-	cert, err := os.Stat(id.CertFile)
+	cert, err := os.Stat(id.options.CertFile)
 	if err != nil {
 		return fmt.Errorf("tls.cert: %w", err)
 	}
-	key, err := os.Stat(id.KeyFile)
+	key, err := os.Stat(id.options.KeyFile)
 	if err != nil {
 		return fmt.Errorf("tls.key: %w", err)
 	}
@@ -122,12 +122,12 @@ func (id *Identity) reload() error {
 	if now == id.seen {
 		return nil
 	}
-	pair, err := tls.LoadX509KeyPair(id.CertFile, id.KeyFile)
+	pair, err := tls.LoadX509KeyPair(id.options.CertFile, id.options.KeyFile)
 	if err != nil {
 		return fmt.Errorf("tls.cert and tls.key: %w", err)
 	}
 	if id.seen != (stamp{}) {
-		id.Logger.Info("certificate reloaded", "file", id.CertFile, "ends", pair.Leaf.NotAfter)
+		id.options.Logger.Info("certificate reloaded", "file", id.options.CertFile, "ends", pair.Leaf.NotAfter)
 	}
 	id.seen = now
 	id.current.Store(&pair)

@@ -79,7 +79,7 @@ func TestADeviceWithTheCAVerifiesTheGatewayByNameAndByAddressEvenInNineteenSeven
 		t.Errorf("addresses %v, names %v: old mbedTLS needs both", leaf.IPAddresses, leaf.DNSNames)
 	}
 	for name, mode := range map[string]os.FileMode{caKeyFile: 0o600, leafKeyFile: 0o600} {
-		if info, err := os.Stat(filepath.Join(id.Dir, name)); err != nil || info.Mode().Perm() != mode {
+		if info, err := os.Stat(filepath.Join(id.options.Dir, name)); err != nil || info.Mode().Perm() != mode {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
 		}
 	}
@@ -127,7 +127,7 @@ func TestAnOperatorsOwnPairIsReadAgainWhenItChanges(t *testing.T) {
 	install := func(from *Identity, at time.Time) {
 		t.Helper()
 		for _, name := range []string{leafFile, leafKeyFile} {
-			text, err := os.ReadFile(filepath.Join(from.Dir, name))
+			text, err := os.ReadFile(filepath.Join(from.options.Dir, name))
 			if err == nil {
 				err = os.WriteFile(filepath.Join(dir, name), text, 0o600)
 			}

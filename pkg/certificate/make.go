@@ -37,24 +37,24 @@ var epoch = time.Unix(0, 0).UTC()
 
 // renew makes what is missing, what ends soon and what does not name this host any more.
 func (id *Identity) renew() error {
-	now := id.Now()
-	if now.Before(id.Built) {
-		now = id.Built
+	now := id.options.Now()
+	if now.Before(id.options.Built) {
+		now = id.options.Built
 	}
-	ca, err := loadPair(id.Dir, caFile, caKeyFile)
+	ca, err := loadPair(id.options.Dir, caFile, caKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		if ca, err = id.makeCA(now); err == nil {
-			id.Logger.Info("certificate authority made", "file", id.CAFile(), "ends", ca.Leaf.NotAfter)
+			id.options.Logger.Info("certificate authority made", "file", id.CAFile(), "ends", ca.Leaf.NotAfter)
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("certificate authority: %w", err)
 	}
-	hosts := id.Hosts()
-	leaf, err := loadPair(id.Dir, leafFile, leafKeyFile)
+	hosts := id.options.Hosts()
+	leaf, err := loadPair(id.options.Dir, leafFile, leafKeyFile)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		id.Logger.Warn("certificate is damaged, making another", "error", err)
+		id.options.Logger.Warn("certificate is damaged, making another", "error", err)
 	case err == nil && leaf.Leaf.CheckSignatureFrom(ca.Leaf) == nil && now.Before(leaf.Leaf.NotAfter.Add(-renewBefore)) && names(leaf.Leaf, hosts):
 		if id.current.Load() == nil {
 			id.serve(leaf, ca)
@@ -64,7 +64,7 @@ func (id *Identity) renew() error {
 	if leaf, err = id.makeLeaf(ca, hosts, now); err != nil {
 		return fmt.Errorf("certificate: %w", err)
 	}
-	id.Logger.Info("certificate made", "hosts", hosts, "ends", leaf.Leaf.NotAfter)
+	id.options.Logger.Info("certificate made", "hosts", hosts, "ends", leaf.Leaf.NotAfter)
 	id.serve(leaf, ca)
 	return nil
 }
@@ -140,7 +140,7 @@ func (id *Identity) makePair(template *x509.Certificate, parent *tls.Certificate
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(id.Dir, 0o700); err != nil {
+	if err := os.MkdirAll(id.options.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	for _, f := range []struct {
@@ -149,11 +149,11 @@ func (id *Identity) makePair(template *x509.Certificate, parent *tls.Certificate
 		mode       os.FileMode
 	}{{keyName, "PRIVATE KEY", keyDER, 0o600}, {certName, "CERTIFICATE", der, 0o644}} {
 		text := pem.EncodeToMemory(&pem.Block{Type: f.kind, Bytes: f.der})
-		if err := durable.WriteFile(filepath.Join(id.Dir, f.name), text, f.mode); err != nil {
+		if err := durable.WriteFile(filepath.Join(id.options.Dir, f.name), text, f.mode); err != nil {
 			return nil, err
 		}
 	}
-	return loadPair(id.Dir, certName, keyName)
+	return loadPair(id.options.Dir, certName, keyName)
 }
 
 func loadPair(dir, certName, keyName string) (*tls.Certificate, error) {

@@ -16,12 +16,12 @@ const unsynced = 5 * time.Minute
 func (t *Triage) withoutReport() ([]Crash, error) {
 	var lost []Crash
 	for _, state := range []State{Reported, Missing} {
-		some, err := t.Store.CrashesIn(state, func(c Crash) bool {
-			if c.DecodedAt.Before(t.CleanStop.Add(-unsynced)) {
+		some, err := t.options.Store.CrashesIn(state, func(c Crash) bool {
+			if c.DecodedAt.Before(t.options.CleanStop.Add(-unsynced)) {
 				return false
 			}
-			t.Beat()
-			packed, err := t.Files.ReadReport(c.Device, c.Name)
+			t.options.Beat()
+			packed, err := t.options.Files.ReadReport(c.Device, c.Name)
 			return gone(err) || err == nil && !whole(packed)
 		})
 		if err != nil {
@@ -30,7 +30,7 @@ func (t *Triage) withoutReport() ([]Crash, error) {
 		lost = append(lost, some...)
 	}
 	if len(lost) > 0 {
-		t.Logger.Info("reports are made again", "dumps", len(lost))
+		t.options.Logger.Info("reports are made again", "dumps", len(lost))
 	}
 	return lost, nil
 }

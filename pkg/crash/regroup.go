@@ -9,7 +9,7 @@ func (t *Triage) regroup(ctx context.Context) error {
 	if t.regrouped {
 		return nil
 	}
-	old, err := t.Store.OldCrashes()
+	old, err := t.options.Store.OldCrashes()
 	if err != nil {
 		return err
 	}
@@ -23,12 +23,12 @@ func (t *Triage) regroup(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	done, err := t.Store.EndRegrouping(ctx)
+	done, err := t.options.Store.EndRegrouping(ctx)
 	if err != nil {
 		return err
 	}
 	if done != nil {
-		t.Logger.Info("crashes regrouped", "regrouped", done.String(), "before", done.Before, "after", done.After, "old", done.Old)
+		t.options.Logger.Info("crashes regrouped", "regrouped", done.String(), "before", done.Before, "after", done.After, "old", done.Old)
 	}
 	t.regrouped = true
 	return nil
@@ -36,10 +36,10 @@ func (t *Triage) regroup(ctx context.Context) error {
 
 // again decodes some dumps anew. Those that cannot be decoded any more stay where they are.
 func (t *Triage) again(ctx context.Context, some []Ref) error {
-	t.Beat()
+	t.options.Beat()
 	var there []Crash
 	for _, r := range some {
-		l, err := t.Store.Dump(r.Device, r.Name)
+		l, err := t.options.Store.Dump(r.Device, r.Name)
 		if err != nil && !gone(err) {
 			return err
 		}
@@ -52,5 +52,5 @@ func (t *Triage) again(ctx context.Context, some []Ref) error {
 			return err
 		}
 	}
-	return t.Store.KeepOld(ctx, some)
+	return t.options.Store.KeepOld(ctx, some)
 }

@@ -20,21 +20,21 @@ func (t *Triage) report(j *job, c Crash, r *espcore.Report) error {
 	if err != nil {
 		return err
 	}
-	err = t.Files.WriteReport(c.Device, c.Name, packed)
+	err = t.options.Files.WriteReport(c.Device, c.Name, packed)
 	if gone(err) {
 		return nil // rotated away while it was decoded
 	}
 	if err != nil {
 		return err
 	}
-	c.DecodedAt, c.DecodedBy = t.Now().UTC(), t.Version
+	c.DecodedAt, c.DecodedBy = t.options.Now().UTC(), t.options.Version
 	t.decoded = append(t.decoded, c)
 	return nil
 }
 
 // record stores the summary of a report, tells the journal and lets storm control remove what is too much.
 func (t *Triage) record(ctx context.Context, c Crash) error {
-	outcome, err := t.Store.RecordCrash(ctx, c, t.KeepPerCrash)
+	outcome, err := t.options.Store.RecordCrash(ctx, c, t.options.KeepPerCrash)
 	if gone(err) {
 		return nil
 	}
@@ -42,11 +42,11 @@ func (t *Triage) record(ctx context.Context, c Crash) error {
 		return err
 	}
 	t.tell(c, outcome)
-	if t.Came != nil && outcome.News != "" {
-		t.Came(outcome.News)
+	if t.options.Came != nil && outcome.News != "" {
+		t.options.Came(outcome.News)
 	}
 	for _, ref := range outcome.Surplus {
-		if err := t.Files.Remove(ctx, ref.Device, ref.Name); err != nil && !gone(err) {
+		if err := t.options.Files.Remove(ctx, ref.Device, ref.Name); err != nil && !gone(err) {
 			return err
 		}
 	}
@@ -56,12 +56,12 @@ func (t *Triage) record(ctx context.Context, c Crash) error {
 // fail keeps the dump and says why it has no report. What had one once stays in its group.
 func (t *Triage) fail(ctx context.Context, c Crash, why string) error {
 	if c.State == Reported {
-		t.Logger.Warn("report not made again", "device", c.Device, "model", c.Model, "file", c.Name, "reason", clip(why, mostText))
+		t.options.Logger.Warn("report not made again", "device", c.Device, "model", c.Model, "file", c.Name, "reason", clip(why, mostText))
 		return nil
 	}
-	c.State, c.Why, c.DecodedAt, c.DecodedBy = Failed, clip(why, mostText), t.Now().UTC(), t.Version
-	t.Logger.Warn("dump not decoded", "device", c.Device, "model", c.Model, "version", c.DeclaredVersion, "file", c.Name, "reason", c.Why)
-	_, err := t.Store.RecordCrash(ctx, c, t.KeepPerCrash)
+	c.State, c.Why, c.DecodedAt, c.DecodedBy = Failed, clip(why, mostText), t.options.Now().UTC(), t.options.Version
+	t.options.Logger.Warn("dump not decoded", "device", c.Device, "model", c.Model, "version", c.DeclaredVersion, "file", c.Name, "reason", c.Why)
+	_, err := t.options.Store.RecordCrash(ctx, c, t.options.KeepPerCrash)
 	if gone(err) {
 		return nil
 	}
@@ -73,16 +73,16 @@ func (t *Triage) tell(c Crash, o Outcome) {
 	facts := []any{"device", c.Device, "model", c.Model, "version", c.Version, "reason", c.Reason, "frame", c.TopFrame, "grade", c.Grade}
 	switch {
 	case c.State == Missing:
-		t.Logger.Info("crash waits for its firmware", append(facts, "declared_version", c.DeclaredVersion, "elf_hash", c.ELFHash)...)
+		t.options.Logger.Info("crash waits for its firmware", append(facts, "declared_version", c.DeclaredVersion, "elf_hash", c.ELFHash)...)
 	case o.News == "" && c.Fingerprint != "": // it was counted before
 		if !t.regrouped {
 			return // one line says it of all
 		}
-		t.Logger.Info("report made again", append(facts, "fingerprint", c.Fingerprint)...)
+		t.options.Logger.Info("report made again", append(facts, "fingerprint", c.Fingerprint)...)
 	case o.News == Regression:
-		t.Logger.Warn("crash reported", append(facts, "fingerprint", c.Fingerprint, "news", o.News, "resolved_in", o.Group.ResolvedIn)...)
+		t.options.Logger.Warn("crash reported", append(facts, "fingerprint", c.Fingerprint, "news", o.News, "resolved_in", o.Group.ResolvedIn)...)
 	default:
-		t.Logger.Info("crash reported", append(facts, "fingerprint", c.Fingerprint, "news", o.News)...)
+		t.options.Logger.Info("crash reported", append(facts, "fingerprint", c.Fingerprint, "news", o.News)...)
 	}
 }
 

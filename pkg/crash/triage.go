@@ -74,7 +74,7 @@ type Options struct {
 
 // Triage turns dumps into reports, one batch after the other.
 type Triage struct {
-	Options
+	options   Options
 	wake      chan struct{}
 	regrouped bool    // nothing of it is left
 	retried   bool    // nothing is left that only an older version has tried
@@ -85,7 +85,7 @@ type Triage struct {
 
 // NewTriage makes the queue; Run works it off.
 func NewTriage(o Options) *Triage {
-	return &Triage{Options: o, wake: make(chan struct{}, 1)}
+	return &Triage{options: o, wake: make(chan struct{}, 1)}
 }
 
 const (
@@ -103,9 +103,9 @@ func (t *Triage) Wake() {
 
 // BuildArrived has the dumps decoded that waited for this build's ELF.
 func (t *Triage) BuildArrived(ctx context.Context, b fleet.Build) error {
-	woken, err := t.Store.WakeCrashes(ctx, b)
+	woken, err := t.options.Store.WakeCrashes(ctx, b)
 	if woken > 0 {
-		t.Logger.Info("dumps woken", "model", b.Model, "version", b.Version, "dumps", woken)
+		t.options.Logger.Info("dumps woken", "model", b.Model, "version", b.Version, "dumps", woken)
 		t.Wake()
 	}
 	return err
@@ -118,7 +118,7 @@ func (t *Triage) Run(ctx context.Context) error {
 		pause = 15 * time.Second // after an error of the store or the disk
 	)
 	for {
-		t.Beat()
+		t.options.Beat()
 		wait := look
 		err := t.regroup(ctx)
 		var waiting []Crash
@@ -133,7 +133,7 @@ func (t *Triage) Run(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
-			t.Logger.Error("triage stopped short", "error", err, "again_in", pause)
+			t.options.Logger.Error("triage stopped short", "error", err, "again_in", pause)
 			wait = pause
 		}
 		if wait == 0 {
@@ -148,12 +148,12 @@ func (t *Triage) Run(ctx context.Context) error {
 // next is what to work on: what nobody has looked at, and when there is nothing of it, what an older version has failed
 // at, then what has lost its report.
 func (t *Triage) next() ([]Crash, error) {
-	waiting, err := t.Store.WaitingCrashes(batch)
+	waiting, err := t.options.Store.WaitingCrashes(batch)
 	if err != nil || len(waiting) > 0 {
 		return waiting, err
 	}
 	if !t.retried {
-		failed, err := t.Store.FailedCrashes(t.Version, again)
+		failed, err := t.options.Store.FailedCrashes(t.options.Version, again)
 		t.retried = err == nil && len(failed) == 0
 		if !t.retried {
 			return failed, err
@@ -180,7 +180,7 @@ func (t *Triage) rest(ctx context.Context, d time.Duration) error {
 		case <-t.wake:
 			return nil
 		case <-time.After(step):
-			t.Beat()
+			t.options.Beat()
 			d -= step
 		}
 	}
@@ -197,9 +197,9 @@ type job struct {
 func (t *Triage) work(ctx context.Context, waiting []Crash) error {
 	paths := make([]string, len(waiting))
 	for i, c := range waiting {
-		paths[i] = t.Files.Path(c.Device, c.Name)
+		paths[i] = t.options.Files.Path(c.Device, c.Name)
 	}
-	identities, err := t.Decoder.Identify(ctx, paths)
+	identities, err := t.options.Decoder.Identify(ctx, paths)
 	if err != nil {
 		return err
 	}
@@ -246,7 +246,7 @@ func assign(jobs []*job, b fleet.Build, g Grade, c Crash) []*job {
 // be wrong and are marked so, while the dump goes on waiting for its own ELF.
 func (t *Triage) match(c Crash) (fleet.Build, Grade, error) {
 	if c.ELFHash != "" {
-		builds, err := t.Store.BuildsByELF(c.ELFHash)
+		builds, err := t.options.Store.BuildsByELF(c.ELFHash)
 		if err != nil {
 			return fleet.Build{}, "", err
 		}
@@ -258,7 +258,7 @@ func (t *Triage) match(c Crash) (fleet.Build, Grade, error) {
 	if err != nil {
 		return fleet.Build{}, MissingELF, nil
 	}
-	build, err := t.Store.Build(c.Model, version)
+	build, err := t.options.Store.Build(c.Model, version)
 	switch {
 	case errors.Is(err, fleet.ErrUnknown):
 		return fleet.Build{}, MissingELF, nil
@@ -283,7 +283,7 @@ func preferModel(builds []fleet.Build, m fleet.ModelCode) fleet.Build {
 func (t *Triage) decode(ctx context.Context, j *job) error {
 	elf := ""
 	if j.grade != MissingELF {
-		path, release, err := t.ELFs.ELF(ctx, j.build)
+		path, release, err := t.options.ELFs.ELF(ctx, j.build)
 		switch {
 		case err == nil:
 			defer release()
@@ -291,26 +291,26 @@ func (t *Triage) decode(ctx context.Context, j *job) error {
 		case errors.Is(err, fleet.ErrFull), ctx.Err() != nil:
 			return err // there will be room again
 		default: // flash forgets: one bundle that cannot be read any more must not hold up the dumps of the others
-			t.Logger.Error("firmware cannot be read: replace it by the same bundle", "model", j.build.Model, "version", j.build.Version, "error", err)
+			t.options.Logger.Error("firmware cannot be read: replace it by the same bundle", "model", j.build.Model, "version", j.build.Version, "error", err)
 			j.build, j.grade = fleet.Build{}, MissingELF
 		}
 	}
 	paths := make([]string, len(j.dumps))
 	for i, c := range j.dumps {
-		paths[i] = t.Files.Path(c.Device, c.Name)
+		paths[i] = t.options.Files.Path(c.Device, c.Name)
 	}
 	start := time.Now()
 	var failed error
-	err := t.Decoder.Decode(ctx, elf, string(j.dumps[0].Model), paths, func(i int, r *espcore.Report, failure string) {
-		t.Beat()
+	err := t.options.Decoder.Decode(ctx, elf, string(j.dumps[0].Model), paths, func(i int, r *espcore.Report, failure string) {
+		t.options.Beat()
 		if failure != "" {
 			failed = errors.Join(failed, t.fail(ctx, j.dumps[i], failure))
 			return
 		}
 		failed = errors.Join(failed, t.report(j, j.dumps[i], r))
 	})
-	if t.Observe != nil {
-		t.Observe(time.Since(start).Seconds(), len(j.dumps))
+	if t.options.Observe != nil {
+		t.options.Observe(time.Since(start).Seconds(), len(j.dumps))
 	}
 	return errors.Join(err, failed)
 }

@@ -14,7 +14,7 @@ import (
 // disk's or the sender's.
 func (d *Depot) Accept(ctx context.Context, s fleet.Submission) (fleet.Accepted, error) {
 	if s.Model != "" {
-		if _, err := d.Recorder.Model(s.Model); err != nil {
+		if _, err := d.options.Recorder.Model(s.Model); err != nil {
 			return fleet.Accepted{}, err
 		}
 	}
@@ -40,32 +40,32 @@ func (d *Depot) Accept(ctx context.Context, s fleet.Submission) (fleet.Accepted,
 
 // room refuses before anything is written what would take the disk below its reserve.
 func (d *Depot) room(n int64) error {
-	free, _, err := d.Space()
+	free, _, err := d.options.Space()
 	if err != nil {
 		return err
 	}
-	if free-n < d.Reserve {
-		return fleet.Full("no room for firmware: less than %d MiB would stay free", d.Reserve>>20)
+	if free-n < d.options.Reserve {
+		return fleet.Full("no room for firmware: less than %d MiB would stay free", d.options.Reserve>>20)
 	}
 	return nil
 }
 
 // spool lands the body under a temporary name beside its destination, bounded by what it is and not by what it claims.
 func (d *Depot) spool(s fleet.Submission) (*durable.Landing, int64, error) {
-	if s.Size > d.MaxBytes {
-		return nil, 0, fleet.Refused("the upload is larger than %d bytes", d.MaxBytes)
+	if s.Size > d.options.MaxBytes {
+		return nil, 0, fleet.Refused("the upload is larger than %d bytes", d.options.MaxBytes)
 	}
-	t, err := durable.Begin(d.Dir, fileMode)
+	t, err := durable.Begin(d.options.Dir, fileMode)
 	if err != nil {
 		return nil, 0, err
 	}
-	n, err := io.Copy(t, io.LimitReader(s.Body, d.MaxBytes+1))
+	n, err := io.Copy(t, io.LimitReader(s.Body, d.options.MaxBytes+1))
 	switch {
 	case err != nil:
 	case n == 0:
 		err = fleet.Refused("the upload is empty")
-	case n > d.MaxBytes:
-		err = fleet.Refused("the upload is larger than %d bytes", d.MaxBytes)
+	case n > d.options.MaxBytes:
+		err = fleet.Refused("the upload is larger than %d bytes", d.options.MaxBytes)
 	case s.Size >= 0 && n != s.Size:
 		err = io.ErrUnexpectedEOF
 	}

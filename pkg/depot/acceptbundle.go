@@ -27,7 +27,7 @@ func (d *Depot) acceptBundle(ctx context.Context, s fleet.Submission, t *durable
 		return fleet.Accepted{}, err
 	}
 	build := buildOf(b, code, version, size)
-	build.Origin, build.AcceptedAt = s.Origin, d.Now().UTC()
+	build.Origin, build.AcceptedAt = s.Origin, d.options.Now().UTC()
 	accepted := fleet.Accepted{Kind: fleet.KindBundle, Build: build, Warnings: b.Warnings}
 
 	defer d.locks.lock(code)()
@@ -44,7 +44,7 @@ func (d *Depot) acceptBundle(ctx context.Context, s fleet.Submission, t *durable
 	}
 	switch {
 	case same == nil:
-		return d.store(ctx, accepted, b, t, !d.Manual)
+		return d.store(ctx, accepted, b, t, !d.options.Manual)
 	case d.intact(*same):
 		accepted.Build, accepted.Published = *same, model.FirmwareVersion == version
 		return accepted, nil
@@ -71,7 +71,7 @@ func (d *Depot) intact(b fleet.Build) bool {
 // readBundle verifies a bundle of a model, or of whichever model it names.
 func (d *Depot) readBundle(r io.ReaderAt, size int64, code fleet.ModelCode) (*bundle.Bundle, error) {
 	limits := bundle.DefaultLimits
-	limits.Whole = d.MaxBytes
+	limits.Whole = d.options.MaxBytes
 	b, err := bundle.Read(r, size, string(code), limits)
 	var refusal *bundle.Refusal
 	if errors.As(err, &refusal) {
@@ -92,7 +92,7 @@ func buildOf(b *bundle.Bundle, code fleet.ModelCode, v fleet.Version, size int64
 // is refused unless it is to be replaced. A build that was found on disk has never been offered to anybody: when its
 // bundle comes it is taken as new.
 func (d *Depot) known(m fleet.Model, b fleet.Build, replace bool) (same *fleet.Build, err error) {
-	stored, err := d.Recorder.Build(m.Code, b.Version)
+	stored, err := d.options.Recorder.Build(m.Code, b.Version)
 	switch {
 	case errors.Is(err, fleet.ErrUnknown):
 		if m.FirmwareVersion != b.Version || replace {
@@ -124,7 +124,7 @@ func (d *Depot) store(ctx context.Context, accepted fleet.Accepted, b *bundle.Bu
 	if err := d.landBuild(build, b, t); err != nil {
 		return fleet.Accepted{}, err
 	}
-	recorded, model, err := d.Recorder.RecordBuild(ctx, build, publish)
+	recorded, model, err := d.options.Recorder.RecordBuild(ctx, build, publish)
 	if err != nil {
 		return fleet.Accepted{}, err
 	}
@@ -135,17 +135,17 @@ func (d *Depot) store(ctx context.Context, accepted fleet.Accepted, b *bundle.Bu
 			return fleet.Accepted{}, err
 		}
 	}
-	d.Logger.Info("build accepted", "model", build.Model, "version", build.Version, "sha256", build.ImageSHA256,
+	d.options.Logger.Info("build accepted", "model", build.Model, "version", build.Version, "sha256", build.ImageSHA256,
 		"origin", build.Origin, "published", accepted.Published)
 	for _, w := range accepted.Warnings {
-		d.Logger.Warn("build accepted with a warning", "model", build.Model, "version", build.Version, "warning", w)
+		d.options.Logger.Warn("build accepted with a warning", "model", build.Model, "version", build.Version, "warning", w)
 	}
 	// The build is safe: what follows must not make its sender believe otherwise.
 	if err := d.retain(ctx, model); err != nil {
-		d.Logger.Error("old builds not removed", "model", model.Code, "error", err)
+		d.options.Logger.Error("old builds not removed", "model", model.Code, "error", err)
 	}
-	if err := d.Waker.BuildArrived(ctx, recorded); err != nil {
-		d.Logger.Error("waiting dumps not woken", "model", model.Code, "version", build.Version, "error", err)
+	if err := d.options.Waker.BuildArrived(ctx, recorded); err != nil {
+		d.options.Logger.Error("waiting dumps not woken", "model", model.Code, "version", build.Version, "error", err)
 	}
 	return accepted, nil
 }

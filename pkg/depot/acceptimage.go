@@ -22,7 +22,7 @@ func (d *Depot) acceptImage(ctx context.Context, s fleet.Submission, t *durable.
 	if s.Model == "" {
 		return fleet.Accepted{}, fleet.Refused("not a ZIP: a plain image does not name its model, so push it to its model")
 	}
-	if d.Manual {
+	if d.options.Manual {
 		return fleet.Accepted{}, fleet.Refused("a plain image is offered at once, and firmware.publish is manual: send a bundle")
 	}
 	if size > mostImage {
@@ -42,18 +42,18 @@ func (d *Depot) acceptImage(ctx context.Context, s fleet.Submission, t *durable.
 	}
 	accepted := fleet.Accepted{Kind: fleet.KindImage, Published: true, Warnings: warningsOf(image), Build: fleet.Build{
 		Model: s.Model, Version: version, Chip: image.Chip, Project: image.App.Project, IDFVersion: image.App.IDFVersion,
-		ImageSize: size, ImageSHA256: sum, ELFSHA256: image.App.ELFSHA256, Origin: s.Origin, AcceptedAt: d.Now().UTC(),
+		ImageSize: size, ImageSHA256: sum, ELFSHA256: image.App.ELFSHA256, Origin: s.Origin, AcceptedAt: d.options.Now().UTC(),
 	}}
 
 	defer d.locks.lock(s.Model)()
-	model, err := d.Recorder.Model(s.Model)
+	model, err := d.options.Recorder.Model(s.Model)
 	if err != nil {
 		return fleet.Accepted{}, err
 	}
 	if err := fits(model, image.Chip, image.App.Project); err != nil {
 		return fleet.Accepted{}, err
 	}
-	stored, err := d.Recorder.Build(s.Model, version)
+	stored, err := d.options.Recorder.Build(s.Model, version)
 	switch {
 	case err == nil && stored.ImageSHA256 != sum:
 		return fleet.Accepted{}, fleet.Taken("version %s of model %s is a stored build with another image", version, s.Model)
@@ -70,13 +70,13 @@ func (d *Depot) acceptImage(ctx context.Context, s fleet.Submission, t *durable.
 	if err := t.Replace(d.flatPath(s.Model)); err != nil {
 		return fleet.Accepted{}, err
 	}
-	if err := durable.SyncDir(d.Dir); err != nil {
+	if err := durable.SyncDir(d.options.Dir); err != nil {
 		return fleet.Accepted{}, err
 	}
-	if _, err := d.Recorder.PublishImage(ctx, s.Model, version, image.Chip, image.App.Project); err != nil {
+	if _, err := d.options.Recorder.PublishImage(ctx, s.Model, version, image.Chip, image.App.Project); err != nil {
 		return fleet.Accepted{}, err
 	}
-	d.Logger.Info("image accepted", "model", s.Model, "version", version, "sha256", sum, "origin", s.Origin)
+	d.options.Logger.Info("image accepted", "model", s.Model, "version", version, "sha256", sum, "origin", s.Origin)
 	return accepted, nil
 }
 

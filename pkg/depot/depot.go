@@ -62,24 +62,26 @@ type Options struct {
 
 // Depot is the assets directory. Its methods may be called at once; two that change one model wait for each other.
 type Depot struct {
-	Options
-	locks  locks
-	labels labels
-	usage  usage
-	elves  elfCache
+	options Options
+	locks   locks
+	labels  labels
+	usage   usage
+	elves   elfCache
 }
 
 // New returns the depot over a folder; Recover has to run before it is used.
 func New(o Options) *Depot {
-	return &Depot{Options: o}
+	return &Depot{options: o}
 }
 
 // The names below the folder.
 func (d *Depot) flatPath(code fleet.ModelCode) string {
-	return filepath.Join(d.Dir, "firmware-"+string(code)+imageSuffix)
+	return filepath.Join(d.options.Dir, "firmware-"+string(code)+imageSuffix)
 }
 
-func (d *Depot) modelDir(code fleet.ModelCode) string { return filepath.Join(d.Dir, string(code)) }
+func (d *Depot) modelDir(code fleet.ModelCode) string {
+	return filepath.Join(d.options.Dir, string(code))
+}
 
 func (d *Depot) path(code fleet.ModelCode, v fleet.Version, suffix string) string {
 	return filepath.Join(d.modelDir(code), "firmware-"+string(v)+suffix)

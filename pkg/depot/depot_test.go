@@ -188,7 +188,7 @@ func TestRetentionKeepsTheCurrentBuildAndThoseThatDumpsWaitFor(t *testing.T) {
 			if _, err := h.Publish(t.Context(), "pump", "1.1.0"); err != nil {
 				t.Fatal(err)
 			}
-			h.Manual = true // 1.1.0 stays the current one
+			h.options.Manual = true // 1.1.0 stays the current one
 		}
 	}
 	builds, err := h.store.Builds("pump")
@@ -270,7 +270,7 @@ func TestInflatedELFsAreABoundedCache(t *testing.T) {
 	for _, v := range []string{"1.0.0", "1.1.0", "1.2.0"} {
 		builds = append(builds, h.accept(t, fleet.Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: v})).Build)
 	}
-	h.ELFCache = builds[0].ELFSize + builds[1].ELFSize // two of three
+	h.options.ELFCache = builds[0].ELFSize + builds[1].ELFSize // two of three
 	var paths []string
 	for _, b := range builds {
 		path, release, err := h.ELF(t.Context(), b)
@@ -296,7 +296,7 @@ func TestInflatedELFsAreABoundedCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release()
-	h.ELFCache = 1
+	h.options.ELFCache = 1
 	_, other, err := h.ELF(t.Context(), builds[0])
 	if err != nil {
 		t.Fatal(err)

@@ -65,7 +65,7 @@ func (d *Depot) inflate(ctx context.Context, b fleet.Build, path string) error {
 	}
 	defer t.Drop()
 	defer d.locks.lock(b.Model)()
-	if now, err := d.Recorder.Build(b.Model, b.Version); err != nil {
+	if now, err := d.options.Recorder.Build(b.Model, b.Version); err != nil {
 		return err
 	} else if now.ELFSHA256 != b.ELFSHA256 {
 		return fleet.Unknown("version %s of model %s was replaced while its ELF was inflated", b.Version, b.Model)
@@ -76,7 +76,7 @@ func (d *Depot) inflate(ctx context.Context, b fleet.Build, path string) error {
 // bundleUnlessInflated opens the ZIP of a build whose ELF does not lie at path yet, else it is nil.
 func (d *Depot) bundleUnlessInflated(b fleet.Build, path string) (*os.File, error) {
 	defer d.locks.lock(b.Model)()
-	now := d.Now()
+	now := d.options.Now()
 	// The time of last use is the file's own, so that it outlives a restart; mounts are often noatime.
 	if info, err := os.Stat(path); err == nil && info.Size() == b.ELFSize {
 		return nil, os.Chtimes(path, now, now)
@@ -109,7 +109,7 @@ func (d *Depot) evict(n int64) error {
 	}
 	var all []cached
 	var total int64
-	err := filepath.WalkDir(d.Dir, func(path string, e fs.DirEntry, err error) error {
+	err := filepath.WalkDir(d.options.Dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() || !strings.HasSuffix(path, elfSuffix) {
 			return err
 		}
@@ -129,7 +129,7 @@ func (d *Depot) evict(n int64) error {
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].used.Before(all[j].used) })
 	for _, c := range all {
-		if total+n <= d.ELFCache {
+		if total+n <= d.options.ELFCache {
 			return nil
 		}
 		if d.elves.drop(c.path) {

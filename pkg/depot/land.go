@@ -31,7 +31,7 @@ func (d *Depot) setFlat(code fleet.ModelCode, image string) error {
 	if same, err := sameFile(flat, image); err != nil || same {
 		return err
 	}
-	l, err := durable.BeginLink(image, d.Dir)
+	l, err := durable.BeginLink(image, d.options.Dir)
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (d *Depot) setFlat(code fleet.ModelCode, image string) error {
 	if err := l.Replace(flat); err != nil {
 		return err
 	}
-	return durable.SyncDir(d.Dir)
+	return durable.SyncDir(d.options.Dir)
 }
 
 func sameFile(a, b string) (bool, error) {

@@ -10,17 +10,17 @@ import (
 // model finds the model that a bundle is for. In the drop folder nobody waits for an answer, so an unknown one is made
 // when the settings say so, and else refused with the nearest name: most are typing errors.
 func (d *Depot) model(ctx context.Context, s fleet.Submission, code fleet.ModelCode) (fleet.Model, error) {
-	m, err := d.Recorder.Model(code)
+	m, err := d.options.Recorder.Model(code)
 	if !errors.Is(err, fleet.ErrUnknown) || s.Origin != fleet.FromDrop {
 		return m, err
 	}
-	if d.CreateModels {
-		now := d.Now().UTC()
+	if d.options.CreateModels {
+		now := d.options.Now().UTC()
 		m := fleet.Model{Code: code, CreatedAt: now, UpdatedAt: now}
-		if err := d.Recorder.AddModel(ctx, m); err != nil {
+		if err := d.options.Recorder.AddModel(ctx, m); err != nil {
 			return m, err
 		}
-		d.Logger.Info("model made for a dropped bundle", "model", code)
+		d.options.Logger.Info("model made for a dropped bundle", "model", code)
 		return m, nil
 	}
 	nearest, err := d.nearest(code)
@@ -34,7 +34,7 @@ func (d *Depot) model(ctx context.Context, s fleet.Submission, code fleet.ModelC
 }
 
 func (d *Depot) nearest(code fleet.ModelCode) (fleet.ModelCode, error) {
-	models, err := d.Recorder.Models()
+	models, err := d.options.Recorder.Models()
 	if err != nil {
 		return "", err
 	}

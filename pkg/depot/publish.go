@@ -15,17 +15,17 @@ import (
 // Publish offers a stored build to the model's devices: the record first, then the flat file.
 func (d *Depot) Publish(ctx context.Context, code fleet.ModelCode, v fleet.Version) (fleet.Model, error) {
 	defer d.locks.lock(code)()
-	if _, err := d.Recorder.Build(code, v); err != nil {
+	if _, err := d.options.Recorder.Build(code, v); err != nil {
 		return fleet.Model{}, err
 	}
 	if _, err := os.Stat(d.path(code, v, imageSuffix)); errors.Is(err, os.ErrNotExist) {
 		return fleet.Model{}, fleet.Taken("the image of version %s of model %s is not on the disk: send its bundle again", v, code)
 	}
-	m, err := d.Recorder.PublishVersion(ctx, code, v)
+	m, err := d.options.Recorder.PublishVersion(ctx, code, v)
 	if err != nil {
 		return m, err
 	}
-	d.Logger.Info("build published", "model", code, "version", v)
+	d.options.Logger.Info("build published", "model", code, "version", v)
 	return m, d.setFlat(code, d.path(code, v, imageSuffix))
 }
 
@@ -36,14 +36,14 @@ func (d *Depot) Remove(ctx context.Context, code fleet.ModelCode, v fleet.Versio
 }
 
 func (d *Depot) remove(ctx context.Context, code fleet.ModelCode, v fleet.Version) error {
-	m, err := d.Recorder.Model(code)
+	m, err := d.options.Recorder.Model(code)
 	if err != nil {
 		return err
 	}
 	if m.FirmwareVersion == v {
 		return fleet.Taken("version %s is the one that devices of model %s are offered: publish another one first", v, code)
 	}
-	if err := d.Recorder.RemoveBuild(ctx, code, v); err != nil {
+	if err := d.options.Recorder.RemoveBuild(ctx, code, v); err != nil {
 		return err
 	}
 	for _, suffix := range []string{bundleSuffix, imageSuffix, elfSuffix} {
@@ -51,7 +51,7 @@ func (d *Depot) remove(ctx context.Context, code fleet.ModelCode, v fleet.Versio
 			return err
 		}
 	}
-	d.Logger.Info("build removed", "model", code, "version", v)
+	d.options.Logger.Info("build removed", "model", code, "version", v)
 	return nil
 }
 
@@ -59,23 +59,23 @@ func (d *Depot) remove(ctx context.Context, code fleet.ModelCode, v fleet.Versio
 // go, such as a folder with files that no record knows of, it is refused, and the model stays.
 func (d *Depot) RemoveModel(ctx context.Context, code fleet.ModelCode) error {
 	defer d.locks.lock(code)()
-	m, err := d.Recorder.Model(code)
+	m, err := d.options.Recorder.Model(code)
 	if err != nil {
 		return err
 	}
 	if err := d.emptied(code); err != nil {
 		return err
 	}
-	if err := d.Recorder.RemoveModel(ctx, code); err != nil {
+	if err := d.options.Recorder.RemoveModel(ctx, code); err != nil {
 		return err
 	}
 	// The folder comes first: it is the one that may not go, and a model without a folder is whole.
 	for _, path := range []string{d.modelDir(code), d.flatPath(code)} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return errors.Join(fleet.Taken("model %q stays: %s", code, err), d.Recorder.AddModel(ctx, m))
+			return errors.Join(fleet.Taken("model %q stays: %s", code, err), d.options.Recorder.AddModel(ctx, m))
 		}
 	}
-	d.Logger.Info("model removed", "model", code)
+	d.options.Logger.Info("model removed", "model", code)
 	return nil
 }
 
@@ -89,7 +89,7 @@ func (d *Depot) emptied(code fleet.ModelCode) error {
 	if err != nil {
 		return fleet.Taken("model %q stays: %s", code, err)
 	}
-	builds, err := d.Recorder.Builds(code)
+	builds, err := d.options.Recorder.Builds(code)
 	if err != nil || len(builds) > 0 {
 		return err // the catalog says how many there are
 	}
@@ -108,15 +108,15 @@ func (d *Depot) emptied(code fleet.ModelCode) error {
 // retain removes the builds that were accepted first beyond KeepVersions, but neither the current one nor one that a
 // dump waits for.
 func (d *Depot) retain(ctx context.Context, m fleet.Model) error {
-	builds, err := d.Recorder.Builds(m.Code)
+	builds, err := d.options.Recorder.Builds(m.Code)
 	if err != nil {
 		return err
 	}
-	for _, b := range builds[:max(0, len(builds)-d.KeepVersions)] { // first accepted first
+	for _, b := range builds[:max(0, len(builds)-d.options.KeepVersions)] { // first accepted first
 		if b.Version == m.FirmwareVersion {
 			continue
 		}
-		needed, err := d.Recorder.NeedsBuild(b)
+		needed, err := d.options.Recorder.NeedsBuild(b)
 		if err != nil {
 			return err
 		}

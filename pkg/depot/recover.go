@@ -19,10 +19,10 @@ import (
 // With rebuild, for a catalog that is new, it also makes a model for each code with a bundle or a flat file, current
 // at the flat file's version.
 func (d *Depot) Recover(ctx context.Context, rebuild bool) error {
-	if err := os.MkdirAll(d.Dir, 0o750); err != nil {
+	if err := os.MkdirAll(d.options.Dir, 0o750); err != nil {
 		return err
 	}
-	if err := removeTemporaries(d.Dir); err != nil {
+	if err := removeTemporaries(d.options.Dir); err != nil {
 		return err
 	}
 	codes, err := d.codes()
@@ -61,7 +61,7 @@ func (d *Depot) agree(ctx context.Context, codes []fleet.ModelCode, rebuild bool
 
 // codes are the models that the folder or the catalog knows.
 func (d *Depot) codes() ([]fleet.ModelCode, error) {
-	entries, err := os.ReadDir(d.Dir)
+	entries, err := os.ReadDir(d.options.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (d *Depot) codes() ([]fleet.ModelCode, error) {
 			}
 		}
 	}
-	models, err := d.Recorder.Models()
+	models, err := d.options.Recorder.Models()
 	for _, m := range models {
 		add(string(m.Code))
 	}
@@ -98,7 +98,7 @@ func (d *Depot) recoverModel(ctx context.Context, code fleet.ModelCode, rebuild 
 		return err
 	}
 	defer d.locks.lock(code)()
-	model, err := d.Recorder.Model(code)
+	model, err := d.options.Recorder.Model(code)
 	if errors.Is(err, fleet.ErrUnknown) {
 		return nil // removed meanwhile
 	}
@@ -111,7 +111,7 @@ func (d *Depot) recoverModel(ctx context.Context, code fleet.ModelCode, rebuild 
 // ensureModel makes a model that the catalog does not know, with rebuild, where there is firmware of it.
 func (d *Depot) ensureModel(ctx context.Context, code fleet.ModelCode, rebuild bool) (known bool, err error) {
 	defer d.locks.lock(code)()
-	_, err = d.Recorder.Model(code)
+	_, err = d.options.Recorder.Model(code)
 	if !errors.Is(err, fleet.ErrUnknown) {
 		return err == nil, err
 	}
@@ -119,11 +119,11 @@ func (d *Depot) ensureModel(ctx context.Context, code fleet.ModelCode, rebuild b
 		return false, err // it was removed meanwhile, or nothing but its folder is left
 	}
 	if !rebuild {
-		d.Logger.Warn("firmware of an unknown model lies in the depot", "model", code)
+		d.options.Logger.Warn("firmware of an unknown model lies in the depot", "model", code)
 		return false, nil
 	}
-	now := d.Now().UTC()
-	return true, d.Recorder.AddModel(ctx, fleet.Model{Code: code, CreatedAt: now, UpdatedAt: now})
+	now := d.options.Now().UTC()
+	return true, d.options.Recorder.AddModel(ctx, fleet.Model{Code: code, CreatedAt: now, UpdatedAt: now})
 }
 
 // hasFirmware reports that there is a flat file or a bundle of the model.
@@ -144,7 +144,7 @@ func (d *Depot) hasFirmware(code fleet.ModelCode) (bool, error) {
 }
 
 func (d *Depot) recoverBuilds(ctx context.Context, code fleet.ModelCode) error {
-	builds, err := d.Recorder.Builds(code)
+	builds, err := d.options.Recorder.Builds(code)
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (d *Depot) recoverBuilds(ctx context.Context, code fleet.ModelCode) error {
 		if !isZIP || !isFirmware || err != nil {
 			continue
 		}
-		if _, err := d.Recorder.Build(code, version); err == nil {
+		if _, err := d.options.Recorder.Build(code, version); err == nil {
 			continue
 		} else if !errors.Is(err, fleet.ErrUnknown) {
 			return err
@@ -192,11 +192,11 @@ func (d *Depot) forgetLost(ctx context.Context, b fleet.Build) (lost bool, err e
 	if _, err := os.Stat(d.path(b.Model, b.Version, bundleSuffix)); !errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	err = d.Recorder.RemoveBuild(ctx, b.Model, b.Version)
+	err = d.options.Recorder.RemoveBuild(ctx, b.Model, b.Version)
 	if errors.Is(err, fleet.ErrUnknown) { // removed meanwhile
 		return true, nil
 	}
-	d.Logger.Error("build lost: its bundle is not on the disk", "model", b.Model, "version", b.Version)
+	d.options.Logger.Error("build lost: its bundle is not on the disk", "model", b.Model, "version", b.Version)
 	return true, err
 }
 
@@ -214,7 +214,7 @@ func (d *Depot) recordFound(ctx context.Context, code fleet.ModelCode, v fleet.V
 	}
 	b, err := d.readBundle(f, info.Size(), code)
 	if errors.Is(err, fleet.ErrRefused) || err == nil && b.Version != string(v) {
-		d.Logger.Error("bundle on the disk is damaged", "model", code, "version", v, "error", err)
+		d.options.Logger.Error("bundle on the disk is damaged", "model", code, "version", v, "error", err)
 		return nil
 	}
 	if err != nil {
@@ -226,15 +226,15 @@ func (d *Depot) recordFound(ctx context.Context, code fleet.ModelCode, v fleet.V
 		return err
 	}
 	defer d.locks.lock(code)()
-	if _, err := d.Recorder.Build(code, v); err == nil || !d.isAt(f, build) {
+	if _, err := d.options.Recorder.Build(code, v); err == nil || !d.isAt(f, build) {
 		return nil // accepted, replaced or removed meanwhile
 	} else if !errors.Is(err, fleet.ErrUnknown) {
 		return err
 	}
-	if _, _, err := d.Recorder.RecordBuild(ctx, build, false); err != nil {
+	if _, _, err := d.options.Recorder.RecordBuild(ctx, build, false); err != nil {
 		return err
 	}
-	d.Logger.Info("build found", "model", code, "version", v)
+	d.options.Logger.Info("build found", "model", code, "version", v)
 	return nil
 }
 
@@ -255,7 +255,7 @@ func (d *Depot) restoreImage(b fleet.Build) error {
 	}
 	archive, err := d.readBundle(f, info.Size(), b.Model)
 	if err != nil {
-		d.Logger.Error("bundle on the disk is damaged", "model", b.Model, "version", b.Version, "error", err)
+		d.options.Logger.Error("bundle on the disk is damaged", "model", b.Model, "version", b.Version, "error", err)
 		return nil
 	}
 	inside := archive.OpenImage()
@@ -285,7 +285,7 @@ func (d *Depot) isAt(f *os.File, b fleet.Build) bool {
 // recoverFlat makes the flat file and the model's record agree.
 func (d *Depot) recoverFlat(ctx context.Context, m fleet.Model, rebuild bool) error {
 	if m.FirmwareVersion != "" {
-		_, err := d.Recorder.Build(m.Code, m.FirmwareVersion)
+		_, err := d.options.Recorder.Build(m.Code, m.FirmwareVersion)
 		if err == nil {
 			return d.setFlat(m.Code, d.path(m.Code, m.FirmwareVersion, imageSuffix))
 		}
@@ -307,18 +307,18 @@ func (d *Depot) recoverFlat(ctx context.Context, m fleet.Model, rebuild bool) er
 	}
 	image, err := readImage(f, info.Size())
 	if err != nil {
-		d.Logger.Error("flat file is not an image", "model", m.Code, "error", err)
+		d.options.Logger.Error("flat file is not an image", "model", m.Code, "error", err)
 		return nil
 	}
 	version, err := fleet.ParseVersion(image.App.Version)
 	if err != nil {
-		d.Logger.Error("flat file is not an image", "model", m.Code, "error", err)
+		d.options.Logger.Error("flat file is not an image", "model", m.Code, "error", err)
 		return nil
 	}
-	if version == m.FirmwareVersion || m.FirmwareVersion == "" && !rebuild && d.Manual {
+	if version == m.FirmwareVersion || m.FirmwareVersion == "" && !rebuild && d.options.Manual {
 		return nil
 	}
-	_, err = d.Recorder.PublishImage(ctx, m.Code, version, image.Chip, image.App.Project)
+	_, err = d.options.Recorder.PublishImage(ctx, m.Code, version, image.Chip, image.App.Project)
 	return err
 }
 

@@ -12,17 +12,17 @@ import (
 // Usage is how many bytes the folder's files take; one that has two names counts once. Prometheus asks for it all the
 // time: only directories that have changed are read again.
 func (d *Depot) Usage() (int64, error) {
-	entries, err := os.ReadDir(d.Dir)
+	entries, err := os.ReadDir(d.options.Dir)
 	if err != nil {
 		return 0, err
 	}
-	dirs := []string{d.Dir}
+	dirs := []string{d.options.Dir}
 	for _, e := range entries {
 		if e.IsDir() {
-			dirs = append(dirs, filepath.Join(d.Dir, e.Name()))
+			dirs = append(dirs, filepath.Join(d.options.Dir, e.Name()))
 		}
 	}
-	return d.usage.of(dirs, d.Now)
+	return d.usage.of(dirs, d.options.Now)
 }
 
 // usage remembers what lies in each directory.

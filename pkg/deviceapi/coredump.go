@@ -25,10 +25,10 @@ func (d *Door) uploadDump(w http.ResponseWriter, r *http.Request, device fleet.D
 		return err
 	}
 	dump.Device, dump.Model = device.Key, model.Code
-	if wait := d.uploads.take(device.Key, d.Now()); wait > 0 {
+	if wait := d.uploads.take(device.Key, d.options.Now()); wait > 0 {
 		return later(http.StatusTooManyRequests, "too_many_dumps", "the device uploads too often", wait)
 	}
-	stored, err := d.Dumps.Write(r.Context(), dump, r.Body, r.ContentLength)
+	stored, err := d.options.Dumps.Write(r.Context(), dump, r.Body, r.ContentLength)
 	if err != nil {
 		return err
 	}
@@ -50,12 +50,12 @@ func (d *Door) declared(r *http.Request) (fleet.Dump, error) {
 		return fleet.Dump{}, err
 	}
 	switch {
-	case d.Dumps == nil:
+	case d.options.Dumps == nil:
 		return fleet.Dump{}, endpoint.Errorf(http.StatusBadRequest, "dumps_off", "core dumps are not configured on this gateway")
 	case r.ContentLength == 0:
 		return fleet.Dump{}, endpoint.Errorf(http.StatusBadRequest, "body_missing", "the body is empty")
-	case r.ContentLength > d.MaxDump:
-		return fleet.Dump{}, endpoint.Errorf(http.StatusBadRequest, "dump_too_large", "the dump is larger than %d bytes", d.MaxDump)
+	case r.ContentLength > d.options.MaxDump:
+		return fleet.Dump{}, endpoint.Errorf(http.StatusBadRequest, "dump_too_large", "the dump is larger than %d bytes", d.options.MaxDump)
 	}
 	return fleet.Dump{Chip: chip, FirmwareVersion: version}, nil
 }

@@ -66,13 +66,13 @@ type Provisioning struct {
 
 // Door answers devices.
 type Door struct {
-	Options
+	options Options
 	uploads *paces
 }
 
 // New makes the door.
 func New(o Options) *Door {
-	return &Door{Options: o, uploads: newPaces(o.Uploads)}
+	return &Door{options: o, uploads: newPaces(o.Uploads)}
 }
 
 // Register adds the door's routes.
@@ -87,7 +87,7 @@ func (d *Door) Register(rs *endpoint.Routes) {
 	rs.Handle(http.MethodGet, "/api/iot/provisioning", "iot_get_provisioning", d.known(d.provision))
 	rs.Handle(http.MethodGet, "/.well-known/jwks.json", "", d.keys)
 	rs.Handle(http.MethodPost, tokenPath, "oauth_token", d.token)
-	for _, path := range d.TokenPaths {
+	for _, path := range d.options.TokenPaths {
 		if path != tokenPath {
 			rs.Handle(http.MethodPost, path, "oauth_token", d.token)
 		}
@@ -100,7 +100,7 @@ type handler func(http.ResponseWriter, *http.Request, fleet.Device, fleet.Model)
 // known finds out who asks before anything else.
 func (d *Door) known(h handler) endpoint.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		device, model, err := d.Caller(w, r)
+		device, model, err := d.options.Caller(w, r)
 		if err != nil {
 			return refusal(err)
 		}

@@ -31,7 +31,7 @@ func (d *Door) oneFirmware(w http.ResponseWriter, r *http.Request, _ fleet.Devic
 }
 
 func (d *Door) image(w http.ResponseWriter, r *http.Request, model fleet.Model, v fleet.Version) error {
-	image, err := d.Images.OpenImage(model, v)
+	image, err := d.options.Images.OpenImage(model, v)
 	if err != nil {
 		return err
 	}

@@ -28,8 +28,8 @@ func (d *Door) configuration(w http.ResponseWriter, _ *http.Request, device flee
 // object, which it refuses for not being a string.
 func (d *Door) provision(w http.ResponseWriter, r *http.Request, device fleet.Device, model fleet.Model) error {
 	w.Header().Set("Cache-Control", "no-store")
-	values := fleet.ProvisioningValues(d.Provisioning.Extra, model, device)
-	values["base_url"] = cmp.Or(values["base_url"], d.Provisioning.BaseURL, reachedAt(r))
+	values := fleet.ProvisioningValues(d.options.Provisioning.Extra, model, device)
+	values["base_url"] = cmp.Or(values["base_url"], d.options.Provisioning.BaseURL, reachedAt(r))
 	values["token_url"] = cmp.Or(values["token_url"], strings.TrimSuffix(values["base_url"], "/")+tokenPath)
 	values["device_key"], values["client_id"] = string(device.Key), device.ClientID()
 	values["client_secret"] = "" // nobody sets it
@@ -38,7 +38,7 @@ func (d *Door) provision(w http.ResponseWriter, r *http.Request, device fleet.De
 		e.Details = map[string]any{"missing": missing}
 		return e
 	}
-	secret, err := d.Issuer.RotateSecret(r.Context(), device.Key)
+	secret, err := d.options.Issuer.RotateSecret(r.Context(), device.Key)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func secretLast(values map[string]string, secret string) (json.RawMessage, error
 // missing are the required keys without a value, but for the secret, which is made last.
 func (d *Door) missing(values map[string]string) []string {
 	var missing []string
-	for _, key := range d.Provisioning.Required {
+	for _, key := range d.options.Provisioning.Required {
 		if values[key] == "" && key != "client_secret" {
 			missing = append(missing, key)
 		}

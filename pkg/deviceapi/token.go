@@ -38,8 +38,8 @@ func (d *Door) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	noteClient(w, id)
-	token, err := d.Issuer.Grant(r.Context(), id, secret)
-	if err = d.Guesses.judge(r, id, err); err != nil {
+	token, err := d.options.Issuer.Grant(r.Context(), id, secret)
+	if err = d.options.Guesses.judge(r, id, err); err != nil {
 		var paced *endpoint.Error
 		if errors.As(err, &paced) {
 			paced.Message, paced.Description = "invalid_client", paced.Message
@@ -93,5 +93,5 @@ func oauthError(status int, code, description string) *endpoint.Error {
 // keys publishes the key set. Brokers fetch it now and then; a new key is published an hour before it signs.
 func (d *Door) keys(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Cache-Control", "public, max-age=300")
-	return endpoint.WriteJSON(w, http.StatusOK, d.Keys.Public())
+	return endpoint.WriteJSON(w, http.StatusOK, d.options.Keys.Public())
 }

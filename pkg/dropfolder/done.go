@@ -36,14 +36,14 @@ func openRegular(path string) (*os.File, error) {
 // take hands a whole file over and puts it where its fate says.
 func (f *Folder) take(ctx context.Context, name string, file *os.File, size int64) {
 	start := time.Now()
-	summary, err := f.Accept(ctx, &beating{io.NewSectionReader(file, 0, size), f.Beat}, size)
+	summary, err := f.options.Accept(ctx, &beating{io.NewSectionReader(file, 0, size), f.options.Beat}, size)
 	if ctx.Err() != nil {
 		return // it stays for the next start
 	}
-	f.Observe(time.Since(start), err)
+	f.options.Observe(time.Since(start), err)
 	switch {
 	case err == nil:
-		f.Logger.Info("dropped bundle accepted", "file", name, "build", summary)
+		f.options.Logger.Info("dropped bundle accepted", "file", name, "build", summary)
 		f.move(name, acceptedDir)
 	case errors.Is(err, fleet.ErrRefused), errors.Is(err, fleet.ErrTaken):
 		f.reject(name, err.Error())
@@ -51,7 +51,7 @@ func (f *Folder) take(ctx context.Context, name string, file *os.File, size int6
 		c := f.waiting[name]
 		c.backoff = min(max(2*c.backoff, firstRetry), mostRetry)
 		c.retryAt = f.now().Add(c.backoff)
-		f.Logger.Error("dropped bundle not taken, trying again", "file", name, "error", err, "again_in", c.backoff)
+		f.options.Logger.Error("dropped bundle not taken, trying again", "file", name, "error", err, "again_in", c.backoff)
 	}
 }
 
@@ -69,14 +69,14 @@ func (b *beating) Read(p []byte) (int, error) {
 
 // reject lays a file into rejected/ beside the reason, written for whoever dropped it.
 func (f *Folder) reject(name, reason string) {
-	f.Logger.Warn("dropped file rejected", "file", name, "reason", reason)
+	f.options.Logger.Warn("dropped file rejected", "file", name, "reason", reason)
 	moved := f.move(name, rejectedDir)
 	if moved == "" {
 		return
 	}
 	text := fmt.Sprintf("%s was rejected on %s:\n\n%s\n", name, time.Now().Format(time.RFC1123Z), reason)
 	if err := os.WriteFile(moved+".reason.txt", []byte(text), 0o664); err != nil {
-		f.Logger.Error("reason not written", "file", name, "error", err)
+		f.options.Logger.Error("reason not written", "file", name, "error", err)
 	}
 }
 
@@ -85,17 +85,17 @@ func (f *Folder) move(name, dir string) string {
 	extension := filepath.Ext(name)
 	stem := strings.TrimSuffix(name, extension)
 	for n := 1; ; n++ {
-		target := filepath.Join(f.Dir, dir, name)
+		target := filepath.Join(f.options.Dir, dir, name)
 		if n > 1 {
-			target = filepath.Join(f.Dir, dir, fmt.Sprintf("%s-%d%s", stem, n, extension))
+			target = filepath.Join(f.options.Dir, dir, fmt.Sprintf("%s-%d%s", stem, n, extension))
 		}
-		err := unix.Renameat2(unix.AT_FDCWD, filepath.Join(f.Dir, name), unix.AT_FDCWD, target, unix.RENAME_NOREPLACE)
+		err := unix.Renameat2(unix.AT_FDCWD, filepath.Join(f.options.Dir, name), unix.AT_FDCWD, target, unix.RENAME_NOREPLACE)
 		if err == nil {
 			delete(f.waiting, name)
 			return target
 		}
 		if !errors.Is(err, unix.EEXIST) {
-			f.Logger.Error("dropped file not moved", "file", name, "to", dir, "error", err)
+			f.options.Logger.Error("dropped file not moved", "file", name, "to", dir, "error", err)
 			f.waiting[name].retryAt = f.now().Add(mostRetry) // not once more every half second
 			return ""
 		}
@@ -106,9 +106,9 @@ func (f *Folder) move(name, dir string) string {
 // file's own time is that of whoever made it.
 func (f *Folder) sweep() {
 	for _, dir := range []string{acceptedDir, rejectedDir} {
-		entries, err := os.ReadDir(filepath.Join(f.Dir, dir))
+		entries, err := os.ReadDir(filepath.Join(f.options.Dir, dir))
 		if err != nil {
-			f.Logger.Error("drop folder cannot be swept", "dir", dir, "error", err)
+			f.options.Logger.Error("drop folder cannot be swept", "dir", dir, "error", err)
 			continue
 		}
 		for _, e := range entries {
@@ -117,11 +117,11 @@ func (f *Folder) sweep() {
 				continue
 			}
 			stat, ok := info.Sys().(*syscall.Stat_t)
-			if !ok || f.now().Sub(time.Unix(stat.Ctim.Unix())) < f.KeepDone {
+			if !ok || f.now().Sub(time.Unix(stat.Ctim.Unix())) < f.options.KeepDone {
 				continue
 			}
-			if err := os.Remove(filepath.Join(f.Dir, dir, e.Name())); err != nil {
-				f.Logger.Error("done file not removed", "file", e.Name(), "error", err)
+			if err := os.Remove(filepath.Join(f.options.Dir, dir, e.Name())); err != nil {
+				f.options.Logger.Error("done file not removed", "file", e.Name(), "error", err)
 			}
 		}
 	}

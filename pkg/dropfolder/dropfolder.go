@@ -56,7 +56,7 @@ const (
 
 // Folder is the drop folder; one goroutine, Run's, owns all that it knows but for what it tells of.
 type Folder struct {
-	Options
+	options   Options
 	waiting   map[string]*candidate // by name
 	now       func() time.Time
 	scanEvery time.Duration
@@ -81,7 +81,7 @@ func Open(o Options) (*Folder, error) {
 			return nil, fmt.Errorf("make the drop folder: %w", err)
 		}
 	}
-	return &Folder{Options: o, waiting: map[string]*candidate{}, left: map[string]string{}, now: time.Now, scanEvery: scanEvery}, nil
+	return &Folder{options: o, waiting: map[string]*candidate{}, left: map[string]string{}, now: time.Now, scanEvery: scanEvery}, nil
 }
 
 // Run watches until ctx ends. What was dropped while nobody watched is found by the first scan.
@@ -94,7 +94,7 @@ func (f *Folder) Run(ctx context.Context) error {
 	scan := time.NewTicker(f.scanEvery)
 	defer scan.Stop()
 	for {
-		f.Beat()
+		f.options.Beat()
 		select {
 		case <-ctx.Done():
 			return nil
@@ -125,10 +125,10 @@ type event struct {
 func (f *Folder) watch() (<-chan event, func()) {
 	watcher, err := fsnotify.NewWatcher()
 	if err == nil {
-		err = watcher.Add(f.Dir)
+		err = watcher.Add(f.options.Dir)
 	}
 	if err != nil {
-		f.Logger.Warn("drop folder is not watched, only scanned every 30 s", "error", err)
+		f.options.Logger.Warn("drop folder is not watched, only scanned every 30 s", "error", err)
 		return nil, func() {}
 	}
 	events := make(chan event)
@@ -149,7 +149,7 @@ func (f *Folder) watch() (<-chan event, func()) {
 				if !open {
 					return
 				}
-				f.Logger.Warn("drop folder events lost", "error", err)
+				f.options.Logger.Warn("drop folder events lost", "error", err)
 				e = event{overflow: true}
 			}
 			select {
@@ -162,7 +162,7 @@ func (f *Folder) watch() (<-chan event, func()) {
 	return events, func() {
 		close(quit)
 		if err := watcher.Close(); err != nil {
-			f.Logger.Warn("drop folder watch not closed", "error", err)
+			f.options.Logger.Warn("drop folder watch not closed", "error", err)
 		}
 		<-done
 	}
@@ -170,9 +170,9 @@ func (f *Folder) watch() (<-chan event, func()) {
 
 // scan looks at every name in the folder.
 func (f *Folder) scan(ctx context.Context) {
-	entries, err := os.ReadDir(f.Dir)
+	entries, err := os.ReadDir(f.options.Dir)
 	if err != nil {
-		f.Logger.Error("drop folder cannot be read", "dir", f.Dir, "error", err)
+		f.options.Logger.Error("drop folder cannot be read", "dir", f.options.Dir, "error", err)
 		return
 	}
 	present := make(map[string]bool, len(entries))
@@ -212,7 +212,7 @@ func (f *Folder) look(ctx context.Context, name string) {
 	if ignored(name) {
 		return
 	}
-	path := filepath.Join(f.Dir, name)
+	path := filepath.Join(f.options.Dir, name)
 	info, err := os.Lstat(path)
 	if err != nil {
 		delete(f.waiting, name)
@@ -241,25 +241,25 @@ func (f *Folder) look(ctx context.Context, name string) {
 		return
 	}
 	defer file.Close()
-	whole, err := f.Complete(file, info.Size())
+	whole, err := f.options.Complete(file, info.Size())
 	switch {
 	case err != nil:
 		f.tell(name, "it cannot be read: "+err.Error())
 	case info.Size() > 0 && whole:
 		f.settled(name)
 		f.take(ctx, name, file, info.Size())
-	case now.Sub(c.changed) >= f.StalledAfter:
+	case now.Sub(c.changed) >= f.options.StalledAfter:
 		f.settled(name)
-		f.Observe(0, errForeign)
+		f.options.Observe(0, errForeign)
 		if what := foreign(file); what != "" {
 			f.reject(name, "the file is "+what+". "+wanted)
 			return
 		}
-		f.reject(name, unfinished(name, file, info.Size(), f.StalledAfter))
-	case now.Sub(c.changed) >= min(f.StalledAfter, foreignAfter):
+		f.reject(name, unfinished(name, file, info.Size(), f.options.StalledAfter))
+	case now.Sub(c.changed) >= min(f.options.StalledAfter, foreignAfter):
 		if what := foreign(file); what != "" {
 			f.settled(name)
-			f.Observe(0, errForeign)
+			f.options.Observe(0, errForeign)
 			f.reject(name, "the file is "+what+". "+wanted)
 		}
 	default:
@@ -276,7 +276,7 @@ func (f *Folder) tell(name, why string) {
 	f.left[name] = why
 	f.mu.Unlock()
 	if !known {
-		f.Logger.Warn("dropped file left alone", "file", name, "reason", why)
+		f.options.Logger.Warn("dropped file left alone", "file", name, "reason", why)
 	}
 	delete(f.waiting, name) // the next scan looks again
 }

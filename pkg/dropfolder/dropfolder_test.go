@@ -84,7 +84,7 @@ func watched(t *testing.T, g *gate, change func(*Options)) (dir string, log *syn
 			t.Error(err)
 		}
 	})
-	return f.Dir, log
+	return f.options.Dir, log
 }
 
 type syncBuffer struct {
@@ -147,7 +147,7 @@ func TestABundleThatIsCopiedInSlowlyIsTakenOnlyWhenItIsWhole(t *testing.T) {
 	f, _ := folder(t, &g, nil)
 	now := time.Now()
 	f.now = func() time.Time { return now }
-	file, err := os.Create(filepath.Join(f.Dir, "demo.zip"))
+	file, err := os.Create(filepath.Join(f.options.Dir, "demo.zip"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,9 +156,9 @@ func TestABundleThatIsCopiedInSlowlyIsTakenOnlyWhenItIsWhole(t *testing.T) {
 		if _, err := file.WriteString("more "); err != nil {
 			t.Fatal(err)
 		}
-		now = now.Add(f.StalledAfter - time.Millisecond)
+		now = now.Add(f.options.StalledAfter - time.Millisecond)
 		f.scan(t.Context())
-		if g.taken() > 0 || exists(f.Dir, "rejected", "demo.zip")() {
+		if g.taken() > 0 || exists(f.options.Dir, "rejected", "demo.zip")() {
 			t.Fatal("taken or rejected while it grew")
 		}
 	}
@@ -166,7 +166,7 @@ func TestABundleThatIsCopiedInSlowlyIsTakenOnlyWhenItIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.scan(t.Context())
-	if !exists(f.Dir, "accepted", "demo.zip")() {
+	if !exists(f.options.Dir, "accepted", "demo.zip")() {
 		t.Error("not accepted when it was whole")
 	}
 }
@@ -176,20 +176,20 @@ func TestABundleThatIsNeverCompletedIsRejectedAsIncomplete(t *testing.T) {
 	f, _ := folder(t, &g, nil)
 	now := time.Now()
 	f.now = func() time.Time { return now }
-	drop(t, f.Dir, "half.zip", "half")
-	drop(t, f.Dir, "empty.zip", "")
+	drop(t, f.options.Dir, "half.zip", "half")
+	drop(t, f.options.Dir, "empty.zip", "")
 	f.scan(t.Context())
-	now = now.Add(f.StalledAfter - time.Millisecond)
+	now = now.Add(f.options.StalledAfter - time.Millisecond)
 	f.scan(t.Context())
-	if !exists(f.Dir, "half.zip")() || !exists(f.Dir, "empty.zip")() {
+	if !exists(f.options.Dir, "half.zip")() || !exists(f.options.Dir, "empty.zip")() {
 		t.Error("rejected before its time")
 	}
 	now = now.Add(time.Millisecond)
 	f.scan(t.Context())
-	if !exists(f.Dir, "rejected", "empty.zip.reason.txt")() {
+	if !exists(f.options.Dir, "rejected", "empty.zip.reason.txt")() {
 		t.Error("the empty one is not rejected")
 	}
-	reason, err := os.ReadFile(filepath.Join(f.Dir, "rejected", "half.zip.reason.txt"))
+	reason, err := os.ReadFile(filepath.Join(f.options.Dir, "rejected", "half.zip.reason.txt"))
 	if err != nil || !strings.Contains(string(reason), "incomplete") || g.taken() != 0 {
 		t.Errorf("%s, %v, %d taken", reason, err, g.taken())
 	}
@@ -231,7 +231,7 @@ func TestARejectedBundleLiesBesideItsReasonAndAnErrorIsTriedAgain(t *testing.T) 
 		return fleet.Full("no room")
 	}}
 	f, log := folder(t, &g, nil)
-	now, dir := time.Now(), f.Dir
+	now, dir := time.Now(), f.options.Dir
 	f.now = func() time.Time { return now }
 	drop(t, dir, "refused.zip", "refused"+whole)
 	drop(t, dir, "taken.zip", "taken"+whole)
@@ -298,7 +298,7 @@ func TestDoneFilesGoWhenTheyAreOld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := filepath.Join(f.Dir, acceptedDir, "old.zip")
+	old := filepath.Join(f.options.Dir, acceptedDir, "old.zip")
 	if err := os.WriteFile(old, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +306,7 @@ func TestDoneFilesGoWhenTheyAreOld(t *testing.T) {
 	if _, err := os.Stat(old); err != nil {
 		t.Error("a young file went")
 	}
-	f.now = func() time.Time { return time.Now().Add(f.KeepDone) }
+	f.now = func() time.Time { return time.Now().Add(f.options.KeepDone) }
 	f.sweep()
 	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
 		t.Error("an old file stayed")

@@ -60,7 +60,7 @@ func TestWhatStaysInTheFolderIsTroubleUntilItIsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder, link := filepath.Join(f.Dir, "builds"), filepath.Join(f.Dir, "latest.zip")
+	folder, link := filepath.Join(f.options.Dir, "builds"), filepath.Join(f.options.Dir, "latest.zip")
 	if err := os.Mkdir(folder, 0o750); err != nil {
 		t.Fatal(err)
 	}

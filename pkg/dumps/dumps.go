@@ -49,7 +49,7 @@ type Options struct {
 
 // Store is the dump directory. Its methods may be called at once.
 type Store struct {
-	Options
+	options Options
 
 	mu      sync.Mutex // guards what follows
 	devices map[fleet.DeviceKey]*shelf
@@ -91,7 +91,7 @@ const (
 
 // Open makes the folder and reads which pairs lie in it; see recover.go for what it mends.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{Options: o, devices: map[fleet.DeviceKey]*shelf{}}
+	s := &Store{options: o, devices: map[fleet.DeviceKey]*shelf{}}
 	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
 		return nil, err
 	}
@@ -101,10 +101,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) dir(key fleet.DeviceKey) string { return filepath.Join(s.Dir, string(key)) }
+func (s *Store) dir(key fleet.DeviceKey) string { return filepath.Join(s.options.Dir, string(key)) }
 
 // Path is where a dump's bytes lie, or would.
-func (s *Store) Path(key fleet.DeviceKey, name fleet.DumpName) string { return Path(s.Dir, key, name) }
+func (s *Store) Path(key fleet.DeviceKey, name fleet.DumpName) string {
+	return Path(s.options.Dir, key, name)
+}
 
 // Path is where a dump's bytes lie under dir, or would, for those who know the folder and have no store.
 func Path(dir string, key fleet.DeviceKey, name fleet.DumpName) string {

@@ -369,18 +369,20 @@ func TestATargetThatCannotBeReachedCostsOnlyWhatTheUploadNeeds(t *testing.T) {
 func TestAtTheReserveFirstsGoBeforeLastsAndNeverADevicesOnlyDump(t *testing.T) {
 	index := newIndex()
 	s := hall(t, 1<<40, new(int64), index, io.Discard)
-	s.KeepFree, s.MaxUse = func(int64) int64 { return 0 }, func(total int64) int64 { return total }
+	s.options.KeepFree, s.options.MaxUse = func(int64) int64 { return 0 }, func(total int64) int64 { return total }
 	var all []fleet.Dump
 	for i := range 4 {
 		all = append(all, upload(t, s, "aaaaaaaa", fmt.Sprint(i)))
 	}
 	only := upload(t, s, "bbbbbbbb", "only")
 	index.lasts[all[0].Name()], index.firsts[all[1].Name()] = true, true
-	s.Reserve = 64 * mib
+	s.options.Reserve = 64 * mib
 	for step, gone := range []int{2, 1, 0} { // one of many, then a first, then a last
 		usage := s.Usage()
-		s.Space = func() (int64, int64, error) { return s.Reserve + 1 + usage - s.Usage() - pairBytes, 1 << 41, nil }
-		s.KeepPerDevice = 100
+		s.options.Space = func() (int64, int64, error) {
+			return s.options.Reserve + 1 + usage - s.Usage() - pairBytes, 1 << 41, nil
+		}
+		s.options.KeepPerDevice = 100
 		fresh := upload(t, s, "cccccccc", fmt.Sprint("new", step))
 		if there(t, s, all[gone]) || !there(t, s, fresh) || !there(t, s, only) || !there(t, s, all[3]) {
 			t.Errorf("step %d: dump %d is there %v", step, gone, there(t, s, all[gone]))
@@ -394,7 +396,7 @@ func TestAtTheReserveFirstsGoBeforeLastsAndNeverADevicesOnlyDump(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.Space = func() (int64, int64, error) { return 0, 1 << 41, nil }
+	s.options.Space = func() (int64, int64, error) { return 0, 1 << 41, nil }
 	if _, err := s.Write(t.Context(), fleet.Dump{Device: "dddddddd"}, strings.NewReader("x"), 1); !errors.Is(err, fleet.ErrFull) {
 		t.Errorf("with nothing left to rotate away: %v", err)
 	}

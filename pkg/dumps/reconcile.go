@@ -40,7 +40,7 @@ func (s *Store) Reconcile(ctx context.Context) error {
 
 // allDevices are those that disk, memory or index have a dump of.
 func (s *Store) allDevices(known map[fleet.DeviceKey]indexed) ([]fleet.DeviceKey, error) {
-	entries, err := os.ReadDir(s.Dir)
+	entries, err := os.ReadDir(s.options.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -84,12 +84,12 @@ func (s *Store) reconcileDevice(ctx context.Context, key fleet.DeviceKey, known 
 	if len(missing) == 0 {
 		return nil
 	}
-	if err := s.Index.RecordDumps(ctx, missing); err != nil {
+	if err := s.options.Index.RecordDumps(ctx, missing); err != nil {
 		return err
 	}
 	for _, d := range missing { // a removal that came meanwhile may have told the index before it was told here
 		if !s.isShelved(key, d.Name()) {
-			if err := s.Index.RemoveDump(ctx, key, d.Name()); err != nil {
+			if err := s.options.Index.RemoveDump(ctx, key, d.Name()); err != nil {
 				return err
 			}
 		}
@@ -195,19 +195,19 @@ func (s *Store) reconcileTaken(ctx context.Context, key fleet.DeviceKey, name fl
 	case has && dump:
 		reason = "its sidecar is lost"
 	case has:
-		s.Logger.Error("dump lost: its files are not on the disk", "device", key, "file", file(name, dumpSuffix))
+		s.options.Logger.Error("dump lost: its files are not on the disk", "device", key, "file", file(name, dumpSuffix))
 	}
 	for suffix, there := range map[string]bool{dumpSuffix: dump, sidecarSuffix: sidecar} {
 		if !there {
 			continue
 		}
-		s.Logger.Error("dump quarantined", "device", key, "file", file(name, suffix), "reason", reason)
+		s.options.Logger.Error("dump quarantined", "device", key, "file", file(name, suffix), "reason", reason)
 		if err := s.quarantine(key, file(name, suffix)); err != nil {
 			return d, false, err
 		}
 	}
 	if has {
-		return d, false, s.Index.RemoveDump(ctx, key, name)
+		return d, false, s.options.Index.RemoveDump(ctx, key, name)
 	}
 	return d, false, nil
 }

@@ -99,7 +99,7 @@ func TestReconcileMakesDiskMemoryAndIndexAgree(t *testing.T) {
 		os.Remove(filepath.Join(device, string(lone.Name())+sidecarSuffix)),
 		os.Remove(s.Path("aaaaaaaa", orphan.Name())),
 		os.RemoveAll(filepath.Join(dir, "bbbbbbbb")),
-		os.Rename(filepath.Join(other.Dir, "cccccccc"), filepath.Join(dir, "cccccccc")),
+		os.Rename(filepath.Join(other.options.Dir, "cccccccc"), filepath.Join(dir, "cccccccc")),
 		os.WriteFile(filepath.Join(device, ".1.part"), []byte("an upload on its way"), 0o600),
 	} {
 		if err != nil {

@@ -24,7 +24,7 @@ func (s *Store) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(s.Dir)
+	entries, err := os.ReadDir(s.options.Dir)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (s *Store) recover(ctx context.Context) error {
 
 func (s *Store) indexedByDevice() (map[fleet.DeviceKey]indexed, error) {
 	known := map[fleet.DeviceKey]indexed{}
-	err := s.Index.EachDump(func(d fleet.Dump) error {
+	err := s.options.Index.EachDump(func(d fleet.Dump) error {
 		if known[d.Device] == nil {
 			known[d.Device] = indexed{}
 		}
@@ -60,7 +60,7 @@ func (s *Store) indexedByDevice() (map[fleet.DeviceKey]indexed, error) {
 
 func (s *Store) forget(ctx context.Context, key fleet.DeviceKey, dumps indexed) error {
 	for name := range dumps {
-		if err := s.Index.RemoveDump(ctx, key, name); err != nil {
+		if err := s.options.Index.RemoveDump(ctx, key, name); err != nil {
 			return err
 		}
 	}
@@ -116,7 +116,7 @@ func (s *Store) recoverDevice(ctx context.Context, key fleet.DeviceKey, known in
 		if dumps[name] != nil {
 			continue // quarantined with its dump
 		}
-		s.Logger.Error("dump lost: only its sidecar is left", "device", key, "file", file(name, sidecarSuffix))
+		s.options.Logger.Error("dump lost: only its sidecar is left", "device", key, "file", file(name, sidecarSuffix))
 		if err := s.quarantine(key, file(name, sidecarSuffix)); err != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func (s *Store) recoverDevice(ctx context.Context, key fleet.DeviceKey, known in
 		return err
 	}
 	if len(missing) > 0 {
-		return s.Index.RecordDumps(ctx, missing)
+		return s.options.Index.RecordDumps(ctx, missing)
 	}
 	return nil
 }
@@ -154,7 +154,7 @@ func mendHidden(dir, file, rest string) error {
 // check decides whether a pair is whole. What is not goes to quarantine.
 func (s *Store) check(key fleet.DeviceKey, name fleet.DumpName, e fs.DirEntry, sidecar bool, known indexed) (d fleet.Dump, whole bool, err error) {
 	if !sidecar {
-		s.Logger.Warn("dump quarantined: its upload was cut off", "device", key, "file", e.Name())
+		s.options.Logger.Warn("dump quarantined: its upload was cut off", "device", key, "file", e.Name())
 		return d, false, s.quarantine(key, e.Name())
 	}
 	at, err := name.Time()
@@ -165,13 +165,13 @@ func (s *Store) check(key fleet.DeviceKey, name fleet.DumpName, e fs.DirEntry, s
 	if err != nil {
 		return d, false, err
 	}
-	if d, has := known[name]; has && d.Size == info.Size() && at.Before(s.CleanStop) {
+	if d, has := known[name]; has && d.Size == info.Size() && at.Before(s.options.CleanStop) {
 		return d, true, nil
 	}
 	d, err = s.verify(key, name)
 	var bad *damagedError
 	if errors.As(err, &bad) {
-		s.Logger.Error("dump quarantined: it is damaged", "device", key, "file", e.Name(), "reason", bad.reason)
+		s.options.Logger.Error("dump quarantined: it is damaged", "device", key, "file", e.Name(), "reason", bad.reason)
 		return d, false, errors.Join(s.quarantine(key, e.Name()), s.quarantine(key, file(name, sidecarSuffix)))
 	}
 	return d, err == nil, err
@@ -192,7 +192,7 @@ func (s *Store) keep(key fleet.DeviceKey, name fleet.DumpName, d fleet.Dump) {
 
 // quarantine moves a file out of a device's directory, where a person can look at it.
 func (s *Store) quarantine(key fleet.DeviceKey, name string) error {
-	to := filepath.Join(s.Dir, quarantine, string(key))
+	to := filepath.Join(s.options.Dir, quarantine, string(key))
 	if err := os.MkdirAll(to, 0o750); err != nil {
 		return err
 	}

@@ -47,11 +47,11 @@ func (s *Store) reachTargets(ctx context.Context, taken int64) {
 
 // over is how many bytes too much the dumps take, and by which target.
 func (s *Store) over() (bytes int64, why string, err error) {
-	free, total, err := s.Space()
+	free, total, err := s.options.Space()
 	if err != nil {
 		return 0, "", err
 	}
-	use, room := s.Usage()-s.MaxUse(total), s.KeepFree(total)-free
+	use, room := s.Usage()-s.options.MaxUse(total), s.options.KeepFree(total)-free
 	switch {
 	case use > room:
 		return use, "the dumps take more than dumps.max_use, and what is left of them stays", nil
@@ -64,7 +64,7 @@ func (s *Store) over() (bytes int64, why string, err error) {
 func (s *Store) tryAgain() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.Now()
+	now := s.options.Now()
 	return now.After(s.until) || s.until.Sub(now) > lookAgain // the clock was set back
 }
 
@@ -73,11 +73,11 @@ func (s *Store) note(trouble string) {
 	said := s.short == trouble
 	s.short, s.until = trouble, time.Time{}
 	if trouble != "" {
-		s.until = s.Now().Add(lookAgain)
+		s.until = s.options.Now().Add(lookAgain)
 	}
 	s.mu.Unlock()
 	if !said && trouble != "" {
-		s.Logger.Warn("rotation cannot reach its target", "reason", trouble)
+		s.options.Logger.Warn("rotation cannot reach its target", "reason", trouble)
 	}
 }
 
@@ -107,7 +107,7 @@ func (s *Store) plan(bytes int64, most int) (plan []candidate, enough bool) {
 }
 
 func (s *Store) worthOf(c candidate) worth {
-	first, last, err := s.Index.EndsOfCrash(c.key, c.name())
+	first, last, err := s.options.Index.EndsOfCrash(c.key, c.name())
 	switch {
 	case err != nil || last:
 		return lastOne
@@ -120,7 +120,7 @@ func (s *Store) worthOf(c candidate) worth {
 func (s *Store) carryOut(ctx context.Context, plan []candidate) {
 	for _, c := range plan {
 		if err := s.Remove(ctx, c.key, c.name()); err != nil {
-			s.Logger.Error("old dump not removed", "device", c.key, "file", c.name(), "error", err)
+			s.options.Logger.Error("old dump not removed", "device", c.key, "file", c.name(), "error", err)
 		}
 	}
 }
@@ -163,12 +163,12 @@ func (s *Store) makeRoom(ctx context.Context, key fleet.DeviceKey, least int64) 
 			}
 		}
 	}
-	return fleet.Full("no room for a dump of device %s: less than the reserve of %d MiB is free and nothing is left to remove", key, s.Reserve>>20)
+	return fleet.Full("no room for a dump of device %s: less than the reserve of %d MiB is free and nothing is left to remove", key, s.options.Reserve>>20)
 }
 
 // shortBy is how many bytes are missing to least.
 func (s *Store) shortBy(least int64) (int64, error) {
-	free, _, err := s.Space()
+	free, _, err := s.options.Space()
 	if err != nil {
 		return 0, err
 	}

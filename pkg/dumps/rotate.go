@@ -20,7 +20,7 @@ func (s *Store) rotate(ctx context.Context, stored fleet.Dump) {
 			break
 		}
 		if err := s.Remove(ctx, stored.Device, victim.name()); err != nil {
-			s.Logger.Error("old dump not removed", "device", stored.Device, "file", victim.name(), "error", err)
+			s.options.Logger.Error("old dump not removed", "device", stored.Device, "file", victim.name(), "error", err)
 			return
 		}
 	}
@@ -32,14 +32,14 @@ func (s *Store) rotate(ctx context.Context, stored fleet.Dump) {
 func (s *Store) overDevice(key fleet.DeviceKey) (pair, bool) {
 	s.mu.Lock()
 	sh := s.shelfOf(key)
-	if len(sh.pairs) <= s.KeepPerDevice {
+	if len(sh.pairs) <= s.options.KeepPerDevice {
 		s.mu.Unlock()
 		return pair{}, false
 	}
 	old := append([]pair(nil), sh.pairs[:len(sh.pairs)-1]...) // never the newest
 	s.mu.Unlock()
 	for _, p := range old {
-		first, last, err := s.Index.EndsOfCrash(key, p.name())
+		first, last, err := s.options.Index.EndsOfCrash(key, p.name())
 		if err != nil || !first || !last {
 			return p, true
 		}
@@ -67,7 +67,7 @@ func (s *Store) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.Dump
 	if err := finishRemoval(s.dir(key), name); err != nil {
 		return err
 	}
-	return s.Index.RemoveDump(ctx, key, name)
+	return s.options.Index.RemoveDump(ctx, key, name)
 }
 
 // unshelve forgets a pair; of two that remove it at once one wins, and the name is its own until settle.

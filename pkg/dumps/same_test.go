@@ -85,8 +85,8 @@ func TestACopyPushesNobodyOut(t *testing.T) {
 		t.Errorf("%s is a copy of %s; the oldest is there: %v", copied.Name(), all[50].Name(), there(t, s, all[0]))
 	}
 	// Down to half of the reserve the bytes may come that turn out to be known.
-	s.Reserve = 64 * mib
-	s.Space = func() (int64, int64, error) { return s.Reserve/2 + 2*mib, 1 << 41, nil }
+	s.options.Reserve = 64 * mib
+	s.options.Space = func() (int64, int64, error) { return s.options.Reserve/2 + 2*mib, 1 << 41, nil }
 	if d := upload(t, s, "aaaaaaaa", string([]byte{50})); d.Name() != copied.Name() || !there(t, s, all[0]) {
 		t.Error("at the reserve a copy pushed another dump out")
 	}

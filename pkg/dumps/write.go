@@ -30,15 +30,15 @@ import (
 // A body that is empty or too long is ErrRefused, no room even after rotation ErrFull, a read error is returned as it
 // is. After any of them nothing is left.
 func (s *Store) Write(ctx context.Context, d fleet.Dump, body io.Reader, size int64) (fleet.Dump, error) {
-	if size > s.MaxBytes {
+	if size > s.options.MaxBytes {
 		return d, s.tooLarge()
 	}
 	expected := size
 	if expected < 0 {
-		expected = s.MaxBytes
+		expected = s.options.MaxBytes
 	}
 	// Nothing has to make room yet: these may be bytes that are stored already.
-	if err := s.book(ctx, d.Device, expected, s.Reserve/2); err != nil {
+	if err := s.book(ctx, d.Device, expected, s.options.Reserve/2); err != nil {
 		return d, err
 	}
 	booked := true
@@ -66,31 +66,31 @@ func (s *Store) Write(ctx context.Context, d fleet.Dump, body io.Reader, size in
 	defer done()
 	folder := s.folderOf(d.Device)
 	if known { // its own upload may not be over, or was cut off before it was
-		return stored, errors.Join(s.folder.Sync(s.Dir), folder.Sync(dir))
+		return stored, errors.Join(s.folder.Sync(s.options.Dir), folder.Sync(dir))
 	}
-	if err := s.makeRoom(ctx, d.Device, s.Reserve); err != nil {
+	if err := s.makeRoom(ctx, d.Device, s.options.Reserve); err != nil {
 		return d, err
 	}
 	if err := s.publish(&d, dir, t); err != nil {
 		return d, noRoom(err)
 	}
 	if fresh {
-		if err := s.folder.Sync(s.Dir); err != nil {
+		if err := s.folder.Sync(s.options.Dir); err != nil {
 			return d, err
 		}
 	}
 	if err := folder.Sync(dir); err != nil {
 		return d, err
 	}
-	s.Index.RecordDumpLater(d)
-	s.Logger.Info("dump stored", "device", d.Device, "model", d.Model, "version", d.FirmwareVersion, "chip", d.Chip,
+	s.options.Index.RecordDumpLater(d)
+	s.options.Logger.Info("dump stored", "device", d.Device, "model", d.Model, "version", d.FirmwareVersion, "chip", d.Chip,
 		"file", string(d.Name())+dumpSuffix, "bytes", d.Size)
 	s.rotate(ctx, d)
 	return d, nil
 }
 
 func (s *Store) tooLarge() error {
-	return fleet.Refused("the dump is larger than %d bytes", s.MaxBytes)
+	return fleet.Refused("the dump is larger than %d bytes", s.options.MaxBytes)
 }
 
 // noRoom turns the kernel's words for a full disk into the house's.
@@ -149,13 +149,13 @@ func (s *Store) fill(a *arrival, dir string, body io.Reader, size int64) (err er
 		}
 	}
 	hash := sha256.New()
-	a.size, err = io.Copy(io.MultiWriter(a.dump, hash), io.LimitReader(body, s.MaxBytes+1))
+	a.size, err = io.Copy(io.MultiWriter(a.dump, hash), io.LimitReader(body, s.options.MaxBytes+1))
 	switch {
 	case err != nil:
 		return err
 	case a.size == 0:
 		return fleet.Refused("the dump is empty")
-	case a.size > s.MaxBytes:
+	case a.size > s.options.MaxBytes:
 		return s.tooLarge()
 	case size >= 0 && a.size != size:
 		return io.ErrUnexpectedEOF
@@ -168,7 +168,7 @@ func (s *Store) fill(a *arrival, dir string, body io.Reader, size int64) (err er
 // publish gives the pair its name: the later of now and the device's last name plus a microsecond. The name stands in the
 // sidecar, so the sidecar is written for a name that is reserved first.
 func (s *Store) publish(d *fleet.Dump, dir string, a *arrival) error {
-	at := s.reserveName(d.Device, s.Now())
+	at := s.reserveName(d.Device, s.options.Now())
 	defer func() { s.settle(d.Device, at.UnixMicro()) }()
 	for {
 		d.UploadedAt = at
