@@ -52,7 +52,7 @@ func fromHexdump(text []byte) [][]byte {
 }
 
 func parseDumpLine(line []byte) (piece, bool) {
-	if bytes.IndexAny(line, " \t") < 0 { // nothing behind an offset: a line of base64, of which a log has thousands
+	if !bytes.ContainsAny(line, " \t") { // nothing behind an offset: a line of base64, of which a log has thousands
 		return piece{}, false
 	}
 	body := line
