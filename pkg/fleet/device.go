@@ -11,6 +11,9 @@ type Device struct {
 	Key          DeviceKey         `json:"device_key"`
 	Model        ModelCode         `json:"model_code"`
 	Name         string            `json:"name,omitempty"`
+	Line         string            `json:"line,omitempty"`   // where it stands; "": the network that it comes from
+	Labels       []string          `json:"labels,omitempty"` // sorted, each once
+	Pin          Version           `json:"pin,omitempty"`    // what it is offered whatever else is; "": nothing of its own
 	Revoked      bool              `json:"revoked,omitempty"`
 	NotBefore    time.Time         `json:"not_before,omitzero"` // tokens issued earlier are refused
 	Config       json.RawMessage   `json:"config,omitempty"`    // nil until one is set
