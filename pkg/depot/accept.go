@@ -23,7 +23,7 @@ func (d *Depot) Accept(ctx context.Context, s fleet.Submission) (fleet.Accepted,
 	}
 	t, size, err := d.spool(s)
 	if err != nil {
-		return fleet.Accepted{}, noRoom(err)
+		return fleet.Accepted{}, fleet.OfDisk(err)
 	}
 	defer t.Drop()
 	head := make([]byte, 4)
@@ -32,10 +32,10 @@ func (d *Depot) Accept(ctx context.Context, s fleet.Submission) (fleet.Accepted,
 	}
 	if string(head) == "PK\x03\x04" {
 		accepted, err := d.acceptBundle(ctx, s, t, size)
-		return accepted, noRoom(err)
+		return accepted, fleet.OfDisk(err)
 	}
 	accepted, err := d.acceptImage(ctx, s, t, size)
-	return accepted, noRoom(err)
+	return accepted, fleet.OfDisk(err)
 }
 
 // room refuses before anything is written what would take the disk below its reserve.

@@ -61,7 +61,7 @@ func (d *Depot) inflate(ctx context.Context, b fleet.Build, path string) error {
 	defer elf.Close()
 	t, err := d.extract(until(ctx, elf), b.ELFSize, d.modelDir(b.Model))
 	if err != nil {
-		return noRoom(err)
+		return fleet.OfDisk(err)
 	}
 	defer t.Drop()
 	defer d.locks.lock(b.Model)()

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -144,11 +146,13 @@ func TestWhatTheDiskSaysBecomesAStatus(t *testing.T) {
 		want int
 	}{
 		{fleet.Full("no room"), 507}, {fleet.Refused("no"), 400}, {errors.New("input/output error"), 500},
+		{&fs.PathError{Op: "open", Path: "/secret", Err: syscall.ENOSPC}, 507}, {&fs.PathError{Op: "open", Path: "/secret", Err: syscall.EDQUOT}, 507},
+		{&fs.PathError{Op: "open", Path: "/secret", Err: syscall.EROFS}, 507}, {&fs.PathError{Op: "open", Path: "/secret", Err: syscall.EACCES}, 500},
 	} {
 		r := open(t, nil)
 		r.failing = c.err
 		got := r.do(t, "POST", dumpPath, strings.NewReader("x"), pumpsToken)
-		if got.status != c.want || strings.Contains(string(got.body), "input/output") {
+		if got.status != c.want || strings.Contains(string(got.body), "input/output") || strings.Contains(string(got.body), "/secret") {
 			t.Errorf("%v: %d %s", c.err, got.status, got.body)
 		}
 	}

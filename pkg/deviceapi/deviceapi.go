@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"time"
 
@@ -116,10 +117,13 @@ func (d *Door) known(h handler) endpoint.Handler {
 // refusal turns the house's errors into what a device sees. Their sentences are for operators and go only to the log,
 // but for a bad request's, which somebody who writes firmware needs.
 func refusal(err error) error {
+	err = fleet.OfDisk(err)
 	var said *endpoint.Error
 	switch {
 	case errors.As(err, &said):
 		return said
+	case errors.Is(err, fs.ErrPermission):
+		return endpoint.Errorf(http.StatusInternalServerError, "not_permitted", "the gateway may not use its own files").Because(err)
 	case errors.Is(err, auth.ErrNoToken):
 		return unauthorized("token_missing", "no token", askForCredentials, err)
 	case errors.Is(err, auth.ErrToken):

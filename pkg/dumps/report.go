@@ -20,7 +20,7 @@ func (s *Store) WriteReport(key fleet.DeviceKey, name fleet.DumpName, report []b
 	defer os.Remove(f.Name())
 	_, err = f.Write(report)
 	if err := errors.Join(err, f.Chmod(0o640), f.Close()); err != nil {
-		return noRoom(err)
+		return fleet.OfDisk(err)
 	}
 	s.mu.Lock() // a removal takes the pair off its shelf first, then its files: no report comes to lie alone
 	defer s.mu.Unlock()

@@ -49,12 +49,12 @@ func (s *Store) Write(ctx context.Context, d fleet.Dump, body io.Reader, size in
 	}()
 	dir, fresh, err := s.deviceDir(d.Device)
 	if err != nil {
-		return d, noRoom(err)
+		return d, fleet.OfDisk(err)
 	}
 	t := &arrival{}
 	defer t.drop()
 	if err := s.fill(t, dir, body, size); err != nil {
-		return d, noRoom(err)
+		return d, fleet.OfDisk(err)
 	}
 	s.unbook(expected) // the disk itself counts them now
 	booked = false
@@ -72,7 +72,7 @@ func (s *Store) Write(ctx context.Context, d fleet.Dump, body io.Reader, size in
 		return d, err
 	}
 	if err := s.publish(&d, dir, t); err != nil {
-		return d, noRoom(err)
+		return d, fleet.OfDisk(err)
 	}
 	if fresh {
 		if err := s.folder.Sync(s.options.Dir); err != nil {
@@ -91,14 +91,6 @@ func (s *Store) Write(ctx context.Context, d fleet.Dump, body io.Reader, size in
 
 func (s *Store) tooLarge() error {
 	return fleet.Refused("the dump is larger than %d bytes", s.options.MaxBytes)
-}
-
-// noRoom turns the kernel's words for a full disk into the house's.
-func noRoom(err error) error {
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return fleet.Full("no room for the dump on the disk")
-	}
-	return err
 }
 
 // deviceDir makes the device's directory; fresh says that its parent has to be synced.

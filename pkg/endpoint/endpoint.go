@@ -116,8 +116,8 @@ func visible(err error, r *http.Request, w *response) *Error {
 }
 
 func logFailure(ctx context.Context, logger *slog.Logger, w *response, r *http.Request, e *Error, correlation string) {
-	level := slog.LevelDebug // thousands of devices that are told "not yet" are no news
-	if e.Status >= 500 && e.Header.Get("Retry-After") == "" {
+	level := slog.LevelDebug // thousands of devices that are told "not yet" are no news, and of a full disk the gateway says once that it is
+	if e.Status >= 500 && e.Status != http.StatusInsufficientStorage && e.Header.Get("Retry-After") == "" {
 		level = slog.LevelError
 	}
 	if !logger.Enabled(ctx, level) {

@@ -3,6 +3,7 @@ package fleet
 import (
 	"errors"
 	"fmt"
+	"syscall"
 )
 
 // The four ways in which the house says no. Doors turn them into statuses (404, 409, 400, 507), the drop folder into
@@ -37,4 +38,19 @@ func Full(format string, args ...any) error { return newError(ErrFull, format, a
 
 func newError(kind error, format string, args []any) error {
 	return &Error{Kind: kind, Reason: fmt.Sprintf(format, args...)}
+}
+
+// OfDisk turns the kernel's words for a disk that takes nothing into the house's: one that is full, one whose quota is
+// used up and one that is read-only are all ErrFull. Every other error is returned as it is.
+func OfDisk(err error) error {
+	var said *Error
+	switch {
+	case errors.As(err, &said):
+		return err
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return Full("the disk is full: %v", err)
+	case errors.Is(err, syscall.EROFS):
+		return Full("the disk is read-only: %v", err)
+	}
+	return err
 }

@@ -82,7 +82,7 @@ func (g *Gateway) assemble() (err error) {
 	}
 	whole := &overview{
 		cfg: g.cfg, binary: g.binary, started: time.Now(), clock: g.clock, recovery: g.recovery, store: g.store, depot: g.depot,
-		dumps: g.dumps, identity: g.identity, folder: g.folder, backups: g.backups, source: source, doors: g.doors, gate: g.gate,
+		dumps: g.dumps, identity: g.identity, folder: g.folder, backups: g.backups, source: source, doors: g.doors, gate: g.gate, disks: g.disks(),
 	}
 	g.metrics.registry.MustRegister(&stock{whole, g.logger})
 	g.makeDoors(whole)
@@ -144,6 +144,15 @@ func (g *Gateway) acceptDropped(ctx context.Context, body io.Reader, size int64)
 	return string(accepted.Build.Model) + " " + string(accepted.Build.Version), err
 }
 
+// disks are those of all folders that something is stored in.
+func (g *Gateway) disks() disks {
+	dirs := []string{g.cfg.StateDir, g.cfg.CatalogDir, g.cfg.AssetsDir}
+	if g.cfg.CoredumpsDir != "" {
+		dirs = append(dirs, g.cfg.CoredumpsDir)
+	}
+	return disks{dirs, g.logger}
+}
+
 // makeDoors lays the routes: of all doors, and of only the device door, which then serves nothing else.
 func (g *Gateway) makeDoors(whole *overview) {
 	verifier := auth.NewVerifier(g.keys, g.external, time.Now)
@@ -171,7 +180,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 	door.Register(all)
 	operator.Register(all, operator.Options{
 		Records: g.store, Firmware: g.depot, Dumps: g.dumps, Crashes: g.store, Issuer: issuer,
-		Operators: &auth.Operators{Store: g.store, Now: time.Now}, Keys: g.keys, Gateway: whole,
+		Operators: &auth.Operators{Store: g.store, Now: time.Now}, Keys: signing{g.keys, g.cfg.KeysDir()}, Gateway: whole,
 		Metrics: g.metrics.handler, Counter: g.metrics.operations, Now: time.Now,
 	})
 	g.deviceDoor, g.allDoors = g.recovery.hold(alone, g.logger), g.recovery.hold(all, g.logger)
@@ -184,6 +193,7 @@ func (g *Gateway) run(ctx context.Context, work *errgroup.Group) {
 	}
 	work.Go(func() error { return g.identity.Run(ctx) })
 	work.Go(func() error { return g.tend(ctx) })
+	work.Go(func() error { return g.disks().run(ctx) })
 	if g.backups != nil {
 		work.Go(func() error { return g.backups.Run(ctx) })
 	}
@@ -205,20 +215,20 @@ func (g *Gateway) tend(ctx context.Context) error {
 	for started := time.Now(); ; {
 		noted, err := g.store.LastKnownTime()
 		if err != nil {
-			return err
+			g.logger.Error("last known time not read", "error", err)
 		}
 		if noted.Before(g.binary.Built) {
 			noted = g.binary.Built
 		}
 		now := time.Now()
 		watched := ahead.seen
-		due := !now.Before(g.clock.earliest()) && ahead.note(now, noted, time.Since(started))
+		due := err == nil && !now.Before(g.clock.earliest()) && ahead.note(now, noted, time.Since(started))
 		if ahead.seen && !watched {
 			g.logger.Warn("clock is more than a day ahead of what was noted, and is noted once it has stood for a day", "clock", now.UTC(), "noted", noted)
 		}
 		if due {
 			if err := g.store.NoteTime(now); err != nil && !errors.Is(err, fleet.ErrFull) {
-				return err
+				g.logger.Error("time not noted", "error", err)
 			}
 		}
 		if err := g.keys.Tend(); err != nil {

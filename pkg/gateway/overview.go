@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"time"
@@ -35,6 +34,7 @@ type overview struct {
 	source   *backup.Source
 	doors    *ways
 	gate     *endpoint.Gate
+	disks    disks
 }
 
 // Ready reports that recovery is over.
@@ -96,7 +96,8 @@ func (o *overview) Status() (api.Status, error) {
 		return s, err
 	}
 	s.DumpBytes, _ = o.dumps.Usage()
-	s.FreeBytes, _, err = SpaceOf(o.cfg.StateDir)()
+	stat, err := statFS(o.cfg.StateDir)
+	s.FreeBytes = freeBytes(stat)
 	return s, err
 }
 
@@ -126,9 +127,7 @@ func (o *overview) Trouble() []string {
 	if t := o.gate.Trouble(); t != "" {
 		trouble = append(trouble, t)
 	}
-	if free, _, err := SpaceOf(o.cfg.StateDir)(); err == nil && free < Reserve {
-		trouble = append(trouble, fmt.Sprintf("less than %d MiB is free in %s: nothing new is stored", Reserve>>20, o.cfg.StateDir))
-	}
+	trouble = append(trouble, o.disks.trouble()...)
 	if earliest := o.clock.earliest(); time.Now().Before(earliest) {
 		trouble = append(trouble, "the clock is wrong: it is before "+earliest.UTC().Format(time.RFC3339)+", and no tokens are given out")
 	}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"time"
@@ -166,9 +167,14 @@ func tokenOf(r *http.Request) string {
 	return ""
 }
 
-// visible turns the house's refusals into statuses.
+// visible turns the house's refusals, and what the kernel says of a disk, into statuses.
 func visible(err error) error {
+	err = fleet.OfDisk(err)
 	var e *fleet.Error
+	if errors.Is(err, fs.ErrPermission) {
+		return endpoint.Errorf(http.StatusInternalServerError, "not_permitted",
+			"the gateway may not use one of its own files (%v): give it to the user that slipway runs as", err).Because(err)
+	}
 	if !errors.As(err, &e) {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"math"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -335,3 +337,25 @@ func TestABackupBrokenOffIsNoWholeAnswer(t *testing.T) {
 		t.Errorf("%d bytes look like the whole of it", n)
 	}
 }
+
+func TestWhatTheKernelSaysOfADiskIsAStatusAndASentence(t *testing.T) {
+	for errno, want := range map[syscall.Errno]struct {
+		status int
+		says   string
+	}{
+		syscall.ENOSPC: {http.StatusInsufficientStorage, "full"}, syscall.EDQUOT: {http.StatusInsufficientStorage, "full"},
+		syscall.EROFS: {http.StatusInsufficientStorage, "read-only"}, syscall.EACCES: {http.StatusInternalServerError, "give it to the user"},
+		syscall.EPERM: {http.StatusInternalServerError, "give it to the user"},
+	} {
+		d := open(t, func(o *Options) { o.Keys = stuck{&fs.PathError{Op: "open", Path: "/state/keys", Err: errno}} })
+		a := d.ask(http.MethodPost, "/api/keys/rotate", "", d.bearer(auth.Admin)...)
+		if a.StatusCode != want.status || !strings.Contains(a.body, want.says) || !strings.Contains(a.body, "/state/keys") {
+			t.Errorf("%v: %s %s", errno, a.Status, a.body)
+		}
+	}
+}
+
+// stuck are keys on a disk that takes nothing.
+type stuck struct{ err error }
+
+func (s stuck) Rotate() error { return s.err }

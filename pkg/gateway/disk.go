@@ -1,0 +1,124 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// SpaceOf says what is free and what there is on a folder's file system, in bytes. One that is read-only is ErrFull: no
+// store begins to write there. Where inodes run out before the bytes do, each that is free counts as a MiB, so that they
+// meet the same reserve and rotation makes room for them, too.
+func SpaceOf(dir string) func() (free, total int64, err error) {
+	return func() (int64, int64, error) {
+		stat, err := statFS(dir)
+		if err != nil {
+			return 0, 0, err
+		}
+		if stat.Flags&unix.ST_RDONLY != 0 {
+			return 0, 0, fleet.Full("the disk is read-only: nothing is stored in %s", dir)
+		}
+		return min(freeBytes(stat), freeInodes(stat)<<20), int64(stat.Blocks) * blockSize(stat), nil
+	}
+}
+
+func statFS(dir string) (stat unix.Statfs_t, err error) {
+	if err := unix.Statfs(dir, &stat); err != nil {
+		return stat, fmt.Errorf("free space of %s: %w", dir, err)
+	}
+	return stat, nil
+}
+
+func blockSize(stat unix.Statfs_t) int64 { return int64(stat.Bsize) } //nolint:unconvert // 32 bits wide on ARM
+
+func freeBytes(stat unix.Statfs_t) int64 { return int64(stat.Bavail) * blockSize(stat) }
+
+// freeInodes is as many as there are bytes for where the file system counts none, as Btrfs does.
+func freeInodes(stat unix.Statfs_t) int64 {
+	if stat.Files == 0 {
+		return freeBytes(stat)>>20 + 1
+	}
+	return int64(min(stat.Ffree, 1<<30))
+}
+
+// disks are the folders that the stores write to.
+type disks struct {
+	dirs   []string
+	logger *slog.Logger
+}
+
+// trouble says which of them take nothing, and why. Folders of one file system are one line.
+func (d disks) trouble() []string {
+	var said []string
+	seen := map[unix.Fsid]bool{}
+	for _, dir := range d.dirs {
+		stat, err := statFS(dir)
+		switch {
+		case err != nil:
+			said = append(said, err.Error())
+			continue
+		case seen[stat.Fsid]:
+			continue
+		}
+		seen[stat.Fsid] = true
+		switch {
+		case stat.Flags&unix.ST_RDONLY != 0:
+			said = append(said, dir+" is read-only: nothing new is stored")
+		case freeBytes(stat) < Reserve:
+			said = append(said, fmt.Sprintf("less than %d MiB is free in %s: nothing new is stored", Reserve>>20, dir))
+		case freeInodes(stat) < Reserve>>20:
+			said = append(said, fmt.Sprintf("fewer than %d inodes are free in %s: nothing new is stored until files are removed", Reserve>>20, dir))
+		}
+	}
+	return said
+}
+
+// run says in the log when a disk takes nothing any more, and when all take what comes again: once each, however many
+// requests are refused in between.
+func (d disks) run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var before []string
+	for {
+		now := d.trouble()
+		for _, reason := range now {
+			if !slices.Contains(before, reason) {
+				d.logger.Error("disk takes nothing", "reason", reason)
+			}
+		}
+		if len(now) == 0 && len(before) > 0 {
+			d.logger.Info("disk takes what comes again")
+		}
+		before = now
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// signing rotates the signing keys where there is room for more than the key.
+type signing struct {
+	*auth.Keys
+	dir string
+}
+
+func (s signing) Rotate() error {
+	free, _, err := SpaceOf(s.dir)()
+	if err == nil && free < Reserve {
+		err = fleet.Full("no room for a key: less than %d MiB is free in %s", Reserve>>20, filepath.Clean(s.dir))
+	}
+	if err != nil {
+		return err
+	}
+	return s.Keys.Rotate()
+}
