@@ -201,6 +201,9 @@ func TestTheSameVersionWithOtherBytesIsRefusedUnlessItReplaces(t *testing.T) {
 	push := func(query string, body []byte) answer {
 		return g.ask("POST", uploadAddress+query, pipeline, bytes.NewReader(body))
 	}
+	replace := func(role string) answer {
+		return g.ask("POST", uploadAddress+"?replace=true", g.operatorToken(role), bytes.NewReader(other))
+	}
 	push("", first)
 	if a := push("", first); a.StatusCode != http.StatusOK || a.json(t)["changed"] != false {
 		t.Errorf("the same again: %s %s", a.Status, a.body)
@@ -211,7 +214,13 @@ func TestTheSameVersionWithOtherBytesIsRefusedUnlessItReplaces(t *testing.T) {
 	device := g.addDevice("pump")
 	token := g.deviceToken(device.Key)
 	before := g.ask("GET", "/api/iot/firmware", token, nil)
-	if a := push("?replace=true", other); a.StatusCode != http.StatusOK || a.json(t)["changed"] != true {
+	if a := replace("pipeline"); a.StatusCode != http.StatusForbidden || !strings.Contains(string(a.body), "raise the version, use an operator's token, or run slipway firmware add --replace") {
+		t.Errorf("replaced by a pipeline: %s %s", a.Status, a.body)
+	}
+	if again := g.ask("GET", "/api/iot/firmware", token, nil); !bytes.Equal(again.body, before.body) {
+		t.Error("a pipeline's token replaced a build")
+	}
+	if a := replace("operator"); a.StatusCode != http.StatusOK || a.json(t)["changed"] != true {
 		t.Errorf("replaced: %s %s", a.Status, a.body)
 	}
 	after := g.ask("GET", "/api/iot/firmware", token, nil)

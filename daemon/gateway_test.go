@@ -242,10 +242,10 @@ func (g *running) deviceToken(key string) string {
 	return minted.AccessToken
 }
 
-func (g *running) operatorToken(role string) string {
+func (g *running) operatorToken(role string, flags ...string) string {
 	g.t.Helper()
 	var made struct{ Token string }
-	g.cliJSON(&made, "token", "create", "--role", role)
+	g.cliJSON(&made, append([]string{"token", "create", "--role", role}, flags...)...)
 	return made.Token
 }
 

@@ -74,7 +74,7 @@ func statusText(w io.Writer, s api.Status) {
 		"free", bytesText(s.FreeBytes),
 	)
 	if len(s.CI) > 0 {
-		fmt.Fprintf(w, "\na CI job pushes with (%sa token: slipway token create --role pipeline):\n", caStep(s))
+		fmt.Fprintf(w, "\na CI job pushes with (%sa token: slipway token create --role pipeline --model MODEL_CODE):\n", caStep(s))
 		for _, line := range s.CI {
 			fmt.Fprintf(w, "  %s\n", visible(line))
 		}

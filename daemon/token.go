@@ -3,11 +3,13 @@ package main
 import (
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // tokenCommand is `slipway token`: the tokens that people and pipelines show to the API and the page.
@@ -25,26 +27,51 @@ func tokenCreateCommand() *cobra.Command {
 		Use:   "create --role ROLE",
 		Short: "Make a token and print it, once",
 		Long: "Make a token and print it, once. A viewer reads, an operator also changes models, devices and firmware, an admin\n" +
-			"also makes tokens, and a pipeline only pushes firmware.",
+			"also makes tokens, and a pipeline only pushes firmware: of the models that --model names, or of all. It replaces no\n" +
+			"build that is there; an operator does, or `firmware add --replace`.",
 		Args: cobra.NoArgs,
 	}
 	format := addFormat(cmd)
 	role := cmd.Flags().String("role", "", orList(roles))
 	name := cmd.Flags().String("name", "", "who uses it")
+	models := cmd.Flags().StringArray("model", nil, "for a pipeline: push firmware of this model `CODE` only; may be repeated")
 	required(cmd, "role")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if _, err := auth.ParseRole(*role); err != nil {
 			return &usageError{err}
 		}
-		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("tokens"), api.NewToken{Role: *role, Name: *name})
+		if len(*models) > 0 && *role != string(auth.Pipeline) {
+			return usagef("--model is for --role pipeline: the other roles are for every model")
+		}
+		for _, code := range *models {
+			if _, err := fleet.ParseModelCode(code); err != nil {
+				return &usageError{err}
+			}
+		}
+		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("tokens"), api.NewToken{Role: *role, Name: *name, Models: *models})
 		if err != nil {
 			return err
 		}
 		return show(cmd, format, answer, func(w io.Writer, t api.CreatedToken) {
-			fields(w, "token", t.Secret, "role", t.Role, "id", t.ID, "name", t.Name)
+			fields(w, "token", t.Secret, "role", t.Role, "models", modelList(t.Token), "id", t.ID, "name", t.Name)
 		})
 	}
 	return cmd
+}
+
+// modelList names the models that a pipeline's token is for, "" for the other roles.
+func modelList(t api.Token) string {
+	switch {
+	case t.Role != string(auth.Pipeline):
+		return ""
+	case len(t.Models) == 0:
+		return "all"
+	}
+	var codes []string
+	for _, code := range t.Models {
+		codes = append(codes, string(code))
+	}
+	return strings.Join(codes, ", ")
 }
 
 func tokenListCommand() *cobra.Command {
@@ -59,9 +86,9 @@ func tokenListCommand() *cobra.Command {
 			return err
 		}
 		return show(cmd, flags.format, answer, func(w io.Writer, v api.Tokens) {
-			c := newColumns(w, "ID", "ROLE", "CREATED", "NAME")
+			c := newColumns(w, "ID", "ROLE", "MODELS", "CREATED", "NAME")
 			for _, t := range v.Tokens {
-				c.row(t.ID, t.Role, localTime(t.CreatedAt), t.Name)
+				c.row(t.ID, t.Role, modelList(t), localTime(t.CreatedAt), t.Name)
 			}
 			c.flush()
 		})

@@ -195,6 +195,8 @@ func TestTheUploadScriptEndsWithTheStatusThatItsHeadPromises(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(c.folder, "upload.sh"), []byte(script), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	c.cli("model", "add", "valve")
+	bound := c.operatorToken("pipeline", "--model", "valve")
 	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "<html>Please log in to the guest network</html>")
 	}))
@@ -208,16 +210,18 @@ func TestTheUploadScriptEndsWithTheStatusThatItsHeadPromises(t *testing.T) {
 		{"sh upload.sh", "", 2, "name the model"},
 		{"sh upload.sh pump . x", "", 2, "no more"},
 		{"sh upload.sh pump", "SLIPWAY_TOKEN=", 2, "set SLIPWAY_TOKEN"},
-		{"sh upload.sh pump", "SLIPWAY_TOKEN=a\"\nurl = \"http://x", 2, "not valid in a token"},
+		{"sh upload.sh pump", "SLIPWAY_TOKEN=a\"\nurl=\"http://x", 2, "not valid in a token"},
 		{"sh upload.sh pump", "SLIPWAY_REPLACE=yes", 2, "want true or false"},
 		{"sh upload.sh pump", "SLIPWAY_CA=nowhere.crt", 2, "nowhere.crt"},
 		{"sh upload.sh pump /dev", "SLIPWAY_CA=ca.crt", 1, "run idf.py build first"},
 		{"sh upload.sh pump", "", 1, "was not reached: nothing is pushed"},
 		{"sh upload.sh pmup", "SLIPWAY_CA=ca.crt", 1, `(404): there is no model "pmup"; the nearest known one is "pump"`},
+		{"sh upload.sh pump", "SLIPWAY_CA=ca.crt SLIPWAY_TOKEN=" + bound, 1, "(403): this token pushes firmware of valve only, not of \"pump\": an admin makes one with slipway token create --role pipeline --model pump"},
+		{"sh upload.sh pump", "SLIPWAY_CA=ca.crt SLIPWAY_REPLACE=true", 1, "(403): a pipeline's token replaces no build: raise the version"},
 		{"sh upload.sh pump", "SLIPWAY_URL=" + stranger.URL, 1, "not as a Slipway gateway does: nothing is pushed"},
 		{"head -c -2 upload.sh >half.sh && sh half.sh pump", "SLIPWAY_CA=ca.crt", 2, ""},
 	} {
-		status, out, errs := c.job([]string{test.line}, test.env)
+		status, out, errs := c.job([]string{test.line}, strings.Split(test.env, " ")...)
 		if status != test.status || out != "" || !strings.Contains(errs, test.says) {
 			t.Errorf("%s %s: exit %d, want %d with %q\n%s%s", test.env, test.line, status, test.status, test.says, out, errs)
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // Status is what `slipway status` and the page tell.
@@ -54,16 +56,18 @@ type Health struct {
 
 // NewToken is what a token of a person or a pipeline is made of.
 type NewToken struct {
-	Role string `json:"role"`
-	Name string `json:"name"`
+	Role   string   `json:"role"`
+	Name   string   `json:"name"`
+	Models []string `json:"models,omitempty"` // that a pipeline's token is for; none: for all
 }
 
 // Token is a token's record without its hash.
 type Token struct {
-	ID        string    `json:"id"`
-	Name      string    `json:"name,omitempty"`
-	Role      string    `json:"role"`
-	CreatedAt time.Time `json:"created_at"`
+	ID        string            `json:"id"`
+	Name      string            `json:"name,omitempty"`
+	Role      string            `json:"role"`
+	Models    []fleet.ModelCode `json:"models,omitempty"` // that a pipeline's token is for; none: for all
+	CreatedAt time.Time         `json:"created_at"`
 }
 
 // CreatedToken is a token that was just made, with itself, shown once.

@@ -27,11 +27,14 @@ type Operators struct {
 
 const operatorPrefix = "slw_"
 
-// Create makes a token. It is shown once: only its hash is stored.
-func (o *Operators) Create(ctx context.Context, name string, role Role) (token string, record OperatorToken, err error) {
+// Create makes a token, a pipeline's for the models that are named, or for all. It is shown once: only its hash is stored.
+func (o *Operators) Create(ctx context.Context, name string, role Role, models ...fleet.ModelCode) (token string, record OperatorToken, err error) {
+	if len(models) > 0 && role != Pipeline {
+		return "", record, fleet.Refused("a token of the role %s is good for every model: only a pipeline's names models", role)
+	}
 	id := make([]byte, 4)
 	_, _ = rand.Read(id) // it never fails
-	record = OperatorToken{ID: hex.EncodeToString(id), Name: name, Role: role, CreatedAt: o.Now().UTC()}
+	record = OperatorToken{ID: hex.EncodeToString(id), Name: name, Role: role, CreatedAt: o.Now().UTC(), Models: models}
 	token = operatorPrefix + record.ID + "_" + NewSecret()
 	record.Hash = HashSecret(token)
 	return token, record, o.Store.AddOperatorToken(ctx, record)

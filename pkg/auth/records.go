@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -45,7 +46,8 @@ type DeviceSecrets struct {
 // Role is what an operator's token may do.
 type Role string
 
-// The roles. Each of the first three may do what those before it may; Pipeline pushes firmware and nothing else.
+// The roles. Each of the first three may do what those before it may; Pipeline pushes firmware, and
+// nothing else: it replaces no build that is there.
 const (
 	Viewer   Role = "viewer"
 	Operator Role = "operator"
@@ -82,6 +84,13 @@ type OperatorToken struct {
 	Role      Role      `json:"role"`
 	Hash      Hash      `json:"hash"`
 	CreatedAt time.Time `json:"created_at"`
+	// Models are those that a pipeline's token pushes firmware of; none names all.
+	Models []fleet.ModelCode `json:"models,omitempty"`
+}
+
+// For reports that the token is good for a model.
+func (o OperatorToken) For(code fleet.ModelCode) bool {
+	return len(o.Models) == 0 || slices.Contains(o.Models, code)
 }
 
 // NewDevice is a device with what is stored of its secret, to be added.

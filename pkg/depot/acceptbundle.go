@@ -100,7 +100,7 @@ func (d *Depot) known(m fleet.Model, b fleet.Build, replace bool) (same *fleet.B
 		}
 		// The model runs a plain image of this version: devices may be in the middle of it.
 		if sum := sumOf(d.flatPath(m.Code)); sum != "" && sum != b.ImageSHA256 {
-			return nil, fleet.Taken("model %s runs version %s as a plain image with other bytes: raise the version, or use --replace", m.Code, b.Version)
+			return nil, fleet.Taken("model %s runs version %s as a plain image with other bytes: raise the version, or replace it with slipway firmware add --replace", m.Code, b.Version)
 		}
 		return nil, nil
 	case err != nil:
@@ -109,7 +109,7 @@ func (d *Depot) known(m fleet.Model, b fleet.Build, replace bool) (same *fleet.B
 		if replace {
 			return nil, nil
 		}
-		return nil, fleet.Taken("version %s of model %s is stored with another image or ELF: raise the version, or use --replace", b.Version, m.Code)
+		return nil, fleet.Taken("version %s of model %s is stored with another image or ELF: raise the version, or replace it with slipway firmware add --replace", b.Version, m.Code)
 	case stored.Origin == fleet.Found && m.FirmwareVersion != b.Version:
 		return nil, nil
 	}

@@ -3,6 +3,7 @@ package operator
 import (
 	_ "embed" // the description of the API
 	"net/http"
+	"slices"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
@@ -48,7 +49,7 @@ func (d *door) listTokens(w http.ResponseWriter, _ *http.Request) error {
 }
 
 func showToken(t auth.OperatorToken) api.Token {
-	return api.Token{ID: t.ID, Name: t.Name, Role: string(t.Role), CreatedAt: t.CreatedAt}
+	return api.Token{ID: t.ID, Name: t.Name, Role: string(t.Role), Models: t.Models, CreatedAt: t.CreatedAt}
 }
 
 func (d *door) createToken(w http.ResponseWriter, r *http.Request) error {
@@ -60,12 +61,38 @@ func (d *door) createToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fleet.Refused("%s", err)
 	}
-	token, record, err := d.Operators.Create(r.Context(), in.Name, role)
+	models, err := d.modelsOf(in.Models)
+	if err != nil {
+		return err
+	}
+	token, record, err := d.Operators.Create(r.Context(), in.Name, role, models...)
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	return endpoint.WriteJSON(w, http.StatusCreated, api.CreatedToken{Secret: token, Token: showToken(record)})
+}
+
+const mostTokenModels = 100 // of one token: a refusal names them all
+
+// modelsOf are the models that a token names, in the order of their codes. A mistyped one would be found out by a CI job.
+func (d *door) modelsOf(named []string) ([]fleet.ModelCode, error) {
+	if len(named) > mostTokenModels {
+		return nil, fleet.Refused("%d models: a token names at most %d; one without models is for all", len(named), mostTokenModels)
+	}
+	codes := make([]fleet.ModelCode, len(named))
+	for i, name := range named {
+		code, err := fleet.ParseModelCode(name)
+		if err != nil {
+			return nil, d.nearModel(name, err)
+		}
+		if err := d.knownModel(code); err != nil {
+			return nil, err
+		}
+		codes[i] = code
+	}
+	slices.Sort(codes)
+	return slices.Compact(codes), nil
 }
 
 func (d *door) revokeToken(w http.ResponseWriter, r *http.Request) error {

@@ -87,7 +87,7 @@ type issuer interface {
 // operators are people's own tokens.
 type operators interface {
 	Authenticate(token string) (auth.OperatorToken, error)
-	Create(ctx context.Context, name string, role auth.Role) (string, auth.OperatorToken, error)
+	Create(ctx context.Context, name string, role auth.Role, models ...fleet.ModelCode) (string, auth.OperatorToken, error)
 	List() ([]auth.OperatorToken, error)
 	Revoke(ctx context.Context, id string) error
 }
@@ -115,56 +115,9 @@ func (d *door) handle(rs *endpoint.Routes, need auth.Role, method, pattern strin
 	rs.Register(endpoint.Route{Method: method, Pattern: pattern, Query: append(none, known...)}, d.need(need), seen(h))
 }
 
-// need lets callers of a role pass.
-func (d *door) need(need auth.Role) endpoint.Guard {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		role, err := d.roleOf(r)
-		if err != nil {
-			return err
-		}
-		endpoint.ShowedCredentials(w)
-		if !role.May(need) {
-			return endpoint.Errorf(http.StatusForbidden, "forbidden", "this needs the role %s, and the token has %s", need, role)
-		}
-		return nil
-	}
-}
-
 // seen has the house's refusals answered as what they are.
 func seen(h endpoint.Handler) endpoint.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error { return visible(h(w, r)) }
-}
-
-// roleOf says what the caller may do.
-func (d *door) roleOf(r *http.Request) (auth.Role, error) {
-	if d.Gateway.Trusted(r.Context()) {
-		return auth.Admin, nil
-	}
-	token, err := d.Operators.Authenticate(tokenOf(r))
-	switch {
-	case errors.Is(err, auth.ErrNoToken), errors.Is(err, auth.ErrToken):
-		e := endpoint.Errorf(http.StatusUnauthorized, "unauthorized", "this needs a token that the gateway knows: none was sent, or it was revoked").Because(err)
-		e.Header = http.Header{"Www-Authenticate": {"Bearer"}}
-		return "", e
-	case err != nil:
-		return "", err
-	}
-	return token.Role, nil
-}
-
-// tokenOf is the caller's token: a program's in the header, a browser's in the cookie of the page. The cookie counts for
-// reading only: a foreign page can make a browser send a form, and its answer stays unread.
-func tokenOf(r *http.Request) string {
-	if token := endpoint.Bearer(r); token != "" {
-		return token
-	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return ""
-	}
-	if c, err := r.Cookie(cookieName); err == nil {
-		return c.Value
-	}
-	return ""
 }
 
 // visible turns the house's refusals, and what the kernel says of a disk, into statuses.

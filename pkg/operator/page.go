@@ -62,8 +62,8 @@ func render(w http.ResponseWriter, status int, name string, data any) error {
 
 // mayRead lets a reader in, or shows where to show a token.
 func (d *door) mayRead(w http.ResponseWriter, r *http.Request) (bool, error) {
-	role, err := d.roleOf(r)
-	if err == nil && role.May(auth.Viewer) {
+	token, err := d.caller(r)
+	if err == nil && token.Role.May(auth.Viewer) {
 		return true, nil
 	}
 	return false, render(w, http.StatusUnauthorized, "login.html", map[string]any{"Refusal": ""})

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
-	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -18,8 +17,8 @@ import (
 func (d *door) registerPipeline(rs *endpoint.Routes) {
 	rs.Register(endpoint.Route{
 		Method: http.MethodPost, Pattern: "/api/pipeline/models/{code}/firmware", Operation: "pipeline_upload_firmware", Query: endpoint.Query{"replace"},
-	}, d.need(auth.Pipeline), seen(d.uploadFirmware))
-	d.handle(rs, auth.Pipeline, http.MethodGet, "/api/pipeline/models/{code}/firmware-version", d.firmwareVersion)
+	}, d.needPipeline, seen(d.uploadFirmware))
+	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/pipeline/models/{code}/firmware-version", Query: none}, d.needPipeline, seen(d.firmwareVersion))
 	rs.Handle(http.MethodGet, "/api/pipeline/upload.sh", "", d.script(uploadSh, aboutCASh))
 	rs.Handle(http.MethodGet, "/api/pipeline/upload.ps1", "", d.script(uploadPs1, aboutCAPs1))
 }

@@ -1,7 +1,9 @@
 # Makes a Slipway bundle of an ESP-IDF build and pushes it. Works with Windows PowerShell 5 and PowerShell 7. In a CI job:
 #   Invoke-WebRequest @BASE_URL@/api/pipeline/upload.ps1 -UseBasicParsing -OutFile upload.ps1
 #   .\upload.ps1 -Model MODEL_CODE [-Project FOLDER] [-Url ADDRESS] [-Replace]
-# FOLDER is the project's or the build's; the environment's SLIPWAY_TOKEN is a token with the role pipeline.
+# FOLDER is the project's or the build's; the environment's SLIPWAY_TOKEN is a token with the role pipeline for
+# the model. A version that is there with other bytes is not replaced: raise it, or use -Replace and an operator's token, as a
+# pipeline's does not replace.
 @ABOUT_CA@
 param(
   [Parameter(Mandatory = $true)][string]$Model,
@@ -13,7 +15,7 @@ $ErrorActionPreference = 'Stop'
 if ([Console]::IsOutputRedirected) { $ProgressPreference = 'SilentlyContinue' }
 [Net.ServicePointManager]::SecurityProtocol = [Net.ServicePointManager]::SecurityProtocol -bor [Net.SecurityProtocolType]::Tls12
 $token = "$env:SLIPWAY_TOKEN".Trim()
-if (-not $token) { throw 'set SLIPWAY_TOKEN to a token with the role pipeline' }
+if (-not $token) { throw "set SLIPWAY_TOKEN to a token of the model: slipway token create --role pipeline --model $Model" }
 
 # The build folder: the one that was named, its build, or the only one in it.
 $about = 'project_description.json'

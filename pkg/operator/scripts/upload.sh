@@ -4,7 +4,8 @@
 # Where a line fails the job fails: do not join them by a pipe, which would hide that the script never came.
 @ABOUT_CA@
 # FOLDER is the project's or the build's. It needs zip and curl 7.58. SLIPWAY_CA names the gateway's CA file, SLIPWAY_URL
-# another gateway; SLIPWAY_REPLACE=true replaces a version that is there with other bytes.
+# another gateway. A version that is there with other bytes is not replaced: raise it, or set SLIPWAY_REPLACE=true and
+# SLIPWAY_TOKEN to an operator's token, as a pipeline's does not replace.
 # It ends with 0 where the gateway has the build, with 1 where it does not, with 2 where it was called wrongly.
 { # read to its end before it starts: half a script must not do half of it
 set -eu
@@ -17,7 +18,7 @@ url=${SLIPWAY_URL:-@BASE_URL@}
 [ -n "$code" ] || usage 'name the model: upload.sh MODEL_CODE [FOLDER]'
 [ $# -le 2 ] || usage 'want a model and a folder, no more'
 token=$(printf %s "${SLIPWAY_TOKEN:-}" | tr -d '\r\n')
-[ -n "$token" ] || usage 'set SLIPWAY_TOKEN to a token with the role pipeline'
+[ -n "$token" ] || usage "set SLIPWAY_TOKEN to a token of the model: slipway token create --role pipeline --model $code"
 case $token in *[!A-Za-z0-9._~+/=-]*) usage 'SLIPWAY_TOKEN contains characters that are not valid in a token' ;; esac
 case ${SLIPWAY_REPLACE:-} in '' | true | false) ;; *) usage 'SLIPWAY_REPLACE: want true or false' ;; esac
 [ -z "${SLIPWAY_CA:-}" ] || [ -f "$SLIPWAY_CA" ] || usage "SLIPWAY_CA: there is no file $SLIPWAY_CA"
