@@ -59,10 +59,11 @@ func deviceAddCommand() *cobra.Command {
 	model := cmd.Flags().String("model", "", "its model")
 	key := cmd.Flags().String("key", "", "its key, 8 of a-z and 0-9 (default: a random one)")
 	name := cmd.Flags().String("name", "", "its display name")
+	line := cmd.Flags().String("line", "", "where it stands (default: the network that it comes from)")
 	secretOnStdin := cmd.Flags().Bool("secret-stdin", false, "read its client secret from standard input instead of making one")
 	required(cmd, "model")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		device := api.NewDevice{Model: *model, Key: *key, Name: *name}
+		device := api.NewDevice{Model: *model, Key: *key, Name: *name, Line: *line}
 		if _, err := fleet.ParseModelCode(*model); err != nil {
 			return &usageError{err}
 		}
@@ -124,8 +125,11 @@ func deviceText(w io.Writer, d api.Device) {
 		config = "(its model's default)"
 	}
 	pairs := []string{
-		"device_key", string(d.Key), "model_code", string(d.Model), "name", d.Name, "client_id", d.ClientID, "access", access(d.Device),
+		"device_key", string(d.Key), "model_code", string(d.Model), "name", d.Name, "line", d.Line, "labels", strings.Join(d.Labels, " "), "client_id", d.ClientID, "access", access(d.Device),
 		"config", config,
+	}
+	if d.Pin != "" {
+		pairs = append(pairs, "pin", string(d.Pin))
 	}
 	pairs = append(pairs, provisioningText(d.Provisioning)...)
 	fields(w, append(pairs, "created_at", localTime(d.CreatedAt), "updated_at", localTime(d.UpdatedAt))...)

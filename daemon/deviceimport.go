@@ -19,8 +19,8 @@ func deviceImportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE.csv",
 		Short: "Add many devices, with their present secrets or with new ones",
-		Long: "Add the devices of a CSV file with the columns model_code,device_key[,client_secret][,name], separated by commas,\n" +
-			"semicolons or tabs; a first line may name them in any order. All new ones are added or none. A device without a\n" +
+		Long: "Add the devices of a CSV file with the columns model_code,device_key[,client_secret][,name][,line], separated by\n" +
+			"commas, semicolons or tabs; a first line may name them in any order. All new ones are added or none. A device without a\n" +
 			"secret gets one, which is printed once, or written to the file that --secrets names. Devices that are there keep\n" +
 			"their secrets; a second run changes only what is new. - is standard input.",
 		Args: cobra.ExactArgs(1),

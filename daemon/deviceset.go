@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +18,9 @@ type deviceChange struct {
 	config       string
 	modelDefault bool
 	model, name  string
+	line, pin    string
+	labels       []string
+	unpin        bool
 	revoked      bool
 	provisioning provisioningFlag
 }
@@ -24,7 +28,7 @@ type deviceChange struct {
 func deviceSetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set KEY",
-		Short: "Change a device: its configuration, model, name or access",
+		Short: "Change a device: its configuration, model, name, place, pinned build or access",
 		Args:  cobra.ExactArgs(1),
 	}
 	format := addFormat(cmd)
@@ -33,9 +37,14 @@ func deviceSetCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&change.modelDefault, "default-config", false, "go back to its model's default configuration")
 	cmd.Flags().StringVar(&change.model, "model", "", "move it to this model; its client id changes as well")
 	cmd.Flags().StringVar(&change.name, "name", "", "its display name")
+	cmd.Flags().StringVar(&change.line, "line", "", "where it stands, 1 to 32 of a-z, 0-9, _, . and -; --line= goes back to its network")
+	cmd.Flags().StringArrayVar(&change.labels, "label", nil, "a label in place of those that it has; may be repeated, --label= removes all")
+	cmd.Flags().StringVar(&change.pin, "pin", "", "offer it this build of its model, whatever the others are offered")
+	cmd.Flags().BoolVar(&change.unpin, "unpin", false, "offer it what its model is offered again")
 	cmd.Flags().BoolVar(&change.revoked, "revoked", false, "refuse it and its tokens from now on; --revoked=false admits it again")
 	cmd.Flags().Var(change.provisioning, "provisioning", "KEY=VALUE that provisioning hands out (KEY= removes it); may be repeated")
 	cmd.MarkFlagsMutuallyExclusive("config", "default-config")
+	cmd.MarkFlagsMutuallyExclusive("pin", "unpin")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		members, err := change.members(cmd)
 		if err != nil {
@@ -65,6 +74,7 @@ func (d *deviceChange) members(cmd *cobra.Command) (in api.DeviceChange, err err
 	if cmd.Flag("revoked").Changed {
 		in.Revoked = &d.revoked
 	}
+	d.place(cmd, &in)
 	if len(d.provisioning) > 0 {
 		in.Provisioning = d.provisioning
 	}
@@ -76,10 +86,25 @@ func (d *deviceChange) members(cmd *cobra.Command) (in api.DeviceChange, err err
 	case d.modelDefault:
 		in.Config = json.RawMessage("null")
 	}
-	if err == nil && in.Model == nil && in.Name == nil && in.Revoked == nil && in.Provisioning == nil && in.Config == nil {
+	if err == nil && in.Model == nil && in.Name == nil && in.Revoked == nil && in.Provisioning == nil && in.Config == nil &&
+		in.Line == nil && in.Labels == nil && in.Pin == nil {
 		err = usagef("nothing to change: name at least one flag")
 	}
 	return in, err
+}
+
+// place is where the device stands, and what it is pinned to.
+func (d *deviceChange) place(cmd *cobra.Command, in *api.DeviceChange) {
+	if cmd.Flag("line").Changed {
+		in.Line = &d.line
+	}
+	if cmd.Flag("label").Changed {
+		labels := slices.DeleteFunc(d.labels, func(label string) bool { return label == "" })
+		in.Labels = &labels
+	}
+	if d.pin != "" || d.unpin {
+		in.Pin = &d.pin
+	}
 }
 
 // warn prints an answer's warnings to standard error: what was done is done, and its JSON stays JSON.

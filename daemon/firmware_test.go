@@ -323,3 +323,63 @@ func TestTheFixturesAreServedByteForByte(t *testing.T) {
 		t.Error("the download differs")
 	}
 }
+
+func TestAResumedDownloadNeverMixesTwoBuilds(t *testing.T) {
+	g := startGateway(t)
+	g.cli("model", "add", "pump")
+	device := g.addDevice("pump")
+	token, pipeline := g.deviceToken(device.Key), g.operatorToken("pipeline")
+	images := map[string][]byte{}
+	push := func(version string) {
+		bundle := bundleOf(t, "pump", version)
+		images[version] = imageOf(t, bundle, "pump")
+		if a := g.ask("POST", uploadAddress, pipeline, bytes.NewReader(bundle)); a.StatusCode != http.StatusOK {
+			t.Fatalf("push of %s: %s %s", version, a.Status, a.body)
+		}
+	}
+	half := len(imageOf(t, bundleOf(t, "pump", "1.0.0"), "pump")) / 2
+	begin := func() {
+		g.ask("GET", "/api/iot/firmware", token, nil, "Range", fmt.Sprintf("bytes=0-%d", half-1))
+	}
+	rest := func() answer {
+		return g.ask("GET", "/api/iot/firmware", token, nil, "Range", fmt.Sprintf("bytes=%d-", half))
+	}
+	goesOnWith := func(when, version string) {
+		t.Helper()
+		a := rest()
+		if a.StatusCode != http.StatusPartialContent || !bytes.Equal(a.body, images[version][half:]) {
+			t.Errorf("%s: %s, of version %s", when, a.Status, a.Header.Get("X-Firmware-Version"))
+		}
+	}
+	startsOver := func(when string) {
+		t.Helper()
+		if a := rest(); a.StatusCode != http.StatusRequestedRangeNotSatisfiable || a.ContentLength != 0 {
+			t.Errorf("%s: %s, of version %s", when, a.Status, a.Header.Get("X-Firmware-Version"))
+		}
+	}
+	push("1.0.0")
+	startsOver("without a beginning")
+	begin()
+	push("1.1.0")
+	goesOnWith("after another build was published", "1.0.0")
+	g.kill()
+	g.restart()
+	goesOnWith("after the gateway was killed", "1.0.0")
+	g.cli("firmware", "rm", "pump", "1.0.0")
+	startsOver("after its build was removed")
+	begin()
+	push("1.2.0")
+	g.cli("device", "set", device.Key, "--pin", "1.1.0")
+	startsOver("after it was pinned, to the same build even")
+	if a := g.ask("GET", "/api/iot/firmware-version", token, nil); a.json(t)["firmware_version"] != "1.1.0" {
+		t.Errorf("pinned: %s", a.body)
+	}
+	begin()
+	goesOnWith("pinned", "1.1.0")
+	if out, err := g.tryCLI("firmware", "rm", "pump", "1.1.0"); err == nil || !strings.Contains(out, "is pinned to version 1.1.0") {
+		t.Errorf("removing it: %v %s", err, out)
+	}
+	g.cli("device", "set", device.Key, "--unpin")
+	begin()
+	goesOnWith("let go", "1.2.0")
+}

@@ -27,6 +27,7 @@ type NewDevice struct {
 	Model  string `json:"model_code"`
 	Key    string `json:"device_key,omitempty"`
 	Name   string `json:"name,omitempty"`
+	Line   string `json:"line,omitempty"`
 	Secret string `json:"client_secret,omitempty"`
 }
 
@@ -34,6 +35,9 @@ type NewDevice struct {
 type DeviceChange struct {
 	Name         *string            `json:"name,omitempty"`
 	Model        *string            `json:"model_code,omitempty"`
+	Line         *string            `json:"line,omitempty"`   // "": the network that it comes from
+	Labels       *[]string          `json:"labels,omitempty"` // all of them
+	Pin          *string            `json:"pin,omitempty"`    // a version; "" lets it go
 	Revoked      *bool              `json:"revoked,omitempty"`
 	Config       json.RawMessage    `json:"config,omitempty"`       // null: its model's default again
 	Provisioning map[string]*string `json:"provisioning,omitempty"` // merged; null removes a value

@@ -126,7 +126,7 @@ func (c *Catalog) PublishImage(ctx context.Context, code fleet.ModelCode, v flee
 	})
 }
 
-// RemoveBuild removes a build's record.
+// RemoveBuild removes a build's record; of one that a device is pinned to it says ErrTaken.
 func (c *Catalog) RemoveBuild(ctx context.Context, code fleet.ModelCode, v fleet.Version) error {
 	return c.update(ctx, func(t *tx) error {
 		var b fleet.Build
@@ -136,6 +136,9 @@ func (c *Catalog) RemoveBuild(ctx context.Context, code fleet.ModelCode, v fleet
 		}
 		if !found {
 			return unknownBuild(code, v)
+		}
+		if err := t.pinsNobody(code, v); err != nil {
+			return err
 		}
 		t.delete(buildKey(code, v))
 		t.delete(elfKey(b))

@@ -217,8 +217,11 @@ func waitsFor(c crash.Crash, b fleet.Build) bool {
 	return c.Grade == crash.MissingELF && c.Model == b.Model && c.DeclaredVersion == string(b.Version)
 }
 
-// NeedsBuild reports that a dump which is not decoded yet would be decoded with this build.
+// NeedsBuild reports that a device is pinned to this build, or that a dump which is not decoded yet would be decoded with it.
 func (c *Catalog) NeedsBuild(b fleet.Build) (bool, error) {
+	if pinned, err := c.Pinned(b.Model, b.Version); err != nil || pinned {
+		return pinned, err
+	}
 	waiting, err := c.crashesIn(crash.Waiting, 0, anyCrash)
 	return slices.ContainsFunc(waiting, func(one crash.Crash) bool {
 		return one.Model == b.Model && one.DeclaredVersion == string(b.Version) || waitsFor(one, b)

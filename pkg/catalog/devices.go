@@ -153,17 +153,20 @@ func (c *Catalog) UpdateDevice(ctx context.Context, key fleet.DeviceKey, change 
 		if d, err = t.device(key); err != nil {
 			return err
 		}
-		before := d.Model
+		before := d
 		if err := change(&d); err != nil {
 			return err
 		}
 		d.Key, d.UpdatedAt = key, c.options.Now().UTC()
-		if d.Model != before {
+		if d.Model != before.Model {
 			if _, err := t.model(d.Model); err != nil {
 				return err
 			}
-			t.delete(modelDeviceKey(before, key))
+			t.delete(modelDeviceKey(before.Model, key))
 			t.mark(modelDeviceKey(d.Model, key))
+		}
+		if err := t.movePin(before, d); err != nil {
+			return err
 		}
 		return t.putDevice(d)
 	})
@@ -198,5 +201,9 @@ func (t *tx) removeDevice(key fleet.DeviceKey) (fleet.Device, error) {
 	t.delete(deviceKey(key))
 	t.delete(modelDeviceKey(d.Model, key))
 	t.delete(secretsKey(key))
+	t.delete(sentKey(key))
+	if d.Pin != "" {
+		t.delete(pinKey(d))
+	}
 	return d, nil
 }

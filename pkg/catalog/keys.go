@@ -19,6 +19,8 @@ import (
 //	m/<code>                                   fleet.Model
 //	d/<device>                                 storedDevice
 //	dm/<code>/<device>                         index: devices of a model
+//	dp/<code>/<version>/<device>               index: devices that are pinned to a build
+//	df/<device>                                fleet.Sent
 //	dr/<device>                                removal, of a device that a person has removed
 //	ds/<device>                                auth.DeviceSecrets
 //	o/<id>                                     auth.OperatorToken
@@ -62,6 +64,7 @@ const (
 func modelKey(code fleet.ModelCode) string           { return modelPrefix + string(code) }
 func deviceKey(key fleet.DeviceKey) string           { return devicePrefix + string(key) }
 func modelDevicesPrefix(code fleet.ModelCode) string { return "dm/" + string(code) + "/" }
+func sentKey(key fleet.DeviceKey) string             { return "df/" + string(key) }
 func removedKey(key fleet.DeviceKey) string          { return "dr/" + string(key) }
 func secretsKey(key fleet.DeviceKey) string          { return "ds/" + string(key) }
 func tokenKey(id string) string                      { return tokenPrefix + id }
@@ -87,6 +90,12 @@ func importKey(n int) string                         { return fmt.Sprintf("%s%06
 func modelDeviceKey(code fleet.ModelCode, key fleet.DeviceKey) string {
 	return modelDevicesPrefix(code) + string(key)
 }
+
+func pinsPrefix(code fleet.ModelCode, v fleet.Version) string {
+	return "dp/" + string(code) + "/" + string(v) + "/"
+}
+
+func pinKey(d fleet.Device) string { return pinsPrefix(d.Model, d.Pin) + string(d.Key) }
 
 func buildKey(code fleet.ModelCode, v fleet.Version) string { return buildsPrefix(code) + string(v) }
 

@@ -35,7 +35,7 @@ type recorder interface {
 	// RemoveModel says ErrTaken where the model has devices or builds.
 	RemoveModel(context.Context, fleet.ModelCode) error
 	RemoveBuild(context.Context, fleet.ModelCode, fleet.Version) error
-	// NeedsBuild reports that a dump waits to be decoded with this build.
+	// NeedsBuild reports that a dump waits to be decoded with this build, or that a device is pinned to it.
 	NeedsBuild(fleet.Build) (bool, error)
 }
 

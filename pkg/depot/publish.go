@@ -106,7 +106,7 @@ func (d *Depot) emptied(code fleet.ModelCode) error {
 }
 
 // retain removes the builds that were accepted first beyond KeepVersions, but neither the current one nor one that a
-// dump waits for.
+// dump waits for or a device is pinned to.
 func (d *Depot) retain(ctx context.Context, m fleet.Model) error {
 	builds, err := d.options.Recorder.Builds(m.Code)
 	if err != nil {

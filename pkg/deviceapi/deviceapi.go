@@ -14,6 +14,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
@@ -29,6 +30,7 @@ type Options struct {
 	Keys         keySet
 	TokenPaths   []string // further paths of the token endpoint
 	Images       images
+	Offers       offers
 	Dumps        dumps // nil where dumps are off
 	MaxDump      int64 // bytes
 	Provisioning Provisioning
@@ -45,6 +47,13 @@ type issuer interface {
 // keySet is the embedded issuer's public keys.
 type keySet interface {
 	Public() auth.JWKSet
+}
+
+// offers says which build a device is to run, and remembers which image it was sent the first byte of last.
+type offers interface {
+	Offer(fleet.Device, fleet.Model) (v fleet.Version, ok bool)
+	LastSent(fleet.DeviceKey) (s fleet.Sent, found bool, err error)
+	NoteSent(context.Context, fleet.DeviceKey, fleet.Sent) error
 }
 
 // images opens the image that a device of the model gets for a version, or is fleet.ErrUnknown.
@@ -69,6 +78,7 @@ type Provisioning struct {
 type Door struct {
 	options Options
 	uploads *paces
+	unnoted sync.Map // fleet.DeviceKey to fleet.Sent: images that were sent while nothing could be noted
 }
 
 // New makes the door.

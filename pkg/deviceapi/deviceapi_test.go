@@ -33,6 +33,9 @@ type memory struct {
 	dumps   []fleet.Dump
 	bodies  [][]byte
 	failing error // of the next Write
+	sent    map[fleet.DeviceKey]fleet.Sent
+	noted   int   // how often an image that is sent was noted
+	full    error // of NoteSent
 	dir     string
 }
 
@@ -112,6 +115,30 @@ func (m *memory) RotateSecret(_ context.Context, key fleet.DeviceKey) (string, e
 
 func (m *memory) Public() auth.JWKSet { return auth.JWKSet{Keys: []auth.JWK{{KeyID: "k"}}} }
 
+func (m *memory) Offer(d fleet.Device, model fleet.Model) (fleet.Version, bool) {
+	return fleet.OfferTo(d, model, fleet.Word{})
+}
+
+func (m *memory) LastSent(key fleet.DeviceKey) (fleet.Sent, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, found := m.sent[key]
+	return s, found, nil
+}
+
+func (m *memory) NoteSent(_ context.Context, key fleet.DeviceKey, s fleet.Sent) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.full != nil {
+		return m.full
+	}
+	if m.sent[key] != s {
+		m.sent[key] = s
+		m.noted++
+	}
+	return nil
+}
+
 func (m *memory) OpenImage(model fleet.Model, v fleet.Version) (fleet.Image, error) {
 	f, err := os.Open(filepath.Join(m.dir, string(model.Code)+"-"+string(v)))
 	if os.IsNotExist(err) {
@@ -155,7 +182,7 @@ type rig struct {
 func open(t testing.TB, settle func(*Options)) *rig {
 	t.Helper()
 	m := &memory{
-		dir: t.TempDir(),
+		dir: t.TempDir(), sent: map[fleet.DeviceKey]fleet.Sent{},
 		devices: map[fleet.DeviceKey]fleet.Device{
 			"aaaaaaa1": {Key: "aaaaaaa1", Model: "pump", Name: "left pump"},
 			"bbbbbbb2": {Key: "bbbbbbb2", Model: "empty"},
@@ -173,7 +200,7 @@ func open(t testing.TB, settle func(*Options)) *rig {
 		}
 	}
 	o := Options{
-		Guesses: NewGuesses(slog.New(slog.DiscardHandler), time.Now), Issuer: m, Keys: m, Images: m, Dumps: m, MaxDump: 1 << 20, Now: time.Now,
+		Guesses: NewGuesses(slog.New(slog.DiscardHandler), time.Now), Issuer: m, Keys: m, Images: m, Offers: m, Dumps: m, MaxDump: 1 << 20, Now: time.Now,
 		Uploads: Pace{PerMinute: 600, Burst: 100},
 		Provisioning: Provisioning{
 			Extra:    map[string]string{"mqtt_url": "mqtts://broker", "wifi_ssid": "hall", "wifi_password": "pass"},

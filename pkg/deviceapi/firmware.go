@@ -13,36 +13,54 @@ import (
 // offeredFirmware is the image that the device is to run. Firmware in the field reads 1 KiB of it, compares versions,
 // and closes.
 func (d *Door) offeredFirmware(w http.ResponseWriter, r *http.Request, device fleet.Device, model fleet.Model) error {
-	v, ok := model.Offer(device)
+	if goesOn(r) {
+		return d.restOfFirmware(w, r, device, model)
+	}
+	v, ok := d.options.Offers.Offer(device, model)
 	if !ok {
 		return endpoint.Errorf(http.StatusNotFound, "no_firmware", "there is no firmware for model %s yet", model.Code)
 	}
-	return d.image(w, r, model, v)
+	return d.image(w, r, device, model, v)
 }
 
-// oneFirmware is the image of one version, at an address whose bytes stay the same: a device that resumes its download
-// sends no If-Range.
-func (d *Door) oneFirmware(w http.ResponseWriter, r *http.Request, _ fleet.Device, model fleet.Model) error {
+// oneFirmware is the image of one version, at an address whose bytes stay the same while its build does.
+func (d *Door) oneFirmware(w http.ResponseWriter, r *http.Request, device fleet.Device, model fleet.Model) error {
 	v, err := fleet.ParseVersion(r.PathValue("version"))
 	if err != nil {
 		return fleet.Unknown("%v", err)
 	}
-	return d.image(w, r, model, v)
+	return d.image(w, r, device, model, v)
 }
 
-func (d *Door) image(w http.ResponseWriter, r *http.Request, model fleet.Model, v fleet.Version) error {
+// image answers with an image of a version. Its first byte goes out when it is on record which image it was.
+func (d *Door) image(w http.ResponseWriter, r *http.Request, device fleet.Device, model fleet.Model, v fleet.Version) error {
 	image, err := d.options.Images.OpenImage(model, v)
 	if err != nil {
 		return err
 	}
 	defer image.File.Close()
+	sent := fleet.Sent{Version: image.Version, ETag: image.ETag}
+	switch {
+	case goesOn(r):
+		if before, known, err := d.lastSent(device.Key); err != nil {
+			return err
+		} else if known && before.Version == sent.Version && before.ETag != sent.ETag {
+			return startOver(w, image.Size) // the build was replaced in the middle of its download
+		}
+	case r.Method == http.MethodGet && r.Header.Get("If-None-Match") != image.ETag:
+		d.noteSent(r.Context(), device.Key, sent)
+	}
+	return serve(w, r, image)
+}
+
+func serve(w http.ResponseWriter, r *http.Request, image fleet.Image) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("ETag", image.ETag)
 	h.Set("X-Firmware-Version", string(image.Version))
 	h.Set("Cache-Control", "no-cache")
 	// Without a time: going back to an older build would look unmodified to whoever asks by time.
-	err = endpoint.ServeContent(w, r, time.Time{}, image.Size, image.File)
+	err := endpoint.ServeContent(w, r, time.Time{}, image.Size, image.File)
 	var refused *endpoint.Error
 	if errors.As(err, &refused) && refused.Status == http.StatusRequestedRangeNotSatisfiable {
 		refused.NoBody = true // ESP-IDF 5.5.0 to 5.5.3 takes a 416's body for the first bytes of the image
@@ -52,7 +70,7 @@ func (d *Door) image(w http.ResponseWriter, r *http.Request, model fleet.Model, 
 
 func (d *Door) firmwareVersion(w http.ResponseWriter, _ *http.Request, device fleet.Device, model fleet.Model) error {
 	var answer api.OfferedVersion
-	if v, ok := model.Offer(device); ok {
+	if v, ok := d.options.Offers.Offer(device, model); ok {
 		answer.Version = &v
 	}
 	w.Header().Set("Cache-Control", "no-cache")

@@ -17,8 +17,3 @@ type Model struct {
 	CreatedAt       time.Time         `json:"created_at"`
 	UpdatedAt       time.Time         `json:"updated_at"`
 }
-
-// Offer is the version that a device of the model is to run; ok is false while nothing is published.
-func (m Model) Offer(Device) (v Version, ok bool) {
-	return m.FirmwareVersion, m.FirmwareVersion != ""
-}

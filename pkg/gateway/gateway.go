@@ -161,6 +161,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 	guesses := deviceapi.NewGuesses(g.logger, time.Now)
 	options := deviceapi.Options{
 		Caller: deviceapi.ByCredentials(devices, guesses), Guesses: guesses, Issuer: issuer, Keys: g.keys, TokenPaths: g.cfg.TokenPaths, Images: g.depot,
+		Offers:  offers{g.store},
 		MaxDump: g.cfg.DumpMaxBytes,
 		Provisioning: deviceapi.Provisioning{
 			BaseURL: g.cfg.ProvisioningBaseURL, Extra: g.cfg.ProvisioningExtra, Required: g.cfg.ProvisioningRequired,

@@ -19,13 +19,14 @@ const (
 	columnKey
 	columnSecret
 	columnName
+	columnLine
 	columns
 )
 
 // columnNames are what their heads may be called.
 var columnNames = map[string]int{
 	"model_code": columnModel, "model": columnModel, "device_key": columnKey, "key": columnKey, "device": columnKey,
-	"client_secret": columnSecret, "secret": columnSecret, "name": columnName,
+	"client_secret": columnSecret, "secret": columnSecret, "name": columnName, "line": columnLine,
 }
 
 // row is one device of the list.
@@ -45,7 +46,7 @@ func readRows(raw []byte) ([]row, error) {
 	lines := csv.NewReader(strings.NewReader(text))
 	lines.Comma, lines.FieldsPerRecord, lines.TrimLeadingSpace = comma, -1, comma != '\t' // an empty field is no space to trim
 	var rows []row
-	order := []int{columnModel, columnKey, columnSecret, columnName}
+	order := []int{columnModel, columnKey, columnSecret, columnName, columnLine}
 	for first := true; ; first = false {
 		fields, err := lines.Read()
 		if errors.Is(err, io.EOF) {
@@ -87,7 +88,7 @@ func readRows(raw []byte) ([]row, error) {
 	}
 }
 
-const wantedColumns = "model_code,device_key[,client_secret][,name]"
+const wantedColumns = "model_code,device_key[,client_secret][,name][,line]"
 
 // heads are the columns that a first line names; nil where it names none and is a device.
 func heads(fields []string) ([]int, error) {

@@ -67,6 +67,9 @@ func build(n api.NewDevice, now time.Time) (auth.NewDevice, string, error) {
 			return auth.NewDevice{}, "", err
 		}
 	}
+	if err := fleet.CheckLine(n.Line); err != nil {
+		return auth.NewDevice{}, "", err
+	}
 	secret := n.Secret
 	if secret == "" {
 		secret = auth.NewSecret()
@@ -75,7 +78,7 @@ func build(n api.NewDevice, now time.Time) (auth.NewDevice, string, error) {
 		return auth.NewDevice{}, "", fleet.Refused("client secret of %d bytes: want %d to %d", len(secret), leastSecret, mostSecret)
 	}
 	return auth.NewDevice{
-		Device:  fleet.Device{Key: key, Model: code, Name: n.Name, CreatedAt: now, UpdatedAt: now},
+		Device:  fleet.Device{Key: key, Model: code, Name: n.Name, Line: n.Line, CreatedAt: now, UpdatedAt: now},
 		Secrets: auth.DeviceSecrets{Current: auth.HashSecret(secret), ChangedAt: now},
 	}, secret, nil
 }
@@ -144,6 +147,9 @@ func (d *door) changeDevice(w http.ResponseWriter, r *http.Request) error {
 			}
 			device.Model = code
 		}
+		if err := place(device, in); err != nil {
+			return err
+		}
 		if in.Revoked != nil {
 			if *in.Revoked && !device.Revoked {
 				device.NotBefore = fleet.TokensEnd(d.Now())
@@ -157,6 +163,34 @@ func (d *door) changeDevice(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return endpoint.WriteJSON(w, http.StatusOK, api.ChangedDevice{Device: api.ShowDevice(device), Warnings: warnings})
+}
+
+// place sets where a device stands, and what it is offered whatever others are.
+func place(device *fleet.Device, in api.DeviceChange) error {
+	if in.Line != nil {
+		if err := fleet.CheckLine(*in.Line); err != nil {
+			return err
+		}
+		device.Line = *in.Line
+	}
+	if in.Labels != nil {
+		labels, err := fleet.ParseLabels(*in.Labels)
+		if err != nil {
+			return err
+		}
+		device.Labels = labels
+	}
+	if in.Pin == nil || *in.Pin == "" {
+		if in.Pin != nil {
+			device.Pin = ""
+		}
+		return nil
+	}
+	v, err := fleet.ParseVersion(*in.Pin)
+	if err == nil {
+		device.Pin = v
+	}
+	return err
 }
 
 // configOf is the configuration of a change, nil where the device gets its model's default again.

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -21,12 +22,12 @@ const (
 // plan is what an import is going to do.
 type plan struct {
 	add    []auth.NewDevice
-	rename []fleet.Device
+	change []fleet.Device // a new name, a new line, or both
 	api.Imported
 }
 
-// importDevices takes a CSV of model_code,device_key[,client_secret][,name]. All new devices are added or none. Those that
-// are there keep the secrets that they have, which may have been rotated since the list was made; only a new name is taken.
+// importDevices takes a CSV of model_code,device_key[,client_secret][,name][,line]. All new devices are added or none. Those that
+// are there keep the secrets that they have, which may have been rotated since the list was made; only a new name or line is taken.
 func (d *door) importDevices(w http.ResponseWriter, r *http.Request) error {
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostCSV))
 	if err != nil {
@@ -48,9 +49,10 @@ func (d *door) importDevices(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	for _, named := range p.rename {
-		_, err := d.Records.UpdateDevice(r.Context(), named.Key, func(device *fleet.Device) error {
-			device.Name = named.Name
+	for _, listed := range p.change {
+		_, err := d.Records.UpdateDevice(r.Context(), listed.Key, func(device *fleet.Device) error {
+			device.Name = cmp.Or(listed.Name, device.Name)
+			device.Line = cmp.Or(listed.Line, device.Line)
 			return nil
 		})
 		if err != nil {
@@ -72,7 +74,7 @@ func (d *door) planImport(rows []row) (p plan, err error) {
 	models := map[string]error{}
 	seen := map[fleet.DeviceKey]int{}
 	for _, r := range rows {
-		in := api.NewDevice{Model: r.fields[columnModel], Key: r.fields[columnKey], Secret: r.fields[columnSecret], Name: r.fields[columnName]}
+		in := api.NewDevice{Model: r.fields[columnModel], Key: r.fields[columnKey], Secret: r.fields[columnSecret], Name: r.fields[columnName], Line: r.fields[columnLine]}
 		n, secret, err := build(in, now)
 		if err != nil {
 			return p, fleet.Refused("line %d: %v", r.line, err)
@@ -100,8 +102,8 @@ func (d *door) planImport(rows []row) (p plan, err error) {
 			return p, err
 		case there.Model != device.Model:
 			return p, fleet.Taken("line %d: device %s is there already, of model %s; device set --model moves it", r.line, device.Key, there.Model)
-		case in.Name != "" && in.Name != there.Name:
-			p.rename = append(p.rename, device)
+		case in.Name != "" && in.Name != there.Name || in.Line != "" && in.Line != there.Line:
+			p.change = append(p.change, device)
 			p.Changed++
 		default:
 			p.Unchanged++

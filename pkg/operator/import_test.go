@@ -30,7 +30,7 @@ func TestAFleetIsImportedAsASpreadsheetSavesIt(t *testing.T) {
 		{"model,key,colour\npump,bbbbbbb8,red\n", http.StatusBadRequest, "line 1: there is no column"},
 		{"model,key,key\npump,bbbbbbb8,x\n", http.StatusBadRequest, "is there twice"},
 		{"name,key\npump,bbbbbbb8\n", http.StatusBadRequest, "model_code and device_key have to be there"},
-		{"pump,bbbbbbb8,secret-of-it,name,more\n", http.StatusBadRequest, "line 1: 5 columns, want 4"},
+		{"pump,bbbbbbb8,secret-of-it,name,line3,more\n", http.StatusBadRequest, "line 1: 6 columns, want 5"},
 		{"pump,bbbbbbb8,,\"J\xfcrgen\"\n", http.StatusBadRequest, "not UTF-8"},
 		{"model,key\npump,bbbbbbb9\npmup,bbbbbbb8\n", http.StatusBadRequest, `line 3: there is no model \"pmup\"; the nearest known one is \"pump\"`},
 		{"pump,bbbbbbb5,short\n", http.StatusBadRequest, "line 1: client secret of 5 bytes"},
