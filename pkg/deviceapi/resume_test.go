@@ -10,7 +10,9 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-func publish(r *rig, v fleet.Version) { r.models["pump"] = fleet.Model{Code: "pump", FirmwareVersion: v} }
+func publish(r *rig, v fleet.Version) {
+	r.models["pump"] = fleet.Model{Code: "pump", FirmwareVersion: v}
+}
 
 func TestADownloadGoesOnWithTheBuildThatItBeganWith(t *testing.T) {
 	older, current := bytes.Repeat([]byte("1.0 "), 5000), bytes.Repeat([]byte("1.1 "), 5000)
