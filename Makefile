@@ -56,8 +56,8 @@ test: ## every test, and which were skipped; with the race detector where a C co
 test-syncs: ## takes each sync out in turn, in a copy, and prints the test that fails without it
 	$(GO) run ./testdata/syncs
 
-test-faults: ## slow neighbours beside a good device; SLIPWAY_BEFORE=BINARY plays another build beside this one
-	$(GO) test -tags faults -count=1 -v -run '^TestFaults' ./daemon
+test-faults: ## what befalls a gateway, as a table; four minutes, hours with SLIPWAY_FAULTS=long; RUN=NAME: only some rows
+	cd daemon && $(GO) test -tags faults -count=1 -timeout 12h -run '^TestFaults$(RUN)'
 
 test-32: ## the packages' tests where an int has 32 bits, as on armv7; on amd64, which runs such programs as they are
 	GOARCH=386 CGO_ENABLED=0 $(GO) test -timeout 60m ./pkg/...

@@ -57,14 +57,21 @@ func (b *lockedBuffer) String() string {
 // startGateway starts the real daemon on free ports and stops it with the test. Settings are KEY=VALUE and win.
 func startGateway(t testing.TB, settings ...string) *running {
 	t.Helper()
+	g := newGateway(t, filepath.Join(t.TempDir(), "state"), settings...)
+	g.start()
+	return g
+}
+
+// newGateway is one that was not started yet, with its state in a folder of the caller's.
+func newGateway(t testing.TB, state string, settings ...string) *running {
+	t.Helper()
 	// A unix socket's path is short, and a test's folder is not.
 	dir, err := os.MkdirTemp("", "slw")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	g := &running{t: t, state: filepath.Join(t.TempDir(), "state"), socket: filepath.Join(dir, "s"), sets: settings}
-	g.start()
+	g := &running{t: t, state: state, socket: filepath.Join(dir, "s"), sets: settings}
 	t.Cleanup(func() {
 		if g.cmd != nil {
 			g.stop()
@@ -105,36 +112,15 @@ func (g *running) arguments() []string {
 // start returns when the gateway says that it is ready.
 func (g *running) start() {
 	g.t.Helper()
-	g.cmd = exec.Command(cmp.Or(g.program, "slipway"), g.arguments()...)
-	g.cmd.Dir = g.t.TempDir()
-	stderr, err := g.cmd.StderrPipe()
-	if err != nil {
-		g.t.Fatal(err)
+	if err := g.tryStart(); err != nil {
+		g.t.Fatalf("%v\n%s", err, g.log)
 	}
-	g.log = &lockedBuffer{}
-	if err := g.cmd.Start(); err != nil {
-		g.t.Fatal(err)
-	}
-	ready := make(chan string, 1)
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		lines := bufio.NewScanner(io.TeeReader(stderr, g.log))
-		lines.Buffer(nil, 1<<20)
-		for lines.Scan() {
-			var line struct{ Msg, Listens_on string } //nolint:revive // the log's own name
-			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "gateway ready" {
-				ready <- line.Listens_on
-			}
-		}
-	}()
-	cmd := g.cmd
-	g.ended = make(chan error, 1)
-	ended := g.ended
-	go func() {
-		<-read
-		ended <- cmd.Wait()
-	}()
+}
+
+// tryStart is start; a gateway that does not become ready is an error, and gone.
+func (g *running) tryStart() error {
+	g.t.Helper()
+	ready := g.launch()
 	select {
 	case listens := <-ready:
 		g.urls = map[string]string{}
@@ -147,13 +133,50 @@ func (g *running) start() {
 			g.urls[name] = scheme + "://" + address
 		}
 		g.url = g.urls["http"]
+		return nil
 	case err := <-g.ended:
 		g.cmd = nil
-		g.t.Fatalf("the gateway ended before it was ready: %v\n%s", err, g.log)
+		return fmt.Errorf("the gateway ended before it was ready: %w", err)
 	case <-time.After(testPatience):
 		g.kill()
-		g.t.Fatalf("the gateway was not ready within %s\n%s", testPatience, g.log)
+		return fmt.Errorf("the gateway was not ready within %s", testPatience)
 	}
+}
+
+// launch starts the process; ready gets what it listens on.
+func (g *running) launch() (ready <-chan string) {
+	g.t.Helper()
+	g.cmd = exec.Command(cmp.Or(g.program, "slipway"), g.arguments()...)
+	g.cmd.Dir = g.t.TempDir()
+	stderr, err := g.cmd.StderrPipe()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.log = &lockedBuffer{}
+	if err := g.cmd.Start(); err != nil {
+		g.t.Fatal(err)
+	}
+	said := make(chan string, 1)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		lines := bufio.NewScanner(io.TeeReader(stderr, g.log))
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			var line struct{ Msg, Listens_on string } //nolint:revive // the log's own name
+			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "gateway ready" {
+				said <- line.Listens_on
+			}
+		}
+	}()
+	cmd := g.cmd
+	g.ended = make(chan error, 1)
+	ended := g.ended
+	go func() {
+		<-read
+		ended <- cmd.Wait()
+	}()
+	return said
 }
 
 // stop ends the gateway as systemd does, and fails unless it ends with 0. That it takes less than 20 s is promised of an idle
