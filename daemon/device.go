@@ -60,7 +60,7 @@ func deviceAddCommand() *cobra.Command {
 	key := cmd.Flags().String("key", "", "its key, 8 of a-z and 0-9 (default: a random one)")
 	name := cmd.Flags().String("name", "", "its display name")
 	line := cmd.Flags().String("line", "", "where it stands (default: the network that it comes from)")
-	secretOnStdin := cmd.Flags().Bool("secret-stdin", false, "read its client secret from standard input instead of making one")
+	secretOnStdin := cmd.Flags().Bool("secret-stdin", false, "read its client secret, 16 to 256 bytes, from standard input instead of making one")
 	required(cmd, "model")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		device := api.NewDevice{Model: *model, Key: *key, Name: *name, Line: *line}
@@ -83,6 +83,7 @@ func deviceAddCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		warn(cmd, answer)
 		return show(cmd, format, answer, credentialsText)
 	}
 	return cmd

@@ -84,3 +84,41 @@ func queryOf(t *testing.T, operation any) []string {
 func missing(from, in []string) []string {
 	return slices.DeleteFunc(slices.Clone(from), func(s string) bool { return slices.Contains(in, s) })
 }
+
+func TestTheDescriptionSaysThatADeviceMayShowItsSecretAsBasic(t *testing.T) {
+	text, err := os.ReadFile("../pkg/operator/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type security []map[string][]string
+	var described struct {
+		Paths      map[string]map[string]struct{ Security security }
+		Components struct {
+			Schemes map[string]struct{ Scheme string } `yaml:"securitySchemes"`
+		}
+	}
+	if err := yaml.Unmarshal(text, &described); err != nil {
+		t.Fatal(err)
+	}
+	if schemes := described.Components.Schemes; schemes["device"].Scheme != "bearer" || schemes["basic"].Scheme != "basic" {
+		t.Errorf("schemes: %v", schemes)
+	}
+	asked := 0
+	for path, methods := range described.Paths {
+		for method, route := range methods {
+			has := func(scheme string) bool {
+				return slices.ContainsFunc(route.Security, func(way map[string][]string) bool { return way[scheme] != nil && len(way) == 1 })
+			}
+			if !has("device") && !has("basic") {
+				continue
+			}
+			asked++
+			if !has("device") || !has("basic") {
+				t.Errorf("%s %s: %v", method, path, route.Security)
+			}
+		}
+	}
+	if asked < 8 {
+		t.Errorf("only %d routes ask devices who they are", asked)
+	}
+}

@@ -62,12 +62,19 @@ func ShowSecret(d fleet.Device, secret string) Credentials {
 	return Credentials{d.Key, d.Model, d.ClientID(), secret}
 }
 
+// AddedDevice is a device that was added, and what is odd about the secret that it brought along.
+type AddedDevice struct {
+	Credentials
+	Warnings []string `json:"warnings,omitempty"`
+}
+
 // Imported is what an import did.
 type Imported struct {
 	Added     int           `json:"added"`
 	Changed   int           `json:"changed"`   // that got another name
 	Unchanged int           `json:"unchanged"` // that were there already
 	Made      []Credentials `json:"made"`      // secrets of added devices for which none was given; shown this once
+	Warnings  []string      `json:"warnings,omitempty"`
 }
 
 // Configured is what was odd in a configuration that was taken all the same.

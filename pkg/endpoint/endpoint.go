@@ -71,6 +71,10 @@ type errorBody struct {
 
 // answerError writes the failure. The correlation id in the body is also in the log line.
 func answerError(w *response, r *http.Request, e *Error, correlation string) error {
+	if w.Header().Get("Cache-Control") == "" {
+		w.Header().Set("Cache-Control", "no-store") // a 404 of today may be kept otherwise
+	}
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	maps.Copy(w.Header(), e.Header)
 	words := http.StatusText(e.Status)
 	body := errorBody{

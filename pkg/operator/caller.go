@@ -20,6 +20,7 @@ func (d *door) need(need auth.Role) endpoint.Guard {
 
 // allowed is the caller, where its role is enough.
 func (d *door) allowed(w http.ResponseWriter, r *http.Request, need auth.Role) (auth.OperatorToken, error) {
+	private(w)
 	token, err := d.caller(r)
 	if err != nil {
 		return token, err

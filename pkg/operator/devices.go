@@ -50,12 +50,7 @@ func (d *door) listDevices(w http.ResponseWriter, r *http.Request) error {
 	return endpoint.WriteJSON(w, http.StatusOK, answer)
 }
 
-const (
-	leastSecret = 8 // of a secret that a device brings along
-	mostSecret  = 256
-)
-
-// build checks what was given and fills in the rest.
+// build checks what was given, but for the secret, and fills in the rest.
 func build(n api.NewDevice, now time.Time) (auth.NewDevice, string, error) {
 	code, err := fleet.ParseModelCode(n.Model)
 	if err != nil {
@@ -74,9 +69,6 @@ func build(n api.NewDevice, now time.Time) (auth.NewDevice, string, error) {
 	if secret == "" {
 		secret = auth.NewSecret()
 	}
-	if len(secret) < leastSecret || len(secret) > mostSecret {
-		return auth.NewDevice{}, "", fleet.Refused("client secret of %d bytes: want %d to %d", len(secret), leastSecret, mostSecret)
-	}
 	return auth.NewDevice{
 		Device:  fleet.Device{Key: key, Model: code, Name: n.Name, Line: n.Line, CreatedAt: now, UpdatedAt: now},
 		Secrets: auth.DeviceSecrets{Current: auth.HashSecret(secret), ChangedAt: now},
@@ -92,15 +84,18 @@ func (d *door) addDevice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	warning, err := checkSecret(secret)
+	if err != nil {
+		return err
+	}
 	if err := d.Records.AddDevice(r.Context(), n.Device, n.Secrets); err != nil {
 		return err
 	}
-	return writeSecret(w, http.StatusCreated, n.Device, secret)
-}
-
-func writeSecret(w http.ResponseWriter, status int, device fleet.Device, secret string) error {
-	w.Header().Set("Cache-Control", "no-store")
-	return endpoint.WriteJSON(w, status, api.ShowSecret(device, secret))
+	added := api.AddedDevice{Credentials: api.ShowSecret(n.Device, secret)}
+	if warning != "" {
+		added.Warnings = []string{warning}
+	}
+	return endpoint.WriteJSON(w, http.StatusCreated, added)
 }
 
 func (d *door) showDevice(w http.ResponseWriter, r *http.Request) error {
@@ -276,7 +271,6 @@ func (d *door) mintToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Cache-Control", "no-store")
 	return endpoint.WriteJSON(w, http.StatusOK, api.DeviceToken{AccessToken: token.AccessToken, ExpiresAt: token.ExpiresAt})
 }
 
@@ -289,5 +283,5 @@ func (d *door) replaceSecret(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeSecret(w, http.StatusOK, device, secret)
+	return endpoint.WriteJSON(w, http.StatusOK, api.ShowSecret(device, secret))
 }

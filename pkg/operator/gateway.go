@@ -18,14 +18,14 @@ func (d *door) registerGateway(rs *endpoint.Routes) {
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/status", d.status)
 	d.handle(rs, auth.Admin, http.MethodPost, "/api/catalog/rebuild", d.rebuild)
 	d.handle(rs, auth.Admin, http.MethodPost, "/api/keys/rotate", d.rotateKeys)
-	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/backup", Query: none}, nil, d.backup)
-	rs.Handle(http.MethodGet, "/api/health", "", d.health)
+	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/backup", Query: none}, anyone, d.backup)
+	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/health"}, anyone, d.health)
 	rs.Handle(http.MethodGet, "/metrics", "", func(w http.ResponseWriter, r *http.Request) error {
 		d.Metrics.ServeHTTP(w, r)
 		return nil
 	})
-	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/ca.crt", Query: none}, nil, seen(d.ca))
-	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/docs", Query: none}, nil, func(w http.ResponseWriter, _ *http.Request) error {
+	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/ca.crt", Query: none}, anyone, seen(d.ca))
+	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/docs", Query: none}, anyone, func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", "application/yaml")
 		return endpoint.Write(w, http.StatusOK, description)
 	})
@@ -69,7 +69,6 @@ func (d *door) createToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Cache-Control", "no-store")
 	return endpoint.WriteJSON(w, http.StatusCreated, api.CreatedToken{Secret: token, Token: showToken(record)})
 }
 
@@ -125,7 +124,6 @@ func (d *door) health(w http.ResponseWriter, _ *http.Request) error {
 	case len(trouble) > 0:
 		word = "degraded"
 	}
-	w.Header().Set("Cache-Control", "no-store")
 	return endpoint.WriteJSON(w, status, api.Health{Status: word, Trouble: trouble})
 }
 
@@ -143,7 +141,6 @@ func (d *door) backup(w http.ResponseWriter, r *http.Request) error {
 		return endpoint.Errorf(http.StatusUnauthorized, "unauthorized", "a backup is given out only through the gateway's own socket: slipway backup create")
 	}
 	w.Header().Set("Content-Type", "application/x-tar")
-	w.Header().Set("Cache-Control", "no-store")
 	return d.Gateway.Backup(w)
 }
 

@@ -3,6 +3,7 @@ package operator
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 
@@ -63,7 +64,6 @@ func (d *door) importDevices(w http.ResponseWriter, r *http.Request) error {
 	if p.Added > 0 {
 		status = http.StatusCreated
 	}
-	w.Header().Set("Cache-Control", "no-store")
 	return endpoint.WriteJSON(w, status, p.Imported)
 }
 
@@ -73,6 +73,7 @@ func (d *door) planImport(rows []row) (p plan, err error) {
 	now := d.Now().UTC()
 	models := map[string]error{}
 	seen := map[fleet.DeviceKey]int{}
+	short := 0
 	for _, r := range rows {
 		in := api.NewDevice{Model: r.fields[columnModel], Key: r.fields[columnKey], Secret: r.fields[columnSecret], Name: r.fields[columnName], Line: r.fields[columnLine]}
 		n, secret, err := build(in, now)
@@ -93,6 +94,14 @@ func (d *door) planImport(rows []row) (p plan, err error) {
 		there, err := d.Records.Device(device.Key)
 		switch {
 		case errors.Is(err, fleet.ErrUnknown):
+			warning, err := checkSecret(secret)
+			if err != nil {
+				return p, atLine(r.line, err)
+			}
+			if warning != "" {
+				short++
+				p.Warnings = warned(p.Warnings, short, fmt.Sprintf("line %d: %s", r.line, warning))
+			}
 			p.add = append(p.add, n)
 			p.Added++
 			if in.Secret == "" {
@@ -110,6 +119,15 @@ func (d *door) planImport(rows []row) (p plan, err error) {
 		}
 	}
 	return p, nil
+}
+
+// warned adds the nth warning of a list: the first few in full, then how many there are more.
+func warned(warnings []string, n int, warning string) []string {
+	const most = 5
+	if n <= most {
+		return append(warnings, warning)
+	}
+	return append(warnings[:most:most], fmt.Sprintf("%d more client secrets are as short", n-most))
 }
 
 // atLine says where in the list a refusal is at home.

@@ -177,6 +177,7 @@ func (d *door) modelFirmware(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		w.Header().Set("ETag", image.ETag)
+		w.Header().Set("Cache-Control", "no-cache") // it may be kept, and is asked about each time
 		w.Header().Set("X-Firmware-Version", string(image.Version))
 		return sendFile(w, r, image.File, "application/octet-stream", string(m.Code)+"-"+string(image.Version)+".bin")
 	case "zip":

@@ -115,6 +115,18 @@ func (d *door) handle(rs *endpoint.Routes, need auth.Role, method, pattern strin
 	rs.Register(endpoint.Route{Method: method, Pattern: pattern, Query: append(none, known...)}, d.need(need), seen(h))
 }
 
+// private says that an answer is for its caller only, and what its Content-Type says, whatever a browser makes of it.
+func private(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+}
+
+// anyone is the guard of what asks for no token.
+func anyone(w http.ResponseWriter, _ *http.Request) error {
+	private(w)
+	return nil
+}
+
 // seen has the house's refusals answered as what they are.
 func seen(h endpoint.Handler) endpoint.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error { return visible(h(w, r)) }

@@ -304,7 +304,7 @@ func TestRefusalsSayWhatIsWrongAndWithWhichStatus(t *testing.T) {
 		{http.MethodGet, "/api/coredumps/aaaaaaaa/..%2f..%2fetc%2fpasswd", "", http.StatusNotFound, ""},
 		{http.MethodPost, "/api/devices", `{"model_code":"none"}`, http.StatusNotFound, "none"},
 		{http.MethodPost, "/api/devices", `{"model_code":"pump","device_key":"aaaaaaaa"}`, http.StatusConflict, "aaaaaaaa"},
-		{http.MethodPost, "/api/devices", `{"model_code":"pump","client_secret":"short"}`, http.StatusBadRequest, "8"},
+		{http.MethodPost, "/api/devices", `{"model_code":"pump","client_secret":"short"}`, http.StatusBadRequest, "want 16"},
 		{http.MethodPost, "/api/devices", `{"model_code":`, http.StatusBadRequest, ""},
 		{http.MethodDelete, "/api/device-models/pump", "", http.StatusConflict, "device"},
 		{http.MethodPatch, "/api/status", "", http.StatusMethodNotAllowed, ""},

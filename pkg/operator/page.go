@@ -34,8 +34,8 @@ func (d *door) registerPage(rs *endpoint.Routes) {
 	rs.Handle(http.MethodGet, "/{$}", "", d.page)
 	rs.Handle(http.MethodGet, "/crashes/{fingerprint}", "", d.crashPage)
 	rs.Handle(http.MethodGet, "/dumps/{key}/{name}", "", d.dumpPage)
-	rs.Handle(http.MethodPost, "/login", "", d.login)
-	rs.Handle(http.MethodPost, "/logout", "", d.logout)
+	rs.Register(endpoint.Route{Method: http.MethodPost, Pattern: "/login"}, ownPage, d.login)
+	rs.Register(endpoint.Route{Method: http.MethodPost, Pattern: "/logout"}, ownPage, d.logout)
 	rs.Handle(http.MethodGet, "/style.css", "", func(w http.ResponseWriter, _ *http.Request) error {
 		css, err := pageFiles.ReadFile("page/style.css")
 		if err != nil {
@@ -54,9 +54,8 @@ func render(w http.ResponseWriter, status int, name string, data any) error {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "same-origin") // with no-referrer a browser sends our own forms with "Origin: null"
+	private(w)
 	return endpoint.Write(w, status, b.Bytes())
 }
 
@@ -159,6 +158,18 @@ func (d *door) reportText(dump fleet.Dump) (string, error) {
 		return "", err
 	}
 	return d.Gateway.Text(report)
+}
+
+var otherSites = http.NewCrossOriginProtection()
+
+// ownPage refuses a form that another site has sent through somebody's browser: it would sign the person in as whom that
+// site likes, or out. A program, which sends neither Origin nor Sec-Fetch-Site, passes.
+func ownPage(w http.ResponseWriter, r *http.Request) error {
+	private(w)
+	if err := otherSites.Check(r); err != nil {
+		return endpoint.Errorf(http.StatusForbidden, "cross_origin", "another site sent this form: open the gateway's own page and sign in there").Because(err)
+	}
+	return nil
 }
 
 func (d *door) login(w http.ResponseWriter, r *http.Request) error {
