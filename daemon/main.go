@@ -85,7 +85,8 @@ func newRoot() (root *cobra.Command, started *bool) {
 		Use:   "slipway",
 		Short: "A gateway for fleets of ESP32 devices",
 		Long: "Slipway hands firmware and configuration to ESP32 devices on the local network and takes their core dumps.\n" +
-			"All commands but serve, config, version and those that read files (decode, firmware inspect) ask the running gateway through its socket.\n\n" +
+			"All commands but serve, config, version, catalog new, backup restore and those that read files (decode, firmware inspect)\n" +
+			"ask the running gateway through its socket.\n\n" +
 			"Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no gateway answers.",
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -114,6 +114,7 @@ func TestTheCatalogIsRebuiltFromWhatLiesOnDisk(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(g.state, "catalog")); err != nil {
 		t.Fatal(err)
 	}
+	g.cli(append([]string{"catalog", "new", "--without-backup"}, g.arguments()[1:]...)...)
 	g.start()
 	for _, want := range [][]string{{"model list", "demo"}, {"model list", "1.0.0"}, {"firmware list", "1.0.0"}, {"dump list", device.Key}} {
 		if out := g.cli(strings.Fields(want[0])...); !strings.Contains(out, want[1]) {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/http"
 	"strconv"
 	"strings"
 
@@ -24,25 +23,6 @@ func statusCommand() *cobra.Command {
 		return show(cmd, format, answer, statusText)
 	}
 	return cmd
-}
-
-func catalogCommand() *cobra.Command {
-	rebuild := &cobra.Command{
-		Use:   "rebuild",
-		Short: "Record again the bundles and dumps on disk",
-		Long: "Record again the bundles and dumps on disk: their records are made anew, and all others (models, devices, policy)\n" +
-			"stay as they are.",
-		Args: cobra.NoArgs,
-	}
-	format := addFormat(rebuild)
-	rebuild.RunE = func(cmd *cobra.Command, _ []string) error {
-		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("catalog", "rebuild"), nil)
-		if err != nil {
-			return err
-		}
-		return show(cmd, format, answer, statusText)
-	}
-	return group("catalog", "The catalog: the records of models, devices, builds and dumps", rebuild)
 }
 
 func statusText(w io.Writer, s api.Status) {

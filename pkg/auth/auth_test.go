@@ -8,11 +8,14 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -578,4 +581,58 @@ func BenchmarkVerify(b *testing.B) {
 			}
 		}
 	})
+}
+
+func TestASigningKeyThatIsMissingIsLostUnlessItsLastTokenHasEnded(t *testing.T) {
+	const lifetime = 24 * time.Hour
+	dir, now := t.TempDir(), time.Now()
+	names := []string{fmt.Sprintf("signing-%d-aaaaaaaa.pem", now.Add(-48*time.Hour).Unix()), fmt.Sprintf("signing-%d-bbbbbbbb.pem", now.Unix())}
+	lost := func(there []string, now time.Time) string {
+		t.Helper()
+		for _, name := range names {
+			os.Remove(filepath.Join(dir, name))
+		}
+		for _, name := range there {
+			if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		name, err := LostKey(dir, append([]string{"ca.crt"}, names...), lifetime, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	for _, test := range []struct {
+		there []string
+		after time.Duration
+		want  string
+	}{
+		{names, 0, ""},
+		{names[1:], 0, names[0]},
+		{names[1:], 26 * time.Hour, ""}, // Tend has removed it
+		{names[:1], 26 * time.Hour, names[1]},
+		{nil, 26 * time.Hour, names[1]},
+	} {
+		if got := lost(test.there, now.Add(test.after)); got != test.want {
+			t.Errorf("%v are there after %s: %q is lost, want %q", test.there, test.after, got, test.want)
+		}
+	}
+}
+
+func TestADamagedSigningKeyIsRefused(t *testing.T) {
+	o := open(t, EdDSA, pump)
+	path := filepath.Join(o.keys.dir, o.keys.Files()[0])
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	block.Bytes[len(block.Bytes)-1] ^= 1 // of the seed: it is a key, another one
+	if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenKeys(o.keys.dir, EdDSA, 24*time.Hour, time.Now); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("it is taken: %v", err)
+	}
 }

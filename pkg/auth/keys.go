@@ -12,10 +12,10 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -77,6 +77,43 @@ func OpenKeys(dir, algorithm string, lifetime time.Duration, now func() time.Tim
 	}
 	slices.SortFunc(k.keys, func(a, b key) int { return a.created.Compare(b.created) })
 	return k, k.Tend()
+}
+
+// Files are the names of the keys' files, oldest first.
+func (k *Keys) Files() []string {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	names := make([]string, len(k.keys))
+	for i, one := range k.keys {
+		names[i] = filepath.Base(one.path(k.dir))
+	}
+	return names
+}
+
+// LostKey is the first of these files of signing keys that is not in the folder and should be: tokens that it signed may
+// still be good. "" is none. One whose last token has ended may have been removed by [Keys.Tend].
+func LostKey(dir string, names []string, lifetime time.Duration, now time.Time) (string, error) {
+	var created []time.Time // of those that are there, and of the missing ones
+	missing := map[string]time.Time{}
+	for _, name := range names {
+		at, err := createdAt(name)
+		if err != nil {
+			continue // no signing key
+		}
+		created = append(created, at)
+		if _, err := os.Stat(filepath.Join(dir, name)); errors.Is(err, os.ErrNotExist) {
+			missing[name] = at
+		} else if err != nil {
+			return "", err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(missing)) {
+		next := slices.IndexFunc(created, func(at time.Time) bool { return at.After(missing[name]) })
+		if next < 0 || now.Sub(created[next].Add(announce)) <= lifetime+leeway {
+			return name, nil
+		}
+	}
+	return "", nil
 }
 
 // Tend makes a key where none signs with the wanted algorithm or the last one is old, and removes those whose last token
@@ -184,11 +221,24 @@ func readKey(path string) (key, error) {
 	if !ok {
 		return key{}, errors.New("not a signing key")
 	}
-	var seconds int64
-	if _, err := fmt.Sscanf(strings.TrimPrefix(filepath.Base(path), "signing-"), "%d-", &seconds); err != nil {
-		return key{}, errors.New("there is no time in its name")
+	created, err := createdAt(filepath.Base(path))
+	if err != nil {
+		return key{}, err
 	}
-	return named(key{signer: signer, created: time.Unix(seconds, 0).UTC()})
+	read, err := named(key{signer: signer, created: created})
+	if err == nil && read.path(filepath.Dir(path)) != path {
+		err = errors.New("it is damaged: it is not the key that its name says")
+	}
+	return read, err
+}
+
+// createdAt is the time in the name of a key's file.
+func createdAt(name string) (time.Time, error) {
+	var seconds int64
+	if _, err := fmt.Sscanf(name, "signing-%d-", &seconds); err != nil {
+		return time.Time{}, errors.New("there is no time in its name")
+	}
+	return time.Unix(seconds, 0).UTC(), nil
 }
 
 // signing is the key that signs now: the newest that has been announced for long enough.

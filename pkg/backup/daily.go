@@ -125,7 +125,7 @@ func (d *Daily) make(name string) error {
 	} else if free < d.Reserve {
 		return fleet.Full("less than %d MiB is free in %s", d.Reserve>>20, d.Dir)
 	}
-	id, err := ensureKey(d.Source.KeysDir, d.Now())
+	id, err := ensureKey(d.Source.KeysDir, d.Dir, d.Now())
 	if err != nil {
 		return err
 	}
@@ -135,6 +135,47 @@ func (d *Daily) make(name string) error {
 	}
 	d.Logger.Info("gateway backed up", "file", name, "bytes", size, "records", found.Records)
 	return nil
+}
+
+// Newest is the path of the newest copy in a folder, whatever it was made for; "" for none.
+func Newest(dir string) (path string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	var newest time.Time
+	for _, e := range entries {
+		stem, sealed := strings.CutSuffix(e.Name(), nameSuffix)
+		if !sealed || !strings.HasPrefix(stem, namePrefix) {
+			continue
+		}
+		at, err := time.Parse(nameTime, stem[max(0, len(stem)-len(nameTime)):])
+		if err == nil && at.After(newest) {
+			newest, path = at, filepath.Join(dir, e.Name())
+		}
+	}
+	return path, nil
+}
+
+// KeepNewest takes the newest daily copy out of the seven that come and go: it is kept until somebody removes it. It says
+// where it is now, "" for none.
+func KeepNewest(dir, what string) (string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	for _, e := range slices.Backward(entries) { // in the order of names
+		at, err := time.Parse(namePrefix+nameTime+nameSuffix, e.Name())
+		if err != nil {
+			continue
+		}
+		kept := filepath.Join(dir, namePrefix+"before-"+what+"-"+at.Format(nameTime)+nameSuffix)
+		if err := os.Rename(filepath.Join(dir, e.Name()), kept); err != nil {
+			return "", err
+		}
+		return kept, durable.SyncDir(dir)
+	}
+	return "", nil
 }
 
 // tidy removes what a kill has left and lists the copies, oldest first. Other files are other people's.

@@ -72,6 +72,8 @@ func TestABackupFromTheFutureDoesNotEndTheBackups(t *testing.T) {
 	now := noon
 	d := daily(t, io.Discard, &now)
 	must(t, os.Mkdir(d.Dir, 0o700))
+	_, err := ensureKey(d.Source.KeysDir, d.Dir, now)
+	must(t, err)
 	for _, name := range []string{"slipway-20990101T000000Z.age", ".slipway-20260504T110000Z.age-123", "notes.txt"} {
 		must(t, os.WriteFile(filepath.Join(d.Dir, name), []byte("cut off"), 0o600))
 	}
@@ -135,5 +137,38 @@ func TestNothingIsLeftOfABackupThatCannotBeWritten(t *testing.T) {
 	}
 	if text, err := os.ReadFile(path); string(text) != "the one of yesterday" || err != nil || len(filesIn(t, dir)) != 1 {
 		t.Errorf("the old one is %q, %v; files %v", text, err, filesIn(t, dir))
+	}
+}
+
+func TestALostKeyOfTheCopiesIsTroubleAndNoOtherIsMade(t *testing.T) {
+	now := noon
+	d := daily(t, io.Discard, &now)
+	must(t, d.makeDue())
+	key := filepath.Join(d.Source.KeysDir, KeyName)
+	must(t, os.Remove(key))
+	now = now.Add(every)
+	d.note(d.makeDue())
+	if _, err := os.Stat(key); err == nil || !strings.Contains(d.Trouble(), key) || len(filesIn(t, d.Dir)) != 1 {
+		t.Errorf("trouble %q, files %v", d.Trouble(), filesIn(t, d.Dir))
+	}
+}
+
+func TestTheNewestCopyIsFoundWhateverItWasMadeForAndCanBeKept(t *testing.T) {
+	dir := t.TempDir()
+	if newest, err := Newest(filepath.Join(dir, "none")); newest != "" || err != nil {
+		t.Errorf("of no folder: %q, %v", newest, err)
+	}
+	for _, name := range []string{"slipway-20260504T110000Z.age", "slipway-20260505T110000Z.age", "slipway-before-schema-2-20260506T110000Z.age", "slipway-zzz.age", "zzz"} {
+		must(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	if newest, err := Newest(dir); filepath.Base(newest) != "slipway-before-schema-2-20260506T110000Z.age" || err != nil {
+		t.Errorf("%q, %v", newest, err)
+	}
+	kept, err := KeepNewest(dir, "new-catalog")
+	if filepath.Base(kept) != "slipway-before-new-catalog-20260505T110000Z.age" || err != nil {
+		t.Errorf("%q, %v", kept, err)
+	}
+	if _, err := os.Stat(kept); err != nil {
+		t.Error(err)
 	}
 }

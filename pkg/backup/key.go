@@ -37,14 +37,18 @@ func ReadKey(keysDir string) (Key, error) {
 	return Key{Recipient: id.Recipient().String(), Secret: id.String()}, nil
 }
 
-// ensureKey reads the key, or makes it the first time.
-func ensureKey(keysDir string, now time.Time) (*age.X25519Identity, error) {
+// ensureKey reads the key, or makes it the first time: not where there are copies, which open with the lost one only.
+func ensureKey(keysDir, copies string, now time.Time) (*age.X25519Identity, error) {
 	key, err := ReadKey(keysDir)
 	if err == nil {
 		return age.ParseX25519Identity(key.Secret)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
+	}
+	if newest, err := Newest(copies); err != nil || newest != "" {
+		return nil, errors.Join(err, fmt.Errorf("%s is lost, and %s opens with no other key: put it back from where it was kept, or move the copies away",
+			filepath.Join(keysDir, KeyName), newest))
 	}
 	id, err := age.GenerateX25519Identity()
 	if err != nil {

@@ -3,6 +3,7 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -38,7 +39,9 @@ func settings(o Options) badger.Options {
 		WithBlockCacheSize(0).
 		WithIndexCacheSize(0).
 		WithCompactL0OnClose(true).
-		WithDetectConflicts(false). // the committer checks
+		WithDetectConflicts(false).                        // the committer checks
+		WithChecksumVerificationMode(options.OnBlockRead). // at the start [Options.check] reads all of it
+		WithVerifyValueChecksum(true).
 		WithMetricsEnabled(false).
 		WithLogger(quiet{o.Logger})
 	small.TableSizeMultiplier = 1
@@ -68,11 +71,10 @@ func Lock(dir string) (*os.File, error) {
 	return nil, err
 }
 
-// removeEmptyLogs deletes the 0-byte log files that Badger makes before it writes into them: after a kill in between
-// it can never open them again. It looks while it has the lock, as a running catalog may be about to write into such a
-// file.
-func removeEmptyLogs(dir string) error {
-	locked, err := Lock(dir)
+// prepare looks at the folder and makes it one that Badger opens, while it has the lock: a running catalog may be about to
+// write into such a file.
+func (o Options) prepare() error {
+	locked, err := Lock(o.Dir)
 	if err != nil {
 		return err
 	}
@@ -81,8 +83,17 @@ func removeEmptyLogs(dir string) error {
 	if err != nil {
 		return err
 	}
+	if err := o.check(entries); err != nil {
+		return err
+	}
+	return o.removeEmptyLogs(entries)
+}
+
+// removeEmptyLogs deletes the 0-byte log files that Badger makes before it writes into them: after a kill in between
+// it can never open them again.
+func (o Options) removeEmptyLogs(entries []fs.DirEntry) error {
 	for _, e := range entries {
-		if suffix := filepath.Ext(e.Name()); suffix != ".mem" && suffix != ".vlog" {
+		if suffix := filepath.Ext(e.Name()); suffix != logSuffix && suffix != valueSuffix {
 			continue
 		}
 		info, err := e.Info()
@@ -90,7 +101,7 @@ func removeEmptyLogs(dir string) error {
 			return err
 		}
 		if info.Size() == 0 {
-			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			if err := os.Remove(filepath.Join(o.Dir, e.Name())); err != nil {
 				return err
 			}
 		}

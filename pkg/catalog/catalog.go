@@ -11,7 +11,6 @@ package catalog
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"sync"
@@ -31,6 +30,10 @@ type Options struct {
 	Now     func() time.Time
 	Beat    func()      // a sign of life of the committer, at least every five seconds
 	Fatal   func(error) // the log could not be synced: the process must end and recover
+
+	// MayBegin says why no catalog may be made where there is none: whoever has keys and firmware had a catalog. Nil
+	// makes one.
+	MayBegin func() error
 
 	// BeforeUpgrade backs up a catalog of an older schema before anything is written, and names the backup. Going back
 	// is restoring it. Nil makes none.
@@ -57,7 +60,8 @@ type Catalog struct {
 // Open opens the catalog, or makes it. Before that it does what Badger does not: it refuses a disk without its reserve,
 // and deletes the empty log files that a kill leaves and that Badger would refuse for ever.
 //
-// Errors: ErrFull below the reserve, [NewerError], and a catalog that another process has open. Each says what to do.
+// Errors: ErrFull below the reserve, [NewerError], [DamagedError], what MayBegin says, and a catalog that another process
+// has open.
 func Open(o Options) (*Catalog, error) {
 	free, _, err := o.Space()
 	if err != nil {
@@ -72,15 +76,18 @@ func Open(o Options) (*Catalog, error) {
 	if err := checkSchemaFile(o.Dir); err != nil {
 		return nil, err
 	}
-	if err := removeEmptyLogs(o.Dir); err != nil {
+	if err := o.prepare(); err != nil {
 		return nil, err
 	}
-	db, err := badger.Open(settings(o))
+	db, err := o.openBadger()
 	if err != nil {
-		return nil, fmt.Errorf("open the catalog in %s: %w", o.Dir, err)
+		return nil, err
 	}
 	c := &Catalog{options: o, db: db, ops: make(chan *operation), stop: make(chan struct{}), done: make(chan struct{})}
 	if err := c.adopt(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if err := o.noteOpen(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	go c.commit()
@@ -126,6 +133,9 @@ func (c *Catalog) Close() error {
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	if err := c.options.noteClosed(); err != nil {
 		return err
 	}
 	return c.db.Close()

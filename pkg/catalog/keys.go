@@ -15,6 +15,7 @@ import (
 //	x/schema, x/clock, x/stopped, x/sequence   of the catalog itself
 //	x/new                                      until what lies on disk has been read into it
 //	x/restoring                                until a restore is over
+//	x/keyfiles                                 keyFiles
 //	xi/<number>                                device keys of an import that is not over
 //	m/<code>                                   fleet.Model
 //	d/<device>                                 storedDevice
@@ -48,6 +49,7 @@ const (
 	keyNew       = "x/new"
 	keyRestoring = "x/restoring"
 	keyRegrouped = "x/regrouped"
+	keyFilesKey  = "x/keyfiles"
 
 	modelPrefix  = "m/"
 	devicePrefix = "d/"

@@ -64,6 +64,9 @@ func (c *Catalog) adopt() error {
 	err := c.db.Update(func(txn *badger.Txn) error {
 		item, err := txn.Get([]byte(keySchema))
 		if errors.Is(err, badger.ErrKeyNotFound) {
+			if err := c.options.mayBegin(); err != nil {
+				return err
+			}
 			c.created = true
 			return errors.Join(txn.Set([]byte(keyNew), nil), txn.Set([]byte(keySchema), number(Schema)))
 		}

@@ -37,7 +37,8 @@ type Options struct {
 type Identity struct {
 	options Options
 	current atomic.Pointer[tls.Certificate]
-	seen    stamp // of the operator's files when they were last read
+	seen    stamp                  // of the operator's files when they were last read
+	trouble atomic.Pointer[string] // why it was not renewed at the last look
 }
 
 // Open reads the certificate, or makes it the first time.
@@ -89,11 +90,27 @@ func (id *Identity) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		if n%every == 0 {
-			if err := id.refresh(); err != nil {
-				id.options.Logger.Error("certificate not renewed", "error", err)
-			}
+			id.look()
 		}
 	}
+}
+
+// look is one look at files and addresses.
+func (id *Identity) look() {
+	trouble := ""
+	if err := id.refresh(); err != nil {
+		id.options.Logger.Error("certificate not renewed", "error", err)
+		trouble = "the certificate is served on, but cannot be renewed: " + err.Error()
+	}
+	id.trouble.Store(&trouble)
+}
+
+// Trouble says that the certificate cannot be renewed and why, else "".
+func (id *Identity) Trouble() string {
+	if trouble := id.trouble.Load(); trouble != nil {
+		return *trouble
+	}
+	return ""
 }
 
 func (id *Identity) refresh() error {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -158,5 +159,66 @@ func TestAnOperatorsOwnPairIsReadAgainWhenItChanges(t *testing.T) {
 	}
 	if own.refresh() == nil || handshake(t, own, ca(t, b), "localhost", time.Now()) != nil {
 		t.Error("a broken file must be an error, and the old certificate served on")
+	}
+}
+
+func TestALostHalfOfTheCAIsTroubleAndNoNewOneIsMade(t *testing.T) {
+	for _, lost := range [][]string{{caFile}, {caKeyFile}, {caFile, caKeyFile}} {
+		dir := t.TempDir()
+		id := open(t, dir, nil)
+		for _, name := range lost {
+			if err := os.Remove(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		id.look() // as it does each minute
+		if !strings.Contains(id.Trouble(), filepath.Join(dir, lost[0])) {
+			t.Errorf("%v: trouble: %q", lost, id.Trouble())
+		}
+		if id.current.Load() == nil {
+			t.Errorf("%v: nothing is served any more", lost)
+		}
+		if _, err := Open(id.options); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, lost[0])) {
+			t.Errorf("%v: after a restart: %v", lost, err)
+		}
+		for _, name := range lost {
+			if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+				t.Errorf("%v: %s was made anew", lost, name)
+			}
+		}
+	}
+}
+
+func TestAFirstStartThatWasCutOffBehindTheCAsKeyIsRepeated(t *testing.T) {
+	dir := t.TempDir()
+	open(t, dir, nil)
+	for _, name := range []string{caFile, leafFile, leafKeyFile} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if id := open(t, dir, nil); handshake(t, id, ca(t, id), "gw7", time.Now()) != nil {
+		t.Error("the gateway has no identity")
+	}
+}
+
+func TestADamagedCAIsRefusedWhereverTheDamageIs(t *testing.T) {
+	dir := t.TempDir()
+	o := open(t, dir, nil).options
+	path := filepath.Join(dir, caFile)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(whole)
+	for i := range block.Bytes {
+		block.Bytes[i] ^= 1
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(o); err == nil {
+			t.Errorf("a flip in byte %d of %d is taken", i, len(block.Bytes))
+		}
+		block.Bytes[i] ^= 1
 	}
 }

@@ -32,6 +32,9 @@ const (
 	renewBefore = 120 * 24 * time.Hour
 )
 
+// Files are the names of the CA's files, which are made once.
+var Files = []string{caFile, caKeyFile}
+
 // epoch is where a host without a clock believes to be.
 var epoch = time.Unix(0, 0).UTC()
 
@@ -41,12 +44,7 @@ func (id *Identity) renew() error {
 	if now.Before(id.options.Built) {
 		now = id.options.Built
 	}
-	ca, err := loadPair(id.options.Dir, caFile, caKeyFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		if ca, err = id.makeCA(now); err == nil {
-			id.options.Logger.Info("certificate authority made", "file", id.CAFile(), "ends", ca.Leaf.NotAfter)
-		}
-	}
+	ca, err := id.ca(now)
 	if err != nil {
 		return fmt.Errorf("certificate authority: %w", err)
 	}
@@ -67,6 +65,42 @@ func (id *Identity) renew() error {
 	id.options.Logger.Info("certificate made", "hosts", hosts, "ends", leaf.Leaf.NotAfter)
 	id.serve(leaf, ca)
 	return nil
+}
+
+// ca reads the CA. It makes one only where there is no trace of another: devices refuse a gateway with a new CA, and whoever
+// has the old one's files can put them back. A key without a certificate and without a leaf is where a first start was cut
+// off: nobody has seen that CA.
+func (id *Identity) ca(now time.Time) (*tls.Certificate, error) {
+	there := map[string]bool{}
+	for _, name := range []string{caFile, caKeyFile, leafFile, leafKeyFile} {
+		_, err := os.Lstat(filepath.Join(id.options.Dir, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		there[name] = err == nil
+	}
+	if there[caFile] && there[caKeyFile] {
+		ca, err := loadPair(id.options.Dir, caFile, caKeyFile)
+		if err != nil {
+			return nil, err
+		}
+		if err := ca.Leaf.CheckSignature(ca.Leaf.SignatureAlgorithm, ca.Leaf.RawTBSCertificate, ca.Leaf.Signature); err != nil {
+			return nil, fmt.Errorf("%s is damaged: %w", id.CAFile(), err)
+		}
+		return ca, nil
+	}
+	if there[caFile] || there[leafFile] || there[leafKeyFile] || id.current.Load() != nil {
+		lost := caKeyFile
+		if !there[caFile] {
+			lost = caFile
+		}
+		return nil, fmt.Errorf("%s is lost: put it back; no new one is made, as devices trust the old one", filepath.Join(id.options.Dir, lost))
+	}
+	ca, err := id.makeCA(now)
+	if err == nil {
+		id.options.Logger.Info("certificate authority made", "file", id.CAFile(), "ends", ca.Leaf.NotAfter)
+	}
+	return ca, err
 }
 
 // serve sends the CA along, so that a client which pins it by hash can do so.
@@ -118,8 +152,7 @@ func (id *Identity) makeLeaf(ca *tls.Certificate, hosts []string, now time.Time)
 	return id.makePair(template, ca, leafFile, leafKeyFile)
 }
 
-// makePair makes a key and its certificate, signed by parent or by itself. The key is durable before the certificate:
-// one without the other is made again, never served.
+// makePair makes a key and its certificate, signed by parent or by itself. The key is durable before the certificate.
 func (id *Identity) makePair(template *x509.Certificate, parent *tls.Certificate, certName, keyName string) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

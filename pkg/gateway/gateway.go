@@ -82,7 +82,8 @@ func (g *Gateway) assemble() (err error) {
 	}
 	whole := &overview{
 		cfg: g.cfg, binary: g.binary, started: time.Now(), clock: g.clock, recovery: g.recovery, store: g.store, depot: g.depot,
-		dumps: g.dumps, identity: g.identity, folder: g.folder, backups: g.backups, source: source, doors: g.doors, gate: g.gate, disks: g.disks(),
+		dumps: g.dumps, lostKey: g.lostKey, identity: g.identity, folder: g.folder, backups: g.backups, source: source, doors: g.doors, gate: g.gate,
+		disks: g.disks(),
 	}
 	g.metrics.registry.MustRegister(&stock{whole, g.logger})
 	g.makeDoors(whole)
@@ -91,8 +92,11 @@ func (g *Gateway) assemble() (err error) {
 
 // openKeys opens who signs, whose tokens count, and the TLS identity.
 func (g *Gateway) openKeys() (err error) {
+	if err := g.lostKey(); err != nil {
+		return orRestore(g.cfg, err)
+	}
 	if g.keys, err = auth.OpenKeys(g.cfg.KeysDir(), g.cfg.TokenAlgorithm, g.cfg.TokenLifetime, time.Now); err != nil {
-		return err
+		return orRestore(g.cfg, err)
 	}
 	for _, x := range g.cfg.Issuers {
 		g.external = append(g.external, auth.NewExternal(auth.ExternalIssuer{
@@ -103,7 +107,13 @@ func (g *Gateway) openKeys() (err error) {
 		Dir: g.cfg.KeysDir(), CertFile: g.cfg.TLSCert, KeyFile: g.cfg.TLSKey, Hosts: certificate.Hosts, Built: g.binary.Built,
 		Now: time.Now, Logger: g.logger, Beat: g.watchdog.Part("certificate", partPatience),
 	})
-	return err
+	if err != nil && g.cfg.TLSCert == "" {
+		err = orRestore(g.cfg, err)
+	}
+	if err != nil {
+		return err
+	}
+	return g.noteKeys(context.Background())
 }
 
 func (g *Gateway) depotOptions(wake *waker) depot.Options {
@@ -234,6 +244,10 @@ func (g *Gateway) tend(ctx context.Context) error {
 		}
 		if err := g.keys.Tend(); err != nil {
 			g.logger.Error("signing keys not rotated", "error", err)
+		} else if err := g.lostKey(); err != nil {
+			g.logger.Error("key lost", "error", err)
+		} else if err := g.noteKeys(ctx); err != nil && ctx.Err() == nil {
+			g.logger.Error("keys not noted", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -28,6 +28,7 @@ type overview struct {
 	store    *catalog.Catalog
 	depot    *depot.Depot
 	dumps    *dumpFront
+	lostKey  func() error // a file that is gone from among the keys
 	identity *certificate.Identity
 	folder   *dropfolder.Folder // nil: off
 	backups  *backup.Daily      // nil: off
@@ -130,6 +131,11 @@ func (o *overview) Trouble() []string {
 	trouble = append(trouble, o.disks.trouble()...)
 	if earliest := o.clock.earliest(); time.Now().Before(earliest) {
 		trouble = append(trouble, "the clock is wrong: it is before "+earliest.UTC().Format(time.RFC3339)+", and no tokens are given out")
+	}
+	if t := o.identity.Trouble(); t != "" {
+		trouble = append(trouble, t)
+	} else if err := o.lostKey(); err != nil {
+		trouble = append(trouble, err.Error())
 	}
 	if ends := o.identity.NotAfter(); time.Until(ends) < 7*24*time.Hour {
 		trouble = append(trouble, "the certificate ends on "+ends.UTC().Format(time.RFC3339))

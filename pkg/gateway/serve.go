@@ -53,9 +53,10 @@ func New(cfg config.Config, binary Binary, logger *slog.Logger) (_ *Gateway, err
 	g.store, err = catalog.Open(catalog.Options{
 		Dir: cfg.CatalogDir, Reserve: Reserve, Space: SpaceOf(cfg.CatalogDir), Logger: logger, Now: time.Now,
 		Beat: g.watchdog.Part("catalog", partPatience), Fatal: g.fail, BeforeUpgrade: g.backUp,
+		MayBegin: func() error { return mayBegin(cfg) },
 	})
 	if err != nil {
-		return nil, err
+		return nil, damaged(cfg, err)
 	}
 	if err := g.assemble(); err != nil {
 		return nil, err

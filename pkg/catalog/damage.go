@@ -1,0 +1,120 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/slipway-gateway/slipway/pkg/durable"
+)
+
+// DamagedError is a catalog of which something is lost, or was changed by the disk. It is said before Badger is let near
+// it: Badger takes a folder without its MANIFEST for a new one and deletes the tables, it passes over tables whose
+// checksum is wrong, it cuts off a log at the first damage, and it ends the process where a table's end is damaged.
+type DamagedError struct {
+	Dir  string
+	What string
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("the catalog in %s is damaged: %s", e.Dir, e.What)
+}
+
+func (o Options) damaged(format string, args ...any) error {
+	return &DamagedError{o.Dir, fmt.Sprintf(format, args...)}
+}
+
+const (
+	manifestFile = badger.ManifestFilename
+	tableSuffix  = ".sst"
+	logSuffix    = ".mem"
+	valueSuffix  = ".vlog"
+
+	// openFile lies in the folder while the catalog is open. Badger has a log then, always; a clean stop leaves none.
+	openFile = "OPEN"
+)
+
+// blank reports that nothing of a catalog is in the folder.
+func blank(entries []fs.DirEntry) bool {
+	for _, e := range entries {
+		switch filepath.Ext(e.Name()) {
+		case tableSuffix, logSuffix, valueSuffix:
+			return false
+		}
+		switch e.Name() {
+		case manifestFile, schemaFile, openFile:
+			return false
+		}
+	}
+	return true
+}
+
+// check looks at what lies in the folder, with Badger's lock, and refuses what Badger would lose.
+func (o Options) check(entries []fs.DirEntry) (err error) {
+	if blank(entries) {
+		return o.mayBegin()
+	}
+	files := map[string]bool{}
+	logs := 0
+	for _, e := range entries {
+		files[e.Name()] = true
+		if filepath.Ext(e.Name()) == logSuffix {
+			logs++
+		}
+	}
+	if files[openFile] && logs == 0 {
+		return o.damaged("it was not stopped, and its log (*%s) is lost", logSuffix)
+	}
+	if !files[manifestFile] {
+		if !files[schemaFile] && !files[openFile] && logs == 0 {
+			return nil // a first start that was cut off
+		}
+		return o.damaged("its file %s is lost", manifestFile)
+	}
+	return nil
+}
+
+// mayBegin asks whether a catalog may be made where there is none.
+func (o Options) mayBegin() error {
+	if o.MayBegin == nil {
+		return nil
+	}
+	return o.MayBegin()
+}
+
+// openBadger opens Badger, and turns its panics into errors.
+func (o Options) openBadger() (db *badger.DB, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a bad sector under a mapped file
+	defer func() {
+		if r := recover(); r != nil {
+			err = o.damaged("%v", r)
+		}
+	}()
+	db, err = badger.Open(settings(o))
+	var path *fs.PathError
+	switch {
+	case err == nil:
+		return db, nil
+	case errors.As(err, &path):
+		return nil, fmt.Errorf("open the catalog in %s: %w", o.Dir, err)
+	}
+	return nil, o.damaged("%v", err)
+}
+
+// noteOpen says on the disk that the catalog is open.
+func (o Options) noteOpen() error {
+	return durable.WriteFile(filepath.Join(o.Dir, openFile), nil, 0o600)
+}
+
+// noteClosed takes that back, before Badger removes its log.
+func (o Options) noteClosed() error {
+	if err := os.Remove(filepath.Join(o.Dir, openFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return durable.SyncDir(o.Dir)
+}
