@@ -7,9 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -67,17 +70,43 @@ func (b *beating) Read(p []byte) (int, error) {
 	return b.Reader.Read(p)
 }
 
-// reject lays a file into rejected/ beside the reason, written for whoever dropped it.
+// reject lays a file into rejected/ beside the reason, written for whoever dropped it. It is read on a terminal, and the
+// name is anybody's.
 func (f *Folder) reject(name, reason string) {
+	reason = printable(reason)
 	f.options.Logger.Warn("dropped file rejected", "file", name, "reason", reason)
 	moved := f.move(name, rejectedDir)
 	if moved == "" {
 		return
 	}
-	text := fmt.Sprintf("%s was rejected on %s:\n\n%s\n", name, time.Now().Format(time.RFC1123Z), reason)
+	text := fmt.Sprintf("%s was rejected on %s:\n\n%s\n", shown(name), time.Now().Format(time.RFC1123Z), reason)
 	if err := os.WriteFile(moved+".reason.txt", []byte(text), 0o664); err != nil {
 		f.options.Logger.Error("reason not written", "file", name, "error", err)
 	}
+}
+
+// shown is a foreign name as it is, or quoted where it has bytes that steer a terminal or begin a line.
+func shown(name string) string {
+	if strings.Contains(name, "\n") || printable(name) != name {
+		return strconv.Quote(name)
+	}
+	return name
+}
+
+// printable writes out what would steer a terminal: \x1b, not the byte. Lines stay lines.
+func printable(s string) string {
+	var b strings.Builder
+	for s != "" {
+		r, n := utf8.DecodeRuneInString(s)
+		if r == '\n' || unicode.IsPrint(r) && (r != utf8.RuneError || n > 1) {
+			b.WriteString(s[:n])
+		} else {
+			written := strconv.Quote(s[:n])
+			b.WriteString(written[1 : len(written)-1])
+		}
+		s = s[n:]
+	}
+	return b.String()
 }
 
 // move renames a file into a folder below, as name, name-2, name-3, …, and returns where it lies now.
@@ -94,6 +123,10 @@ func (f *Folder) move(name, dir string) string {
 			delete(f.waiting, name)
 			return target
 		}
+		if errors.Is(err, unix.ENOENT) && os.Mkdir(filepath.Dir(target), 0o770) == nil { // it went with a folder that is back without it
+			n--
+			continue
+		}
 		if !errors.Is(err, unix.EEXIST) {
 			f.options.Logger.Error("dropped file not moved", "file", name, "to", dir, "error", err)
 			f.waiting[name].retryAt = f.now().Add(mostRetry) // not once more every half second
@@ -107,6 +140,9 @@ func (f *Folder) move(name, dir string) string {
 func (f *Folder) sweep() {
 	for _, dir := range []string{acceptedDir, rejectedDir} {
 		entries, err := os.ReadDir(filepath.Join(f.options.Dir, dir))
+		if errors.Is(err, os.ErrNotExist) { // made again when it is needed
+			continue
+		}
 		if err != nil {
 			f.options.Logger.Error("drop folder cannot be swept", "dir", dir, "error", err)
 			continue

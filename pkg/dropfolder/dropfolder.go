@@ -22,8 +22,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 )
 
 // Options are the folder and what is done with its files.
@@ -60,9 +58,11 @@ type Folder struct {
 	waiting   map[string]*candidate // by name
 	now       func() time.Time
 	scanEvery time.Duration
+	watch     *watch // nil until Run
 
-	mu   sync.Mutex
-	left map[string]string // guarded by mu: names that are left alone, and why
+	mu   sync.Mutex        // guards what follows
+	left map[string]string // names that are left alone, and why
+	gone string            // why the folder itself cannot be read; "": it can
 }
 
 // candidate is a file that has not been taken yet.
@@ -86,8 +86,8 @@ func Open(o Options) (*Folder, error) {
 
 // Run watches until ctx ends. What was dropped while nobody watched is found by the first scan.
 func (f *Folder) Run(ctx context.Context) error {
-	events, stop := f.watch()
-	defer stop()
+	f.watch = newWatch(f.options.Dir, f.options.Logger)
+	defer f.watch.stop()
 	f.scan(ctx)
 	look := time.NewTicker(lookAgain)
 	defer look.Stop()
@@ -98,7 +98,10 @@ func (f *Folder) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case event := <-events:
+		case event := <-f.watch.events:
+			if event.gone {
+				f.watch.lost()
+			}
 			if event.overflow {
 				f.scan(ctx)
 			} else {
@@ -115,64 +118,14 @@ func (f *Folder) Run(ctx context.Context) error {
 	}
 }
 
-// event is a name in the folder that changed, or that events were lost.
-type event struct {
-	name     string
-	overflow bool
-}
-
-// watch starts fsnotify. Where the kernel gives no watch, the scans are left.
-func (f *Folder) watch() (<-chan event, func()) {
-	watcher, err := fsnotify.NewWatcher()
-	if err == nil {
-		err = watcher.Add(f.options.Dir)
-	}
-	if err != nil {
-		f.options.Logger.Warn("drop folder is not watched, only scanned every 30 s", "error", err)
-		return nil, func() {}
-	}
-	events := make(chan event)
-	quit, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			var e event
-			select {
-			case <-quit:
-				return
-			case raw, open := <-watcher.Events:
-				if !open {
-					return
-				}
-				e = event{name: filepath.Base(raw.Name)}
-			case err, open := <-watcher.Errors:
-				if !open {
-					return
-				}
-				f.options.Logger.Warn("drop folder events lost", "error", err)
-				e = event{overflow: true}
-			}
-			select {
-			case <-quit:
-				return
-			case events <- e:
-			}
-		}
-	}()
-	return events, func() {
-		close(quit)
-		if err := watcher.Close(); err != nil {
-			f.options.Logger.Warn("drop folder watch not closed", "error", err)
-		}
-		<-done
-	}
-}
-
 // scan looks at every name in the folder.
 func (f *Folder) scan(ctx context.Context) {
+	if f.watch != nil {
+		f.watch.follow()
+	}
 	entries, err := os.ReadDir(f.options.Dir)
+	f.note(err)
 	if err != nil {
-		f.options.Logger.Error("drop folder cannot be read", "dir", f.options.Dir, "error", err)
 		return
 	}
 	present := make(map[string]bool, len(entries))
@@ -189,6 +142,25 @@ func (f *Folder) scan(ctx context.Context) {
 		if !present[name] {
 			delete(f.left, name)
 		}
+	}
+}
+
+// note says once that the folder cannot be read, and once that it can again: it was removed, moved away, or is a share that
+// is not mounted.
+func (f *Folder) note(err error) {
+	why := ""
+	if err != nil {
+		why = err.Error()
+	}
+	f.mu.Lock()
+	before := f.gone
+	f.gone = why
+	f.mu.Unlock()
+	switch {
+	case why != "" && why != before:
+		f.options.Logger.Error("drop folder cannot be read, and nothing is taken until it is back", "dir", f.options.Dir, "error", err)
+	case why == "" && before != "":
+		f.options.Logger.Info("drop folder is back", "dir", f.options.Dir)
 	}
 }
 
@@ -271,6 +243,7 @@ var errForeign = errors.New("the file is not a bundle")
 
 // tell writes once about a file that is left alone.
 func (f *Folder) tell(name, why string) {
+	why = printable(why)
 	f.mu.Lock()
 	known := f.left[name] == why
 	f.left[name] = why
@@ -288,11 +261,14 @@ func (f *Folder) settled(name string) {
 	delete(f.left, name)
 }
 
-// Trouble says what lies in the folder and is left alone, for whoever asks how the gateway is.
+// Trouble says that the folder cannot be read, or what lies in it and is left alone, for whoever asks how the gateway is.
 func (f *Folder) Trouble() []string {
 	const most = 5 // are named; a folder full of links must not fill a screen
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.gone != "" {
+		return []string{"the drop folder cannot be read, and nothing is taken until it is back: " + printable(f.gone)}
+	}
 	var trouble []string
 	for _, name := range slices.Sorted(maps.Keys(f.left)) {
 		if len(trouble) == most {

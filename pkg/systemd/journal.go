@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/coreos/go-systemd/v22/journal"
 )
@@ -103,7 +106,7 @@ func (e *entry) add(prefix string, a slog.Attr) {
 	}
 	text := value.String()
 	fmt.Fprintf(&e.text, " %s=%s", prefix+a.Key, quoted(text))
-	e.fields[fieldName(prefix+a.Key)] = text
+	e.fields[fieldName(prefix+a.Key)] = harmless(text)
 }
 
 // mostFieldName is journald's limit; it ignores a field with a longer name.
@@ -126,9 +129,19 @@ func fieldName(attr string) string {
 	return name[:min(len(name), mostFieldName)]
 }
 
+// quoted is a value in the text. One that is empty, has a space, or could steer the terminal on which it is read, is quoted.
 func quoted(s string) string {
-	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '"' || r == '=' || r == 0x7F }) {
-		return fmt.Sprintf("%q", s)
+	if s == "" || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r == ' ' || r == '"' || r == '=' || !unicode.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+// harmless is a value in its field, whole with its lines, such as those of a stack. One that could steer a terminal is quoted:
+// journalctl -o cat prints fields as they are.
+func harmless(s string) string {
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && r != '\t' && !unicode.IsPrint(r) }) {
+		return strconv.Quote(s)
 	}
 	return s
 }

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/coreos/go-systemd/v22/journal"
 )
 
 // datagrams listens on a unix datagram socket, as the service manager and the journal do.
@@ -209,5 +211,28 @@ func TestBelowTheLevelNothingIsWritten(t *testing.T) {
 	h := NewHandler(slog.LevelInfo)
 	if h.Enabled(t.Context(), slog.LevelDebug) || !h.Enabled(t.Context(), slog.LevelInfo) {
 		t.Error("the level is not kept")
+	}
+}
+
+func TestWhatASenderSaysSteersNoTerminalFromTheJournal(t *testing.T) {
+	var message string
+	var fields map[string]string
+	h := &Handler{level: slog.LevelInfo, send: func(m string, _ journal.Priority, f map[string]string) error {
+		message, fields = m, f
+		return nil
+	}}
+	for value, want := range map[string]struct{ text, field string }{
+		"plain":               {"plain", "plain"},
+		"größer":              {"größer", "größer"},
+		"\x1b[2Jevil.zip":     {`"\x1b[2Jevil.zip"`, `"\x1b[2Jevil.zip"`},
+		"\u009b0m":            {`"\u009b0m"`, `"\u009b0m"`},
+		"\xff":                {`"\xff"`, `"\xff"`},
+		"\u202egpj.exe":       {`"\u202egpj.exe"`, `"\u202egpj.exe"`},
+		"a stack\n\tof calls": {`"a stack\n\tof calls"`, "a stack\n\tof calls"},
+	} {
+		slog.New(h).Info("dropped file rejected", "file", value)
+		if message != "dropped file rejected file="+want.text || fields["SLIPWAY_FILE"] != want.field {
+			t.Errorf("%q: %s, field %q", value, message, fields["SLIPWAY_FILE"])
+		}
 	}
 }
