@@ -30,6 +30,9 @@ type conn struct {
 	since time.Time    // when it was let in
 	moved atomic.Int64 // bytes, both ways
 	known atomic.Bool  // it has shown good credentials
+
+	followed atomic.Bool  // an answer on it is looked after
+	arrived  atomic.Int64 // bytes that its TCP had acknowledged when it was closed, where it was followed
 }
 
 // patience is how long the client is waited for, if longest is what a known one gets.
@@ -95,10 +98,22 @@ func (c *conn) slowness(now time.Time) float64 {
 	return now.Sub(c.since).Seconds() / float64(1+c.moved.Load())
 }
 
+// Close is called by net/http: for HTTP/1.0 right after the handler, when what is queued for the client still goes out, and
+// after a failed write in the middle of it.
+func (c *conn) Close() error {
+	if c.followed.Load() {
+		acked, _, _ := c.queue()
+		c.arrived.Store(acked)
+		c.gate.arrivals.closing(c)
+	}
+	return c.TCPConn.Close()
+}
+
 // cut ends a connection at once: what is still queued for the client is thrown away.
 func (c *conn) cut() {
-	c.SetLinger(0) //nolint:errcheck // then it is closed in the usual way
-	c.Close()      //nolint:errcheck // the client's matter
+	c.gate.arrivals.cutting(c)
+	c.SetLinger(0)    //nolint:errcheck // then it is closed in the usual way
+	c.TCPConn.Close() //nolint:errcheck // the client's matter
 }
 
 type connKey struct{}

@@ -37,6 +37,7 @@ type gate struct {
 	patience                              time.Duration // with a stranger, whatever is waited for
 	writePatience                         time.Duration // with anybody who takes nothing of an answer
 	now                                   func() time.Time
+	arrivals                              arrivals
 
 	mu       sync.Mutex // guards what follows
 	inside   map[netip.Prefix]map[*conn]struct{}

@@ -18,6 +18,7 @@ type response struct {
 	notes     []slog.Attr
 	capture   bool  // hold back a 416: see ServeContent
 	refused   bool  // one was held back
+	written   int64 // bytes of the body
 	failed    error // the first error of a write: the client is gone
 }
 
@@ -47,6 +48,7 @@ func (w *response) Write(p []byte) (int, error) {
 		w.status = http.StatusOK
 	}
 	n, err := w.ResponseWriter.Write(p)
+	w.written += int64(n)
 	w.note(err)
 	return n, err
 }
@@ -67,6 +69,7 @@ func (w *response) ReadFrom(src io.Reader) (int64, error) {
 		w.status = http.StatusOK
 	}
 	n, err := to.ReadFrom(src)
+	w.written += n
 	w.note(err)
 	return n, err
 }

@@ -76,6 +76,11 @@ func Serve(ctx context.Context, logger *slog.Logger, listeners ...Listener) erro
 		}
 	}
 	accepting.Wait()
+	for _, d := range doors {
+		if d.gate != nil {
+			d.gate.arrivals.empty()
+		}
+	}
 	return first
 }
 

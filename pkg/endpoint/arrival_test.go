@@ -1,0 +1,168 @@
+package endpoint
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+const imageSize = 1 << 20
+
+// followed serves an image and says what arrived of each answer.
+func followed(t *testing.T, image []byte) (register func(*Routes), arrivals chan Arrival) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "image")
+	if err := os.WriteFile(path, image, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	arrivals = make(chan Arrival, 8)
+	return func(rs *Routes) {
+		rs.Handle("GET", "/image", "", func(w http.ResponseWriter, r *http.Request) error {
+			f, err := os.Open(path)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			answer := Follow(w)
+			w.Header().Set("Content-Type", "application/octet-stream")
+			err = ServeContent(w, r, time.Time{}, int64(len(image)), f)
+			answer.End(func(a Arrival) { arrivals <- a })
+			return err
+		})
+	}, arrivals
+}
+
+// lwip is a client with the receive window of a device.
+func lwip(t *testing.T, address string, secured bool) (c net.Conn, plain *net.TCPConn) {
+	t.Helper()
+	dialer := net.Dialer{Control: receiveWindow(5744)}
+	c, err := dialer.DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	plain = c.(*net.TCPConn)
+	if secured {
+		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+	}
+	return c, plain
+}
+
+func TestWhatArrivedOfAnImageIsToldByWhatTheClientsTCPAcknowledged(t *testing.T) {
+	identity := identityOf(t)
+	image := bytes.Repeat([]byte("firmware"), imageSize/8)
+	const block, handful = 1024, 64 << 10
+	get := func(c net.Conn, version, header string) {
+		fmt.Fprintf(c, "GET /image HTTP/%s\r\nHost: x\r\n%s\r\n", version, header)
+	}
+	read := func(t *testing.T, c net.Conn, n int) {
+		if _, err := io.ReadFull(c, make([]byte, n)); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, test := range map[string]struct {
+		play        func(t *testing.T, c net.Conn, plain *net.TCPConn)
+		whole       bool
+		least, most int64
+	}{
+		"it reads all and stays connected": {func(t *testing.T, c net.Conn, _ *net.TCPConn) {
+			get(c, "1.1", "")
+			read(t, c, imageSize)
+			time.Sleep(time.Second) // it works on what it has; nobody waits for it
+		}, true, imageSize, imageSize + 16<<10},
+		"it reads all, slowly in the end, and closes": {func(t *testing.T, c net.Conn, _ *net.TCPConn) {
+			get(c, "1.1", "Connection: close\r\n")
+			read(t, c, imageSize-16<<10)
+			time.Sleep(300 * time.Millisecond)
+			if _, err := io.Copy(io.Discard, c); err != nil {
+				t.Error(err)
+			}
+		}, true, imageSize, imageSize + 16<<10},
+		"HTTP/1.0, and it reads to the end of the stream": {func(t *testing.T, c net.Conn, _ *net.TCPConn) {
+			get(c, "1.0", "")
+			read(t, c, imageSize-8<<10)
+			time.Sleep(300 * time.Millisecond) // net/http has closed the connection by now
+			if _, err := io.Copy(io.Discard, c); err != nil {
+				t.Error(err)
+			}
+		}, true, imageSize, imageSize + 16<<10},
+		"a range": {func(t *testing.T, c net.Conn, _ *net.TCPConn) {
+			get(c, "1.1", "Range: bytes=4096-8191\r\n")
+			read(t, c, 4096)
+			time.Sleep(300 * time.Millisecond)
+		}, true, 4096, 8 << 10},
+		"it closes after a block": {func(t *testing.T, c net.Conn, plain *net.TCPConn) {
+			get(c, "1.1", "")
+			read(t, c, block)
+			plain.Close()
+		}, false, 0, 16 << 10},
+		"it closes after some": {func(t *testing.T, c net.Conn, plain *net.TCPConn) {
+			get(c, "1.1", "")
+			read(t, c, handful)
+			plain.Close()
+		}, false, handful - 16<<10, handful + 32<<10},
+		"it resets after all but the last bytes": {func(t *testing.T, c net.Conn, plain *net.TCPConn) {
+			get(c, "1.1", "")
+			read(t, c, imageSize-16<<10)
+			plain.SetLinger(0)
+			plain.Close()
+		}, false, imageSize - 32<<10, imageSize},
+		"it is gone, and says nothing": {func(t *testing.T, c net.Conn, plain *net.TCPConn) {
+			get(c, "1.1", "")
+			read(t, c, imageSize-16<<10)
+			time.Sleep(time.Second) // the server ends meanwhile
+		}, false, imageSize - 32<<10, imageSize},
+	} {
+		for _, secured := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, TLS %v", name, secured), func(t *testing.T) {
+				t.Parallel()
+				register, arrivals := followed(t, image)
+				address := served(t, NewGate(), secured, identity, register)
+				c, plain := lwip(t, address, secured)
+				test.play(t, c, plain)
+				if name == "it is gone, and says nothing" {
+					select {
+					case a := <-arrivals:
+						t.Errorf("told %+v while it may still come", a)
+					default:
+					}
+					plain.SetLinger(0)
+					plain.Close()
+				}
+				select {
+				case a := <-arrivals:
+					t.Logf("%+v", a)
+					if a.Whole != test.whole || a.Bytes < test.least || a.Bytes > test.most {
+						t.Errorf("%+v, want whole %v and %d to %d bytes", a, test.whole, test.least, test.most)
+					}
+				case <-time.After(long):
+					t.Error("nothing is told")
+				}
+				if len(arrivals) > 0 {
+					t.Errorf("told twice: %+v", <-arrivals)
+				}
+			})
+		}
+	}
+}
+
+func TestWhatIsOnItsWayWhenTheServerEndsIsToldAsItIs(t *testing.T) {
+	register, arrivals := followed(t, make([]byte, 64<<10))
+	address, stop := serving(t, 10, register)
+	c, _ := lwip(t, address, false)
+	fmt.Fprint(c, "GET /image HTTP/1.0\r\n\r\n")
+	if _, err := io.ReadFull(c, make([]byte, 50<<10)); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if a := <-arrivals; a.Whole || a.Bytes < 30<<10 {
+		t.Errorf("%+v", a)
+	}
+}
