@@ -47,7 +47,7 @@ func lwip(t *testing.T, address string, secured bool) (c net.Conn, plain *net.TC
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() { _ = c.Close() })
 	plain = c.(*net.TCPConn)
 	if secured {
 		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
@@ -101,18 +101,18 @@ func TestWhatArrivedOfAnImageIsToldByWhatTheClientsTCPAcknowledged(t *testing.T)
 		"it closes after a block": {func(t *testing.T, c net.Conn, plain *net.TCPConn) {
 			get(c, "1.1", "")
 			read(t, c, block)
-			plain.Close()
+			_ = plain.Close()
 		}, false, 0, 16 << 10},
 		"it closes after some": {func(t *testing.T, c net.Conn, plain *net.TCPConn) {
 			get(c, "1.1", "")
 			read(t, c, handful)
-			plain.Close()
+			_ = plain.Close()
 		}, false, handful - 16<<10, handful + 32<<10},
 		"it resets after all but the last bytes": {func(t *testing.T, c net.Conn, plain *net.TCPConn) {
 			get(c, "1.1", "")
 			read(t, c, imageSize-16<<10)
-			plain.SetLinger(0)
-			plain.Close()
+			_ = plain.SetLinger(0)
+			_ = plain.Close()
 		}, false, imageSize - 32<<10, imageSize},
 		"it is gone, and says nothing": {func(t *testing.T, c net.Conn, plain *net.TCPConn) {
 			get(c, "1.1", "")
@@ -133,8 +133,8 @@ func TestWhatArrivedOfAnImageIsToldByWhatTheClientsTCPAcknowledged(t *testing.T)
 						t.Errorf("told %+v while it may still come", a)
 					default:
 					}
-					plain.SetLinger(0)
-					plain.Close()
+					_ = plain.SetLinger(0)
+					_ = plain.Close()
 				}
 				select {
 				case a := <-arrivals:
