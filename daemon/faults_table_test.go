@@ -35,7 +35,7 @@ type fault struct {
 
 var table []*fault
 
-// newFault adds a row. The test has to set its result and, by control or noControl, its control before it ends.
+// newFault adds a row. The test has to set both by found and noticed before it ends.
 func newFault(t *testing.T, name, where string, rounds int) *fault {
 	t.Helper()
 	f := &fault{t: t, name: name, where: where, rounds: rounds}
@@ -57,14 +57,17 @@ func newFault(t *testing.T, name, where string, rounds int) *fault {
 func (f *fault) found(format string, args ...any) { f.result = fmt.Sprintf(format, args...) }
 
 // noticed is the control: the same check on a gateway from which what keeps the promise was taken out. What it noticed is
-// "" where it noticed nothing, and then the row proves nothing and fails.
+// "" where it noticed nothing, and then the row proves nothing and fails. A row may have several.
 func (f *fault) noticed(without, what string) {
 	f.t.Helper()
-	f.control = without + ": " + what
 	if what == "" {
-		f.control = without + ": NOTHING NOTICED"
+		what = "NOTHING NOTICED"
 		f.t.Errorf("%s: %s: the control noticed nothing", f.name, without)
 	}
+	if f.control != "" {
+		f.control += "; "
+	}
+	f.control += without + ": " + what
 }
 
 // needsRoot skips a row that mounts something. Where somebody is root, what does not work is a failure.

@@ -270,7 +270,10 @@ func listed(names map[string]bool, name string) error {
 // lost asks for what was acknowledged since a round and says what is gone.
 func (l *load) lost(since int) (gone []string) {
 	l.t.Helper()
-	s := l.list()
+	s, err := l.list()
+	if err != nil {
+		return []string{err.Error()} // the token with which the fleet was made is gone
+	}
 	l.mu.Lock()
 	kept := make(map[string]func(snapshot) error, len(l.promises))
 	for of, p := range l.promises {
@@ -289,27 +292,42 @@ func (l *load) lost(since int) (gone []string) {
 }
 
 // list asks as admin.
-func (l *load) list() snapshot {
-	l.t.Helper()
-	names := func(path, array, name string) map[string]bool {
-		a := l.g.ask("GET", path, l.admin, nil)
-		var all map[string]json.RawMessage
-		var each []map[string]any
-		if err := errors.Join(json.Unmarshal(a.body, &all), json.Unmarshal(all[array], &each)); err != nil {
-			l.t.Fatalf("%s: %v\n%s", path, err, a.body)
+func (l *load) list() (s snapshot, err error) {
+	for _, of := range []struct {
+		path, array, name string
+		into              *map[string]bool
+	}{
+		{"/api/device-models/" + loadModel + "/builds", "builds", "firmware_version", &s.builds},
+		{"/api/device-models", "models", "code", &s.models},
+		{"/api/tokens", "tokens", "name", &s.tokens},
+		{"/api/devices", "devices", "device_key", &s.devices},
+	} {
+		if *of.into, err = l.names(of.path, of.array, of.name); err != nil {
+			return s, err
 		}
-		have := map[string]bool{}
-		for _, one := range each {
-			have[fmt.Sprint(one[name])] = true
-		}
-		return have
 	}
-	return snapshot{
-		builds:  names("/api/device-models/"+loadModel+"/builds", "builds", "firmware_version"),
-		models:  names("/api/device-models", "models", "code"),
-		tokens:  names("/api/tokens", "tokens", "name"),
-		devices: names("/api/devices", "devices", "device_key"),
+	return s, nil
+}
+
+// names asks for a list of objects and returns what one of their members says.
+func (l *load) names(path, array, name string) (map[string]bool, error) {
+	a, ok := l.asked(http.StatusOK, "GET", path, l.admin, nil)
+	if !ok {
+		return nil, fmt.Errorf("%s: %s", path, a.body)
 	}
+	var all map[string]json.RawMessage
+	var each []map[string]any
+	if err := json.Unmarshal(a.body, &all); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(all[array], &each); err != nil {
+		return nil, err
+	}
+	have := map[string]bool{}
+	for _, one := range each {
+		have[fmt.Sprint(one[name])] = true
+	}
+	return have, nil
 }
 
 // check fails the test for what is lost, for what no start may leave, and for a trace of Go in the log.
@@ -350,6 +368,13 @@ func (l *load) tidy() {
 			}
 		}
 	}
+}
+
+// answers counts all that was acknowledged.
+func (l *load) answers() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.count
 }
 
 // summary counts what was acknowledged, by its kind.
