@@ -106,7 +106,7 @@ func (d *disk) free() int64 {
 	if err := unix.Statfs(d.dir, &s); err != nil {
 		d.t.Fatal(err)
 	}
-	return int64(s.Bavail) * s.Bsize //nolint:unconvert // narrower on some machines
+	return int64(s.Bavail) * s.Bsize
 }
 
 // fill leaves so many bytes free; the file that it makes is the ballast, which empty removes.

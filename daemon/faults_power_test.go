@@ -93,6 +93,20 @@ func (p *plant) close() {
 	p.d.unmount()
 }
 
+// end is kill for a gateway that may have ended by itself.
+func (g *running) end() {
+	_ = g.cmd.Process.Kill()
+	<-g.ended //nolint:errcheck // it was killed
+	g.cmd = nil
+}
+
+// answers counts all that was acknowledged.
+func (l *load) answers() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.count
+}
+
 // mostControlCuts bounds the search of a control for its first loss.
 const mostControlCuts = 10
 

@@ -208,13 +208,6 @@ func (g *running) kill() {
 	g.cmd = nil
 }
 
-// end is kill for a gateway that may have ended by itself.
-func (g *running) end() {
-	_ = g.cmd.Process.Kill()
-	<-g.ended //nolint:errcheck // it was killed
-	g.cmd = nil
-}
-
 func (g *running) restart() {
 	g.t.Helper()
 	if g.cmd != nil {

@@ -370,13 +370,6 @@ func (l *load) tidy() {
 	}
 }
 
-// answers counts all that was acknowledged.
-func (l *load) answers() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.count
-}
-
 // summary counts what was acknowledged, by its kind.
 func (l *load) summary() string {
 	l.mu.Lock()
