@@ -8,6 +8,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -69,6 +70,9 @@ func (c *Catalog) RecordBuild(ctx context.Context, b fleet.Build, publish bool) 
 		}
 		if replaced {
 			t.delete(elfKey(before))
+			t.tellBuild(&before, b, publish)
+		} else {
+			t.tellBuild(nil, b, publish)
 		}
 		if err := t.put(buildKey(b.Model, b.Version), b); err != nil {
 			return err
@@ -119,7 +123,8 @@ func (c *Catalog) PublishVersion(ctx context.Context, code fleet.ModelCode, v fl
 
 // PublishImage sets the version of a plain image, and pins chip and project where they are open.
 func (c *Catalog) PublishImage(ctx context.Context, code fleet.ModelCode, v fleet.Version, chip, project string) (fleet.Model, error) {
-	return c.changeModel(ctx, code, func(_ *tx, m *fleet.Model) error {
+	return c.changeModel(ctx, code, func(t *tx, m *fleet.Model) error {
+		t.tell(event.BuildAccepted, fleet.BuildObject(code, v), facts{"plain_image": true, "published": true})
 		m.FirmwareVersion = v
 		pin(m, chip, project)
 		return nil
@@ -140,6 +145,7 @@ func (c *Catalog) RemoveBuild(ctx context.Context, code fleet.ModelCode, v fleet
 		if err := t.pinsNobody(code, v); err != nil {
 			return err
 		}
+		t.tell(event.BuildRemoved, fleet.BuildObject(code, v), facts{"sha256": b.ImageSHA256})
 		t.delete(buildKey(code, v))
 		t.delete(elfKey(b))
 		return nil

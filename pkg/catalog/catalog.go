@@ -18,18 +18,21 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // Options are the folder and its neighbours.
 type Options struct {
-	Dir     string
-	Reserve int64 // bytes that must stay free: on a full disk Badger dies by SIGBUS, and again when it is opened
-	Space   func() (free, total int64, err error)
-	Logger  *slog.Logger
-	Now     func() time.Time
-	Beat    func()      // a sign of life of the committer, at least every five seconds
-	Fatal   func(error) // the log could not be synced: the process must end and recover
+	Dir        string
+	Reserve    int64 // bytes that must stay free: on a full disk Badger dies by SIGBUS, and again when it is opened
+	Space      func() (free, total int64, err error)
+	Logger     *slog.Logger
+	Now        func() time.Time
+	KeepEvents time.Duration // age at which events go; 0: never by age
+	MostEvents int64         // bytes of all events; 0: 64 MiB
+	Beat       func()        // a sign of life of the committer, at least every five seconds
+	Fatal      func(error)   // the log could not be synced: the process must end and recover
 
 	// MayBegin says why no catalog may be made where there is none: whoever has keys and firmware had a catalog. Nil
 	// makes one.
@@ -50,6 +53,7 @@ type Catalog struct {
 	created bool
 	schema  int // as it is on disk
 	stopped time.Time
+	feed    event.Feed
 
 	importing sync.Mutex     // one import at a time
 	mu        sync.Mutex     // guards closed; later.Add is called under mu and only while closed is false, so Close can wait

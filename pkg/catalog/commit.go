@@ -8,6 +8,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -23,6 +24,7 @@ var errClosed = errors.New("the catalog is closed")
 // operation is one change, waiting for the committer.
 type operation struct {
 	do    func(*tx) error
+	by    event.By
 	frees bool // it makes room, or ends the process: half of the reserve is enough for it
 	done  chan error
 }
@@ -37,6 +39,7 @@ func (c *Catalog) update(ctx context.Context, do func(*tx) error) error {
 }
 
 func (c *Catalog) run(ctx context.Context, op *operation) error {
+	op.by = event.ActorOf(ctx)
 	select {
 	case c.ops <- op:
 		return <-op.done // what is handed in is done, whoever stops waiting
@@ -83,13 +86,17 @@ func (c *Catalog) commitBatches(op *operation) error {
 			free, _, err = c.options.Space()
 			measured = true
 		}
-		t := &tx{txn: b.txn, writes: map[string][]byte{}}
+		t := &tx{txn: b.txn, writes: map[string][]byte{}, by: op.by}
+		after := b.ledger
 		refusal := err
 		if refusal == nil {
 			refusal = c.room(free, op.frees)
 		}
 		if refusal == nil {
 			refusal = op.do(t)
+		}
+		if refusal == nil {
+			after, refusal = c.enter(b, t)
 		}
 		if refusal == nil {
 			refusal = t.fits()
@@ -105,6 +112,7 @@ func (c *Catalog) commitBatches(op *operation) error {
 				}
 				b = c.newBatch() // what t has read is still so: nobody else writes
 			}
+			b.ledger = after
 			if err := b.add(op, t); err != nil {
 				return err
 			}
@@ -136,12 +144,15 @@ func (c *Catalog) room(free int64, frees bool) error {
 // batch is one transaction of Badger's.
 type batch struct {
 	txn    *badger.Txn
+	ledger *ledger // of the events, with the batch's own; nil: nobody has asked for it
 	ops    []*operation
+	events []fleet.Event
+	tell   func([]fleet.Event) // once they are on stable storage
 	bytes  int
 	writes int
 }
 
-func (c *Catalog) newBatch() *batch { return &batch{txn: c.db.NewTransaction(true)} }
+func (c *Catalog) newBatch() *batch { return &batch{txn: c.db.NewTransaction(true), tell: c.announce} }
 
 func (b *batch) takes(t *tx) bool {
 	return len(b.ops) == 0 || b.bytes+t.bytes <= mostBytes && b.writes+len(t.order) <= mostWrites
@@ -151,6 +162,7 @@ func (b *batch) takes(t *tx) bool {
 // transaction holds part of the operation: the whole batch is discarded and every caller gets the error.
 func (b *batch) add(op *operation, t *tx) error {
 	b.ops = append(b.ops, op)
+	b.events = append(b.events, t.events...)
 	b.bytes += t.bytes
 	b.writes += len(t.order)
 	if err := t.flush(b.txn); err != nil {
@@ -166,6 +178,8 @@ func (b *batch) end(err error) error {
 	b.txn.Discard()
 	if err != nil {
 		err = fmt.Errorf("commit to the catalog: %w", err)
+	} else {
+		b.tell(b.events)
 	}
 	for _, op := range b.ops {
 		op.done <- err

@@ -128,6 +128,7 @@ func (c *Catalog) RecordCrash(ctx context.Context, one crash.Crash, keep int) (c
 		if out.Group, _, err = t.group(one.Fingerprint); err != nil {
 			return err
 		}
+		t.tellNews(out.Group, one, out.News)
 		if err := t.putCrash(one); err != nil {
 			return err
 		}

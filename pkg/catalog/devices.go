@@ -8,6 +8,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -91,7 +92,10 @@ func (c *Catalog) CountDevices(code fleet.ModelCode) (int, error) {
 
 // AddDevice adds a device with its secrets; its model has to be known and its key free, over all models.
 func (c *Catalog) AddDevice(ctx context.Context, d fleet.Device, s auth.DeviceSecrets) error {
-	return c.update(ctx, func(t *tx) error { return t.addDevice(d, s) })
+	return c.update(ctx, func(t *tx) error {
+		t.tellAdded(d)
+		return t.addDevice(d, s)
+	})
 }
 
 // RegisterDevice adds a device that showed a token of an external issuer; it has no secret. One that a person has removed
@@ -105,6 +109,7 @@ func (c *Catalog) RegisterDevice(ctx context.Context, d fleet.Device) error {
 		if removed {
 			return fleet.Refused("device %q was removed: it is admitted again when a person adds it", d.Key)
 		}
+		t.tellAdded(d)
 		return t.addDevice(d, auth.DeviceSecrets{})
 	})
 }
@@ -168,6 +173,7 @@ func (c *Catalog) UpdateDevice(ctx context.Context, key fleet.DeviceKey, change 
 		if err := t.movePin(before, d); err != nil {
 			return err
 		}
+		t.tellDevice(before, d)
 		return t.putDevice(d)
 	})
 	return d, err
@@ -185,6 +191,7 @@ func (c *Catalog) RemoveDevice(ctx context.Context, key fleet.DeviceKey) error {
 		if err != nil {
 			return err
 		}
+		t.tell(event.DeviceRemoved, key.ObjectOf(), facts{"model": d.Model, "name": d.Name})
 		end := fleet.TokensEnd(c.options.Now())
 		if d.NotBefore.After(end) {
 			end = d.NotBefore

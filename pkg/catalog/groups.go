@@ -8,6 +8,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -163,9 +164,11 @@ func (c *Catalog) UpdateGroup(ctx context.Context, address string, change func(*
 		if g, err = t.mustGroup(address); err != nil {
 			return err
 		}
+		before := g
 		if err := change(&g); err != nil {
 			return err
 		}
+		t.tellGroup(before, g)
 		return t.put(groupKey(g.Fingerprint), g)
 	})
 	return g, err
@@ -218,6 +221,7 @@ func (c *Catalog) MergeGroups(ctx context.Context, one, other string) (crash.Gro
 		}
 		t.delete(groupKey(b.Fingerprint))
 		a.Decided(b, t.newer(a.Model))
+		t.tell(event.CrashMerged, groupObject(a), facts{"model": a.Model, "before": b.Fingerprint})
 		into, err = t.gather(a)
 		return err
 	})
@@ -262,6 +266,7 @@ func (c *Catalog) SplitGroup(ctx context.Context, address string, fingerprints [
 		if split, err = t.gather(split); err != nil {
 			return err
 		}
+		t.tell(event.CrashSplit, groupObject(left), facts{"model": left.Model, "after": split.Fingerprint, "chains": len(moved)})
 		left, err = t.gather(left)
 		return err
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -35,7 +36,10 @@ func (c *Catalog) AddDevices(ctx context.Context, devices []auth.NewDevice) erro
 		return t.noteImport(i, devices[i].Device.Key)
 	})
 	if err == nil {
-		err = c.update(ctx, (*tx).forgetImport)
+		err = c.update(ctx, func(t *tx) error {
+			t.tell(event.DeviceImported, fleet.Object{Type: "import"}, facts{"devices": len(devices)})
+			return t.forgetImport()
+		})
 	}
 	if err != nil {
 		return errors.Join(err, c.undoImport(context.WithoutCancel(ctx)))

@@ -41,6 +41,10 @@ import (
 //	gt/<fingerprint>/<chain>                   while groups of the first rules are made anew: how many dumps of one went where
 //	gu/<fingerprint>                           old chains whose dumps were not all looked at yet
 //	x/regrouped                                Regrouping: what has become of them
+//	x/events                                   ledger: where the stream of events begins and ends
+//	e/<number>                                 fleet.Event as it is hashed; numbers are 16 hex digits
+//	eo/<object>/<number>                       index: events of an object, by its hash
+//	er/<device>                                rotation: dumps that went and were not told of yet
 const (
 	keySchema    = "x/schema"
 	keyClock     = "x/clock"
@@ -50,6 +54,7 @@ const (
 	keyRestoring = "x/restoring"
 	keyRegrouped = "x/regrouped"
 	keyFilesKey  = "x/keyfiles"
+	keyEvents    = "x/events"
 
 	modelPrefix  = "m/"
 	devicePrefix = "d/"
@@ -61,6 +66,10 @@ const (
 
 	unsettledPrefix = "gu/"
 	importPrefix    = "xi/"
+
+	eventPrefix       = "e/"
+	objectEventPrefix = "eo/"
+	rotationPrefix    = "er/"
 )
 
 func modelKey(code fleet.ModelCode) string           { return modelPrefix + string(code) }
@@ -88,6 +97,10 @@ func crashesPrefix(key fleet.DeviceKey) string       { return "c/" + string(key)
 func movedPrefix(old string) string                  { return "gt/" + old + "/" }
 func movedKey(old, fingerprint string) string        { return movedPrefix(old) + fingerprint }
 func importKey(n int) string                         { return fmt.Sprintf("%s%06d", importPrefix, n) }
+
+func sequence(n uint64) string                  { return fmt.Sprintf("%016x", n) }
+func eventKey(seq uint64) string                { return eventPrefix + sequence(seq) }
+func rotationKey(device fleet.DeviceKey) string { return rotationPrefix + string(device) }
 
 func modelDeviceKey(code fleet.ModelCode, key fleet.DeviceKey) string {
 	return modelDevicesPrefix(code) + string(key)

@@ -24,9 +24,9 @@ import (
 const killedImport = 400 // devices: several transactions
 
 // TestNothingAcknowledgedIsLostByAKill kills a process that writes at a random moment, also while it opens the catalog.
-// SLIPWAY_KILL_ROUNDS sets how often, 10 times unless told.
+// SLIPWAY_KILL_ROUNDS sets how often, 20 times unless told. Each change is there with its event, or neither is.
 func TestNothingAcknowledgedIsLostByAKill(t *testing.T) {
-	rounds := 10
+	rounds := 20
 	if s := os.Getenv("SLIPWAY_KILL_ROUNDS"); s != "" {
 		var err error
 		rounds, err = strconv.Atoi(s)
@@ -45,6 +45,7 @@ func TestNothingAcknowledgedIsLostByAKill(t *testing.T) {
 			}
 			said.check(t, c)
 			checkIndexes(t, c)
+			checkEvents(t, c)
 			must(t, c.Close())
 			if t.Failed() {
 				t.Fatalf("in round %d", round)

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -31,6 +32,9 @@ func (c *Catalog) AddModel(ctx context.Context, m fleet.Model) error {
 		if taken {
 			return fleet.Taken("model %q is there already", m.Code)
 		}
+		t.tell(event.ModelAdded, m.Code.ObjectOf(), facts{"name": m.Name})
+		t.tellConfig(m.Code.ObjectOf(), nil, m.Config)
+		t.tellProvisioning(m.Code.ObjectOf(), nil, m.Provisioning)
 		return t.put(modelKey(m.Code), m)
 	})
 }
@@ -47,10 +51,12 @@ func (c *Catalog) changeModel(ctx context.Context, code fleet.ModelCode, change 
 		if m, err = t.model(code); err != nil {
 			return err
 		}
+		before := m
 		if err := change(t, &m); err != nil {
 			return err
 		}
 		m.Code, m.UpdatedAt = code, c.options.Now().UTC()
+		t.tellModel(before, m)
 		return t.put(modelKey(code), m)
 	})
 	return m, err
@@ -80,6 +86,7 @@ func (c *Catalog) RemoveModel(ctx context.Context, code fleet.ModelCode) error {
 				return fleet.Taken("model %q has %d %s: remove them first", code, len(keys), held.by)
 			}
 		}
+		t.tell(event.ModelRemoved, code.ObjectOf(), nil)
 		t.delete(modelKey(code))
 		return nil
 	})

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -49,6 +50,7 @@ func restore(o Options, backup io.Reader) (records int, err error) {
 	if err == nil {
 		err = c.update(ctx, func(t *tx) error {
 			t.delete(keyRestoring)
+			t.tell(event.BackupRestored, fleet.Object{Type: "gateway"}, facts{"records": records})
 			return t.set(keySchema, number(uint64(schema))) // an older one is upgraded when it is opened
 		})
 	}

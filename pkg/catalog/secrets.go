@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -30,9 +31,11 @@ func (c *Catalog) UpdateDeviceSecrets(ctx context.Context, key fleet.DeviceKey, 
 		if !found {
 			return unknownDevice(key)
 		}
+		before := s
 		if err := change(&s); err != nil {
 			return err
 		}
+		t.tellSecrets(key, before, s)
 		return t.put(secretsKey(key), s)
 	})
 }
@@ -49,6 +52,7 @@ func (c *Catalog) ReplaceDeviceSecrets(ctx context.Context, key fleet.DeviceKey,
 			d.NotBefore = notBefore
 		}
 		d.UpdatedAt = c.options.Now().UTC()
+		t.tell(event.DeviceSecretReplaced, key.ObjectOf(), nil)
 		return errors.Join(t.putDevice(d), t.put(secretsKey(key), s))
 	})
 }
@@ -80,6 +84,7 @@ func (c *Catalog) AddOperatorToken(ctx context.Context, o auth.OperatorToken) er
 		if taken {
 			return fleet.Taken("token %q is there already", o.ID)
 		}
+		t.tell(event.TokenCreated, tokenObject(o), facts{"name": o.Name, "role": o.Role})
 		return t.put(tokenKey(o.ID), o)
 	})
 }
@@ -87,13 +92,15 @@ func (c *Catalog) AddOperatorToken(ctx context.Context, o auth.OperatorToken) er
 // RemoveOperatorToken removes one.
 func (c *Catalog) RemoveOperatorToken(ctx context.Context, id string) error {
 	return c.update(ctx, func(t *tx) error {
-		there, err := t.has(tokenKey(id))
+		var o auth.OperatorToken
+		there, err := t.get(tokenKey(id), &o)
 		if err != nil {
 			return err
 		}
 		if !there {
 			return unknownToken(id)
 		}
+		t.tell(event.TokenRevoked, tokenObject(o), facts{"name": o.Name, "role": o.Role})
 		t.delete(tokenKey(id))
 		return nil
 	})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -18,6 +19,9 @@ const mostRecord = 32 << 10
 // counts only when it succeeds.
 type tx struct {
 	txn    *badger.Txn
+	by     event.By          // who acts
+	told   []told            // what the operation tells of itself
+	events []fleet.Event     // the same, once it has its numbers
 	writes map[string][]byte // nil value: deleted
 	order  []string          // of the first write of each key
 	bytes  int

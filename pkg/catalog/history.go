@@ -1,0 +1,168 @@
+package catalog
+
+import (
+	"encoding/json"
+	"sort"
+	"strconv"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/slipway-gateway/slipway/pkg/event"
+)
+
+// Bounds of one page: a filter that finds little looks at so many and says where to go on.
+const (
+	mostLooked = 20_000
+	mostPage   = 1000
+	mostShown  = 2 << 20 // bytes
+)
+
+// history reads a page of events.
+type history struct {
+	txn    *badger.Txn
+	filter event.Filter
+	ledger ledger
+	page   event.Page
+	looked int
+	bytes  int
+}
+
+// Events reads events by cursor.
+func (c *Catalog) Events(f event.Filter) (event.Page, error) {
+	if f.Limit <= 0 || f.Limit > mostPage {
+		f.Limit = mostPage
+	}
+	var page event.Page
+	err := c.db.View(func(txn *badger.Txn) error {
+		l, err := readLedger(txn)
+		if err != nil {
+			return err
+		}
+		h := &history{txn: txn, filter: f, ledger: l}
+		h.page.Anchor, h.page.Head = l.Anchor, l.Head
+		switch {
+		case f.Object.Type != "":
+			err = h.ofObject()
+		case f.Before > 0:
+			err = h.backwards()
+		default:
+			err = h.forwards()
+		}
+		page = h.page
+		return err
+	})
+	return page, err
+}
+
+func (h *history) forwards() error {
+	after := max(h.filter.After, h.ledger.Anchor.Seq)
+	if !h.filter.Since.IsZero() {
+		after = max(after, h.before(h.filter))
+	}
+	for seq := after + 1; seq <= h.ledger.Head.Seq; seq++ {
+		if full, err := h.look(seq); err != nil || full {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *history) backwards() error {
+	for seq := min(h.filter.Before-1, h.ledger.Head.Seq); seq > h.ledger.Anchor.Seq; seq-- {
+		if full, err := h.look(seq); err != nil || full {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *history) ofObject() error {
+	prefix, from := objectEventsPrefix(h.filter.Object), ""
+	switch {
+	case h.filter.Before > 0:
+		from = prefix + sequence(h.filter.Before)
+	case h.filter.After > 0:
+		from = prefix + sequence(h.filter.After)
+	}
+	return each(h.txn, prefix, from, h.filter.Before > 0, func(key string, _ *badger.Item) error {
+		seq, err := strconv.ParseUint(lastPart(key), 16, 64)
+		if err != nil {
+			return err
+		}
+		full, err := h.look(seq)
+		if err == nil && full {
+			err = errStop
+		}
+		return err
+	})
+}
+
+// look takes an event into the page if the filter does, and reports that the page is full. A page that is full names its
+// last event as the cursor, whether or not another follows.
+func (h *history) look(seq uint64) (full bool, err error) {
+	s, found, err := h.event(seq)
+	if err != nil {
+		return false, err
+	}
+	h.looked++
+	if found && h.filter.Takes(s.Event) {
+		h.page.Events = append(h.page.Events, s)
+		h.bytes += len(s.Raw)
+	}
+	if len(h.page.Events) < h.filter.Limit && h.looked < mostLooked && h.bytes < mostShown {
+		return false, nil
+	}
+	h.page.Next = seq
+	return true, nil
+}
+
+// event reads one. One that is missing or cannot be read, which only a damaged disk brings about, is left out of lists:
+// audit verify names it.
+func (h *history) event(seq uint64) (s event.Stored, found bool, err error) {
+	item, err := h.txn.Get([]byte(eventKey(seq)))
+	if err == badger.ErrKeyNotFound { //nolint:errorlint // as Badger documents it
+		return s, false, nil
+	}
+	if err != nil {
+		return s, false, err
+	}
+	if s.Raw, err = item.ValueCopy(nil); err != nil {
+		return s, false, err
+	}
+	return s, json.Unmarshal(s.Raw, &s.Event) == nil, nil
+}
+
+// before is the last event before the time that a filter asks for, by bisection.
+func (h *history) before(f event.Filter) uint64 {
+	first := h.ledger.Anchor.Seq + 1
+	n := sort.Search(int(h.ledger.Head.Seq-h.ledger.Anchor.Seq), func(i int) bool {
+		s, found, err := h.event(first + uint64(i))
+		return err == nil && found && !s.At.Before(f.Since)
+	})
+	return h.ledger.Anchor.Seq + uint64(n)
+}
+
+// ExportEvents calls begin with what the first event follows from, then yield for each as it is stored, of one moment.
+func (c *Catalog) ExportEvents(begin func(anchor event.Link) error, yield func(raw []byte) error) error {
+	return c.db.View(func(txn *badger.Txn) error {
+		l, err := readLedger(txn)
+		if err != nil {
+			return err
+		}
+		if err := begin(l.Anchor); err != nil {
+			return err
+		}
+		return each(txn, eventPrefix, "", false, func(_ string, item *badger.Item) error { return item.Value(yield) })
+	})
+}
+
+// LastEvent is the newest event's number and hash.
+func (c *Catalog) LastEvent() (event.Link, error) {
+	var head event.Link
+	err := c.db.View(func(txn *badger.Txn) error {
+		l, err := readLedger(txn)
+		head = l.Head
+		return err
+	})
+	return head, err
+}

@@ -1,0 +1,223 @@
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/event"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// What a change tells is seen from the records before and after it: whoever changes them, by whatever route, cannot
+// forget to say so. A record that comes out as it went in tells nothing.
+
+// changes are the members that differ, as they were and as they are.
+type changes struct {
+	Before facts `json:"before"`
+	After  facts `json:"after"`
+}
+
+func (c *changes) note(name string, before, after any, same bool) {
+	if same {
+		return
+	}
+	if c.Before == nil {
+		c.Before, c.After = facts{}, facts{}
+	}
+	c.Before[name], c.After[name] = before, after
+}
+
+func (c *changes) noteText(name, before, after string) { c.note(name, before, after, before == after) }
+
+// tellDevice tells what has become of a device's record.
+func (t *tx) tellDevice(before, after fleet.Device) {
+	o := after.Key.ObjectOf()
+	var c changes
+	c.noteText("name", before.Name, after.Name)
+	c.noteText("line", before.Line, after.Line)
+	c.noteText("model_code", string(before.Model), string(after.Model))
+	c.note("labels", before.Labels, after.Labels, slices.Equal(before.Labels, after.Labels))
+	if c.Before != nil {
+		t.tell(event.DeviceChanged, o, c)
+	}
+	switch {
+	case before.Pin == after.Pin:
+	case after.Pin == "":
+		t.tell(event.DeviceUnpinned, o, facts{"before": before.Pin})
+	default:
+		t.tell(event.DevicePinned, o, facts{"before": before.Pin, "after": after.Pin})
+	}
+	switch {
+	case !before.Revoked && after.Revoked:
+		t.tell(event.DeviceRevoked, o, nil)
+	case before.Revoked && !after.Revoked:
+		t.tell(event.DeviceWelcomed, o, nil)
+	}
+	t.tellConfig(o, before.Config, after.Config)
+	t.tellProvisioning(o, before.Provisioning, after.Provisioning)
+}
+
+func (t *tx) tellAdded(d fleet.Device) {
+	t.tell(event.DeviceAdded, d.Key.ObjectOf(), facts{"model": d.Model, "name": d.Name})
+}
+
+func (t *tx) tellConfig(o fleet.Object, before, after json.RawMessage) {
+	if string(before) == string(after) {
+		return
+	}
+	t.tell(event.ConfigChanged, o, facts{"before": event.Configuration(before), "after": event.Configuration(after)})
+}
+
+func (t *tx) tellProvisioning(o fleet.Object, before, after map[string]string) {
+	if names := event.ChangedNames(before, after); len(names) > 0 {
+		t.tell(event.ProvisioningChanged, o, facts{"names": names})
+	}
+}
+
+// tellModel tells what has become of a model's record, a version that it offers now too.
+func (t *tx) tellModel(before, after fleet.Model) {
+	o := after.Code.ObjectOf()
+	var c changes
+	c.noteText("name", before.Name, after.Name)
+	c.noteText("chip", before.Chip, after.Chip)
+	c.noteText("project", before.Project, after.Project)
+	if c.Before != nil {
+		t.tell(event.ModelChanged, o, c)
+	}
+	t.tellConfig(o, before.Config, after.Config)
+	t.tellProvisioning(o, before.Provisioning, after.Provisioning)
+	if before.FirmwareVersion != after.FirmwareVersion {
+		t.tell(event.BuildPublished, fleet.BuildObject(after.Code, after.FirmwareVersion), facts{"before": before.FirmwareVersion})
+	}
+}
+
+// tellBuild tells that a build was recorded; before is nil where there was none of its version.
+func (t *tx) tellBuild(before *fleet.Build, b fleet.Build, published bool) {
+	o := fleet.BuildObject(b.Model, b.Version)
+	if before != nil && before.Origin != fleet.Found {
+		t.tell(event.BuildReplaced, o, facts{"before": before.ImageSHA256, "sha256": b.ImageSHA256, "origin": b.Origin, "published": published})
+		return
+	}
+	t.tell(event.BuildAccepted, o, facts{"sha256": b.ImageSHA256, "origin": b.Origin, "published": published})
+}
+
+// tellGroup tells what people have decided about a group.
+func (t *tx) tellGroup(before, after crash.Group) {
+	o := groupObject(after)
+	if before.State != after.State || before.ResolvedIn != after.ResolvedIn || before.Regressed != after.Regressed {
+		kind := map[crash.GroupState]fleet.EventKind{
+			crash.Open: event.CrashReopened, crash.Ignored: event.CrashIgnored, crash.Resolved: event.CrashResolved,
+		}[after.State]
+		details := facts{"model": after.Model, "before": before.State}
+		if after.ResolvedIn != "" {
+			details["resolved_in"] = after.ResolvedIn
+		}
+		t.tell(kind, o, details)
+	}
+	if before.Note != after.Note {
+		t.tell(event.CrashNoted, o, facts{"before": before.Note, "after": after.Note})
+	}
+}
+
+func groupObject(g crash.Group) fleet.Object { return fleet.Object{Type: "crash", ID: g.Fingerprint} }
+
+// tellNews tells of a crash that somebody should look at.
+func (t *tx) tellNews(g crash.Group, c crash.Crash, news crash.News) {
+	kind := map[crash.News]fleet.EventKind{crash.New: event.CrashNew, crash.Regression: event.CrashRegressed}[news]
+	if kind == "" {
+		return
+	}
+	details := facts{"model": c.Model, "version": c.Version, "device": c.Device, "dump": c.Name, "reason": c.Reason, "top_frame": c.TopFrame}
+	if news == crash.Regression {
+		details["before"] = crash.Resolved
+	}
+	t.tell(kind, groupObject(g), details)
+}
+
+// tellSecrets tells that a device's secret was rotated: handed out, or used for the first time.
+func (t *tx) tellSecrets(key fleet.DeviceKey, before, after auth.DeviceSecrets) {
+	switch {
+	case before.Current != after.Current:
+		t.tell(event.DeviceSecretRotated, key.ObjectOf(), facts{"step": "used for the first time, and the old one is forgotten"})
+	case before.Next != after.Next:
+		t.tell(event.DeviceSecretRotated, key.ObjectOf(), facts{"step": "handed out"})
+	}
+}
+
+func tokenObject(o auth.OperatorToken) fleet.Object { return fleet.Object{Type: "token", ID: o.ID} }
+
+// tellGone tells of a dump that goes: by itself, or because a person wants it. One that is not on record is no news.
+func (t *tx) tellGone(key fleet.DeviceKey, name fleet.DumpName, now time.Time) error {
+	there, err := t.has(dumpKey(key, name))
+	if err != nil || !there {
+		return err
+	}
+	if t.by.Actor.Type != fleet.Person {
+		return t.tellRotation(key, now)
+	}
+	t.tell(event.DumpRemoved, fleet.Object{Type: "dump", ID: string(key) + "/" + string(name)}, nil)
+	return nil
+}
+
+// rotation is what went of a device's dumps by itself since its last event.
+type rotation struct {
+	Told  time.Time `json:"told"`
+	Dumps int       `json:"dumps"`
+}
+
+// rotationsEvery bounds the events about a device whose dumps keep coming and going.
+const rotationsEvery = time.Hour
+
+// tellRotation counts a dump that went by itself, and tells of all that did once an hour.
+func (t *tx) tellRotation(key fleet.DeviceKey, now time.Time) error {
+	t.by = event.Itself
+	var r rotation
+	if _, err := t.get(rotationKey(key), &r); err != nil {
+		return err
+	}
+	r.Dumps++
+	if r.due(now) {
+		t.tell(event.DumpRotated, key.ObjectOf(), facts{"dumps": r.Dumps})
+		r = rotation{Told: now.UTC()}
+	}
+	return t.put(rotationKey(key), r)
+}
+
+// due reports that an hour has passed, or that the clock was set back.
+func (r rotation) due(now time.Time) bool {
+	age := now.Sub(r.Told)
+	return age < 0 || age >= rotationsEvery
+}
+
+// TellRotations tells of dumps that went by themselves more than an hour ago and were not told of since.
+func (c *Catalog) TellRotations(ctx context.Context) error {
+	var devices []fleet.DeviceKey
+	err := c.db.View(func(txn *badger.Txn) error {
+		return each(txn, rotationPrefix, "", false, func(key string, item *badger.Item) error {
+			devices = append(devices, fleet.DeviceKey(lastPart(key)))
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	now := c.options.Now()
+	return c.inPieces(ctx, len(devices), true, func(t *tx, i int) error {
+		var r rotation
+		key := rotationKey(devices[i])
+		if found, err := t.get(key, &r); err != nil || !found || !r.due(now) {
+			return err
+		}
+		if r.Dumps > 0 {
+			t.tell(event.DumpRotated, devices[i].ObjectOf(), facts{"dumps": r.Dumps})
+		}
+		t.delete(key)
+		return nil
+	})
+}

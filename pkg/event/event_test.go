@@ -1,0 +1,192 @@
+package event
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+var noon = time.Date(2026, 5, 4, 12, 0, 0, 123456789, time.UTC)
+
+func TestTheHashIsTheOneThatAnybodyCanCompute(t *testing.T) {
+	e := fleet.Event{
+		At: noon, Kind: BuildPublished, Actor: fleet.Actor{Type: fleet.Person, ID: "ab12", Name: "Ana"}, From: "10.1.2.3",
+		Object: fleet.BuildObject("pump", "1.0.0"), Details: json.RawMessage(`{ "before": "0.9<é>", "n": 1e3 }`),
+	}
+	link, s, err := Follow(Link{Seq: 41, Hash: First.Hash}, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const bare = `{"actor":{"id":"ab12","name":"Ana","type":"person"},"at":"2026-05-04T12:00:00.123456Z","details":{"before":"0.9<é>","n":1000},` +
+		`"from":"10.1.2.3","kind":"build.published","object":{"id":"pump/1.0.0","type":"build"},"seq":42}`
+	sum := sha256.Sum256([]byte(strings.Repeat("0", 64) + "\n" + bare))
+	hash := hex.EncodeToString(sum[:])
+	if link.Hash != hash || link.Seq != 42 || s.Hash != hash {
+		t.Errorf("hash %s, want %s", link.Hash, hash)
+	}
+	if want := strings.Replace(bare, `"kind"`, `"hash":"`+hash+`","kind"`, 1); string(s.Raw) != want {
+		t.Errorf("stored as\n%s\nwant\n%s", s.Raw, want)
+	}
+}
+
+func TestAnEventHasRoomForTwoConfigurationsAndNotForMore(t *testing.T) {
+	big, err := json.Marshal(map[string]string{"before": strings.Repeat("<", 4000), "after": strings.Repeat("é", 4000)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, s, err := Follow(First, fleet.Event{At: noon, Kind: ConfigChanged, Details: big})
+	if err != nil || len(s.Raw) < 10_000 {
+		t.Errorf("%d bytes, %v", len(s.Raw), err)
+	}
+	huge := json.RawMessage(`{"before":"` + strings.Repeat("x", 40_000) + `"}`)
+	link, s, err := Follow(First, fleet.Event{At: noon, Kind: ConfigChanged, Details: huge, Object: fleet.Object{Type: "drop", ID: strings.Repeat("é", 1000)}})
+	if err != nil || len(s.Raw) > 1000 || !strings.Contains(string(s.Raw), "too large") {
+		t.Errorf("%d bytes, %v", len(s.Raw), err)
+	}
+	if _, err := Check(First, s.Raw); err != nil || link.Seq != 1 {
+		t.Error(err)
+	}
+}
+
+// chain is an export of n events.
+func chain(t *testing.T, n int) []string {
+	t.Helper()
+	lines := []string{`{"anchor":{"seq":0,"hash":"` + First.Hash + `"}}`}
+	link := First
+	for range n {
+		var s Stored
+		var err error
+		if link, s, err = Follow(link, fleet.Event{At: noon, Kind: DeviceAdded, Object: fleet.DeviceKey("a1b2c3d4").ObjectOf()}); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, string(s.Raw))
+	}
+	return lines
+}
+
+func TestVerifyNamesTheFirstEventThatDoesNotFollow(t *testing.T) {
+	whole := chain(t, 5)
+	for name, test := range map[string]struct {
+		change func(lines []string) []string
+		broken uint64
+	}{
+		"whole":                 {func(l []string) []string { return l }, 0},
+		"its beginning cut off": {func(l []string) []string { return slices.Delete(l, 1, 3) }, 1},
+		"one taken out":         {func(l []string) []string { return slices.Delete(l, 3, 4) }, 3},
+		"one twice":             {func(l []string) []string { return slices.Insert(l, 4, l[3]) }, 4},
+		"two exchanged":         {func(l []string) []string { l[2], l[3] = l[3], l[2]; return l }, 2},
+		"a time changed":        {func(l []string) []string { l[4] = strings.Replace(l[4], "T12", "T13", 1); return l }, 4},
+		"a member added":        {func(l []string) []string { l[4] = strings.Replace(l[4], `{"`, `{"a":1,"`, 1); return l }, 4},
+		"a blank added":         {func(l []string) []string { l[4] = strings.Replace(l[4], `:`, `: `, 1); return l }, 4},
+		"an empty line":         {func(l []string) []string { l[2] = ""; return l }, 2},
+		"an endless line":       {func(l []string) []string { l[2] = strings.Repeat("x", 1<<20); return l }, 2},
+		"a member twice":        {func(l []string) []string { l[4] = strings.Replace(l[4], `{"`, `{"seq":4,"`, 1); return l }, 4},
+	} {
+		text := strings.Join(test.change(slices.Clone(whole)), "\n") + "\n"
+		_, end, err := Verify(strings.NewReader(text))
+		var broken *BrokenError
+		switch {
+		case test.broken == 0:
+			if err != nil || end.Seq != 5 {
+				t.Errorf("%s: %v", name, err)
+			}
+		case !errors.As(err, &broken) || broken.Seq != test.broken:
+			t.Errorf("%s: %v, want event %d", name, err, test.broken)
+		}
+	}
+	for _, foreign := range []string{"", "{}", "null", "x", `{"seq":1}`} {
+		if _, _, err := Verify(strings.NewReader(foreign)); err == nil {
+			t.Errorf("%q is taken for an export", foreign)
+		}
+	}
+}
+
+func FuzzVerify(f *testing.F) {
+	f.Add([]byte(`{"anchor":{"seq":0,"hash":"00"}}` + "\n" + `{"hash":"00","seq":1}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		events, end, err := Verify(bytes.NewReader(b))
+		if err == nil && events > 0 && end.Hash == "" {
+			t.Errorf("%d events end nowhere", events)
+		}
+	})
+}
+
+func TestEveryKindIsNounAndVerbAndSaysWhatLeavesIt(t *testing.T) {
+	seen := map[fleet.EventKind]bool{}
+	for _, row := range Table {
+		noun, verb, ok := strings.Cut(string(row.Kind), ".")
+		if !ok || noun == "" || verb == "" || len(row.Left) == 0 || seen[row.Kind] {
+			t.Errorf("%+v", row)
+		}
+		seen[row.Kind] = true
+		if !Known(noun) || !Known(string(row.Kind)) {
+			t.Errorf("%s is not known", row.Kind)
+		}
+	}
+	if Known("") || Known("build.") || Known("nothing") {
+		t.Error("what is no kind is known")
+	}
+}
+
+func TestAFeedWakesWhoeverWatchesAndEndsThem(t *testing.T) {
+	var f Feed
+	one, stop := f.Watch()
+	two, _ := f.Watch()
+	f.Wake()
+	f.Wake() // of those who have not looked yet nobody waits for it
+	<-one
+	<-two
+	stop()
+	f.Wake()
+	<-two
+	f.End()
+	if _, open := <-two; open {
+		t.Error("it is woken after the end")
+	}
+	if late, _ := f.Watch(); late != nil {
+		if _, open := <-late; open {
+			t.Error("who comes after the end waits")
+		}
+	}
+	stop()
+	f.End()
+	f.Wake()
+}
+
+func TestTheJournalHasALineForEachEvent(t *testing.T) {
+	var out bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&out, nil))
+	Log(logger, fleet.Event{
+		Seq: 7, Kind: BuildPublished, Actor: fleet.Actor{Type: fleet.Person, ID: "ab12"}, From: "10.1.2.3", Object: fleet.BuildObject("pump", "1.0.0"),
+		Details: json.RawMessage(`{"before":"0.9","bytes":12,"hidden":{"a":1}}`),
+	})
+	Log(logger, fleet.Event{Seq: 8, Kind: SignInFailed, Actor: Itself.Actor, Object: fleet.Object{Type: "source", ID: "10.0.0.0"}})
+	for _, want := range []string{
+		`level=INFO msg="build published" event=7 by="person ab12" from=10.1.2.3 model=pump version=1.0.0 before=0.9 bytes=12` + "\n",
+		`level=WARN msg="sign in failed" event=8 by=gateway source=10.0.0.0` + "\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no line has %q:\n%s", want, &out)
+		}
+	}
+}
+
+func TestNobodyNamedIsTheGatewayItself(t *testing.T) {
+	if by := ActorOf(context.Background()); by.Actor.Type != fleet.Itself {
+		t.Errorf("%+v", by)
+	}
+	ctx := WithActor(context.Background(), By{Actor: fleet.Actor{Type: fleet.Person}})
+	if by := ActorOf(ByItself(ctx)); by.Actor.Type != fleet.Itself {
+		t.Errorf("%+v", by)
+	}
+}

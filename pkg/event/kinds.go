@@ -1,0 +1,155 @@
+package event
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// The kinds that there are.
+const (
+	BuildAccepted  fleet.EventKind = "build.accepted"
+	BuildRejected  fleet.EventKind = "build.rejected"
+	BuildPublished fleet.EventKind = "build.published"
+	BuildReplaced  fleet.EventKind = "build.replaced"
+	BuildRemoved   fleet.EventKind = "build.removed"
+
+	ModelAdded   fleet.EventKind = "model.added"
+	ModelChanged fleet.EventKind = "model.changed"
+	ModelRemoved fleet.EventKind = "model.removed"
+
+	DeviceAdded          fleet.EventKind = "device.added"
+	DeviceImported       fleet.EventKind = "device.imported"
+	DeviceChanged        fleet.EventKind = "device.changed"
+	DevicePinned         fleet.EventKind = "device.pinned"
+	DeviceUnpinned       fleet.EventKind = "device.unpinned"
+	DeviceRevoked        fleet.EventKind = "device.revoked"
+	DeviceWelcomed       fleet.EventKind = "device.welcomed"
+	DeviceRemoved        fleet.EventKind = "device.removed"
+	DeviceSecretReplaced fleet.EventKind = "device.secret_replaced"
+	DeviceSecretRotated  fleet.EventKind = "device.secret_rotated"
+
+	ConfigChanged       fleet.EventKind = "config.changed"
+	ProvisioningChanged fleet.EventKind = "provisioning.changed"
+
+	CrashNew       fleet.EventKind = "crash.new"
+	CrashRegressed fleet.EventKind = "crash.regressed"
+	CrashResolved  fleet.EventKind = "crash.resolved"
+	CrashIgnored   fleet.EventKind = "crash.ignored"
+	CrashReopened  fleet.EventKind = "crash.reopened"
+	CrashMerged    fleet.EventKind = "crash.merged"
+	CrashSplit     fleet.EventKind = "crash.split"
+	CrashNoted     fleet.EventKind = "crash.noted"
+
+	DumpRemoved fleet.EventKind = "dump.removed"
+	DumpRotated fleet.EventKind = "dump.rotated"
+
+	TokenCreated fleet.EventKind = "token.created"
+	TokenRevoked fleet.EventKind = "token.revoked"
+	KeysRotated  fleet.EventKind = "keys.rotated"
+
+	SignInFailed       fleet.EventKind = "sign_in.failed"
+	TokenRequestFailed fleet.EventKind = "token_request.failed"
+
+	DropRejected fleet.EventKind = "drop.rejected"
+
+	TroubleBegan   fleet.EventKind = "trouble.began"
+	TroubleEnded   fleet.EventKind = "trouble.ended"
+	GatewayStarted fleet.EventKind = "gateway.started"
+	GatewayStopped fleet.EventKind = "gateway.stopped"
+	BackupCreated  fleet.EventKind = "backup.created"
+	BackupRestored fleet.EventKind = "backup.restored"
+	CatalogRebuilt fleet.EventKind = "catalog.rebuilt"
+)
+
+// alarming kinds are warnings in the journal.
+var alarming = map[fleet.EventKind]bool{
+	BuildRejected: true, CrashRegressed: true, SignInFailed: true, TokenRequestFailed: true, DropRejected: true, TroubleBegan: true,
+}
+
+// Row is a kind and all that leaves it: routes ("POST /api/devices"), commands ("slipway device add"), and in other words
+// what the gateway does by itself.
+type Row struct {
+	Kind fleet.EventKind
+	Left []string
+}
+
+// Table has each kind once. A test holds it against the routes and the commands: what changes something is in it, or in
+// [Silent] with the reason.
+var Table = []Row{
+	{BuildAccepted, []string{upload, "slipway firmware add", "a bundle in the drop folder", "a bundle found on the disk"}},
+	{BuildRejected, []string{upload, "slipway firmware add"}},
+	{BuildPublished, []string{"POST /api/device-models/{code}/builds/{version}/publish", "slipway firmware publish", upload, "slipway firmware add", "a bundle in the drop folder"}},
+	{BuildReplaced, []string{upload, "slipway firmware add", "a bundle that lay damaged on the disk and came again"}},
+	{BuildRemoved, []string{"DELETE /api/device-models/{code}/builds/{version}", "slipway firmware rm", "retention"}},
+	{ModelAdded, []string{"POST /api/device-models", "slipway model add", "a dropped bundle, where drop.create_models is set", "rebuilding"}},
+	{ModelChanged, []string{"PATCH /api/device-models/{code}", "slipway model set", "the first build, which pins chip and project"}},
+	{ModelRemoved, []string{"DELETE /api/device-models/{code}", "slipway model rm"}},
+	{DeviceAdded, []string{"POST /api/devices", "slipway device add", "a token of an external issuer"}},
+	{DeviceImported, []string{"POST /api/devices/import", "slipway device import"}},
+	{DeviceChanged, []string{patchDevice, "slipway device set", "POST /api/devices/import", "slipway device import"}},
+	{DevicePinned, []string{patchDevice, "slipway device set"}},
+	{DeviceUnpinned, []string{patchDevice, "slipway device set"}},
+	{DeviceRevoked, []string{patchDevice, "slipway device set"}},
+	{DeviceWelcomed, []string{patchDevice, "slipway device set"}},
+	{DeviceRemoved, []string{"DELETE /api/devices/{key}", "slipway device rm"}},
+	{DeviceSecretReplaced, []string{"POST /api/devices/{key}/secret", "slipway device secret"}},
+	{DeviceSecretRotated, []string{"GET /api/iot/provisioning", "the first use of a rotated secret"}},
+	{ConfigChanged, []string{"PUT /api/devices/{key}/config", "DELETE /api/devices/{key}/config", patchDevice, "PATCH /api/device-models/{code}", "slipway device set", "slipway model set"}},
+	{ProvisioningChanged, []string{patchDevice, "PATCH /api/device-models/{code}", "slipway device set", "slipway model set"}},
+	{CrashNew, []string{"a dump whose cause nobody knew"}},
+	{CrashRegressed, []string{"a dump whose cause was resolved"}},
+	{CrashResolved, []string{"POST /api/crashes/{fingerprint}/resolve", "slipway crash resolve"}},
+	{CrashIgnored, []string{"POST /api/crashes/{fingerprint}/ignore", "slipway crash ignore"}},
+	{CrashReopened, []string{"POST /api/crashes/{fingerprint}/reopen", "slipway crash reopen"}},
+	{CrashMerged, []string{"POST /api/crashes/{fingerprint}/merge", "slipway crash merge"}},
+	{CrashSplit, []string{"POST /api/crashes/{fingerprint}/split", "slipway crash split"}},
+	{CrashNoted, []string{"POST /api/crashes/{fingerprint}/note", "slipway crash note"}},
+	{DumpRemoved, []string{"DELETE /api/coredumps/{key}/{name}", "slipway dump rm"}},
+	{DumpRotated, []string{"rotation, one an hour and device with counts"}},
+	{TokenCreated, []string{"POST /api/tokens", "slipway token create"}},
+	{TokenRevoked, []string{"DELETE /api/tokens/{id}", "slipway token revoke"}},
+	{KeysRotated, []string{"POST /api/keys/rotate", "slipway token rotate-key", "a signing key that is half a year old"}},
+	{SignInFailed, []string{"POST /login", "a token that is not known, on any route for people: one a minute and source, with counts"}},
+	{TokenRequestFailed, []string{"POST /api/oauth/token", "a wrong client secret, on any route for devices: one a minute and source, with counts"}},
+	{DropRejected, []string{"a dropped file that is no bundle, or that is refused"}},
+	{TroubleBegan, []string{"something that /api/health tells of"}},
+	{TroubleEnded, []string{"something that /api/health told of"}},
+	{GatewayStarted, []string{"a start"}},
+	{GatewayStopped, []string{"a clean stop"}},
+	{BackupCreated, []string{"GET /api/backup", "slipway backup create", "the daily backup"}},
+	{BackupRestored, []string{"slipway backup restore"}},
+	{CatalogRebuilt, []string{"POST /api/catalog/rebuild", "slipway catalog rebuild", "the start of a catalog that is new"}},
+}
+
+const (
+	upload      = "POST /api/pipeline/models/{code}/firmware"
+	patchDevice = "PATCH /api/devices/{key}"
+)
+
+// Silent are routes and commands that look as if they changed something, and why they leave no event.
+var Silent = map[string]string{
+	"POST /api/devices/{key}/token": "a token is minted and nothing is stored",
+	"slipway device token":          "a token is minted and nothing is stored",
+	"POST /api/iot/coredump":        "a device's dumps are no acts: crash.new and crash.regressed tell what matters of them",
+	"POST /logout":                  "the browser forgets its token, and the gateway has nothing to forget",
+	"slipway serve":                 "gateway.started and gateway.stopped tell of it",
+}
+
+// Known reports that there is such a kind, or a noun that kinds have.
+func Known(kind string) bool {
+	return slices.ContainsFunc(Table, func(r Row) bool {
+		noun, _, _ := strings.Cut(string(r.Kind), ".")
+		return kind == string(r.Kind) || kind == noun
+	})
+}
+
+// Names are all kinds, in the order of the table.
+func Names() []string {
+	names := make([]string, len(Table))
+	for i, r := range Table {
+		names[i] = string(r.Kind)
+	}
+	return names
+}
