@@ -30,7 +30,8 @@ type load struct {
 	promises map[string]promise // by what they are of: a later one replaces an earlier one
 	noted    *sync.Cond
 	count    int
-	serial   int
+	round    int
+	sealed   bool // what comes now is not counted
 
 	stop chan struct{}
 	work sync.WaitGroup
@@ -75,7 +76,9 @@ func newLoad(t testing.TB, g *running) *load {
 // begin starts the clients; round is in what they upload, so that no round's dump is another's.
 func (l *load) begin(round int) {
 	l.stop = make(chan struct{})
-	l.serial = round
+	l.mu.Lock()
+	l.round, l.sealed = round, false
+	l.mu.Unlock()
 	for i := range l.devices {
 		l.each(func(n int) { l.upload(round, i, n) })
 	}
@@ -118,12 +121,17 @@ func (l *load) until(n int) {
 	}
 }
 
-func (l *load) note(of string, kept func(s snapshot) error) {
+// note adds a promise, and reports whether it counts.
+func (l *load) note(of string, kept func(s snapshot) error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.sealed {
+		return false
+	}
 	l.count++
-	l.promises[of] = promise{l.serial, kept}
+	l.promises[of] = promise{l.round, kept}
 	l.noted.Broadcast()
+	return true
 }
 
 // asked is one request; ok is that it was answered with the status.
@@ -239,8 +247,9 @@ func (l *load) rotate(int) {
 		return
 	}
 	next.Key = d.Key
-	l.rotated = next
-	l.note("secret", func(snapshot) error { return l.admits(next) })
+	if l.note("secret", func(snapshot) error { return l.admits(next) }) {
+		l.rotated = next
+	}
 }
 
 func (l *load) tokenOf(d credentials) (string, bool) {
