@@ -19,27 +19,50 @@ func deviceCommand() *cobra.Command {
 }
 
 func deviceListCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "List the devices", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the devices, how they are heard and what they run",
+		Long: "List the devices: how they are heard, what they run and what they are offered.\n" +
+			"A device is live, late or silent by its own rhythm; never was not heard yet; of boots_only, which ask only when they\n" +
+			"boot, silence cannot be seen.",
+		Args: cobra.NoArgs,
+	}
 	flags := addListFlags(cmd)
 	model := cmd.Flags().String("model", "", "only those of this model")
+	state := cmd.Flags().String("state", "", "only those that are live, late, silent, never or boots_only")
+	version := cmd.Flags().String("version", "", "only those that run this version")
+	line := cmd.Flags().String("line", "", "only those on this line: a name, or a network such as 10.1.2.0/24")
+	label := cmd.Flags().String("label", "", "only those with this label")
+	search := cmd.Flags().String("search", "", "only those with this text in their key or name")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		address, err := flags.query(path("devices"), map[string]string{"model": *model})
-		if err != nil {
-			return err
-		}
-		answer, err := connect(cmd).get(cmd.Context(), address)
-		if err != nil {
-			return err
-		}
-		return show(cmd, flags.format, answer, func(w io.Writer, v api.Devices) {
-			c := newColumns(w, "DEVICE", "MODEL", "ACCESS", "CREATED", "NAME")
-			for _, d := range v.Devices {
-				c.row(string(d.Key), string(d.Model), access(d), localTime(d.CreatedAt), d.Name)
-			}
-			c.flush()
+		answer, err := flags.pages(cmd, path("devices"), "devices", map[string]string{
+			"model": *model, "state": *state, "version": *version, "line": *line, "label": *label, "q": *search,
 		})
+		if err != nil {
+			return err
+		}
+		return show(cmd, flags.format, answer, devicesText)
 	}
 	return cmd
+}
+
+func devicesText(w io.Writer, v api.Devices) {
+	c := newColumns(w, "DEVICE", "MODEL", "STATE", "RUNS", "OFFERED", "HEARD", "NAME", "LINE")
+	for _, d := range v.Devices {
+		state := string(d.Sighting.State)
+		if d.Revoked {
+			state = access(d.Device)
+		}
+		c.row(string(d.Key), string(d.Model), state, d.Sighting.Runs, offered(d), localTime(d.Sighting.HeardAt), d.Name, d.Place)
+	}
+	c.flush()
+}
+
+func offered(d api.Device) string {
+	if d.Offered == nil {
+		return ""
+	}
+	return string(*d.Offered)
 }
 
 func access(d fleet.Device) string {
@@ -118,22 +141,6 @@ func deviceShowCommand() *cobra.Command {
 		return show(cmd, format, answer, deviceText)
 	}
 	return cmd
-}
-
-func deviceText(w io.Writer, d api.Device) {
-	config := string(d.Config)
-	if d.Config == nil {
-		config = "(its model's default)"
-	}
-	pairs := []string{
-		"device_key", string(d.Key), "model_code", string(d.Model), "name", d.Name, "line", d.Line, "labels", strings.Join(d.Labels, " "), "client_id", d.ClientID, "access", access(d.Device),
-		"config", config,
-	}
-	if d.Pin != "" {
-		pairs = append(pairs, "pin", string(d.Pin))
-	}
-	pairs = append(pairs, provisioningText(d.Provisioning)...)
-	fields(w, append(pairs, "created_at", localTime(d.CreatedAt), "updated_at", localTime(d.UpdatedAt))...)
 }
 
 func deviceRmCommand() *cobra.Command {

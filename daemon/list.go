@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"strconv"
 
@@ -39,6 +41,48 @@ func (f *listFlags) query(path string, filters map[string]string) (string, error
 		return path, nil
 	}
 	return path + "?" + q.Encode(), nil
+}
+
+// mostPage is what the gateway puts into one answer at most.
+const mostPage = 1000
+
+// pages asks for a list whose member has the rows, page by page, until it ends or --limit is reached.
+func (f *listFlags) pages(cmd *cobra.Command, address, member string, filters map[string]string) (json.RawMessage, error) {
+	rows, all := []json.RawMessage{}, map[string]json.RawMessage{}
+	filters = maps.Clone(filters)
+	for more := true; more; {
+		asked := listFlags{limit: mostPage}
+		if f.limit != 0 {
+			asked.limit = min(mostPage, f.limit-len(rows))
+		}
+		query, err := asked.query(address, filters)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := connect(cmd).get(cmd.Context(), query)
+		if err != nil {
+			return nil, err
+		}
+		var page []json.RawMessage
+		var next *string
+		err = json.Unmarshal(answer, &all)
+		if err == nil {
+			err = errors.Join(json.Unmarshal(all[member], &page), json.Unmarshal(all["next"], &next))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the gateway's answer is not the expected JSON: %w", err)
+		}
+		rows = append(rows, page...)
+		if more = next != nil && (f.limit == 0 || len(rows) < f.limit); more {
+			filters["after"] = *next
+		}
+	}
+	merged, err := json.Marshal(rows)
+	all[member] = merged
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(all)
 }
 
 // cut shortens a member of an answer whose route knows no limit.

@@ -14,14 +14,17 @@ var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 func TestAnswersHaveTheMembersThatScriptsRead(t *testing.T) {
 	device := fleet.Device{Key: "aaaaaaaa", Model: "pump", CreatedAt: noon, UpdatedAt: noon}
 	const shown = `"device_key":"aaaaaaaa","model_code":"pump","created_at":"2026-05-04T12:00:00Z","updated_at":"2026-05-04T12:00:00Z"`
+	known := ShowDevice(device, fleet.Sighting{State: fleet.Live, HeardAt: noon, HeardBy: fleet.HeardConfig}, "10.1.2.0/24", "")
+	const seen = `,"client_id":"iotdevice-pump-aaaaaaaa","line_effective":"10.1.2.0/24","offered":null,` +
+		`"sighting":{"state":"live","heard_at":"2026-05-04T12:00:00Z","heard_by":"config","boots":0}`
 	const credentials = `{"device_key":"aaaaaaaa","model_code":"pump","client_id":"iotdevice-pump-aaaaaaaa","client_secret":"s3cret"}`
 	const build = `{"model_code":"pump","firmware_version":"1.0","chip":"ESP32","project":"","idf_version":"","bundle_size":0,"image_size":0,"image_sha256":"","elf_sha256":"","elf_size":0,"origin":"api","sequence":0,"accepted_at":"2026-05-04T12:00:00Z"}`
 	accepted := fleet.Accepted{Kind: fleet.KindBundle, Published: true, Changed: true, Build: fleet.Build{Model: "pump", Version: "1.0", Chip: "ESP32", Origin: fleet.FromAPI, AcceptedAt: noon}}
 	for want, answer := range map[string]any{
-		`{"devices":[],"next":null}`:                            Devices{Devices: List[fleet.Device](nil)},
-		`{"devices":[{` + shown + `}],"next":"aaaaaaaa"}`:       Devices{[]fleet.Device{device}, Optional(device.Key)},
-		`{` + shown + `,"client_id":"iotdevice-pump-aaaaaaaa"}`: ShowDevice(device),
-		credentials: AddedDevice{Credentials: ShowSecret(device, "s3cret")},
+		`{"devices":[],"next":null}`:                             Devices{Devices: List[Device](nil)},
+		`{"devices":[{` + shown + seen + `}],"next":"aaaaaaaa"}`: Devices{[]Device{known}, Optional(device.Key)},
+		`{` + shown + seen + `}`:                                 known,
+		credentials:                                              AddedDevice{Credentials: ShowSecret(device, "s3cret")},
 		`{"added":1,"changed":2,"unchanged":3,"made":[` + credentials + `]}`: Imported{1, 2, 3, []Credentials{ShowSecret(device, "s3cret")}, nil},
 		`{"device_key":"aaaaaaaa","warnings":[]}`:                            Configured{device.Key, List[string](nil)},
 		`{"access_token":"t","expires_at":"2026-05-04T12:00:00Z"}`:           DeviceToken{"t", noon},

@@ -9,18 +9,23 @@ import (
 
 // Devices is a page of devices.
 type Devices struct {
-	Devices []fleet.Device   `json:"devices"`
+	Devices []Device         `json:"devices"`
 	Next    *fleet.DeviceKey `json:"next"` // what ?after= takes for the next page; null: this is the last
 }
 
-// Device is a device with what follows from it.
+// Device is a device with what follows from it and what was seen of it.
 type Device struct {
 	fleet.Device
-	ClientID string `json:"client_id"`
+	ClientID string         `json:"client_id"`
+	Place    string         `json:"line_effective,omitempty"` // its line, or the network that it comes from
+	Offered  *fleet.Version `json:"offered"`                  // null: nothing
+	Sighting fleet.Sighting `json:"sighting"`
 }
 
-// ShowDevice adds what follows from it.
-func ShowDevice(d fleet.Device) Device { return Device{d, d.ClientID()} }
+// ShowDevice adds what follows from it. offered is "" for nothing.
+func ShowDevice(d fleet.Device, seen fleet.Sighting, line string, offered fleet.Version) Device {
+	return Device{Device: d, ClientID: d.ClientID(), Place: line, Offered: Optional(offered), Sighting: seen}
+}
 
 // NewDevice is what a device is made of. Without a key one is drawn; without a secret one is made and shown, once.
 type NewDevice struct {

@@ -55,17 +55,9 @@ func said(text, field string) bool {
 // readSettings looks in sdkconfig for the chip that the build was for.
 func (b *Bundle) readSettings() error {
 	target := ""
-	_, err := b.digest(b.settings, func(r io.Reader) error {
-		lines := bufio.NewScanner(r)
-		for lines.Scan() {
-			if v, ok := strings.CutPrefix(strings.TrimSpace(lines.Text()), "CONFIG_IDF_TARGET="); ok {
-				target = strings.Trim(v, `"`)
-			}
-		}
-		if err := lines.Err(); !errors.Is(err, bufio.ErrTooLong) { // opaque but for that line
-			return err
-		}
-		return nil
+	_, err := b.digest(b.settings, func(r io.Reader) (err error) {
+		target, err = setting(r, "CONFIG_IDF_TARGET")
+		return err
 	})
 	if err != nil {
 		return err
@@ -74,4 +66,28 @@ func (b *Bundle) readSettings() error {
 		b.warn("%s is for %q, the image for %q", settingsName, printable(target), want)
 	}
 	return nil
+}
+
+// Rollback reports that the build's bootloader goes back to the image before when the new one is not confirmed.
+func (a *Archive) Rollback() (on bool, err error) {
+	_, err = a.digest(a.settings, func(r io.Reader) error {
+		value, err := setting(r, "CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE")
+		on = value == "y"
+		return err
+	})
+	return on, err
+}
+
+// setting finds one in sdkconfig, "" where it is not set. All else in the file is opaque.
+func setting(r io.Reader, name string) (value string, err error) {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(lines.Text()), name+"="); ok {
+			value = strings.Trim(v, `"`)
+		}
+	}
+	if err := lines.Err(); !errors.Is(err, bufio.ErrTooLong) {
+		return value, err
+	}
+	return value, nil
 }

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -50,6 +51,7 @@ type Catalog struct {
 	ops     chan *operation
 	stop    chan struct{} // closed: the committer is to end
 	done    chan struct{} // closed: it has ended
+	watcher atomic.Pointer[DeviceWatcher]
 	created bool
 	schema  int // as it is on disk
 	stopped time.Time

@@ -14,6 +14,9 @@ func (c *Catalog) LastKnownTime() (time.Time, error) { return c.time(keyClock) }
 // NoteTime notes that a time has passed. A gateway may boot without a clock.
 func (c *Catalog) NoteTime(now time.Time) error { return c.setTime(keyClock, now) }
 
+// Restored is when the catalog was made of a backup, zero for never.
+func (c *Catalog) Restored() (time.Time, error) { return c.time(keyRestored) }
+
 func (c *Catalog) noteStop() error { return c.setTime(keyStopped, c.options.Now()) }
 
 func (c *Catalog) time(key string) (at time.Time, err error) {

@@ -150,9 +150,13 @@ type batch struct {
 	tell   func([]fleet.Event) // once they are on stable storage
 	bytes  int
 	writes int
+	news   []func(DeviceWatcher)
+	inform func([]func(DeviceWatcher)) // likewise
 }
 
-func (c *Catalog) newBatch() *batch { return &batch{txn: c.db.NewTransaction(true), tell: c.announce} }
+func (c *Catalog) newBatch() *batch {
+	return &batch{txn: c.db.NewTransaction(true), tell: c.announce, inform: c.inform}
+}
 
 func (b *batch) takes(t *tx) bool {
 	return len(b.ops) == 0 || b.bytes+t.bytes <= mostBytes && b.writes+len(t.order) <= mostWrites
@@ -165,6 +169,7 @@ func (b *batch) add(op *operation, t *tx) error {
 	b.events = append(b.events, t.events...)
 	b.bytes += t.bytes
 	b.writes += len(t.order)
+	b.news = append(b.news, t.news...)
 	if err := t.flush(b.txn); err != nil {
 		return b.end(err)
 	}
@@ -179,6 +184,7 @@ func (b *batch) end(err error) error {
 	if err != nil {
 		err = fmt.Errorf("commit to the catalog: %w", err)
 	} else {
+		b.inform(b.news)
 		b.tell(b.events)
 	}
 	for _, op := range b.ops {

@@ -242,14 +242,14 @@ func writes(c *Catalog, w int) error {
 
 func reads(c *Catalog) error {
 	for range 100 {
-		all, err := c.Devices(fleet.DeviceFilter{})
-		if err != nil {
-			return err
-		}
-		for _, d := range all {
+		err := c.EachDevice(func(d fleet.Device) error {
 			if d.Name == "" {
 				return fmt.Errorf("a device was read in half: %+v", d)
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

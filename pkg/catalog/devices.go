@@ -26,6 +26,7 @@ func (s storedDevice) device() fleet.Device {
 }
 
 func (t *tx) putDevice(d fleet.Device) error {
+	t.news = append(t.news, func(w DeviceWatcher) { w.DeviceChanged(d) })
 	return t.put(deviceKey(d.Key), storedDevice{d, d.Config})
 }
 
@@ -50,36 +51,17 @@ func (c *Catalog) Device(key fleet.DeviceKey) (fleet.Device, error) {
 
 func unknownDevice(key fleet.DeviceKey) error { return fleet.Unknown("there is no device %q", key) }
 
-// Devices lists devices by key.
-func (c *Catalog) Devices(f fleet.DeviceFilter) ([]fleet.Device, error) {
-	prefix, after := devicePrefix, ""
-	if f.Model != "" {
-		prefix = modelDevicesPrefix(f.Model)
-	}
-	if f.After != "" {
-		after = prefix + string(f.After)
-	}
-	var devices []fleet.Device
-	err := c.db.View(func(txn *badger.Txn) error {
-		return each(txn, prefix, after, false, func(key string, item *badger.Item) error {
+// EachDevice calls yield for every device, by key.
+func (c *Catalog) EachDevice(yield func(fleet.Device) error) error {
+	return c.db.View(func(txn *badger.Txn) error {
+		return each(txn, devicePrefix, "", false, func(_ string, item *badger.Item) error {
 			var s storedDevice
-			var err error
-			if f.Model == "" {
-				err = read(item, &s)
-			} else {
-				_, err = get(txn, deviceKey(fleet.DeviceKey(lastPart(key))), &s)
-			}
-			if err != nil {
+			if err := read(item, &s); err != nil {
 				return err
 			}
-			devices = append(devices, s.device())
-			if f.Limit > 0 && len(devices) == f.Limit {
-				return errStop
-			}
-			return nil
+			return yield(s.device())
 		})
 	})
-	return devices, err
 }
 
 // CountDevices counts devices, by model or all.
@@ -212,5 +194,7 @@ func (t *tx) removeDevice(key fleet.DeviceKey) (fleet.Device, error) {
 	if d.Pin != "" {
 		t.delete(pinKey(d))
 	}
+	t.delete(sightingKey(key))
+	t.news = append(t.news, func(w DeviceWatcher) { w.DeviceRemoved(key) })
 	return d, nil
 }

@@ -80,8 +80,7 @@ func checkEvents(t *testing.T, c *Catalog) {
 	if must(t, err); marks != index {
 		t.Errorf("%d events are listed by object, and there are %d", marks, index)
 	}
-	devices, err := c.Devices(fleet.DeviceFilter{})
-	must(t, err)
+	devices := everyDevice(t, c)
 	imported, added := 0, 0
 	for _, d := range devices {
 		if d.Key[0] == 'i' {

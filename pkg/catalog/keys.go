@@ -16,6 +16,7 @@ import (
 //	x/new                                      until what lies on disk has been read into it
 //	x/restoring                                until a restore is over
 //	x/keyfiles                                 keyFiles
+//	x/restored                                 when one was
 //	xi/<number>                                device keys of an import that is not over
 //	m/<code>                                   fleet.Model
 //	d/<device>                                 storedDevice
@@ -24,6 +25,8 @@ import (
 //	df/<device>                                fleet.Sent
 //	dr/<device>                                removal, of a device that a person has removed
 //	ds/<device>                                auth.DeviceSecrets
+//	s/<device>                                 sighting.Record
+//	sp/<number>                                when many devices were heard, packed by the sightings
 //	o/<id>                                     auth.OperatorToken
 //	b/<code>/<version>                         fleet.Build
 //	be/<elf sha256>/<code>/<version>           index: builds by ELF
@@ -52,6 +55,7 @@ const (
 	keySequence  = "x/sequence"
 	keyNew       = "x/new"
 	keyRestoring = "x/restoring"
+	keyRestored  = "x/restored"
 	keyRegrouped = "x/regrouped"
 	keyFilesKey  = "x/keyfiles"
 	keyEvents    = "x/events"
@@ -59,10 +63,14 @@ const (
 	modelPrefix  = "m/"
 	devicePrefix = "d/"
 	tokenPrefix  = "o/"
-	dumpPrefix   = "u/"
-	timePrefix   = "ut/"
-	groupPrefix  = "g/"
-	chainPrefix  = "gk/"
+
+	sightingPrefix = "s/"
+	contactsPrefix = "sp/"
+
+	dumpPrefix  = "u/"
+	timePrefix  = "ut/"
+	groupPrefix = "g/"
+	chainPrefix = "gk/"
 
 	unsettledPrefix = "gu/"
 	importPrefix    = "xi/"
@@ -78,6 +86,8 @@ func modelDevicesPrefix(code fleet.ModelCode) string { return "dm/" + string(cod
 func sentKey(key fleet.DeviceKey) string             { return "df/" + string(key) }
 func removedKey(key fleet.DeviceKey) string          { return "dr/" + string(key) }
 func secretsKey(key fleet.DeviceKey) string          { return "ds/" + string(key) }
+func sightingKey(key fleet.DeviceKey) string         { return sightingPrefix + string(key) }
+func contactsKey(n int) string                       { return fmt.Sprintf("%s%06d", contactsPrefix, n) }
 func tokenKey(id string) string                      { return tokenPrefix + id }
 func buildsPrefix(code fleet.ModelCode) string       { return "b/" + string(code) + "/" }
 func elfPrefix(hash string) string                   { return "be/" + hash }

@@ -51,6 +51,9 @@ func restore(o Options, backup io.Reader) (records int, err error) {
 		err = c.update(ctx, func(t *tx) error {
 			t.delete(keyRestoring)
 			t.tell(event.BackupRestored, fleet.Object{Type: "gateway"}, facts{"records": records})
+			if err := t.set(keyRestored, number(uint64(o.Now().UnixMicro()))); err != nil {
+				return err
+			}
 			return t.set(keySchema, number(uint64(schema))) // an older one is upgraded when it is opened
 		})
 	}

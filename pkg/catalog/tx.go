@@ -25,7 +25,8 @@ type tx struct {
 	writes map[string][]byte // nil value: deleted
 	order  []string          // of the first write of each key
 	bytes  int
-	reads  int // records and keys read: tests hold it against a bound
+	reads  int                   // records and keys read: tests hold it against a bound
+	news   []func(DeviceWatcher) // to be told once it is committed
 }
 
 func (t *tx) set(key string, value []byte) error {

@@ -49,6 +49,8 @@ type Config struct {
 	DropStalledAfter time.Duration
 	DropCreateModels bool
 
+	RolloutUpWithin time.Duration
+
 	CatalogBackup bool
 	LogFormat     string // auto, journal, text or json
 	LogDebug      bool   // tell of refused requests, too

@@ -209,6 +209,12 @@ var Settings = []Setting{
 		},
 	},
 	{
+		Key: "rollout.up_within", Default: "15m",
+		Meaning: "The time within which a device is to be back after an update. The times after which a device is late, " +
+			"silent, or missing on a line that is dark, are parts and multiples of it.",
+		parse: func(c *Config, raw any) error { return duration(&c.RolloutUpWithin, raw) },
+	},
+	{
 		Key: "log.format", Default: "auto",
 		Meaning: "auto: the journal under systemd, text on a terminal, else JSON. Or journal, text, json.",
 		parse:   func(c *Config, raw any) error { return oneOf(&c.LogFormat, raw, "auto", "journal", "text", "json") },

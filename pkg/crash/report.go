@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 
 	"github.com/slipway-gateway/slipway/pkg/espcore"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -42,6 +43,9 @@ func (t *Triage) record(ctx context.Context, c Crash) error {
 		return err
 	}
 	t.tell(c, outcome)
+	if outcome.News != "" {
+		t.show(c)
+	}
 	if t.options.Came != nil && outcome.News != "" {
 		t.options.Came(outcome.News)
 	}
@@ -51,6 +55,25 @@ func (t *Triage) record(ctx context.Context, c Crash) error {
 		}
 	}
 	return nil
+}
+
+// show hands on what a dump shows about its device: which build it was made of, and which version declared it.
+func (t *Triage) show(c Crash) {
+	if t.options.Watcher == nil || c.Grade != Exact {
+		return
+	}
+	build, err := t.options.Store.Build(c.Model, c.Version)
+	if err != nil || !strings.HasPrefix(build.ELFSHA256, c.ELFHash) {
+		return // it is of another model's firmware
+	}
+	declared, err := fleet.ParseVersion(c.DeclaredVersion)
+	if err != nil {
+		return
+	}
+	t.options.Watcher.Seen(fleet.Seen{
+		Device: c.Device, At: c.Uploaded, By: fleet.HeardDump,
+		Dump: &fleet.SeenDump{Declared: declared, Build: build.Version, ELF: build.ELFSHA256},
+	})
 }
 
 // fail keeps the dump and says why it has no report. What had one once stays in its group.

@@ -56,12 +56,16 @@ type decoder interface {
 	Decode(ctx context.Context, elf, model string, dumps []string, done func(i int, r *espcore.Report, failure string)) error
 }
 
+// watcher is told of each dump that was identified for certain and reported, once.
+type watcher interface{ Seen(fleet.Seen) }
+
 // Options are the parts that triage works with and its settings.
 type Options struct {
 	Store        store
 	Files        files
 	ELFs         elves
 	Decoder      decoder
+	Watcher      watcher // nil: nobody
 	Logger       *slog.Logger
 	Now          func() time.Time
 	Version      string    // of the gateway: what an older one could not decode is tried again, once

@@ -108,7 +108,7 @@ func printable(name, value string) (string, error) {
 		fault = "is missing"
 	case len(value) > declaredMost:
 		fault = fmt.Sprintf("is longer than %d bytes", declaredMost)
-	case strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c > '~' }):
+	case strings.ContainsFunc(value, unprintable):
 		fault = "is not printable ASCII"
 	default:
 		return value, nil

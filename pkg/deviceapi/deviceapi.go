@@ -35,6 +35,7 @@ type Options struct {
 	MaxDump      int64 // bytes
 	Provisioning Provisioning
 	Uploads      Pace
+	Sightings    sightings
 	Now          func() time.Time
 }
 
@@ -67,6 +68,9 @@ type dumps interface {
 	Write(ctx context.Context, d fleet.Dump, body io.Reader, size int64) (fleet.Dump, error)
 }
 
+// sightings take in what was seen of devices. It is called for each request.
+type sightings interface{ Seen(fleet.Seen) }
+
 // Provisioning is what the settings say that devices are handed out.
 type Provisioning struct {
 	BaseURL  string            // "" for the address by which the device came
@@ -88,14 +92,14 @@ func New(o Options) *Door {
 
 // Register adds the door's routes.
 func (d *Door) Register(rs *endpoint.Routes) {
-	rs.Handle(http.MethodPost, "/api/iot/coredump", "iot_upload_coredump", d.known(d.uploadDump))
+	rs.Handle(http.MethodPost, "/api/iot/coredump", "iot_upload_coredump", d.known(fleet.HeardDump, d.uploadDump))
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
-		rs.Handle(method, "/api/iot/firmware", "iot_get_firmware", d.known(d.offeredFirmware))
-		rs.Handle(method, "/api/iot/firmware/{version}", "iot_get_firmware", d.known(d.oneFirmware))
+		rs.Handle(method, "/api/iot/firmware", "iot_get_firmware", d.known(fleet.HeardFirmware, d.offeredFirmware))
+		rs.Handle(method, "/api/iot/firmware/{version}", "iot_get_firmware", d.known(fleet.HeardFirmware, d.oneFirmware))
 	}
-	rs.Handle(http.MethodGet, "/api/iot/firmware-version", "iot_get_firmware_version", d.known(d.firmwareVersion))
-	rs.Handle(http.MethodGet, "/api/iot/config", "iot_get_config", d.known(d.configuration))
-	rs.Handle(http.MethodGet, "/api/iot/provisioning", "iot_get_provisioning", d.known(d.provision))
+	rs.Handle(http.MethodGet, "/api/iot/firmware-version", "iot_get_firmware_version", d.known(fleet.HeardVersion, d.firmwareVersion))
+	rs.Handle(http.MethodGet, "/api/iot/config", "iot_get_config", d.known(fleet.HeardConfig, d.configuration))
+	rs.Handle(http.MethodGet, "/api/iot/provisioning", "iot_get_provisioning", d.known(fleet.HeardProvisioning, d.provision))
 	rs.Handle(http.MethodGet, "/.well-known/jwks.json", "", d.keys)
 	rs.Handle(http.MethodPost, tokenPath, "oauth_token", d.token)
 	for _, path := range d.options.TokenPaths {
@@ -109,7 +113,7 @@ func (d *Door) Register(rs *endpoint.Routes) {
 type handler func(http.ResponseWriter, *http.Request, fleet.Device, fleet.Model) error
 
 // known finds out who asks before anything else.
-func (d *Door) known(h handler) endpoint.Handler {
+func (d *Door) known(by fleet.HeardBy, h handler) endpoint.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		device, model, err := d.options.Caller(w, r)
 		if err != nil {
@@ -117,6 +121,7 @@ func (d *Door) known(h handler) endpoint.Handler {
 		}
 		endpoint.ShowedCredentials(w)
 		note(w, device)
+		d.options.Sightings.Seen(d.seen(r, device.Key, by))
 		if err := h(w, r, device, model); err != nil {
 			return refusal(err)
 		}

@@ -37,6 +37,7 @@ type memory struct {
 	noted   int   // how often an image that is sent was noted
 	full    error // of NoteSent
 	dir     string
+	seen    []fleet.Seen
 }
 
 func (m *memory) Authenticate(_ context.Context, token string) (fleet.Device, fleet.Model, error) {
@@ -201,7 +202,8 @@ func open(t testing.TB, settle func(*Options)) *rig {
 	}
 	o := Options{
 		Guesses: NewGuesses(slog.New(slog.DiscardHandler), time.Now), Issuer: m, Keys: m, Images: m, Offers: m, Dumps: m, MaxDump: 1 << 20, Now: time.Now,
-		Uploads: Pace{PerMinute: 600, Burst: 100},
+		Uploads:   Pace{PerMinute: 600, Burst: 100},
+		Sightings: m,
 		Provisioning: Provisioning{
 			Extra:    map[string]string{"mqtt_url": "mqtts://broker", "wifi_ssid": "hall", "wifi_password": "pass"},
 			Required: []string{"device_key", "client_id", "client_secret", "token_url", "base_url", "mqtt_url", "wifi_ssid", "wifi_password"},
@@ -216,6 +218,12 @@ func open(t testing.TB, settle func(*Options)) *rig {
 	r := &rig{httptest.NewServer(routes), m}
 	t.Cleanup(r.Close)
 	return r
+}
+
+func (m *memory) Seen(s fleet.Seen) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.seen = append(m.seen, s)
 }
 
 // reply is an answer with its body read.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 const (
@@ -57,6 +58,9 @@ func (d *Door) token(w http.ResponseWriter, r *http.Request) error {
 		return refusal(err)
 	}
 	endpoint.ShowedCredentials(w)
+	if _, key, err := fleet.ParseClientID(id); err == nil {
+		d.options.Sightings.Seen(d.seen(r, key, fleet.HeardToken))
+	}
 	return endpoint.WriteJSON(w, http.StatusOK, struct {
 		AccessToken string `json:"access_token"`
 		TokenType   string `json:"token_type"`

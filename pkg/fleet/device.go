@@ -53,7 +53,12 @@ func ProvisioningValues(gateway map[string]string, m Model, d Device) map[string
 
 // DeviceFilter picks devices, in the order of their keys. The zero one picks all.
 type DeviceFilter struct {
-	Model ModelCode
-	After DeviceKey // exclusive
-	Limit int       // 0: all
+	Model   ModelCode
+	State   DeviceState
+	Version string // that it runs
+	Line    string // as named, or the network that it comes from
+	Label   string
+	Search  string    // in its key and its name
+	After   DeviceKey // exclusive
+	Limit   int       // 0: all
 }

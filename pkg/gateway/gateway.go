@@ -25,6 +25,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/operator"
+	"github.com/slipway-gateway/slipway/pkg/sighting"
 	"github.com/slipway-gateway/slipway/pkg/systemd"
 )
 
@@ -46,6 +47,7 @@ type Gateway struct {
 	triage   *crash.Triage
 	folder   *dropfolder.Folder // nil: off
 	backups  *backup.Daily      // nil: off
+	book     *sighting.Book
 	recovery *recovery
 	metrics  *metrics
 
@@ -64,6 +66,9 @@ func (g *Gateway) assemble() (err error) {
 	g.metrics = newMetrics()
 	wake := &waker{}
 	g.depot = depot.New(g.depotOptions(wake))
+	if err := g.openBook(); err != nil {
+		return err
+	}
 	g.dumps = &dumpFront{options: g.dumpOptions(wake), fail: g.fail}
 	g.triage = crash.NewTriage(g.triageOptions())
 	wake.triage = g.triage
@@ -82,7 +87,7 @@ func (g *Gateway) assemble() (err error) {
 	}
 	whole := &overview{
 		cfg: g.cfg, binary: g.binary, started: time.Now(), clock: g.clock, recovery: g.recovery, store: g.store, depot: g.depot,
-		dumps: g.dumps, lostKey: g.lostKey, identity: g.identity, folder: g.folder, backups: g.backups, source: source, doors: g.doors, gate: g.gate,
+		dumps: g.dumps, book: g.book, lostKey: g.lostKey, identity: g.identity, folder: g.folder, backups: g.backups, source: source, doors: g.doors, gate: g.gate,
 		disks: g.disks(),
 	}
 	g.metrics.registry.MustRegister(&stock{whole, g.logger})
@@ -134,7 +139,7 @@ func (g *Gateway) dumpOptions(wake *waker) dumps.Options {
 
 func (g *Gateway) triageOptions() crash.Options {
 	return crash.Options{
-		Store: g.store, Files: g.dumps, ELFs: g.depot, Decoder: &decoding.Decoder{Killed: g.metrics.workerKilled},
+		Store: g.store, Files: g.dumps, ELFs: g.depot, Watcher: g.book, Decoder: &decoding.Decoder{Killed: g.metrics.workerKilled},
 		Logger: g.logger, Now: time.Now, Version: g.binary.Version, CleanStop: g.store.LastStop(), KeepPerCrash: g.cfg.DumpKeepPerCrash,
 		Beat: g.watchdog.Part("triage", partPatience), Observe: g.metrics.decoded, Came: g.metrics.crashCame,
 	}
@@ -176,7 +181,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 		Provisioning: deviceapi.Provisioning{
 			BaseURL: g.cfg.ProvisioningBaseURL, Extra: g.cfg.ProvisioningExtra, Required: g.cfg.ProvisioningRequired,
 		},
-		Uploads: deviceapi.Pace{PerMinute: g.cfg.DumpPerMinute, Burst: g.cfg.DumpBurst}, Now: time.Now,
+		Uploads: deviceapi.Pace{PerMinute: g.cfg.DumpPerMinute, Burst: g.cfg.DumpBurst}, Sightings: g.book, Now: time.Now,
 	}
 	if g.cfg.AuthDevice == "none" {
 		options.Caller = deviceapi.ByWord(g.store)
@@ -190,7 +195,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 	all := endpoint.NewRoutes(g.logger, g.metrics.operations)
 	door.Register(all)
 	operator.Register(all, operator.Options{
-		Records: g.store, Firmware: g.depot, Dumps: g.dumps, Crashes: g.store, Issuer: issuer,
+		Records: g.store, Sightings: g.book, Offers: offers{g.store}, Firmware: g.depot, Dumps: g.dumps, Crashes: g.store, Issuer: issuer,
 		Operators: &auth.Operators{Store: g.store, Now: time.Now}, Keys: signing{g.keys, g.cfg.KeysDir()}, Gateway: whole,
 		Metrics: g.metrics.handler, Counter: g.metrics.operations, Now: time.Now,
 	})
@@ -205,6 +210,7 @@ func (g *Gateway) run(ctx context.Context, work *errgroup.Group) {
 	work.Go(func() error { return g.identity.Run(ctx) })
 	work.Go(func() error { return g.tend(ctx) })
 	work.Go(func() error { return g.disks().run(ctx) })
+	work.Go(func() error { return g.book.Run(ctx) })
 	if g.backups != nil {
 		work.Go(func() error { return g.backups.Run(ctx) })
 	}

@@ -88,7 +88,8 @@ type stock struct {
 var (
 	dumpBytes  = prometheus.NewDesc("slipway_coredumps_bytes", "Bytes that core dumps take on disk.", nil, nil)
 	assetBytes = prometheus.NewDesc("slipway_assets_bytes", "Bytes that firmware takes on disk.", nil, nil)
-	deviceNum  = prometheus.NewDesc("slipway_devices", "Devices that are known.", nil, nil)
+	deviceNum  = prometheus.NewDesc("slipway_devices", "Devices that are known, by model, the version that they run (empty: not known) and their state.", []string{"model", "version", "state"}, nil)
+	lineDark   = prometheus.NewDesc("slipway_line_dark", "1 for a line whose devices fell silent together, 0 for every other one.", []string{"line"}, nil)
 	dumpNum    = prometheus.NewDesc("slipway_coredumps", "Core dumps that are kept, by how far they have come.", []string{"state"}, nil)
 	waitingNum = prometheus.NewDesc("slipway_decode_queue_length", "Core dumps that nobody has looked at yet.", nil, nil)
 	groupNum   = prometheus.NewDesc("slipway_crash_groups_open", "Groups of crashes that are open.", nil, nil)
@@ -99,7 +100,7 @@ var (
 
 // Describe is prometheus.Collector.
 func (s *stock) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{dumpBytes, assetBytes, deviceNum, dumpNum, waitingNum, groupNum, crowdNum, crowdCut, buildInfo} {
+	for _, d := range []*prometheus.Desc{dumpBytes, assetBytes, deviceNum, lineDark, dumpNum, waitingNum, groupNum, crowdNum, crowdCut, buildInfo} {
 		out <- d
 	}
 }
@@ -126,8 +127,16 @@ func (s *stock) Collect(out chan<- prometheus.Metric) {
 	}
 	bytes, err := s.depot.Usage()
 	counted(assetBytes, bytes, err)
-	devices, err := s.store.CountDevices("")
-	counted(deviceNum, int64(devices), err)
+	for share, n := range s.book.Count() {
+		gauge(deviceNum, float64(n), string(share.Model), share.Version, string(share.State))
+	}
+	for line, since := range s.book.Lines() {
+		dark := 0.0
+		if !since.IsZero() {
+			dark = 1
+		}
+		gauge(lineDark, dark, line)
+	}
 	for _, state := range crash.States {
 		n, err := s.store.CountCrashes(state)
 		counted(dumpNum, int64(n), err, string(state))

@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/depot"
 	"github.com/slipway-gateway/slipway/pkg/dropfolder"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/sighting"
 )
 
 // overview answers what people ask about the gateway as a whole. It is the operator door's gateway, and where metrics come
@@ -29,6 +30,7 @@ type overview struct {
 	depot    *depot.Depot
 	dumps    *dumpFront
 	lostKey  func() error // a file that is gone from among the keys
+	book     *sighting.Book
 	identity *certificate.Identity
 	folder   *dropfolder.Folder // nil: off
 	backups  *backup.Daily      // nil: off

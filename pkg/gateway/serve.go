@@ -110,7 +110,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 func (g *Gateway) Close() error {
 	var err error
 	if g.store != nil {
-		err = g.store.Close()
+		err = errors.Join(g.closeBook(), g.store.Close())
 	}
 	if g.doors != nil {
 		g.doors.close()

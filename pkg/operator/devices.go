@@ -14,7 +14,7 @@ import (
 )
 
 func (d *door) registerDevices(rs *endpoint.Routes) {
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices", d.listDevices, "model", "after", "limit")
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices", d.listDevices, "model", "state", "version", "line", "label", "q", "after", "limit")
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices", d.addDevice)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/import", d.importDevices)
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices/{key}", d.showDevice)
@@ -27,27 +27,96 @@ func (d *door) registerDevices(rs *endpoint.Routes) {
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/{key}/secret", d.replaceSecret)
 }
 
+const (
+	usualPage = 100 // devices in an answer
+	mostPage  = 1000
+)
+
 func (d *door) listDevices(w http.ResponseWriter, r *http.Request) error {
-	f := fleet.DeviceFilter{After: fleet.DeviceKey(r.URL.Query().Get("after"))}
-	var err error
-	if f.Limit, err = limitOf(r); err != nil {
-		return err
-	}
-	if f.Model, err = d.modelFilter(r); err != nil {
-		return err
-	}
-	devices, err := d.Records.Devices(f)
-	if err == nil && len(devices) == 0 {
-		err = d.knownModel(f.Model)
-	}
+	f, err := d.deviceFilter(r)
 	if err != nil {
 		return err
 	}
-	answer := api.Devices{Devices: api.List(devices)}
-	if f.Limit > 0 && len(devices) == f.Limit {
-		answer.Next = &devices[len(devices)-1].Key
+	page := f.Limit
+	f.Limit++ // one more tells whether there is another page
+	keys := d.Sightings.Devices(f)
+	if len(keys) == 0 {
+		if err := errors.Join(d.knownModel(f.Model), d.knownWords(f)); err != nil {
+			return err
+		}
+	}
+	var answer api.Devices
+	if len(keys) > page {
+		keys = keys[:page]
+		answer.Next = &keys[page-1]
+	}
+	devices := make([]fleet.Device, 0, len(keys))
+	for _, key := range keys {
+		device, err := d.Records.Device(key)
+		if errors.Is(err, fleet.ErrUnknown) {
+			continue // removed in between
+		}
+		if err != nil {
+			return err
+		}
+		devices = append(devices, device)
+	}
+	if answer.Devices, err = d.showAll(devices); err != nil {
+		return err
 	}
 	return endpoint.WriteJSON(w, http.StatusOK, answer)
+}
+
+// showAll adds what follows from devices and what was seen of them. Each model is read once.
+func (d *door) showAll(devices []fleet.Device) ([]api.Device, error) {
+	models := map[fleet.ModelCode]fleet.Model{}
+	shown := make([]api.Device, len(devices))
+	for i, device := range devices {
+		model, read := models[device.Model]
+		if !read {
+			var err error
+			if model, err = d.Records.Model(device.Model); err != nil {
+				return nil, err
+			}
+			models[device.Model] = model
+		}
+		seen, line := d.Sightings.Sighting(device.Key)
+		offered, _ := d.Offers.Offer(device, model)
+		shown[i] = api.ShowDevice(device, seen, line, offered)
+	}
+	return shown, nil
+}
+
+func (d *door) show(device fleet.Device) (api.Device, error) {
+	shown, err := d.showAll([]fleet.Device{device})
+	if err != nil {
+		return api.Device{}, err
+	}
+	return shown[0], nil
+}
+
+// deviceFilter reads what a list of devices is asked for.
+func (d *door) deviceFilter(r *http.Request) (f fleet.DeviceFilter, err error) {
+	q := r.URL.Query()
+	f = fleet.DeviceFilter{
+		Version: q.Get("version"), Line: q.Get("line"), Label: q.Get("label"), Search: q.Get("q"), After: fleet.DeviceKey(q.Get("after")),
+	}
+	if f.Limit, err = limitOf(r); err != nil {
+		return f, err
+	}
+	if f.Limit == 0 {
+		f.Limit = usualPage
+	}
+	if f.Limit > mostPage {
+		return f, fleet.Refused("limit %d: at most %d devices are in one answer; next leads on", f.Limit, mostPage)
+	}
+	if given := q.Get("state"); given != "" {
+		if f.State, err = fleet.ParseDeviceState(given); err != nil {
+			return f, err
+		}
+	}
+	f.Model, err = d.modelFilter(r)
+	return f, err
 }
 
 // build checks what was given, but for the secret, and fills in the rest.
@@ -103,7 +172,11 @@ func (d *door) showDevice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, api.ShowDevice(device))
+	shown, err := d.show(device)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, shown)
 }
 
 func (d *door) device(r *http.Request) (fleet.Device, error) {
@@ -157,7 +230,11 @@ func (d *door) changeDevice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, api.ChangedDevice{Device: api.ShowDevice(device), Warnings: warnings})
+	shown, err := d.show(device)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, api.ChangedDevice{Device: shown, Warnings: warnings})
 }
 
 // place sets where a device stands, and what it is offered whatever others are.

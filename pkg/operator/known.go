@@ -51,15 +51,7 @@ func (d *door) nearDevice(key string, err error) error {
 	if !errors.Is(err, fleet.ErrUnknown) && !errors.Is(err, fleet.ErrRefused) {
 		return err
 	}
-	devices, failed := d.Records.Devices(fleet.DeviceFilter{})
-	if failed != nil {
-		return failed
-	}
-	keys := make([]fleet.DeviceKey, len(devices))
-	for i, one := range devices {
-		keys[i] = one.Key
-	}
-	return near(err, key, keys)
+	return near(err, key, d.Sightings.Devices(fleet.DeviceFilter{}))
 }
 
 // knownVersion says whether a version is a build's, or one in which something crashed.
@@ -92,6 +84,20 @@ func (d *door) knownVersion(v fleet.Version) error {
 		return nil
 	}
 	return near(fleet.Unknown("no build has the version %q", string(v)), string(v), versions)
+}
+
+// knownWords says whether some device was seen to run the version, stands on the line and has the label of a filter.
+func (d *door) knownWords(f fleet.DeviceFilter) error {
+	versions, lines, labels := d.Sightings.Known()
+	for _, named := range []struct {
+		word, what string
+		known      []string
+	}{{f.Version, "no device runs the version", versions}, {f.Line, "no device stands on the line", lines}, {f.Label, "no device has the label", labels}} {
+		if named.word != "" && !slices.Contains(named.known, named.word) {
+			return near(fleet.Unknown("%s %q", named.what, named.word), named.word, named.known)
+		}
+	}
+	return nil
 }
 
 // near adds the nearest known word to an error about another.

@@ -25,6 +25,8 @@ import (
 // Options are what stands behind the door.
 type Options struct {
 	Records   records
+	Sightings sightings
+	Offers    offers
 	Firmware  firmware
 	Dumps     dumps
 	Crashes   crashes
@@ -61,11 +63,22 @@ type records interface {
 	UpdateModel(context.Context, fleet.ModelCode, func(*fleet.Model) error) (fleet.Model, error)
 	Builds(fleet.ModelCode) ([]fleet.Build, error)
 	Device(fleet.DeviceKey) (fleet.Device, error)
-	Devices(fleet.DeviceFilter) ([]fleet.Device, error)
 	AddDevice(context.Context, fleet.Device, auth.DeviceSecrets) error
 	AddDevices(context.Context, []auth.NewDevice) error
 	UpdateDevice(context.Context, fleet.DeviceKey, func(*fleet.Device) error) (fleet.Device, error)
 	RemoveDevice(context.Context, fleet.DeviceKey) error
+}
+
+// sightings are what was seen of devices; they answer every filter.
+type sightings interface {
+	Devices(fleet.DeviceFilter) []fleet.DeviceKey
+	Sighting(fleet.DeviceKey) (s fleet.Sighting, line string)
+	Known() (versions, lines, labels []string)
+}
+
+// offers say which build a device is to run.
+type offers interface {
+	Offer(fleet.Device, fleet.Model) (v fleet.Version, ok bool)
 }
 
 // firmware is what the door needs of the depot.

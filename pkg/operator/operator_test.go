@@ -27,6 +27,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/depot"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/pkg/sighting"
 )
 
 var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
@@ -35,6 +36,7 @@ var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 type desk struct {
 	t      *testing.T
 	store  *catalog.Catalog
+	book   *sighting.Book
 	url    string
 	tokens map[auth.Role]string
 }
@@ -69,6 +71,13 @@ func (c *calm) Text(report []byte) (string, error) {
 	return "as people read it: " + string(report), nil
 }
 
+// published offers what its model has published.
+type published struct{}
+
+func (published) Offer(d fleet.Device, m fleet.Model) (fleet.Version, bool) {
+	return fleet.OfferTo(d, m, fleet.Word{})
+}
+
 func open(t *testing.T, change func(*Options)) *desk {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
@@ -79,9 +88,16 @@ func open(t *testing.T, change func(*Options)) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
+	book, err := sighting.Open(sighting.Options{
+		Store: store, UpWithin: 15 * time.Minute, Logger: logger, Now: func() time.Time { return noon }, Beat: func() {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.WatchDevices(book)
 	operators := &auth.Operators{Store: store, Now: func() time.Time { return noon }}
 	o := Options{
-		Records: store, Crashes: store, Dumps: noFiles{}, Operators: operators,
+		Records: store, Sightings: book, Offers: published{}, Crashes: store, Dumps: noFiles{}, Operators: operators,
 		Firmware: depot.New(depot.Options{Dir: t.TempDir(), Recorder: store, Logger: logger, Now: func() time.Time { return noon }}),
 		Gateway:  &calm{status: api.Status{Version: "1.2.3", Healthy: true}}, Now: func() time.Time { return noon },
 	}
@@ -97,7 +113,7 @@ func open(t *testing.T, change func(*Options)) *desk {
 			t.Error(err)
 		}
 	})
-	d := &desk{t: t, store: store, url: server.URL, tokens: map[auth.Role]string{}}
+	d := &desk{t: t, store: store, book: book, url: server.URL, tokens: map[auth.Role]string{}}
 	for _, role := range auth.Roles {
 		if d.tokens[role], _, err = operators.Create(t.Context(), "", role); err != nil {
 			t.Fatal(err)

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/slipway-gateway/slipway/pkg/api"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// deviceText is a device as people read it.
+func deviceText(w io.Writer, d api.Device) {
+	config := string(d.Config)
+	if d.Config == nil {
+		config = "(its model's default)"
+	}
+	pairs := []string{
+		"device_key", string(d.Key), "model_code", string(d.Model), "name", d.Name, "client_id", d.ClientID, "access", access(d.Device),
+		"line", d.Place, "labels", strings.Join(d.Labels, " "), "pin", string(d.Pin),
+	}
+	pairs = append(pairs, sightingText(d)...)
+	pairs = append(append(pairs, "config", config), provisioningText(d.Provisioning)...)
+	fields(w, append(pairs, "created_at", localTime(d.CreatedAt), "updated_at", localTime(d.UpdatedAt))...)
+}
+
+// proofs are how it is known what a device runs.
+var proofs = map[fleet.Proof]string{
+	fleet.ProofSaid:    "it says so",
+	fleet.ProofDump:    "a dump shows it",
+	fleet.ProofBehaved: "it fetched it, booted, and wants no more of it",
+}
+
+// sightingText is what was seen of a device.
+func sightingText(d api.Device) []string {
+	s := d.Sighting
+	pairs := []string{"state", stateText(s), "runs", runsText(s), "offered", offered(d), "heard", heardText(s)}
+	if s.Boots > 0 {
+		pairs = append(pairs, "booted", fmt.Sprintf("%s, %d boots seen", localTime(s.BootedAt), s.Boots))
+	}
+	if l := s.Download; l != nil {
+		how := "whole"
+		if l.Outcome == fleet.DownloadBroken {
+			how = fmt.Sprintf("broke off after %s of %s", humanize.IBytes(uint64(l.Bytes)), humanize.IBytes(uint64(l.Size)))
+		}
+		pairs = append(pairs, "download", fmt.Sprintf("%s, %s, %s", l.Version, how, localTime(l.At)))
+	}
+	if b := s.WentBack; b != nil {
+		pairs = append(pairs, "went_back", fmt.Sprintf("from %s, %s, %s", b.Version, localTime(b.At), proofs[b.By]))
+	}
+	return append(pairs, "checked", localTime(s.CheckedAt), "agent", s.Agent)
+}
+
+func stateText(s fleet.Sighting) string {
+	text := string(s.State)
+	switch {
+	case s.State == fleet.BootsOnly:
+		text += ": it asks only when it boots, so that its silence cannot be seen"
+	case s.Rhythm > 0:
+		text += fmt.Sprintf(", heard every %d s or sooner", s.Rhythm)
+	}
+	return text
+}
+
+func runsText(s fleet.Sighting) string {
+	if s.RunsBy == "" {
+		return ""
+	}
+	text := s.Runs
+	if text == "" {
+		text = "ELF " + s.RunsELF
+	}
+	text += ", " + proofs[s.RunsBy]
+	if !s.RunsSince.IsZero() {
+		text += ", since " + localTime(s.RunsSince)
+	}
+	if s.Restored {
+		text += ", before the restore"
+	}
+	return text
+}
+
+func heardText(s fleet.Sighting) string {
+	if s.HeardAt.IsZero() {
+		return ""
+	}
+	text := localTime(s.HeardAt) + ", " + string(s.HeardBy)
+	if s.Address != "" {
+		text += ", from " + s.Address
+	}
+	return text
+}

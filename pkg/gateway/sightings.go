@@ -1,0 +1,109 @@
+package gateway
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/catalog"
+	"github.com/slipway-gateway/slipway/pkg/depot"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/pkg/sighting"
+)
+
+// openBook reads what is known of the devices, and has the catalog tell of those that change.
+func (g *Gateway) openBook() (err error) {
+	stopped, err := g.store.LastKnownTime()
+	if err != nil {
+		return err
+	}
+	restored, err := g.store.Restored()
+	if err != nil {
+		return err
+	}
+	if last := g.store.LastStop(); last.After(stopped) {
+		stopped = last
+	}
+	g.book, err = sighting.Open(sighting.Options{
+		Store: g.store, Builds: &knownBuilds{store: g.store, depot: g.depot, rollbacks: map[string]bool{}}, UpWithin: g.cfg.RolloutUpWithin,
+		Stopped: stopped, Restored: restored, Told: g.lineChanged, Beat: g.watchdog.Part("sightings", partPatience),
+		Logger: g.logger, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	g.store.WatchDevices(g.book)
+	return nil
+}
+
+// lineChanged tells the journal of a line.
+func (g *Gateway) lineChanged(c sighting.LineChange) {
+	facts := []any{slog.String("line", c.Line), slog.Time("since", c.Since), slog.Int("devices", c.Devices)}
+	if c.Dark {
+		g.logger.Warn("line dark", facts...)
+		return
+	}
+	g.logger.Info("line is back", facts...)
+}
+
+// knownBuilds are the builds as the sightings ask for them.
+type knownBuilds struct {
+	store *catalog.Catalog
+	depot *depot.Depot
+
+	mu        sync.Mutex      // guards rollbacks
+	rollbacks map[string]bool // by the image's hash
+}
+
+// VersionOfELF is the build of a model whose ELF's hash begins so.
+func (k *knownBuilds) VersionOfELF(model fleet.ModelCode, prefix string) fleet.Version {
+	builds, err := k.store.BuildsByELF(prefix)
+	if err != nil {
+		return ""
+	}
+	for _, b := range builds {
+		if b.Model == model {
+			return b.Version
+		}
+	}
+	return ""
+}
+
+// mostRollbacks are remembered: more builds than a gateway has.
+const mostRollbacks = 1000
+
+// Rollback looks into a build's bundle, once. Where it cannot be read, rollback may be on.
+func (k *knownBuilds) Rollback(model fleet.ModelCode, v fleet.Version) bool {
+	b, err := k.store.Build(model, v)
+	if err != nil {
+		return true
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	on, known := k.rollbacks[b.ImageSHA256]
+	if known {
+		return on
+	}
+	if on, err = k.depot.Rollback(model, v); err != nil {
+		on = true
+	}
+	if len(k.rollbacks) >= mostRollbacks {
+		clear(k.rollbacks)
+	}
+	k.rollbacks[b.ImageSHA256] = on
+	return on
+}
+
+// closeBook saves what was seen last.
+func (g *Gateway) closeBook() error {
+	if g.book == nil {
+		return nil
+	}
+	err := g.book.Close()
+	if errors.Is(err, fleet.ErrFull) {
+		g.logger.Warn("contacts not saved: the disk is full")
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,121 @@
+package sighting
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+// shelf is a store in memory, and builds of which 1.1 has an ELF and 2.0 a bootloader without rollback. Its clock stands
+// still unless a test moves it.
+type shelf struct {
+	now      time.Time
+	devices  []fleet.Device
+	records  map[fleet.DeviceKey]Record
+	contacts [][]byte
+	commits  int
+	fails    error
+	changes  []LineChange
+}
+
+func (s *shelf) EachDevice(yield func(fleet.Device) error) error {
+	for _, d := range s.devices {
+		if err := yield(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *shelf) EachSighting(yield func(Record) error) error {
+	for _, r := range s.records {
+		if err := yield(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *shelf) Contacts() ([][]byte, error) { return s.contacts, nil }
+
+func (s *shelf) SaveSightings(_ context.Context, records []Record) error {
+	if s.fails != nil {
+		return s.fails
+	}
+	s.commits++
+	for _, r := range records {
+		s.records[r.Device] = r
+	}
+	return nil
+}
+
+func (s *shelf) SaveContacts(_ context.Context, values [][]byte) error {
+	s.contacts = values
+	return s.fails
+}
+
+func (*shelf) VersionOfELF(_ fleet.ModelCode, prefix string) fleet.Version {
+	if prefix == "11111111aaaaaaaabbbb" {
+		return "1.1"
+	}
+	return ""
+}
+
+func (*shelf) Rollback(_ fleet.ModelCode, v fleet.Version) bool { return v != "2.0" }
+
+func keyOf(n int) fleet.DeviceKey { return fleet.DeviceKey(fmt.Sprintf("dev%05d", n)) }
+
+// shelfOf has n devices of a model, on a line unless it is "".
+func shelfOf(n int, line string) *shelf {
+	s := &shelf{now: noon, records: map[fleet.DeviceKey]Record{}}
+	for i := range n {
+		s.devices = append(s.devices, fleet.Device{Key: keyOf(i), Model: "pump", Name: fmt.Sprintf("Pump %d", i), Line: line, Labels: []string{"hall"}})
+	}
+	return s
+}
+
+func (s *shelf) options() Options {
+	return Options{
+		Store: s, Builds: s, UpWithin: 15 * time.Minute, Told: func(c LineChange) { s.changes = append(s.changes, c) }, Beat: func() {},
+		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return s.now },
+	}
+}
+
+func (s *shelf) open(t testing.TB) *Book {
+	t.Helper()
+	b, err := Open(s.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+var address = netip.MustParseAddr("10.1.2.3")
+
+// hears plays one request of device 0, after the time has passed that it is given.
+func (s *shelf) hears(b *Book, after time.Duration, seen fleet.Seen) {
+	s.now = s.now.Add(after)
+	seen.At = s.now
+	if seen.Device == "" {
+		seen.Device = keyOf(0)
+	}
+	if seen.By == "" {
+		seen.By = fleet.HeardVersion
+	}
+	if !seen.Address.IsValid() {
+		seen.Address = address
+	}
+	b.Seen(seen)
+}
+
+func sightingOf(b *Book, n int) fleet.Sighting {
+	s, _ := b.Sighting(keyOf(n))
+	return s
+}

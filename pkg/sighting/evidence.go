@@ -1,0 +1,111 @@
+package sighting
+
+import (
+	"slices"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// evidence is one sign of what a device runs.
+type evidence struct {
+	version string // "" where only the ELF is known, and no build has it
+	elf     string // first 16 digits, "" where it is not known
+	by      fleet.Proof
+	at      int64
+}
+
+// strength orders the proofs.
+func strength(p fleet.Proof) int {
+	return slices.Index([]fleet.Proof{"", fleet.ProofBehaved, fleet.ProofDump, fleet.ProofSaid}, p)
+}
+
+// believe weighs a sign against what is known, and reports that something else is known then. Newer evidence replaces what
+// is equal or weaker. Weaker evidence replaces what is stronger only where the two contradict each other and the device has
+// fetched that other version whole since the stronger was shown last.
+func (r *Record) believe(e evidence) (changed bool) {
+	same := e.version == r.Runs
+	switch {
+	case e.at < r.RunsSeen:
+		return false
+	case strength(e.by) >= strength(r.RunsBy):
+	case same, string(r.Whole) != e.version, r.WholeAt < r.RunsSeen:
+		return false
+	}
+	r.RunsSeen = e.at
+	if same && e.by == r.RunsBy && (e.elf == "" || e.elf == r.ELF) && !r.Restored {
+		return false
+	}
+	if !same || r.RunsBy == "" {
+		r.Before, r.RunsSince = r.Runs, e.at
+		r.ELF = ""
+	}
+	if e.elf != "" {
+		r.ELF = e.elf
+	}
+	r.Runs, r.RunsBy, r.Restored = e.version, e.by, false
+	return true
+}
+
+// rolledBack notes that the device has left version v.
+func (r *Record) rolledBack(v fleet.Version, by fleet.Proof, at int64) bool {
+	if r.Back != nil && r.Back.At.UnixMilli() >= at {
+		return false
+	}
+	r.Back = &fleet.WentBack{Version: v, At: timeOf(at), By: by}
+	return true
+}
+
+// toldBack finds a rollback in the device's own word: it had the whole of another version and booted, or said that it ran
+// that, and now runs what it ran before. A version that it did not run before came by cable.
+func (r *Record) toldBack(e evidence) bool {
+	v := r.Whole
+	if v == "" || e.version == "" || e.version == string(v) || e.at < r.WholeAt {
+		return false
+	}
+	if r.Back != nil && r.Back.Version == v && r.Back.At.UnixMilli() >= r.WholeAt {
+		return false // told already
+	}
+	old := r.Runs // what it ran before the download
+	if ran := old == string(v) && r.RunsSeen >= r.WholeAt; ran {
+		old = r.Before
+	} else if r.BootsSince == 0 {
+		return false
+	}
+	return (old == "" || old == e.version) && r.rolledBack(v, e.by, e.at)
+}
+
+// dumped weighs a dump. One of a build's ELF that is declared by another version was uploaded after a rollback.
+func (r *Record) dumped(d fleet.SeenDump, at int64) (changed bool) {
+	switch {
+	case d.Build == "" || d.Declared == "":
+		return false
+	case d.Build == d.Declared:
+		return r.believe(evidence{string(d.Declared), shortELF(d.ELF), fleet.ProofDump, at})
+	}
+	changed = r.rolledBack(d.Build, fleet.ProofDump, at)
+	return r.believe(evidence{string(d.Declared), "", fleet.ProofDump, at}) || changed
+}
+
+// checked weighs that the device asked for v and wanted no more than its first block. rollback is asked where it matters.
+func (r *Record) checked(v fleet.Version, at int64, rollback func() bool) (changed bool) {
+	if r.Whole != v || at < r.WholeAt || r.BootsSince == 0 || r.BootsSince > 1 && rollback() {
+		return false
+	}
+	if r.Back != nil && r.Back.Version == v && r.Back.At.UnixMilli() >= r.WholeAt {
+		return false // it installed v and left it again
+	}
+	return r.believe(evidence{string(v), "", fleet.ProofBehaved, at})
+}
+
+// gotWhole weighs a download that arrived whole. The same version twice in a row: the first did not take.
+func (r *Record) gotWhole(v fleet.Version, at int64) {
+	if r.Whole == v && r.RunsBy == fleet.ProofBehaved && r.Runs == string(v) {
+		r.Runs, r.RunsBy, r.ELF, r.RunsSince = "", "", "", 0
+	}
+	r.Whole, r.WholeAt, r.BootsSince = v, at, 0
+}
+
+// digitsOfELF are kept of an ELF's hash.
+const digitsOfELF = 16
+
+func shortELF(hash string) string { return hash[:min(len(hash), digitsOfELF)] }

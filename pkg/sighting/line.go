@@ -1,0 +1,165 @@
+package sighting
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// LineChange is a line that went dark, or is lit again.
+type LineChange struct {
+	Line    string
+	Dark    bool
+	Since   time.Time // of the darkness
+	Devices int       // that fell silent together
+}
+
+// A line is dark from t when, of its devices that were live at t, at least three and at least half were each due since and
+// not heard, all their last contacts lying before t: a power cut, and no fault of theirs. The last contacts of devices that
+// ask every five minutes are spread over five minutes, so that no short window holds them.
+const leastDark = 3
+
+// presence is what counts of a device for the light of its line.
+type presence struct {
+	e     *entry
+	last  moment // contact
+	until moment // it was live
+	due   bool   // since its last contact, and not heard
+}
+
+// darkLine is a line that is dark.
+type darkLine struct {
+	since   time.Time
+	members map[fleet.DeviceKey]moment // that fell silent, and their last contacts then
+}
+
+// presenceOf is nil for a device that says nothing by its silence.
+func (b *Book) presenceOf(e *entry, now moment) (p presence, ok bool) {
+	if e.Heard == 0 || e.gone || e.bootsOnly(now, b.floors) {
+		return p, false
+	}
+	rhythm := moment(e.Rhythm)
+	p = presence{e: e, last: e.last, until: e.last + max(3*rhythm, b.floors.live())}
+	// One that was heard before the start of the gateway has its whole rhythm again: it may have asked in between.
+	p.due = rhythm > 0 && now > max(e.last, 0)+rhythm+b.floors.due()
+	return p, true
+}
+
+// darkFrom finds the time from which a line is dark: the one at which the most of its devices fell silent, and of those the
+// latest.
+func darkFrom(all []presence) (from moment, dark bool) {
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b presence) int { return cmp.Compare(a.last, b.last) })
+	ends := slices.Clone(all)
+	slices.SortFunc(ends, func(a, b presence) int { return cmp.Compare(a.until, b.until) })
+	most, over, live, due := 0, 0, 0, 0
+	for i, p := range all {
+		live++
+		if p.due {
+			due++
+		}
+		for ; ends[over].until < p.last; over++ { // was live no more at p.last
+			live--
+			if ends[over].due {
+				due--
+			}
+		}
+		if i+1 < len(all) && all[i+1].last == p.last {
+			continue
+		}
+		later := len(all) - i - 1 // were heard since: they were live
+		if due >= leastDark && 2*due >= live+later && due >= most {
+			from, dark, most = p.last, true, due
+		}
+	}
+	return from, dark
+}
+
+// Look looks for lines that went dark or are lit again, and for contacts that are over.
+func (b *Book) Look() {
+	b.mu.Lock()
+	changes := b.look(b.now())
+	b.mu.Unlock()
+	for _, c := range changes {
+		b.options.Told(c)
+	}
+}
+
+func (b *Book) look(now moment) (changes []LineChange) {
+	lines := map[string][]presence{}
+	for _, e := range b.devices {
+		if e.check != "" && now-e.last > b.floors.once() {
+			if e.rest(e.Heard, func() bool { return b.options.Builds.Rollback(e.model, e.Whole) }) {
+				b.save(e)
+			}
+		}
+		if e.place == "" {
+			continue
+		}
+		if p, ok := b.presenceOf(e, now); ok {
+			lines[e.place] = append(lines[e.place], p)
+		}
+	}
+	for name, all := range lines {
+		if b.dark[name] == nil {
+			if from, dark := darkFrom(all); dark {
+				b.dark[name] = b.darken(all, from)
+				changes = append(changes, LineChange{name, true, b.dark[name].since, len(b.dark[name].members)})
+			}
+		} else {
+			b.dark[name].join(all)
+		}
+	}
+	for name, d := range b.dark {
+		if b.isLit(d) {
+			delete(b.dark, name)
+			changes = append(changes, LineChange{name, false, d.since, len(d.members)})
+		}
+	}
+	slices.SortFunc(changes, func(a, b LineChange) int { return cmp.Compare(a.Line, b.Line) })
+	return changes
+}
+
+func (b *Book) darken(all []presence, from moment) *darkLine {
+	d := &darkLine{members: map[fleet.DeviceKey]moment{}}
+	for _, p := range all {
+		if p.due && p.last <= from && p.until >= from {
+			d.members[p.e.Device] = p.last
+			if p.last == from {
+				d.since = timeOf(p.e.Heard)
+			}
+		}
+	}
+	return d
+}
+
+// join takes in those whose turn to be missed comes while the line is dark.
+func (d *darkLine) join(all []presence) {
+	since := moment(0)
+	for _, last := range d.members {
+		since = max(since, last)
+	}
+	for _, p := range all {
+		if _, in := d.members[p.e.Device]; !in && p.due && p.until >= since {
+			d.members[p.e.Device] = p.last
+		}
+	}
+}
+
+// isLit reports that half of those that fell silent were heard. One that is gone says nothing.
+func (b *Book) isLit(d *darkLine) bool {
+	heard, all := 0, 0
+	for key, last := range d.members {
+		e := b.devices[key]
+		if e == nil {
+			continue
+		}
+		all++
+		if e.last > last {
+			heard++
+		}
+	}
+	return 2*heard >= all
+}

@@ -1,0 +1,97 @@
+package sighting
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// Record is what is stored of a device. Times are in milliseconds since 1970, 0 for never. Its members have short names:
+// a fleet that boots writes one for each device.
+type Record struct {
+	Device     fleet.DeviceKey `json:"-"` // in its key
+	Saved      int64           `json:"saved"`
+	Heard      int64           `json:"heard,omitempty"`
+	HeardBy    fleet.HeardBy   `json:"by,omitempty"`
+	Address    netip.Addr      `json:"address,omitzero"`
+	Agent      string          `json:"agent,omitempty"`
+	Rhythm     uint32          `json:"rhythm,omitempty"` // milliseconds
+	Contacts   uint32          `json:"contacts,omitempty"`
+	Closed     uint8           `json:"closed,omitempty"` // how many bits of Contacts say something
+	Booted     int64           `json:"booted,omitempty"`
+	Boots      uint32          `json:"boots,omitempty"`
+	BootID     uint64          `json:"boot_id,omitempty"` // hash of the last X-Boot-ID
+	Runs       string          `json:"runs,omitempty"`
+	ELF        string          `json:"elf,omitempty"`
+	RunsBy     fleet.Proof     `json:"runs_by,omitempty"`
+	RunsSince  int64           `json:"runs_since,omitempty"`
+	RunsSeen   int64           `json:"runs_seen,omitempty"` // the last time that it was shown
+	Before     string          `json:"before,omitempty"`    // what it ran before that
+	Back       *fleet.WentBack `json:"back,omitempty"`
+	Download   *fleet.Download `json:"download,omitempty"`
+	Checked    int64           `json:"checked,omitempty"`
+	Whole      fleet.Version   `json:"whole,omitempty"` // of the last download that was whole
+	WholeAt    int64           `json:"whole_at,omitempty"`
+	BootsSince uint8           `json:"boots_since,omitempty"` // that download, 2 is many
+	Restored   bool            `json:"restored,omitempty"`
+}
+
+// entry is a device in memory: 800 bytes at most, with its share of everything.
+type entry struct {
+	Record
+	model  fleet.ModelCode
+	name   string
+	line   string // as a person named it
+	labels []string
+	place  string // the line that it stands on: as named, or the network that it comes from
+
+	last   moment // contact
+	token  moment // its last token request
+	boot   moment // its last boot, of esp-mdm: of the token
+	gaps   [mostGaps]uint32
+	number uint8 // of gaps that say something
+	next   uint8 // of the gaps to be written
+	bootBy bootBy
+
+	contactBoots bool // the contact that goes on is a boot
+	offline      bool // its broker says so
+	unsaved      bool // it is in dirty
+	moved        bool // address or agent are others than those that are stored
+	gone         bool
+
+	fetch *fetch // a download in pieces, nil without one
+	check fleet.Version
+}
+
+// millis is a time as records have it.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// timeOf is a record's time.
+func timeOf(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// sighting is what people are shown.
+func (e *entry) sighting(now moment, f floors) fleet.Sighting {
+	s := fleet.Sighting{
+		State: e.state(now, f), HeardAt: timeOf(e.Heard), HeardBy: e.HeardBy, Agent: e.Agent,
+		BootedAt: timeOf(e.Booted), Boots: int(e.Boots), Runs: e.Runs, RunsELF: e.ELF, RunsBy: e.RunsBy, RunsSince: timeOf(e.RunsSince),
+		WentBack: e.Back, Download: e.Download, CheckedAt: timeOf(e.Checked), Restored: e.Restored && e.RunsBy != "",
+	}
+	if e.Address.IsValid() {
+		s.Address = e.Address.String()
+	}
+	if s.State != fleet.BootsOnly {
+		s.Rhythm = int64(e.Rhythm+500) / 1000
+	}
+	return s
+}

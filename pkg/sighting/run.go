@@ -1,0 +1,110 @@
+package sighting
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	gather = 500 * time.Millisecond // what would be missed waits so long for company
+	hourly = time.Hour              // contacts
+	pause  = 15 * time.Second       // after an error of the store
+)
+
+// save marks an entry as one that waits to be saved. The caller holds mu.
+func (b *Book) save(e *entry) {
+	if e.unsaved {
+		return
+	}
+	e.unsaved = true
+	b.dirty = append(b.dirty, e)
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run saves what was seen and looks for silence until ctx ends. What came last is saved by Close.
+func (b *Book) Run(ctx context.Context) error {
+	look := time.NewTicker(min(b.floors.look(), 5*time.Second))
+	defer look.Stop()
+	wake := b.wake
+	var company <-chan time.Time // set: something waits
+	packedAt := b.options.Now()
+	for {
+		b.options.Beat()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-wake:
+			wake, company = nil, time.After(gather)
+		case <-company:
+			wake, company = b.wake, nil
+			if err := b.flush(ctx); err != nil {
+				b.options.Logger.Error("sightings not saved", "error", err, "again_in", pause)
+				wake, company = nil, time.After(pause)
+			}
+		case <-look.C:
+			b.Look()
+			if now := b.options.Now(); now.Sub(packedAt) >= hourly {
+				packedAt = now
+				if err := b.Pack(ctx); err != nil {
+					b.options.Logger.Error("contacts not saved", "error", err, "again_in", hourly)
+				}
+			}
+		}
+	}
+}
+
+// Close saves everything, after Run.
+func (b *Book) Close() error { return b.Pack(context.Background()) }
+
+// flush saves the records that wait. What could not be saved waits on.
+func (b *Book) flush(ctx context.Context) error {
+	b.mu.Lock()
+	waiting := b.dirty
+	b.dirty = nil
+	records := make([]Record, 0, len(waiting))
+	saved := millis(b.options.Now())
+	for _, e := range waiting {
+		e.unsaved, e.moved = false, false
+		if !e.gone {
+			e.Saved = saved
+			records = append(records, e.Record)
+		}
+	}
+	b.mu.Unlock()
+	if len(records) == 0 {
+		return nil
+	}
+	err := b.options.Store.SaveSightings(ctx, records)
+	if err != nil {
+		b.mu.Lock()
+		for _, e := range waiting {
+			b.save(e)
+		}
+		b.mu.Unlock()
+	}
+	return err
+}
+
+// Pack saves when devices were heard, and the records of those that come from elsewhere than before.
+func (b *Book) Pack(ctx context.Context) error {
+	b.mu.Lock()
+	b.sort()
+	contacts := make([]contact, 0, len(b.order))
+	for _, e := range b.order {
+		if e.Heard == 0 {
+			continue
+		}
+		contacts = append(contacts, contact{e.Device, e.Heard, e.Rhythm})
+		if e.moved {
+			b.save(e)
+		}
+	}
+	b.mu.Unlock()
+	if err := b.flush(ctx); err != nil {
+		return err
+	}
+	return b.options.Store.SaveContacts(ctx, pack(contacts))
+}

@@ -1,0 +1,189 @@
+// Package sighting knows what requests, dumps and messages show about devices: who is heard, what they run and how that is
+// known, when they booted, what they fetched, and which lines are dark.
+//
+// The [Book] is in memory. What would be missed (what a device runs, a boot, a download's end) is on stable storage within
+// a second, many devices in one commit; when a device was heard is stored once an hour and at a stop in order. So a poll
+// writes nothing.
+//
+// What a device says of itself is believed as its own word. It can make up any of it, for itself only: whose word it is
+// was checked by whoever calls [Book.Seen].
+package sighting
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// store is what the book needs of the catalog.
+type store interface {
+	EachDevice(yield func(fleet.Device) error) error
+	EachSighting(yield func(Record) error) error
+	// Contacts are the values that SaveContacts has stored.
+	Contacts() ([][]byte, error)
+	// SaveSightings stores records; those of devices that are gone are passed over.
+	SaveSightings(ctx context.Context, records []Record) error
+	// SaveContacts replaces all values by these.
+	SaveContacts(ctx context.Context, values [][]byte) error
+}
+
+// builds is what the book needs to know of firmware.
+type builds interface {
+	// VersionOfELF is the build of the model whose ELF's SHA-256 starts with the hex prefix, "" where there is none.
+	VersionOfELF(model fleet.ModelCode, prefix string) fleet.Version
+	// Rollback reports that a build's bootloader goes back to the image before; true where nobody knows.
+	Rollback(model fleet.ModelCode, v fleet.Version) bool
+}
+
+// Options are what the book stands on.
+type Options struct {
+	Store    store
+	Builds   builds
+	UpWithin time.Duration // all floors are parts or multiples of it
+	Stopped  time.Time     // a time that had passed for certain when the gateway worked last
+	Restored time.Time     // when the catalog was restored from a backup, zero for never
+	Told     func(LineChange)
+	Beat     func() // a sign of life, at least every five seconds
+	Logger   *slog.Logger
+	Now      func() time.Time
+}
+
+// Book is what is known of all devices. Its methods may be called at once.
+type Book struct {
+	options Options
+	floors  floors
+	epoch   time.Time     // when it was opened: the zero of its moments
+	wake    chan struct{} // holds one while something waits to be saved
+
+	mu      sync.Mutex // guards what follows
+	devices map[fleet.DeviceKey]*entry
+	order   []*entry // by key once sorted; may hold entries that are gone
+	sorted  bool
+	words   map[string]string // texts that many devices have
+	dirty   []*entry
+	dark    map[string]*darkLine
+}
+
+// moment is a time in milliseconds since the book was opened. It is made of the monotonic clock, and what was before the
+// last stop lies as far before zero as it was before that stop: time without the gateway counts for nobody.
+type moment int64
+
+func (b *Book) moment(at time.Time) moment { return moment(at.Sub(b.epoch).Milliseconds()) }
+
+func (b *Book) now() moment { return b.moment(b.options.Now()) }
+
+// Open reads what is known.
+func Open(o Options) (*Book, error) {
+	b := &Book{
+		options: o, floors: floors{o.UpWithin}, epoch: o.Now(), wake: make(chan struct{}, 1),
+		devices: map[fleet.DeviceKey]*entry{}, words: map[string]string{}, dark: map[string]*darkLine{},
+	}
+	err := o.Store.EachDevice(func(d fleet.Device) error {
+		b.put(d)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = o.Store.EachSighting(func(r Record) error {
+		if e := b.devices[r.Device]; e != nil {
+			r.Restored = r.Restored || r.Saved < millis(o.Restored)
+			e.Record = r
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	packs, err := o.Store.Contacts()
+	if err != nil {
+		return nil, err
+	}
+	for _, pack := range packs {
+		for c := range unpack(pack) {
+			if e := b.devices[c.device]; e != nil {
+				e.resume(c)
+			}
+		}
+	}
+	b.placeInTime()
+	return b, nil
+}
+
+// placeInTime gives the devices that were heard before the start their moments: as long ago as it was at the last stop.
+func (b *Book) placeInTime() {
+	stopped := millis(b.options.Stopped)
+	for _, e := range b.devices {
+		stopped = max(stopped, e.Heard)
+	}
+	for _, e := range b.devices {
+		e.last = moment(e.Heard - stopped)
+		e.token, e.boot = longAgo, longAgo
+		b.settle(e)
+	}
+}
+
+// longAgo is before everything that the book has seen.
+const longAgo = moment(-1 << 60)
+
+// DeviceChanged tells that a device was added or changed.
+func (b *Book) DeviceChanged(d fleet.Device) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.put(d)
+}
+
+// DeviceRemoved tells that a device is gone, and with it what was seen of it.
+func (b *Book) DeviceRemoved(key fleet.DeviceKey) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.devices[key]; e != nil {
+		e.gone = true
+		b.sorted = false
+		delete(b.devices, key)
+	}
+}
+
+// put takes over what a person said of a device. The caller holds mu, or is Open.
+func (b *Book) put(d fleet.Device) {
+	e := b.devices[d.Key]
+	if e == nil {
+		e = &entry{Record: Record{Device: d.Key}, token: longAgo, boot: longAgo}
+		b.devices[d.Key] = e
+		b.order, b.sorted = append(b.order, e), false
+	}
+	e.model, e.name, e.line = fleet.ModelCode(b.word(string(d.Model))), d.Name, b.word(d.Line)
+	e.labels = nil
+	for _, label := range d.Labels {
+		e.labels = append(e.labels, b.word(label))
+	}
+	b.settle(e)
+}
+
+// settle has an entry share its texts with others, and finds the line that it stands on.
+func (b *Book) settle(e *entry) {
+	e.Agent, e.Runs, e.place = b.word(e.Agent), b.word(e.Runs), e.line
+	if e.line == "" {
+		e.place = b.word(network(e.Address))
+	}
+}
+
+// mostWords bounds the texts that are shared: devices can make them up.
+const mostWords = 10_000
+
+// word is s as others have it, so that a thousand devices with one name of a line hold it once.
+func (b *Book) word(s string) string {
+	if s == "" {
+		return ""
+	}
+	if known, ok := b.words[s]; ok {
+		return known
+	}
+	if len(b.words) < mostWords {
+		b.words[s] = s
+	}
+	return s
+}
