@@ -2,6 +2,7 @@ package packaging
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -95,9 +96,32 @@ func alertText(t *testing.T) string {
 	return regexp.MustCompile(`(?m)^ *(#|- name:).*$`).ReplaceAllString(string(text), "")
 }
 
-// metricNames are those of a gateway that has just started.
+// metricNames are those of a gateway that has just started and has one device, which was heard.
 func metricNames(t *testing.T) []string {
-	answer, err := http.Get(start(t, build(t)).url + "/metrics")
+	g := start(t, build(t))
+	for _, args := range [][]string{{"model", "add", "pump"}, {"device", "add", "--model", "pump", "--key", "abcd1234"}} {
+		if out, err := g.cmd(args...).CombinedOutput(); err != nil {
+			t.Fatalf("slipway %v: %v\n%s", args, err, out)
+		}
+	}
+	token, err := g.cmd("device", "token", "abcd1234", "--format", "json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown struct {
+		Token string `json:"access_token"`
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.url+"/api/iot/config", nil)
+	if err = errors.Join(err, json.Unmarshal(token, &shown)); err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+shown.Token)
+	heard, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard.Body.Close()
+	answer, err := http.Get(g.url + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
