@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -33,13 +32,9 @@ func crashListCommand() *cobra.Command {
 	text := cmd.Flags().String("text", "", "only those with this text in place, reason or fingerprint")
 	sort := cmd.Flags().String("sort", "", "last_seen, first_seen, count or devices")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		address, err := flags.query(path("crashes"), map[string]string{
+		answer, err := flags.get(cmd, path("crashes"), "crashes", map[string]string{
 			"model": *model, "version": *version, "state": *state, "text": *text, "sort": *sort,
 		})
-		if err != nil {
-			return err
-		}
-		answer, err := connect(cmd).get(cmd.Context(), address)
 		if err != nil {
 			return err
 		}
@@ -91,29 +86,7 @@ func crashShowCommand() *cobra.Command {
 
 // showCrashDevices prints all devices of a group, page by page.
 func showCrashDevices(cmd *cobra.Command, format *textOrJSON, fingerprint string) error {
-	all := struct {
-		Devices []string `json:"devices"`
-		Total   int      `json:"total"`
-	}{Devices: []string{}}
-	for after := ""; ; {
-		answer, err := connect(cmd).get(cmd.Context(), path("crashes", fingerprint, "devices")+"?"+url.Values{"limit": {"1000"}, "after": {after}}.Encode())
-		if err != nil {
-			return err
-		}
-		var page struct {
-			Devices []string
-			Total   int
-			Next    string
-		}
-		if err := json.Unmarshal(answer, &page); err != nil {
-			return fmt.Errorf("the gateway's answer is not the JSON that is wanted: %w", err)
-		}
-		all.Devices, all.Total = append(all.Devices, page.Devices...), page.Total
-		if after = page.Next; after == "" {
-			break
-		}
-	}
-	answer, err := json.Marshal(all)
+	answer, err := getPages(cmd, path("crashes", fingerprint, "devices"), "devices", url.Values{}, 0)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func deviceListCommand() *cobra.Command {
 	label := cmd.Flags().String("label", "", "only those with this label")
 	search := cmd.Flags().String("search", "", "only those with this text in their key or name")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		answer, err := flags.pages(cmd, path("devices"), "devices", map[string]string{
+		answer, err := flags.get(cmd, path("devices"), "devices", map[string]string{
 			"model": *model, "state": *state, "version": *version, "line": *line, "label": *label, "q": *search,
 		})
 		if err != nil {

@@ -12,10 +12,16 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Groups lists groups by fingerprint; sorting and paging is the caller's.
+// Groups lists groups by fingerprint.
 func (c *Catalog) Groups(f crash.GroupFilter) ([]crash.Group, error) {
 	var groups []crash.Group
-	err := c.db.View(func(txn *badger.Txn) error {
+	err := c.EachGroup(f, func(g crash.Group) { groups = append(groups, g) })
+	return groups, err
+}
+
+// EachGroup calls yield for the groups by fingerprint, so that a caller who sorts them keeps no more than it wants.
+func (c *Catalog) EachGroup(f crash.GroupFilter, yield func(crash.Group)) error {
+	return c.db.View(func(txn *badger.Txn) error {
 		return each(txn, groupPrefix, "", false, func(_ string, item *badger.Item) error {
 			var g crash.Group
 			if err := read(item, &g); err != nil {
@@ -29,11 +35,10 @@ func (c *Catalog) Groups(f crash.GroupFilter) ([]crash.Group, error) {
 					return err
 				}
 			}
-			groups = append(groups, g)
+			yield(g)
 			return nil
 		})
 	})
-	return groups, err
 }
 
 func seenIn(txn *badger.Txn, group string, v fleet.Version) (seen bool, err error) {
@@ -138,23 +143,35 @@ func (c *Catalog) GroupDumps(address string, limit int) ([]crash.Listed, error) 
 	return dumps, err
 }
 
-// GroupDevices are the devices that a group was seen on, in the order of their keys.
-func (c *Catalog) GroupDevices(address string) ([]fleet.DeviceKey, error) {
-	var devices []fleet.DeviceKey
-	err := c.db.View(func(txn *badger.Txn) error {
+// GroupDevices are the devices that a group was seen on, in the order of their keys, behind after, and how many there are
+// in all. A limit of 0 is none.
+func (c *Catalog) GroupDevices(address string, after fleet.DeviceKey, limit int) (devices []fleet.DeviceKey, total int, err error) {
+	err = c.db.View(func(txn *badger.Txn) error {
 		g, err := viewGroup(txn, address)
 		if err != nil {
 			return err
 		}
+		total = g.Devices
 		return eachChain(txn, g.Fingerprint, func(fingerprint string) error {
-			return each(txn, chainDevicesPrefix(fingerprint), "", false, func(key string, _ *badger.Item) error {
+			prefix, start, of := chainDevicesPrefix(fingerprint), "", 0
+			if after != "" {
+				start = prefix + string(after)
+			}
+			return each(txn, prefix, start, false, func(key string, _ *badger.Item) error {
 				devices = append(devices, fleet.DeviceKey(lastPart(key)))
+				if of++; of == limit {
+					return errStop
+				}
 				return nil
 			})
 		})
 	})
 	slices.Sort(devices)
-	return slices.Compact(devices), err
+	devices = slices.Compact(devices)
+	if limit > 0 {
+		devices = devices[:min(limit, len(devices))]
+	}
+	return devices, total, err
 }
 
 // UpdateGroup changes what people decided about a group.
