@@ -37,6 +37,7 @@ func commands() []*cobra.Command {
 		crashCommand(),
 		decodeCommand(),
 		tokenCommand(),
+		clockCommand(),
 		catalogCommand(),
 		backupCommand(),
 		configCommand(),

@@ -81,3 +81,8 @@ type Tokens struct {
 	Tokens []Token `json:"tokens"`
 	Next   *string `json:"next"` // what ?after= takes for the next page; null: this is the last
 }
+
+// AcceptedClock is the time that was noted.
+type AcceptedClock struct {
+	Noted time.Time `json:"noted"`
+}

@@ -92,6 +92,23 @@ func (s *shortStore) ReplaceDeviceSecrets(_ context.Context, key fleet.DeviceKey
 	return nil
 }
 
+func (s *shortStore) UpdateDevice(_ context.Context, key fleet.DeviceKey, change func(*fleet.Device) error) (fleet.Device, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, ok := s.devices[key]
+	if !ok {
+		return d, fleet.Unknown("no device %s", key)
+	}
+	if s.full {
+		return d, fleet.Full("no room")
+	}
+	err := change(&d)
+	if err == nil {
+		s.devices[key] = d
+	}
+	return d, err
+}
+
 func (s *shortStore) DeviceSecrets(key fleet.DeviceKey) (DeviceSecrets, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

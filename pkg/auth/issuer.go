@@ -16,6 +16,7 @@ import (
 // deviceStore is what the issuer needs of the catalog.
 type deviceStore interface {
 	Device(fleet.DeviceKey) (fleet.Device, error)
+	UpdateDevice(context.Context, fleet.DeviceKey, func(*fleet.Device) error) (fleet.Device, error)
 	DeviceSecrets(fleet.DeviceKey) (DeviceSecrets, error)
 	UpdateDeviceSecrets(context.Context, fleet.DeviceKey, func(*DeviceSecrets) error) error
 	// ReplaceDeviceSecrets stores new ones, and that tokens issued before notBefore are refused.
@@ -43,10 +44,28 @@ type Token struct {
 // Grant trades a device's client secret for a token.
 func (i *Issuer) Grant(ctx context.Context, clientID, secret string) (Token, error) {
 	device, err := i.Check(ctx, clientID, secret)
+	if err == nil {
+		device, err = i.admit(ctx, device)
+	}
 	if err != nil {
 		return Token{}, err
 	}
 	return i.Mint(device)
+}
+
+// admit ends a NotBefore that lies in the future: a clock that was wrong has written it, and until then every token of the
+// device would be refused. Those that were issued before now stay refused.
+func (i *Issuer) admit(ctx context.Context, device fleet.Device) (fleet.Device, error) {
+	now := i.Now()
+	if !device.NotBefore.After(now.Add(leeway)) || now.Before(i.Earliest()) {
+		return device, nil
+	}
+	return i.Devices.UpdateDevice(ctx, device.Key, func(d *fleet.Device) error {
+		if d.NotBefore.After(now.Add(leeway)) {
+			d.NotBefore = fleet.TokensEnd(now)
+		}
+		return nil
+	})
 }
 
 // Check finds the device that a client id and its secret are of, or says ErrInvalidClient. The first use of a secret that

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -95,16 +96,18 @@ func (k *Keys) Files() []string {
 func LostKey(dir string, names []string, lifetime time.Duration, now time.Time) (string, error) {
 	var created []time.Time // of those that are there, and of the missing ones
 	missing := map[string]time.Time{}
+	there, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
 	for _, name := range names {
 		at, err := createdAt(name)
 		if err != nil {
 			continue // no signing key
 		}
 		created = append(created, at)
-		if _, err := os.Stat(filepath.Join(dir, name)); errors.Is(err, os.ErrNotExist) {
+		if !slices.ContainsFunc(there, func(e os.DirEntry) bool { return sameKey(e.Name(), name) }) {
 			missing[name] = at
-		} else if err != nil {
-			return "", err
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(missing)) {
@@ -114,6 +117,12 @@ func LostKey(dir string, names []string, lifetime time.Duration, now time.Time) 
 		}
 	}
 	return "", nil
+}
+
+// sameKey reports that both are files of one key: [Keys.Restamp] changes the time in its name.
+func sameKey(a, b string) bool {
+	const kidEnd = 8 + len(".pem")
+	return a == b || len(a) > kidEnd && len(b) > kidEnd && a[len(a)-kidEnd:] == b[len(b)-kidEnd:] && strings.HasPrefix(a, "signing-")
 }
 
 // Tend makes a key where none signs with the wanted algorithm or the last one is old, and removes those whose last token
@@ -132,6 +141,33 @@ func (k *Keys) Tend() error {
 			return err
 		}
 		k.keys = k.keys[1:]
+	}
+	return nil
+}
+
+// Restamp gives keys that were made in the future the present time: a clock that was wrong has made them, they would sign
+// from then on only, and so would every key after them. The caller knows that the clock is believed now. Up to an hour
+// ahead is left: a clock that was set back a little.
+func (k *Keys) Restamp() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.now().UTC().Truncate(time.Second)
+	for i, one := range k.keys {
+		if one.created.Sub(now) <= announce {
+			continue
+		}
+		stamped := one
+		stamped.created = now
+		if i > 0 && !now.After(k.keys[i-1].created) {
+			stamped.created = k.keys[i-1].created.Add(time.Second) // they stay in order
+		}
+		if err := os.Rename(one.path(k.dir), stamped.path(k.dir)); err != nil {
+			return err
+		}
+		k.keys[i] = stamped
+		if err := durable.SyncDir(k.dir); err != nil {
+			return err
+		}
 	}
 	return nil
 }

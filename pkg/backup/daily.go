@@ -27,6 +27,10 @@ type Daily struct {
 	Reserve int64 // bytes that must stay free
 	Logger  *slog.Logger
 	Now     func() time.Time
+	// Believed reports that the clock is not known to be wrong.
+	Believed func() bool
+
+	turns int // of makeDue since the last copy, while the clock is not believed
 
 	mu      sync.Mutex // guards trouble
 	trouble string
@@ -75,34 +79,38 @@ func (d *Daily) note(err error) {
 	}
 }
 
-// makeDue makes a copy when the newest one is a day old. One from the future, left by a clock that was wrong, counts
-// for nothing but the order of names.
+// makeDue makes a copy when the newest one is a day old. One from the future was left by a clock that was wrong: while the
+// clock is believed it is none of today, and older than all others. With a clock that is not believed, as after a start in
+// 1970, names stay in order and a copy is made once a day of one process, so that restarts push no good ones out.
 func (d *Daily) makeDue() error {
 	if err := os.MkdirAll(d.Dir, 0o700); err != nil {
 		return err
 	}
-	names, err := d.tidy()
+	copies, err := d.tidy()
 	if err != nil {
 		return err
 	}
-	at := d.Now().UTC().Truncate(time.Second)
-	if len(names) > 0 {
-		newest, err := time.Parse(namePrefix+nameTime+nameSuffix, names[len(names)-1])
-		if err != nil {
-			return err // tidy has looked at it
-		}
-		if age := at.Sub(newest); age >= 0 && age < every {
+	at, believed := d.Now().UTC().Truncate(time.Second), d.Believed()
+	if believed {
+		inOrder(copies, at)
+	}
+	if n := len(copies); n > 0 {
+		switch ahead := copies[n-1].at.Sub(at); {
+		case ahead > every && !believed:
+			if d.turns++; d.turns <= int(every/retry) {
+				return nil
+			}
+			at = copies[n-1].at.Add(time.Second)
+		case ahead > -every && ahead <= every: // a step back of minutes makes no second one
 			return nil
-		}
-		if at.Before(newest) {
-			at = newest.Add(time.Second)
 		}
 	}
 	if err := d.make(namePrefix + at.Format(nameTime) + nameSuffix); err != nil {
 		return err
 	}
-	for _, old := range names[:max(0, len(names)+1-keep)] {
-		if err := os.Remove(filepath.Join(d.Dir, old)); err != nil {
+	d.turns = 0
+	for _, old := range copies[:max(0, len(copies)+1-keep)] {
+		if err := os.Remove(filepath.Join(d.Dir, old.name)); err != nil {
 			return err
 		}
 	}
@@ -137,54 +145,83 @@ func (d *Daily) make(name string) error {
 	return nil
 }
 
+// dailyCopy is a copy that comes and goes, and what its name says of when it was made.
+type dailyCopy struct {
+	name string
+	at   time.Time
+}
+
+// inOrder sorts copies, oldest first. What is more than a day ahead of now was made before it by a clock that was wrong: it
+// comes first.
+func inOrder(copies []dailyCopy, now time.Time) {
+	future := func(c dailyCopy) bool { return c.at.Sub(now) > every }
+	slices.SortFunc(copies, func(a, b dailyCopy) int {
+		switch {
+		case future(a) == future(b):
+			return a.at.Compare(b.at)
+		case future(a):
+			return -1
+		}
+		return 1
+	})
+}
+
 // Newest is the path of the newest copy in a folder, whatever it was made for; "" for none.
-func Newest(dir string) (path string, err error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+func Newest(dir string, now time.Time) (path string, err error) {
+	copies, err := copiesIn(dir, func(name string) (time.Time, bool) {
+		stem, sealed := strings.CutSuffix(name, nameSuffix)
+		at, err := time.Parse(nameTime, stem[max(0, len(stem)-len(nameTime)):])
+		return at, sealed && strings.HasPrefix(stem, namePrefix) && err == nil
+	})
+	if err != nil || len(copies) == 0 {
 		return "", err
 	}
-	var newest time.Time
-	for _, e := range entries {
-		stem, sealed := strings.CutSuffix(e.Name(), nameSuffix)
-		if !sealed || !strings.HasPrefix(stem, namePrefix) {
-			continue
-		}
-		at, err := time.Parse(nameTime, stem[max(0, len(stem)-len(nameTime)):])
-		if err == nil && at.After(newest) {
-			newest, path = at, filepath.Join(dir, e.Name())
-		}
-	}
-	return path, nil
+	inOrder(copies, now)
+	return filepath.Join(dir, copies[len(copies)-1].name), nil
 }
 
 // KeepNewest takes the newest daily copy out of the seven that come and go: it is kept until somebody removes it. It says
 // where it is now, "" for none.
-func KeepNewest(dir, what string) (string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+func KeepNewest(dir, what string, now time.Time) (string, error) {
+	copies, err := copiesIn(dir, dailyAt)
+	if err != nil || len(copies) == 0 {
 		return "", err
 	}
-	for _, e := range slices.Backward(entries) { // in the order of names
-		at, err := time.Parse(namePrefix+nameTime+nameSuffix, e.Name())
-		if err != nil {
-			continue
-		}
-		kept := filepath.Join(dir, namePrefix+"before-"+what+"-"+at.Format(nameTime)+nameSuffix)
-		if err := os.Rename(filepath.Join(dir, e.Name()), kept); err != nil {
-			return "", err
-		}
-		return kept, durable.SyncDir(dir)
+	inOrder(copies, now)
+	newest := copies[len(copies)-1]
+	kept := filepath.Join(dir, namePrefix+"before-"+what+"-"+newest.at.Format(nameTime)+nameSuffix)
+	if err := os.Rename(filepath.Join(dir, newest.name), kept); err != nil {
+		return "", err
 	}
-	return "", nil
+	return kept, durable.SyncDir(dir)
 }
 
-// tidy removes what a kill has left and lists the copies, oldest first. Other files are other people's.
-func (d *Daily) tidy() ([]string, error) {
+// dailyAt is when a daily copy was made, by its name.
+func dailyAt(name string) (time.Time, bool) {
+	at, err := time.Parse(namePrefix+nameTime+nameSuffix, name)
+	return at, err == nil
+}
+
+// copiesIn are the copies in a folder whose names made knows, by name.
+func copiesIn(dir string, made func(name string) (time.Time, bool)) (copies []dailyCopy, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	for _, e := range entries {
+		if at, ok := made(e.Name()); ok {
+			copies = append(copies, dailyCopy{e.Name(), at})
+		}
+	}
+	return copies, nil
+}
+
+// tidy removes what a kill has left and lists the daily copies, in the order of their names. Other files are other people's.
+func (d *Daily) tidy() ([]dailyCopy, error) {
 	entries, err := os.ReadDir(d.Dir)
 	if err != nil {
 		return nil, err
 	}
-	var names []string
 	for _, e := range entries {
 		name := e.Name()
 		if durable.IsTemporary(name) || strings.HasPrefix(name, "."+namePrefix) { // the latter as Slipway 0.1 named them
@@ -192,10 +229,6 @@ func (d *Daily) tidy() ([]string, error) {
 				return nil, err
 			}
 		}
-		if _, err := time.Parse(namePrefix+nameTime+nameSuffix, name); err == nil {
-			names = append(names, name)
-		}
 	}
-	slices.Sort(names)
-	return names, nil
+	return copiesIn(d.Dir, dailyAt)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ func daily(t *testing.T, said io.Writer, now *time.Time) *Daily {
 	t.Helper()
 	return &Daily{
 		Source: gatewayState(t, 3), Dir: filepath.Join(t.TempDir(), "backup"), Space: space, Reserve: 64 << 20,
-		Logger: slog.New(slog.NewTextHandler(said, nil)), Now: func() time.Time { return *now },
+		Logger: slog.New(slog.NewTextHandler(said, nil)), Now: func() time.Time { return *now }, Believed: func() bool { return true },
 	}
 }
 
@@ -78,8 +79,90 @@ func TestABackupFromTheFutureDoesNotEndTheBackups(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(d.Dir, name), []byte("cut off"), 0o600))
 	}
 	must(t, d.makeDue())
-	if names := strings.Join(filesIn(t, d.Dir), " "); names != "notes.txt slipway-20990101T000000Z.age slipway-20990101T000001Z.age" {
+	if names := strings.Join(filesIn(t, d.Dir), " "); names != "notes.txt slipway-20260504T120000Z.age slipway-20990101T000000Z.age" {
 		t.Errorf("files: %v", names)
+	}
+}
+
+// run is a process that makes copies for so long, while the clock says so.
+func (d *Daily) run(t *testing.T, now *time.Time, hours int) {
+	t.Helper()
+	for range hours {
+		must(t, d.makeDue())
+		*now = now.Add(time.Hour)
+	}
+}
+
+// week lays down seven copies, the last of them yesterday's at noon, and lets the clock say one o'clock today.
+func (d *Daily) week(t *testing.T, now *time.Time) (names []string) {
+	t.Helper()
+	must(t, os.MkdirAll(d.Dir, 0o700))
+	for day := range 7 {
+		names = append(names, namePrefix+noon.AddDate(0, 0, day).Format(nameTime)+nameSuffix)
+		must(t, os.WriteFile(filepath.Join(d.Dir, names[day]), []byte("a copy"), 0o600))
+	}
+	*now = noon.AddDate(0, 0, 7).Add(-time.Hour)
+	_, err := ensureKey(d.Source.KeysDir, t.TempDir(), *now)
+	must(t, err)
+	return names
+}
+
+func TestAClockThatWasAheadOnceCostsNoGoodBackup(t *testing.T) {
+	now := noon
+	var said bytes.Buffer
+	d := daily(t, &said, &now)
+	good := d.week(t, &now)
+	right := now
+	now = now.AddDate(10, 0, 0)
+	d.run(t, &now, 2)
+	if names := filesIn(t, d.Dir); len(names) != 7 || !slices.Equal(names[:6], good[1:]) || names[6] != "slipway-20360511T110000Z.age" {
+		t.Errorf("while it was ahead: %v", names)
+	}
+	now = right.Add(2 * time.Hour)
+	d.run(t, &now, 2)
+	if names := filesIn(t, d.Dir); len(names) != 7 || !slices.Equal(names[:6], good[1:]) || names[6] != "slipway-20260511T130000Z.age" {
+		t.Errorf("once it is back: %v", names)
+	}
+	must(t, os.WriteFile(filepath.Join(d.Dir, "slipway-20360511T110000Z.age"), nil, 0o600))
+	if newest, err := Newest(d.Dir, now); err != nil || filepath.Base(newest) != "slipway-20260511T130000Z.age" {
+		t.Errorf("the newest is %s, %v", newest, err)
+	}
+	if kept, err := KeepNewest(d.Dir, "new-catalog", now); err != nil || filepath.Base(kept) != "slipway-before-new-catalog-20260511T130000Z.age" {
+		t.Errorf("the newest is kept as %s, %v", kept, err)
+	}
+	if n := strings.Count(said.String(), "gateway backed up"); n != 2 {
+		t.Errorf("%d copies were made in four hours", n)
+	}
+}
+
+func TestAStepBackOfTheClockMakesNoSecondBackup(t *testing.T) {
+	now := noon
+	d := daily(t, io.Discard, &now)
+	must(t, d.makeDue())
+	for _, back := range []time.Duration{time.Second, 5 * time.Minute, 23 * time.Hour} {
+		now = noon.Add(-back)
+		must(t, d.makeDue())
+	}
+	if names := filesIn(t, d.Dir); len(names) != 1 {
+		t.Errorf("backups: %v", names)
+	}
+}
+
+func TestStartsIn1970PushNoBackupOut(t *testing.T) {
+	now := noon
+	d := daily(t, io.Discard, &now)
+	good := d.week(t, &now)
+	d.Believed = func() bool { return false }
+	for range 10 {
+		now, d.turns = time.Unix(0, 0), 0 // a start
+		d.run(t, &now, 20)
+	}
+	if names := filesIn(t, d.Dir); !slices.Equal(names, good) {
+		t.Errorf("after ten starts: %v, want %v", names, good)
+	}
+	d.run(t, &now, 10) // a process that runs for a day makes a copy, in order
+	if names := filesIn(t, d.Dir); len(names) != 7 || !slices.Equal(names[:6], good[1:]) || names[6] != "slipway-20260510T120001Z.age" {
+		t.Errorf("after a day: %v", names)
 	}
 }
 
@@ -155,16 +238,16 @@ func TestALostKeyOfTheCopiesIsTroubleAndNoOtherIsMade(t *testing.T) {
 
 func TestTheNewestCopyIsFoundWhateverItWasMadeForAndCanBeKept(t *testing.T) {
 	dir := t.TempDir()
-	if newest, err := Newest(filepath.Join(dir, "none")); newest != "" || err != nil {
+	if newest, err := Newest(filepath.Join(dir, "none"), noon); newest != "" || err != nil {
 		t.Errorf("of no folder: %q, %v", newest, err)
 	}
 	for _, name := range []string{"slipway-20260504T110000Z.age", "slipway-20260505T110000Z.age", "slipway-before-schema-2-20260506T110000Z.age", "slipway-zzz.age", "zzz"} {
 		must(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
 	}
-	if newest, err := Newest(dir); filepath.Base(newest) != "slipway-before-schema-2-20260506T110000Z.age" || err != nil {
+	if newest, err := Newest(dir, noon.AddDate(0, 0, 2)); filepath.Base(newest) != "slipway-before-schema-2-20260506T110000Z.age" || err != nil {
 		t.Errorf("%q, %v", newest, err)
 	}
-	kept, err := KeepNewest(dir, "new-catalog")
+	kept, err := KeepNewest(dir, "new-catalog", noon.AddDate(0, 0, 2))
 	if filepath.Base(kept) != "slipway-before-new-catalog-20260505T110000Z.age" || err != nil {
 		t.Errorf("%q, %v", kept, err)
 	}

@@ -46,7 +46,7 @@ func ensureKey(keysDir, copies string, now time.Time) (*age.X25519Identity, erro
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if newest, err := Newest(copies); err != nil || newest != "" {
+	if newest, err := Newest(copies, now); err != nil || newest != "" {
 		return nil, errors.Join(err, fmt.Errorf("%s is lost, and %s opens with no other key: put it back from where it was kept, or move the copies away",
 			filepath.Join(keysDir, KeyName), newest))
 	}

@@ -222,3 +222,30 @@ func TestADamagedCAIsRefusedWhereverTheDamageIs(t *testing.T) {
 		block.Bytes[i] ^= 1
 	}
 }
+
+func TestAClockThatIsPastTheCAsEndMakesNoLeafEachMinute(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	id := open(t, dir, func(o *Options) { o.Now = func() time.Time { return now } })
+	right, authority := now, ca(t, id)
+	now = now.AddDate(caYears+10, 0, 0)
+	if err := id.refresh(); err != nil {
+		t.Fatal(err)
+	}
+	made := id.current.Load()
+	for range 3 {
+		if err := id.refresh(); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(time.Minute)
+	}
+	if id.current.Load() != made {
+		t.Error("it made another that ends no later")
+	}
+	now = right
+	if err := id.refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if err := handshake(t, id, authority, "gw7", right); err != nil {
+		t.Errorf("once the clock is right: %v", err)
+	}
+}

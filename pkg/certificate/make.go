@@ -53,7 +53,7 @@ func (id *Identity) renew() error {
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		id.options.Logger.Warn("certificate is damaged, making another", "error", err)
-	case err == nil && leaf.Leaf.CheckSignatureFrom(ca.Leaf) == nil && now.Before(leaf.Leaf.NotAfter.Add(-renewBefore)) && names(leaf.Leaf, hosts):
+	case err == nil && leaf.Leaf.CheckSignatureFrom(ca.Leaf) == nil && fresh(leaf.Leaf, ca.Leaf, now) && names(leaf.Leaf, hosts):
 		if id.current.Load() == nil {
 			id.serve(leaf, ca)
 		}
@@ -101,6 +101,12 @@ func (id *Identity) ca(now time.Time) (*tls.Certificate, error) {
 		id.options.Logger.Info("certificate authority made", "file", id.CAFile(), "ends", ca.Leaf.NotAfter)
 	}
 	return ca, err
+}
+
+// fresh reports that a leaf does not end soon, or that another would end no later: its CA ends with it, and by a clock that
+// is years ahead has ended.
+func fresh(leaf, ca *x509.Certificate, now time.Time) bool {
+	return now.Before(leaf.NotAfter.Add(-renewBefore)) || leaf.NotAfter.Equal(ca.NotAfter)
 }
 
 // serve sends the CA along, so that a client which pins it by hash can do so.

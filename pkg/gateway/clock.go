@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/catalog"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // clock knows which times cannot be right.
@@ -20,6 +22,42 @@ func (c clock) earliest() time.Time {
 	}
 	return believedFrom(known, c.built)
 }
+
+// believed reports that the clock is not known to be wrong.
+func (c clock) believed() bool { return !time.Now().Before(c.earliest()) }
+
+// accept notes the time that the clock says, whatever was noted, back too: a person has looked at it.
+func (c clock) accept(now time.Time) error {
+	if now.Before(c.built) {
+		return fleet.Refused("the clock says %s, and this slipway was built on %s: set the clock first", rfc3339(now), rfc3339(c.built))
+	}
+	return c.store.NoteTime(now)
+}
+
+// trouble says what is wrong with the clock. A gateway that has noted no time yet has nothing to compare with.
+func (c clock) trouble(now time.Time) string {
+	noted, err := c.store.LastKnownTime()
+	if err != nil {
+		return ""
+	}
+	return clockTrouble(now, noted, c.built)
+}
+
+func clockTrouble(now, noted, built time.Time) string {
+	switch earliest := believedFrom(noted, built); {
+	case now.Before(built):
+		return fmt.Sprintf("the clock is wrong: it says %s, and this slipway was built on %s; no tokens are given out: set the clock", rfc3339(now), rfc3339(built))
+	case now.Before(earliest):
+		return fmt.Sprintf("the clock is wrong, or was ahead for long: it says %s, which is before %s, and no tokens are given out: set it, or if it is right, slipway clock accept",
+			rfc3339(now), rfc3339(earliest))
+	case !noted.IsZero() && now.Sub(noted) > mostAhead && now.Sub(built) > mostAhead:
+		return fmt.Sprintf("the clock says %s, more than a day after the last noted time, %s: it is noted when it has stood for a day; if it is right, slipway clock accept",
+			rfc3339(now), rfc3339(noted))
+	}
+	return ""
+}
+
+func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 const (
 	mostBehind = 30 * 24 * time.Hour // behind the noted time: the noted one may have been a little ahead

@@ -78,7 +78,7 @@ func (g *Gateway) assemble() (err error) {
 	}
 	if g.cfg.CatalogBackup {
 		dir := g.cfg.BackupDir()
-		g.backups = &backup.Daily{Source: source, Dir: dir, Space: SpaceOf(dir), Reserve: Reserve, Logger: g.logger, Now: time.Now}
+		g.backups = &backup.Daily{Source: source, Dir: dir, Space: SpaceOf(dir), Reserve: Reserve, Logger: g.logger, Now: time.Now, Believed: g.clock.believed}
 	}
 	if g.cfg.DropDir != "" {
 		if g.folder, err = dropfolder.Open(g.dropOptions()); err != nil {
@@ -241,11 +241,16 @@ func (g *Gateway) tend(ctx context.Context) error {
 		watched := ahead.seen
 		due := err == nil && !now.Before(g.clock.earliest()) && ahead.note(now, noted, time.Since(started))
 		if ahead.seen && !watched {
-			g.logger.Warn("clock is more than a day ahead of what was noted, and is noted once it has stood for a day", "clock", now.UTC(), "noted", noted)
+			g.logger.Warn("clock is more than a day ahead of what was noted, and is noted once it has stood for a day, or by slipway clock accept", "clock", now.UTC(), "noted", noted)
 		}
 		if due {
 			if err := g.store.NoteTime(now); err != nil && !errors.Is(err, fleet.ErrFull) {
 				g.logger.Error("time not noted", "error", err)
+			}
+		}
+		if g.clock.believed() {
+			if err := g.keys.Restamp(); err != nil {
+				g.logger.Error("signing key from the future not put right", "error", err)
 			}
 		}
 		if err := g.keys.Tend(); err != nil {

@@ -27,7 +27,7 @@ func orRestore(cfg config.Config, err error) error {
 	if cfg.File != "" && cfg.File != config.DefaultFile {
 		file = " --config " + cfg.File
 	}
-	newest, lookErr := backup.Newest(cfg.BackupDir())
+	newest, lookErr := backup.Newest(cfg.BackupDir(), time.Now())
 	switch {
 	case lookErr != nil:
 		return errors.Join(err, lookErr)
@@ -151,7 +151,7 @@ func NewCatalog(cfg config.Config, logger *slog.Logger, now time.Time) (aside []
 	if len(aside) == 0 && held != nil {
 		held.Close() // it was empty, and takes the new one
 	}
-	kept, err := backup.KeepNewest(cfg.BackupDir(), "new-catalog")
+	kept, err := backup.KeepNewest(cfg.BackupDir(), "new-catalog", now)
 	if err != nil {
 		return aside, err
 	}

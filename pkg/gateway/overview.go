@@ -49,6 +49,12 @@ func (o *overview) Rebuild(ctx context.Context) error { return o.recovery.again(
 // Backup writes everything that cannot be found again, private keys too.
 func (o *overview) Backup(w io.Writer) error { return o.source.Write(w) }
 
+// AcceptClock notes the time that the clock says now, back too.
+func (o *overview) AcceptClock() (time.Time, error) {
+	now := time.Now()
+	return now, o.clock.accept(now)
+}
+
 // CA is the gateway's own certificate authority, PEM; nil where an operator brought a certificate.
 func (o *overview) CA() ([]byte, error) { return o.identity.CA() }
 
@@ -131,8 +137,8 @@ func (o *overview) Trouble() []string {
 		trouble = append(trouble, t)
 	}
 	trouble = append(trouble, o.disks.trouble()...)
-	if earliest := o.clock.earliest(); time.Now().Before(earliest) {
-		trouble = append(trouble, "the clock is wrong: it is before "+earliest.UTC().Format(time.RFC3339)+", and no tokens are given out")
+	if t := o.clock.trouble(time.Now()); t != "" {
+		trouble = append(trouble, t)
 	}
 	if t := o.identity.Trouble(); t != "" {
 		trouble = append(trouble, t)

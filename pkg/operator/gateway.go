@@ -18,6 +18,7 @@ func (d *door) registerGateway(rs *endpoint.Routes) {
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/status", d.status)
 	d.handle(rs, auth.Admin, http.MethodPost, "/api/catalog/rebuild", d.rebuild)
 	d.handle(rs, auth.Admin, http.MethodPost, "/api/keys/rotate", d.rotateKeys)
+	d.handle(rs, auth.Admin, http.MethodPost, "/api/clock/accept", d.acceptClock)
 	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/backup", Query: none}, anyone, d.backup)
 	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/health"}, anyone, d.health)
 	rs.Handle(http.MethodGet, "/metrics", "", func(w http.ResponseWriter, r *http.Request) error {
@@ -154,4 +155,12 @@ func (d *door) rotateKeys(w http.ResponseWriter, _ *http.Request) error {
 		return err
 	}
 	return noContent(w)
+}
+
+func (d *door) acceptClock(w http.ResponseWriter, _ *http.Request) error {
+	now, err := d.Gateway.AcceptClock()
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, api.AcceptedClock{Noted: now.UTC()})
 }

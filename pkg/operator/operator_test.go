@@ -59,14 +59,15 @@ type calm struct {
 	backup  func(io.Writer) error
 }
 
-func (c *calm) Status() (api.Status, error)   { return c.status, nil }
-func (c *calm) Ready() bool                   { return true }
-func (c *calm) Trouble() []string             { return nil }
-func (c *calm) BaseURL() string               { return "https://gateway" }
-func (c *calm) CA() ([]byte, error)           { return nil, nil }
-func (c *calm) Trusted(context.Context) bool  { return c.trusted }
-func (c *calm) Rebuild(context.Context) error { return nil }
-func (c *calm) Backup(w io.Writer) error      { return c.backup(w) }
+func (c *calm) Status() (api.Status, error)     { return c.status, nil }
+func (c *calm) Ready() bool                     { return true }
+func (c *calm) Trouble() []string               { return nil }
+func (c *calm) BaseURL() string                 { return "https://gateway" }
+func (c *calm) CA() ([]byte, error)             { return nil, nil }
+func (c *calm) Trusted(context.Context) bool    { return c.trusted }
+func (c *calm) Rebuild(context.Context) error   { return nil }
+func (c *calm) AcceptClock() (time.Time, error) { return noon, nil }
+func (c *calm) Backup(w io.Writer) error        { return c.backup(w) }
 func (c *calm) Text(report []byte) (string, error) {
 	return "as people read it: " + string(report), nil
 }

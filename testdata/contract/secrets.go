@@ -13,6 +13,7 @@ import (
 // SecretStore is what tokens and secrets need of the catalog.
 type SecretStore interface {
 	Device(fleet.DeviceKey) (fleet.Device, error)
+	UpdateDevice(context.Context, fleet.DeviceKey, func(*fleet.Device) error) (fleet.Device, error)
 	Model(fleet.ModelCode) (fleet.Model, error)
 	AddDevice(context.Context, fleet.Device, auth.DeviceSecrets) error
 	RegisterDevice(context.Context, fleet.Device) error
@@ -75,6 +76,24 @@ func Secrets(t *testing.T, open func(t *testing.T) SecretStore) {
 		if got, err := s.Device(device.Key); err != nil || !got.NotBefore.Equal(noon) {
 			t.Errorf("%+v, %v", got, err)
 		}
+	})
+	t.Run("a device's NotBefore goes back where it is told to", func(t *testing.T) {
+		s := open(t)
+		must(t, s.AddDevice(t.Context(), device, one))
+		must(t, s.ReplaceDeviceSecrets(t.Context(), device.Key, two, noon.AddDate(10, 0, 0)))
+		for _, d := range []func() (fleet.Device, error){
+			func() (fleet.Device, error) {
+				return s.UpdateDevice(t.Context(), device.Key, func(d *fleet.Device) error { d.NotBefore = noon; return nil })
+			},
+			func() (fleet.Device, error) { return s.Device(device.Key) },
+		} {
+			if got, err := d(); err != nil || !got.NotBefore.Equal(noon) {
+				t.Errorf("%+v, %v", got, err)
+			}
+		}
+		_, err := s.UpdateDevice(t.Context(), "zzzzzzzz", func(*fleet.Device) error { return nil })
+		is(t, "a device that is not there", err, fleet.ErrUnknown)
+		has(t, s, two)
 	})
 	t.Run("a token is there until it is removed", func(t *testing.T) {
 		s := open(t)
