@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,9 +33,13 @@ func crashListCommand() *cobra.Command {
 	text := cmd.Flags().String("text", "", "only those with this text in place, reason or fingerprint")
 	sort := cmd.Flags().String("sort", "", "last_seen, first_seen, count or devices")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		answer, err := flags.get(cmd, path("crashes"), "crashes", map[string]string{
+		address, err := flags.query(path("crashes"), map[string]string{
 			"model": *model, "version": *version, "state": *state, "text": *text, "sort": *sort,
 		})
+		if err != nil {
+			return err
+		}
+		answer, err := connect(cmd).get(cmd.Context(), address)
 		if err != nil {
 			return err
 		}
@@ -86,7 +91,29 @@ func crashShowCommand() *cobra.Command {
 
 // showCrashDevices prints all devices of a group, page by page.
 func showCrashDevices(cmd *cobra.Command, format *textOrJSON, fingerprint string) error {
-	answer, err := getPages(cmd, path("crashes", fingerprint, "devices"), "devices", url.Values{}, 0)
+	all := struct {
+		Devices []string `json:"devices"`
+		Total   int      `json:"total"`
+	}{Devices: []string{}}
+	for after := ""; ; {
+		answer, err := connect(cmd).get(cmd.Context(), path("crashes", fingerprint, "devices")+"?"+url.Values{"limit": {"1000"}, "after": {after}}.Encode())
+		if err != nil {
+			return err
+		}
+		var page struct {
+			Devices []string
+			Total   int
+			Next    string
+		}
+		if err := json.Unmarshal(answer, &page); err != nil {
+			return fmt.Errorf("the gateway's answer is not the JSON that is wanted: %w", err)
+		}
+		all.Devices, all.Total = append(all.Devices, page.Devices...), page.Total
+		if after = page.Next; after == "" {
+			break
+		}
+	}
+	answer, err := json.Marshal(all)
 	if err != nil {
 		return err
 	}

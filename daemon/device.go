@@ -15,7 +15,7 @@ import (
 func deviceCommand() *cobra.Command {
 	return group("device", "Devices: list, add, import, change and remove them, hand out tokens and secrets",
 		deviceListCommand(), deviceAddCommand(), deviceImportCommand(), deviceShowCommand(), deviceSetCommand(), deviceRmCommand(),
-		deviceTokenCommand(), deviceSecretCommand())
+		deviceTokenCommand(), deviceSecretCommand(), deviceNudgeCommand())
 }
 
 func deviceListCommand() *cobra.Command {
@@ -35,7 +35,7 @@ func deviceListCommand() *cobra.Command {
 	label := cmd.Flags().String("label", "", "only those with this label")
 	search := cmd.Flags().String("search", "", "only those with this text in their key or name")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		answer, err := flags.get(cmd, path("devices"), "devices", map[string]string{
+		answer, err := flags.pages(cmd, path("devices"), "devices", map[string]string{
 			"model": *model, "state": *state, "version": *version, "line": *line, "label": *label, "q": *search,
 		})
 		if err != nil {

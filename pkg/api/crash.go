@@ -17,7 +17,7 @@ type SplitGroups[Group any] struct {
 // GroupDevices is a page of the devices that a group was seen on, in the order of their keys.
 type GroupDevices struct {
 	Devices []fleet.DeviceKey `json:"devices"`
-	Next    *string           `json:"next"` // what ?after= takes for the next page; null: this is the last
+	Next    *fleet.DeviceKey  `json:"next"` // what ?after= takes for the next page; null: this is the last
 	Total   int               `json:"total"`
 }
 

@@ -9,8 +9,8 @@ import (
 
 // Devices is a page of devices.
 type Devices struct {
-	Devices []Device `json:"devices"`
-	Next    *string  `json:"next"` // what ?after= takes for the next page; null: this is the last
+	Devices []Device         `json:"devices"`
+	Next    *fleet.DeviceKey `json:"next"` // what ?after= takes for the next page; null: this is the last
 }
 
 // Device is a device with what follows from it and what was seen of it.
@@ -92,4 +92,15 @@ type Configured struct {
 type DeviceToken struct {
 	AccessToken string    `json:"access_token"`
 	ExpiresAt   time.Time `json:"expires_at"`
+}
+
+// Nudge is what a device is asked to restart for: firmware or config.
+type Nudge struct {
+	For string `json:"for"`
+}
+
+// Nudged says that the broker has taken a nudge.
+type Nudged struct {
+	Key fleet.DeviceKey `json:"device_key"`
+	For string          `json:"for"`
 }

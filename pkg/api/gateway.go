@@ -76,10 +76,9 @@ type CreatedToken struct {
 	Token
 }
 
-// Tokens is a page of tokens, in the order of their ids.
+// Tokens are all tokens.
 type Tokens struct {
 	Tokens []Token `json:"tokens"`
-	Next   *string `json:"next"` // what ?after= takes for the next page; null: this is the last
 }
 
 // AcceptedClock is the time that was noted.

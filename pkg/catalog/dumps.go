@@ -104,27 +104,16 @@ func readDump(l *crash.Listed, txn *badger.Txn, r crash.Ref) (found bool, err er
 	return true, err
 }
 
-// mostPassed bounds the dumps that a page looks at when hardly any dump fits its filter.
-const mostPassed = 2000
-
-// Dumps lists dumps, newest first, and says after which one the next page begins; the zero Ref: this is the last. A page
-// may have fewer dumps than its limit, or none, and a next one: it has passed over mostPassed.
-func (c *Catalog) Dumps(f crash.DumpFilter) (dumps []crash.Listed, next crash.Ref, err error) {
+// Dumps lists dumps, newest first.
+func (c *Catalog) Dumps(f crash.DumpFilter) ([]crash.Listed, error) {
 	prefix, after := narrowest(f)
-	looked := 0
-	var last crash.Ref
-	err = c.db.View(func(txn *badger.Txn) error {
+	var dumps []crash.Listed
+	err := c.db.View(func(txn *badger.Txn) error {
 		return each(txn, prefix, after, true, func(key string, _ *badger.Item) error {
 			ref, err := splitDumpKey(key)
 			if err != nil {
 				return err
 			}
-			if f.Limit > 0 && (len(dumps) == f.Limit || looked == mostPassed) {
-				next = last
-				return errStop
-			}
-			looked++
-			last = ref
 			var l crash.Listed
 			if found, err := readDump(&l, txn, ref); err != nil || !found {
 				return err
@@ -133,10 +122,13 @@ func (c *Catalog) Dumps(f crash.DumpFilter) (dumps []crash.Listed, next crash.Re
 				return nil
 			}
 			dumps = append(dumps, l)
+			if f.Limit > 0 && len(dumps) == f.Limit {
+				return errStop
+			}
 			return nil
 		})
 	})
-	return dumps, next, err
+	return dumps, err
 }
 
 // narrowest is the index with the fewest dumps to look at, and where in it to start.

@@ -12,16 +12,10 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Groups lists groups by fingerprint.
+// Groups lists groups by fingerprint; sorting and paging is the caller's.
 func (c *Catalog) Groups(f crash.GroupFilter) ([]crash.Group, error) {
 	var groups []crash.Group
-	err := c.EachGroup(f, func(g crash.Group) { groups = append(groups, g) })
-	return groups, err
-}
-
-// EachGroup calls yield for the groups by fingerprint, so that a caller who sorts them keeps no more than it wants.
-func (c *Catalog) EachGroup(f crash.GroupFilter, yield func(crash.Group)) error {
-	return c.db.View(func(txn *badger.Txn) error {
+	err := c.db.View(func(txn *badger.Txn) error {
 		return each(txn, groupPrefix, "", false, func(_ string, item *badger.Item) error {
 			var g crash.Group
 			if err := read(item, &g); err != nil {
@@ -35,10 +29,11 @@ func (c *Catalog) EachGroup(f crash.GroupFilter, yield func(crash.Group)) error 
 					return err
 				}
 			}
-			yield(g)
+			groups = append(groups, g)
 			return nil
 		})
 	})
+	return groups, err
 }
 
 func seenIn(txn *badger.Txn, group string, v fleet.Version) (seen bool, err error) {
@@ -143,35 +138,23 @@ func (c *Catalog) GroupDumps(address string, limit int) ([]crash.Listed, error) 
 	return dumps, err
 }
 
-// GroupDevices are the devices that a group was seen on, in the order of their keys, behind after, and how many there are
-// in all. A limit of 0 is none.
-func (c *Catalog) GroupDevices(address string, after fleet.DeviceKey, limit int) (devices []fleet.DeviceKey, total int, err error) {
-	err = c.db.View(func(txn *badger.Txn) error {
+// GroupDevices are the devices that a group was seen on, in the order of their keys.
+func (c *Catalog) GroupDevices(address string) ([]fleet.DeviceKey, error) {
+	var devices []fleet.DeviceKey
+	err := c.db.View(func(txn *badger.Txn) error {
 		g, err := viewGroup(txn, address)
 		if err != nil {
 			return err
 		}
-		total = g.Devices
 		return eachChain(txn, g.Fingerprint, func(fingerprint string) error {
-			prefix, start, of := chainDevicesPrefix(fingerprint), "", 0
-			if after != "" {
-				start = prefix + string(after)
-			}
-			return each(txn, prefix, start, false, func(key string, _ *badger.Item) error {
+			return each(txn, chainDevicesPrefix(fingerprint), "", false, func(key string, _ *badger.Item) error {
 				devices = append(devices, fleet.DeviceKey(lastPart(key)))
-				if of++; of == limit {
-					return errStop
-				}
 				return nil
 			})
 		})
 	})
 	slices.Sort(devices)
-	devices = slices.Compact(devices)
-	if limit > 0 {
-		devices = devices[:min(limit, len(devices))]
-	}
-	return devices, total, err
+	return slices.Compact(devices), err
 }
 
 // UpdateGroup changes what people decided about a group.

@@ -23,6 +23,7 @@ import (
 //	dm/<code>/<device>                         index: devices of a model
 //	dp/<code>/<version>/<device>               index: devices that are pinned to a build
 //	df/<device>                                fleet.Sent
+//	dx/<mac>                                   a device's key: whose Wi-Fi has this MAC, as 12 hex digits
 //	dr/<device>                                removal, of a device that a person has removed
 //	ds/<device>                                auth.DeviceSecrets
 //	s/<device>                                 sighting.Record
@@ -83,6 +84,7 @@ const (
 func modelKey(code fleet.ModelCode) string           { return modelPrefix + string(code) }
 func deviceKey(key fleet.DeviceKey) string           { return devicePrefix + string(key) }
 func modelDevicesPrefix(code fleet.ModelCode) string { return "dm/" + string(code) + "/" }
+func macKey(mac string) string                       { return "dx/" + mac }
 func sentKey(key fleet.DeviceKey) string             { return "df/" + string(key) }
 func removedKey(key fleet.DeviceKey) string          { return "dr/" + string(key) }
 func secretsKey(key fleet.DeviceKey) string          { return "ds/" + string(key) }

@@ -51,6 +51,9 @@ type Config struct {
 
 	RolloutUpWithin time.Duration
 
+	MQTTURL, MQTTUser, MQTTPasswordFile, MQTTCA, MQTTClientCert, MQTTPrefix string // MQTTURL is "" when off
+	MQTTNudges                                                              int    // in a minute
+
 	CatalogBackup bool
 	LogFormat     string // auto, journal, text or json
 	LogDebug      bool   // tell of refused requests, too

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/url"
 	"path"
 	"slices"
@@ -95,6 +96,35 @@ func baseURL(to *string, raw any) error {
 		return fmt.Errorf("%q: want an address such as https://10.0.0.5:8443", *to)
 	}
 	*to = strings.TrimRight(*to, "/")
+	return nil
+}
+
+func brokerURL(to *string, raw any) error {
+	if err := text(to, raw); err != nil {
+		return err
+	}
+	if *to == "off" {
+		*to = ""
+		return nil
+	}
+	u, err := url.Parse(*to)
+	if err != nil || u.Hostname() == "" || u.Scheme != "mqtt" && u.Scheme != "mqtts" || u.Path != "" || u.User != nil || u.RawQuery != "" {
+		return fmt.Errorf("%q: want an address such as mqtts://10.0.0.7:8883, or off", *to)
+	}
+	if u.Port() == "" {
+		u.Host = net.JoinHostPort(u.Hostname(), map[string]string{"mqtt": "1883", "mqtts": "8883"}[u.Scheme])
+	}
+	*to = u.String()
+	return nil
+}
+
+func topicPrefix(to *string, raw any) error {
+	if err := text(to, raw); err != nil {
+		return err
+	}
+	if *to == "" || strings.ContainsAny(*to, "+#\x00") || strings.HasPrefix(*to, "/") || strings.HasSuffix(*to, "/") {
+		return fmt.Errorf("%q: want the first part of a topic, without + and #", *to)
+	}
 	return nil
 }
 

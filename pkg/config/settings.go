@@ -215,6 +215,42 @@ var Settings = []Setting{
 		parse: func(c *Config, raw any) error { return duration(&c.RolloutUpWithin, raw) },
 	},
 	{
+		Key: "mqtt.url", Default: "off",
+		Meaning: "The plant's MQTT broker, such as mqtts://broker:8883: firmware that polls nothing tells there what " +
+			"it runs. off: none is asked.",
+		parse: func(c *Config, raw any) error { return brokerURL(&c.MQTTURL, raw) },
+	},
+	{
+		Key:     "mqtt.user",
+		Meaning: "User name for the broker.",
+		parse:   func(c *Config, raw any) error { return text(&c.MQTTUser, raw) },
+	},
+	{
+		Key:     "mqtt.password_file",
+		Meaning: "File with the password for the broker.",
+		parse:   func(c *Config, raw any) error { return text(&c.MQTTPasswordFile, raw) },
+	},
+	{
+		Key:     "mqtt.ca",
+		Meaning: "PEM file of the CA that the broker's certificate is of. Empty: the CAs of this machine.",
+		parse:   func(c *Config, raw any) error { return text(&c.MQTTCA, raw) },
+	},
+	{
+		Key:     "mqtt.client_cert",
+		Meaning: "PEM file with a certificate and its key that are shown to the broker.",
+		parse:   func(c *Config, raw any) error { return text(&c.MQTTClientCert, raw) },
+	},
+	{
+		Key: "mqtt.prefix", Default: "iot",
+		Meaning: "First part of the topics of the devices' firmware (CONFIG_MQTT_TOPIC_PREFIX).",
+		parse:   func(c *Config, raw any) error { return topicPrefix(&c.MQTTPrefix, raw) },
+	},
+	{
+		Key: "mqtt.nudges_per_minute", Default: "30",
+		Meaning: "Devices that are asked to restart and ask, in a minute.",
+		parse:   func(c *Config, raw any) error { return count(&c.MQTTNudges, raw, 1) },
+	},
+	{
 		Key: "log.format", Default: "auto",
 		Meaning: "auto: the journal under systemd, text on a terminal, else JSON. Or journal, text, json.",
 		parse:   func(c *Config, raw any) error { return oneOf(&c.LogFormat, raw, "auto", "journal", "text", "json") },

@@ -27,6 +27,7 @@ const (
 	DeviceRevoked        fleet.EventKind = "device.revoked"
 	DeviceWelcomed       fleet.EventKind = "device.welcomed"
 	DeviceRemoved        fleet.EventKind = "device.removed"
+	DeviceNudged         fleet.EventKind = "device.nudged"
 	DeviceSecretReplaced fleet.EventKind = "device.secret_replaced"
 	DeviceSecretRotated  fleet.EventKind = "device.secret_rotated"
 
@@ -94,6 +95,7 @@ var Table = []Row{
 	{DeviceRevoked, []string{patchDevice, "slipway device set"}},
 	{DeviceWelcomed, []string{patchDevice, "slipway device set"}},
 	{DeviceRemoved, []string{"DELETE /api/devices/{key}", "slipway device rm"}},
+	{DeviceNudged, []string{"POST /api/devices/{key}/nudge", "slipway device nudge"}},
 	{DeviceSecretReplaced, []string{"POST /api/devices/{key}/secret", "slipway device secret"}},
 	{DeviceSecretRotated, []string{"GET /api/iot/provisioning", "the first use of a rotated secret"}},
 	{ConfigChanged, []string{"PUT /api/devices/{key}/config", "DELETE /api/devices/{key}/config", patchDevice, "PATCH /api/device-models/{code}", "slipway device set", "slipway model set"}},

@@ -16,6 +16,7 @@ type Seen struct {
 	Said     Said
 	Transfer *Transfer // of an image, once it is known how much of it arrived; nil of everything else
 	Dump     *SeenDump
+	Kept     bool // a broker has kept it: it says what was so once, not that the device is heard now
 }
 
 // HeardBy is the way by which a device was heard.

@@ -24,6 +24,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/dumps"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/pkg/mqtt"
 	"github.com/slipway-gateway/slipway/pkg/operator"
 	"github.com/slipway-gateway/slipway/pkg/sighting"
 	"github.com/slipway-gateway/slipway/pkg/systemd"
@@ -48,6 +49,7 @@ type Gateway struct {
 	folder   *dropfolder.Folder // nil: off
 	backups  *backup.Daily      // nil: off
 	book     *sighting.Book
+	broker   *mqtt.Broker // nil: off
 	recovery *recovery
 	metrics  *metrics
 
@@ -85,10 +87,13 @@ func (g *Gateway) assemble() (err error) {
 			return err
 		}
 	}
+	if err := g.openBroker(); err != nil {
+		return err
+	}
 	whole := &overview{
 		cfg: g.cfg, binary: g.binary, started: time.Now(), clock: g.clock, recovery: g.recovery, store: g.store, depot: g.depot,
 		dumps: g.dumps, book: g.book, lostKey: g.lostKey, identity: g.identity, folder: g.folder, backups: g.backups, source: source, doors: g.doors, gate: g.gate,
-		disks: g.disks(),
+		disks: g.disks(), broker: g.broker,
 	}
 	g.metrics.registry.MustRegister(&stock{whole, g.logger})
 	g.makeDoors(whole)
@@ -194,11 +199,15 @@ func (g *Gateway) makeDoors(whole *overview) {
 	door.Register(alone)
 	all := endpoint.NewRoutes(g.logger, g.metrics.operations)
 	door.Register(all)
-	operator.Register(all, operator.Options{
+	people := operator.Options{
 		Records: g.store, Sightings: g.book, Offers: offers{g.store}, Firmware: g.depot, Dumps: g.dumps, Crashes: g.store, Issuer: issuer,
 		Operators: &auth.Operators{Store: g.store, Now: time.Now}, Keys: signing{g.keys, g.cfg.KeysDir()}, Gateway: whole,
 		Metrics: g.metrics.handler, Counter: g.metrics.operations, Now: time.Now,
-	})
+	}
+	if g.broker != nil {
+		people.Nudges = &nudges{g.broker, g.store}
+	}
+	operator.Register(all, people)
 	g.deviceDoor, g.allDoors = g.recovery.hold(alone, g.logger), g.recovery.hold(all, g.logger)
 }
 
@@ -211,6 +220,9 @@ func (g *Gateway) run(ctx context.Context, work *errgroup.Group) {
 	work.Go(func() error { return g.tend(ctx) })
 	work.Go(func() error { return g.disks().run(ctx) })
 	work.Go(func() error { return g.book.Run(ctx) })
+	if g.broker != nil {
+		work.Go(func() error { return g.broker.Run(ctx) })
+	}
 	if g.backups != nil {
 		work.Go(func() error { return g.backups.Run(ctx) })
 	}

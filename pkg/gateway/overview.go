@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/depot"
 	"github.com/slipway-gateway/slipway/pkg/dropfolder"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/mqtt"
 	"github.com/slipway-gateway/slipway/pkg/sighting"
 )
 
@@ -37,6 +38,7 @@ type overview struct {
 	source   *backup.Source
 	doors    *ways
 	gate     *endpoint.Gate
+	broker   *mqtt.Broker // nil: off
 	disks    disks
 }
 
@@ -135,6 +137,11 @@ func (o *overview) Trouble() []string {
 	}
 	if t := o.gate.Trouble(); t != "" {
 		trouble = append(trouble, t)
+	}
+	if o.broker != nil {
+		if t := o.broker.Trouble(); t != "" {
+			trouble = append(trouble, t)
+		}
 	}
 	trouble = append(trouble, o.disks.trouble()...)
 	if t := o.clock.trouble(time.Now()); t != "" {

@@ -25,22 +25,32 @@ func (d *door) registerDevices(rs *endpoint.Routes) {
 	d.handle(rs, auth.Operator, http.MethodDelete, "/api/devices/{key}/config", d.removeConfig)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/{key}/token", d.mintToken)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/{key}/secret", d.replaceSecret)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/{key}/nudge", d.nudge)
 }
+
+const (
+	usualPage = 100 // devices in an answer
+	mostPage  = 1000
+)
 
 func (d *door) listDevices(w http.ResponseWriter, r *http.Request) error {
 	f, err := d.deviceFilter(r)
 	if err != nil {
 		return err
 	}
-	limit := f.Limit
+	page := f.Limit
 	f.Limit++ // one more tells whether there is another page
-	found := d.Sightings.Devices(f)
-	if len(found) == 0 && f.After == "" {
+	keys := d.Sightings.Devices(f)
+	if len(keys) == 0 {
 		if err := errors.Join(d.knownModel(f.Model), d.knownWords(f)); err != nil {
 			return err
 		}
 	}
-	keys, next := cut(found, limit, func(key fleet.DeviceKey) string { return string(key) })
+	var answer api.Devices
+	if len(keys) > page {
+		keys = keys[:page]
+		answer.Next = &keys[page-1]
+	}
 	devices := make([]fleet.Device, 0, len(keys))
 	for _, key := range keys {
 		device, err := d.Records.Device(key)
@@ -52,24 +62,10 @@ func (d *door) listDevices(w http.ResponseWriter, r *http.Request) error {
 		}
 		devices = append(devices, device)
 	}
-	shown, err := d.showAll(devices)
-	if err != nil {
+	if answer.Devices, err = d.showAll(devices); err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, api.Devices{Devices: shown, Next: next})
-}
-
-// afterDevice reads the cursor of a list that goes by the devices' keys.
-func afterDevice(r *http.Request) (fleet.DeviceKey, error) {
-	after := r.URL.Query().Get("after")
-	if after == "" {
-		return "", nil
-	}
-	key, err := fleet.ParseDeviceKey(after)
-	if err != nil {
-		return "", noCursor(after)
-	}
-	return key, nil
+	return endpoint.WriteJSON(w, http.StatusOK, answer)
 }
 
 // showAll adds what follows from devices and what was seen of them. Each model is read once.
@@ -103,12 +99,17 @@ func (d *door) show(device fleet.Device) (api.Device, error) {
 // deviceFilter reads what a list of devices is asked for.
 func (d *door) deviceFilter(r *http.Request) (f fleet.DeviceFilter, err error) {
 	q := r.URL.Query()
-	f = fleet.DeviceFilter{Version: q.Get("version"), Line: q.Get("line"), Label: q.Get("label"), Search: q.Get("q")}
+	f = fleet.DeviceFilter{
+		Version: q.Get("version"), Line: q.Get("line"), Label: q.Get("label"), Search: q.Get("q"), After: fleet.DeviceKey(q.Get("after")),
+	}
 	if f.Limit, err = limitOf(r); err != nil {
 		return f, err
 	}
-	if f.After, err = afterDevice(r); err != nil {
-		return f, err
+	if f.Limit == 0 {
+		f.Limit = usualPage
+	}
+	if f.Limit > mostPage {
+		return f, fleet.Refused("limit %d: at most %d devices are in one answer; next leads on", f.Limit, mostPage)
 	}
 	if given := q.Get("state"); given != "" {
 		if f.State, err = fleet.ParseDeviceState(given); err != nil {
@@ -361,4 +362,26 @@ func (d *door) replaceSecret(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return endpoint.WriteJSON(w, http.StatusOK, api.ShowSecret(device, secret))
+}
+
+// nudge asks a device by the plant's broker to restart and ask. Whether it has heard that shows when it asks.
+func (d *door) nudge(w http.ResponseWriter, r *http.Request) error {
+	device, err := d.device(r)
+	if err != nil {
+		return err
+	}
+	in := api.Nudge{For: "firmware"}
+	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
+		return err
+	}
+	if in.For != "firmware" && in.For != "config" {
+		return fleet.Refused("nudge for %q: want firmware or config", in.For)
+	}
+	if d.Nudges == nil {
+		return fleet.Taken("there is no broker to nudge through: mqtt.url is off")
+	}
+	if err := d.Nudges.Nudge(r.Context(), device, in.For); err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusAccepted, api.Nudged{Key: device.Key, For: in.For})
 }

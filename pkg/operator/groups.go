@@ -129,14 +129,22 @@ func (d *door) groupDevices(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	after, err := afterDevice(r)
+	keys, err := d.Crashes.GroupDevices(r.PathValue("fingerprint"))
 	if err != nil {
 		return err
 	}
-	keys, total, err := d.Crashes.GroupDevices(r.PathValue("fingerprint"), after, limit+1)
-	if err != nil {
-		return err
+	total := len(keys)
+	if after := fleet.DeviceKey(r.URL.Query().Get("after")); after != "" {
+		i, found := slices.BinarySearch(keys, after)
+		if found {
+			i++
+		}
+		keys = keys[i:]
 	}
-	page, next := cut(keys, limit, func(key fleet.DeviceKey) string { return string(key) })
-	return endpoint.WriteJSON(w, http.StatusOK, api.GroupDevices{Devices: api.List(page), Next: next, Total: total})
+	answer := api.GroupDevices{Devices: api.List(keys), Total: total}
+	if limit > 0 && len(keys) > limit {
+		answer.Devices = keys[:limit]
+		answer.Next = &keys[limit-1]
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, answer)
 }

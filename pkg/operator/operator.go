@@ -34,6 +34,7 @@ type Options struct {
 	Operators operators
 	Keys      keys
 	Gateway   gateway
+	Nudges    nudges // nil where there is no broker
 	Metrics   http.Handler
 	Counter   *endpoint.Metrics
 	Now       func() time.Time
@@ -51,6 +52,11 @@ type gateway interface {
 	AcceptClock() (time.Time, error)    // what the clock says is noted, back too
 	Backup(io.Writer) error             // everything that cannot be found again, private keys too
 	Text(report []byte) (string, error) // a report as people read it
+}
+
+// nudges ask a device to restart and ask for what it is offered, "firmware", or for its configuration, "config".
+type nudges interface {
+	Nudge(ctx context.Context, d fleet.Device, what string) error
 }
 
 // keys are what device tokens are signed with.

@@ -2,12 +2,11 @@ package operator
 
 import (
 	"bytes"
-	"cmp"
 	"embed"
 	"errors"
 	"html/template"
 	"net/http"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -69,7 +68,7 @@ func (d *door) mayRead(w http.ResponseWriter, r *http.Request) (bool, error) {
 	return false, render(w, http.StatusUnauthorized, "login.html", map[string]any{"Refusal": ""})
 }
 
-const shownRows = 50 // of each table of the page
+const pageRows = 50
 
 func (d *door) page(w http.ResponseWriter, r *http.Request) error {
 	if ok, err := d.mayRead(w, r); !ok {
@@ -83,21 +82,17 @@ func (d *door) page(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	total := 0
-	groups := first[crash.Group]{limit: shownRows, order: byUrgency}
-	err = d.Crashes.EachGroup(crash.GroupFilter{}, func(g crash.Group) {
-		total++
-		groups.add(g)
-	})
+	groups, err := d.Crashes.Groups(crash.GroupFilter{})
 	if err != nil {
 		return err
 	}
-	dumps, _, err := d.Crashes.Dumps(crash.DumpFilter{Limit: shownRows})
+	slices.SortStableFunc(groups, byUrgency)
+	dumps, err := d.Crashes.Dumps(crash.DumpFilter{Limit: pageRows})
 	if err != nil {
 		return err
 	}
 	return render(w, http.StatusOK, "page.html", map[string]any{
-		"Status": status, "Models": models, "Groups": groups.rows[:min(total, shownRows)], "MoreGroups": max(0, total-shownRows),
+		"Status": status, "Models": models, "Groups": groups[:min(len(groups), pageRows)], "MoreGroups": max(0, len(groups)-pageRows),
 		"Dumps": showAll(dumps),
 	})
 }
@@ -116,7 +111,7 @@ func byUrgency(a, b crash.Group) int {
 	if x, y := rank(a), rank(b); x != y {
 		return x - y
 	}
-	return cmp.Or(b.LastSeen.Compare(a.LastSeen), strings.Compare(a.Fingerprint, b.Fingerprint))
+	return b.LastSeen.Compare(a.LastSeen)
 }
 
 func (d *door) crashPage(w http.ResponseWriter, r *http.Request) error {
@@ -127,7 +122,7 @@ func (d *door) crashPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return visible(err)
 	}
-	dumps, err := d.Crashes.GroupDumps(g.Fingerprint, shownRows)
+	dumps, err := d.Crashes.GroupDumps(g.Fingerprint, pageRows)
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,12 @@ func (b *Book) Seen(s fleet.Seen) {
 		e.offline = true
 		return
 	}
+	if s.Kept { // nobody knows how old it is: it is better than nothing, and nothing else
+		if e.RunsBy == "" && b.listen(e, s.Said, wall) {
+			b.save(e)
+		}
+		return
+	}
 	begun := at
 	if s.Transfer != nil && !s.Transfer.Begun.IsZero() {
 		begun = b.moment(s.Transfer.Begun)

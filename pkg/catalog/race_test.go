@@ -1,5 +1,0 @@
-//go:build race
-
-package catalog
-
-func init() { many = 12_000 }
