@@ -6,21 +6,23 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 )
 
 // without builds the program with lines of a file changed, each of which must stand in it once: what a row's control runs.
 // changes are the code and what stands there instead, in turn. The tree itself stays as it is.
 func without(t *testing.T, file string, changes ...string) (program string) {
 	t.Helper()
-	root, err := filepath.Abs("..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	path, dir := filepath.Join(root, file), t.TempDir()
-	code, err := os.ReadFile(path)
+	return compiled(t, map[string]string{file: changed(t, file, changes...)})
+}
+
+// changed is a file of the tree with lines changed.
+func changed(t *testing.T, file string, changes ...string) string {
+	t.Helper()
+	code, err := os.ReadFile(filepath.Join("..", file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,11 +33,25 @@ func without(t *testing.T, file string, changes ...string) (program string) {
 		}
 		code = bytes.Replace(code, with, instead, 1)
 	}
-	changed := filepath.Join(dir, filepath.Base(file))
-	if err := os.WriteFile(changed, code, 0o600); err != nil {
+	return string(code)
+}
+
+// compiled builds the program with files in place of those of the tree, or beside them.
+func compiled(t *testing.T, files map[string]string) (program string) {
+	t.Helper()
+	root, err := filepath.Abs("..")
+	if err != nil {
 		t.Fatal(err)
 	}
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{path: changed}})
+	dir, replace := t.TempDir(), map[string]string{}
+	for file, code := range files {
+		path := filepath.Join(dir, strings.ReplaceAll(file, "/", "_"))
+		if err := os.WriteFile(path, []byte(code), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		replace[filepath.Join(root, file)] = path
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,9 +59,7 @@ func without(t *testing.T, file string, changes ...string) (program string) {
 		t.Fatal(err)
 	}
 	program = filepath.Join(dir, "slipway")
-	build := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", program, ".")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	yesterday := time.Now().Add(-24 * time.Hour).UTC().Format(time.RFC3339)
+	tell(t, "go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-ldflags", "-X main.built="+yesterday, "-o", program, ".")
 	return program
 }

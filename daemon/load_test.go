@@ -109,14 +109,21 @@ func (l *load) each(do func(n int)) {
 // until returns once n more promises were made.
 func (l *load) until(n int) {
 	l.t.Helper()
-	end := time.Now().Add(testPatience)
-	late := time.AfterFunc(testPatience, l.noted.Broadcast)
+	if made := l.within(n, testPatience); made < n {
+		l.t.Fatalf("only %d of %d things were acknowledged within %s\n%s", made, n, testPatience, l.g.log)
+	}
+}
+
+// within waits for n more promises, so long, and says how many were made.
+func (l *load) within(n int, patience time.Duration) (made int) {
+	end := time.Now().Add(patience)
+	late := time.AfterFunc(patience, l.noted.Broadcast)
 	defer late.Stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for want := l.count + n; l.count < want; l.noted.Wait() {
-		if !time.Now().Before(end) {
-			l.t.Fatalf("only %d of %d things were acknowledged within %s\n%s", n-(want-l.count), n, testPatience, l.g.log)
+	for before := l.count; ; l.noted.Wait() {
+		if made = l.count - before; made >= n || !time.Now().Before(end) {
+			return made
 		}
 	}
 }
