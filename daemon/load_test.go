@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -325,25 +326,31 @@ func (l *load) list() (s snapshot, err error) {
 	return s, nil
 }
 
-// names asks for a list of objects and returns what one of their members says.
+// names asks for a list of objects, page by page, and returns what one of their members says.
 func (l *load) names(path, array, name string) (map[string]bool, error) {
-	a, ok := l.asked(http.StatusOK, "GET", path, l.admin, nil)
-	if !ok {
-		return nil, fmt.Errorf("%s: %s", path, a.body)
-	}
-	var all map[string]json.RawMessage
-	var each []map[string]any
-	if err := json.Unmarshal(a.body, &all); err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(all[array], &each); err != nil {
-		return nil, err
-	}
 	have := map[string]bool{}
-	for _, one := range each {
-		have[fmt.Sprint(one[name])] = true
+	for after := ""; ; {
+		a, ok := l.asked(http.StatusOK, "GET", path+after, l.admin, nil)
+		if !ok {
+			return nil, fmt.Errorf("%s: %s", path, a.body)
+		}
+		var all map[string]json.RawMessage
+		var each []map[string]any
+		var next string // null leaves it empty
+		if err := json.Unmarshal(a.body, &all); err != nil {
+			return nil, err
+		}
+		if err := errors.Join(json.Unmarshal(all[array], &each), json.Unmarshal(all["next"], &next)); err != nil {
+			return nil, err
+		}
+		for _, one := range each {
+			have[fmt.Sprint(one[name])] = true
+		}
+		if next == "" {
+			return have, nil
+		}
+		after = "?after=" + url.QueryEscape(next)
 	}
-	return have, nil
 }
 
 // check fails the test for what is lost, for what no start may leave, and for a trace of Go in the log.
