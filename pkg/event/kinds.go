@@ -46,6 +46,9 @@ const (
 	DumpRemoved fleet.EventKind = "dump.removed"
 	DumpRotated fleet.EventKind = "dump.rotated"
 
+	LineDark fleet.EventKind = "line.dark"
+	LineLit  fleet.EventKind = "line.lit"
+
 	TokenCreated fleet.EventKind = "token.created"
 	TokenRevoked fleet.EventKind = "token.revoked"
 	KeysRotated  fleet.EventKind = "keys.rotated"
@@ -66,7 +69,7 @@ const (
 
 // alarming kinds are warnings in the journal.
 var alarming = map[fleet.EventKind]bool{
-	BuildRejected: true, CrashRegressed: true, SignInFailed: true, TokenRequestFailed: true, DropRejected: true, TroubleBegan: true,
+	BuildRejected: true, CrashRegressed: true, SignInFailed: true, TokenRequestFailed: true, DropRejected: true, LineDark: true, TroubleBegan: true,
 }
 
 // Row is a kind and all that leaves it: routes ("POST /api/devices"), commands ("slipway device add"), and in other words
@@ -110,6 +113,8 @@ var Table = []Row{
 	{CrashNoted, []string{"POST /api/crashes/{fingerprint}/note", "slipway crash note"}},
 	{DumpRemoved, []string{"DELETE /api/coredumps/{key}/{name}", "slipway dump rm"}},
 	{DumpRotated, []string{"rotation, one an hour and device with counts"}},
+	{LineDark, []string{"devices of a line that fell silent together"}},
+	{LineLit, []string{"half of them were heard again"}},
 	{TokenCreated, []string{"POST /api/tokens", "slipway token create"}},
 	{TokenRevoked, []string{"DELETE /api/tokens/{id}", "slipway token revoke"}},
 	{KeysRotated, []string{"POST /api/keys/rotate", "slipway token rotate-key", "a signing key that is half a year old"}},

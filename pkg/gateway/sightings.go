@@ -1,13 +1,14 @@
 package gateway
 
 import (
+	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/depot"
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/sighting"
 )
@@ -37,14 +38,19 @@ func (g *Gateway) openBook() (err error) {
 	return nil
 }
 
-// lineChanged tells the journal of a line.
+// lineChanged leaves an event of a line, and with it a line in the journal.
 func (g *Gateway) lineChanged(c sighting.LineChange) {
-	facts := []any{slog.String("line", c.Line), slog.Time("since", c.Since), slog.Int("devices", c.Devices)}
+	kind := event.LineLit
 	if c.Dark {
-		g.logger.Warn("line dark", facts...)
-		return
+		kind = event.LineDark
 	}
-	g.logger.Info("line is back", facts...)
+	details := struct {
+		Since   time.Time `json:"since"`
+		Devices int       `json:"devices"`
+	}{c.Since, c.Devices}
+	if err := g.store.Record(context.Background(), kind, fleet.Object{Type: "line", ID: c.Line}, details); err != nil {
+		g.logger.Error("event not recorded", "kind", kind, "line", c.Line, "error", err)
+	}
 }
 
 // knownBuilds are the builds as the sightings ask for them.

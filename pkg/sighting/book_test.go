@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,13 +17,15 @@ var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 // shelf is a store in memory, and builds of which 1.1 has an ELF and 2.0 a bootloader without rollback. Its clock stands
 // still unless a test moves it.
 type shelf struct {
-	now      time.Time
-	devices  []fleet.Device
+	now     time.Time
+	devices []fleet.Device
+	changes []LineChange
+
+	mu       sync.Mutex // guards what follows
 	records  map[fleet.DeviceKey]Record
 	contacts [][]byte
 	commits  int
 	fails    error
-	changes  []LineChange
 }
 
 func (s *shelf) EachDevice(yield func(fleet.Device) error) error {
@@ -46,6 +49,8 @@ func (s *shelf) EachSighting(yield func(Record) error) error {
 func (s *shelf) Contacts() ([][]byte, error) { return s.contacts, nil }
 
 func (s *shelf) SaveSightings(_ context.Context, records []Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.fails != nil {
 		return s.fails
 	}
@@ -57,6 +62,8 @@ func (s *shelf) SaveSightings(_ context.Context, records []Record) error {
 }
 
 func (s *shelf) SaveContacts(_ context.Context, values [][]byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.contacts = values
 	return s.fails
 }

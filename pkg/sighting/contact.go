@@ -7,8 +7,11 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// mostGaps are remembered: of 32 the 95th percentile passes over the longest, such as a night.
-const mostGaps = 32
+// mostGaps are remembered: of 24 the 95th percentile passes over the longest, such as a night.
+const mostGaps = 24
+
+// mostContacts are remembered as boots or none.
+const mostContacts = 32
 
 // hear takes a request into the contact that goes on, or begins another. begun and at are the request's begin and end.
 func (e *entry) hear(by fleet.HeardBy, begun, at moment, f floors) {
@@ -21,7 +24,7 @@ func (e *entry) hear(by fleet.HeardBy, begun, at moment, f floors) {
 			e.gap(begun - e.last)
 		}
 	}
-	e.last = max(e.last, at)
+	e.last, e.missed = max(e.last, at), false
 }
 
 // end closes the contact that went on.
@@ -30,7 +33,7 @@ func (e *entry) end() {
 	if e.contactBoots {
 		e.Contacts |= 1
 	}
-	e.Closed = min(e.Closed+1, 32)
+	e.Closed = min(e.Closed+1, mostContacts)
 	e.contactBoots = false
 }
 
@@ -66,7 +69,7 @@ const leastBoots = 3
 // bootsOnly reports that all of the last contacts were boots. The one that goes on counts once it is one, or once it is
 // clear that it will be none.
 func (e *entry) bootsOnly(now moment, f floors) bool {
-	all := uint32(math.MaxUint32) >> (32 - e.Closed)
+	all := uint32(math.MaxUint32) >> (mostContacts - e.Closed)
 	boots := int(e.Closed)
 	switch {
 	case e.Closed == 0 || e.Contacts&all != all:

@@ -67,13 +67,13 @@ func (e *entry) transferred(t fleet.Transfer, at int64, rollback func() bool) (c
 	if e.fetch.covered() {
 		e.fetch = nil
 		e.gotWhole(t.Version, at)
-		e.ended(t, t.Size, fleet.DownloadWhole, at)
+		e.Download = &download{t.Version, t.Size, t.Size, at, true}
 		return true
 	}
 	if t.Whole { // more of it will come
 		return false
 	}
-	e.ended(t, end, fleet.DownloadBroken, at)
+	e.Download = &download{t.Version, end, t.Size, at, false}
 	return true
 }
 
@@ -85,10 +85,6 @@ func (e *entry) begin(t fleet.Transfer) {
 		e.fetch = &fetch{version: t.Version, size: t.Size}
 	}
 	e.fetch.add(piece{t.From, t.From + t.Arrived})
-}
-
-func (e *entry) ended(t fleet.Transfer, bytes int64, outcome fleet.DownloadOutcome, at int64) {
-	e.Download = &fleet.Download{Version: t.Version, Bytes: bytes, Size: t.Size, Outcome: outcome, At: timeOf(at)}
 }
 
 // rest is called once the contact is over: a device that fetched the first block, and nothing more, has checked.

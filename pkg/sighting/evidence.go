@@ -2,6 +2,7 @@ package sighting
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -40,30 +41,32 @@ func (r *Record) believe(e evidence) (changed bool) {
 		r.ELF = ""
 	}
 	if e.elf != "" {
-		r.ELF = e.elf
+		r.ELF = strings.Clone(e.elf) // not a part of somebody's request
 	}
 	r.Runs, r.RunsBy, r.Restored = e.version, e.by, false
 	return true
 }
 
 // rolledBack notes that the device has left version v.
-func (r *Record) rolledBack(v fleet.Version, by fleet.Proof, at int64) bool {
-	if r.Back != nil && r.Back.At.UnixMilli() >= at {
+func (r *Record) rolledBack(v fleet.Version, byDump bool, at int64) bool {
+	if r.Back != nil && r.Back.At >= at {
 		return false
 	}
-	r.Back = &fleet.WentBack{Version: v, At: timeOf(at), By: by}
+	r.Back = &back{v, at, byDump}
 	return true
+}
+
+// leftSince reports that the device was found to have left v since it fetched that.
+func (r *Record) leftSince(v fleet.Version) bool {
+	return r.Back != nil && r.Back.Version == v && r.Back.At >= r.WholeAt
 }
 
 // toldBack finds a rollback in the device's own word: it had the whole of another version and booted, or said that it ran
 // that, and now runs what it ran before. A version that it did not run before came by cable.
 func (r *Record) toldBack(e evidence) bool {
 	v := r.Whole
-	if v == "" || e.version == "" || e.version == string(v) || e.at < r.WholeAt {
+	if v == "" || e.version == "" || e.version == string(v) || e.at < r.WholeAt || r.leftSince(v) {
 		return false
-	}
-	if r.Back != nil && r.Back.Version == v && r.Back.At.UnixMilli() >= r.WholeAt {
-		return false // told already
 	}
 	old := r.Runs // what it ran before the download
 	if ran := old == string(v) && r.RunsSeen >= r.WholeAt; ran {
@@ -71,7 +74,7 @@ func (r *Record) toldBack(e evidence) bool {
 	} else if r.BootsSince == 0 {
 		return false
 	}
-	return (old == "" || old == e.version) && r.rolledBack(v, e.by, e.at)
+	return (old == "" || old == e.version) && r.rolledBack(v, false, e.at)
 }
 
 // dumped weighs a dump. One of a build's ELF that is declared by another version was uploaded after a rollback.
@@ -82,17 +85,14 @@ func (r *Record) dumped(d fleet.SeenDump, at int64) (changed bool) {
 	case d.Build == d.Declared:
 		return r.believe(evidence{string(d.Declared), shortELF(d.ELF), fleet.ProofDump, at})
 	}
-	changed = r.rolledBack(d.Build, fleet.ProofDump, at)
+	changed = r.rolledBack(d.Build, true, at)
 	return r.believe(evidence{string(d.Declared), "", fleet.ProofDump, at}) || changed
 }
 
 // checked weighs that the device asked for v and wanted no more than its first block. rollback is asked where it matters.
 func (r *Record) checked(v fleet.Version, at int64, rollback func() bool) (changed bool) {
-	if r.Whole != v || at < r.WholeAt || r.BootsSince == 0 || r.BootsSince > 1 && rollback() {
+	if r.Whole != v || at < r.WholeAt || r.leftSince(v) || r.BootsSince == 0 || r.BootsSince > 1 && rollback() {
 		return false
-	}
-	if r.Back != nil && r.Back.Version == v && r.Back.At.UnixMilli() >= r.WholeAt {
-		return false // it installed v and left it again
 	}
 	return r.believe(evidence{string(v), "", fleet.ProofBehaved, at})
 }

@@ -59,8 +59,6 @@ func play(t *testing.T, seen ...fleet.Seen) (*shelf, *Book) {
 }
 
 func TestWhatADeviceRunsIsKnownByTheStrongestNewSign(t *testing.T) {
-	boot := func(id string, more ...fleet.Seen) []fleet.Seen { return append([]fleet.Seen{bootID(id)}, more...) }
-	_ = boot
 	for name, c := range map[string]struct {
 		seen []fleet.Seen
 		runs string

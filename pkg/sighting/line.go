@@ -37,7 +37,7 @@ type darkLine struct {
 
 // presenceOf is nil for a device that says nothing by its silence.
 func (b *Book) presenceOf(e *entry, now moment) (p presence, ok bool) {
-	if e.Heard == 0 || e.gone || e.bootsOnly(now, b.floors) {
+	if e.Heard == 0 || e.missed || e.bootsOnly(now, b.floors) {
 		return p, false
 	}
 	rhythm := moment(e.Rhythm)
@@ -55,10 +55,12 @@ func darkFrom(all []presence) (from moment, dark bool) {
 	ends := slices.Clone(all)
 	slices.SortFunc(ends, func(a, b presence) int { return cmp.Compare(a.until, b.until) })
 	most, over, live, due := 0, 0, 0, 0
+	fell := false // one of those that share p's moment is due
 	for i, p := range all {
 		live++
 		if p.due {
 			due++
+			fell = true
 		}
 		for ; ends[over].until < p.last; over++ { // was live no more at p.last
 			live--
@@ -70,9 +72,10 @@ func darkFrom(all []presence) (from moment, dark bool) {
 			continue
 		}
 		later := len(all) - i - 1 // were heard since: they were live
-		if due >= leastDark && 2*due >= live+later && due >= most {
+		if fell && due >= leastDark && 2*due >= live+later && due >= most {
 			from, dark, most = p.last, true, due
 		}
+		fell = false
 	}
 	return from, dark
 }
@@ -114,6 +117,7 @@ func (b *Book) look(now moment) (changes []LineChange) {
 	}
 	for name, d := range b.dark {
 		if b.isLit(d) {
+			b.light(d)
 			delete(b.dark, name)
 			changes = append(changes, LineChange{name, false, d.since, len(d.members)})
 		}
@@ -162,4 +166,13 @@ func (b *Book) isLit(d *darkLine) bool {
 		}
 	}
 	return 2*heard >= all
+}
+
+// light has the devices that did not come back with their line count no more until they do: they are no second darkness.
+func (b *Book) light(d *darkLine) {
+	for key, last := range d.members {
+		if e := b.devices[key]; e != nil && e.last == last {
+			e.missed = true
+		}
+	}
 }

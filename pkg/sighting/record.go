@@ -28,8 +28,8 @@ type Record struct {
 	RunsSince  int64           `json:"runs_since,omitempty"`
 	RunsSeen   int64           `json:"runs_seen,omitempty"` // the last time that it was shown
 	Before     string          `json:"before,omitempty"`    // what it ran before that
-	Back       *fleet.WentBack `json:"back,omitempty"`
-	Download   *fleet.Download `json:"download,omitempty"`
+	Back       *back           `json:"back,omitempty"`
+	Download   *download       `json:"download,omitempty"`
 	Checked    int64           `json:"checked,omitempty"`
 	Whole      fleet.Version   `json:"whole,omitempty"` // of the last download that was whole
 	WholeAt    int64           `json:"whole_at,omitempty"`
@@ -37,14 +37,29 @@ type Record struct {
 	Restored   bool            `json:"restored,omitempty"`
 }
 
+// back is a rollback that was seen, from a version to one before.
+type back struct {
+	Version fleet.Version `json:"version"`
+	At      int64         `json:"at"`
+	Dump    bool          `json:"dump,omitempty"` // a dump shows it; else the device says so
+}
+
+// download is one that is over.
+type download struct {
+	Version fleet.Version `json:"version"`
+	Bytes   int64         `json:"bytes"`
+	Size    int64         `json:"size"`
+	At      int64         `json:"at"`
+	Whole   bool          `json:"whole,omitempty"`
+}
+
 // entry is a device in memory: 800 bytes at most, with its share of everything.
 type entry struct {
 	Record
 	model  fleet.ModelCode
 	name   string
-	line   string // as a person named it
-	labels []string
-	place  string // the line that it stands on: as named, or the network that it comes from
+	labels []string // shared
+	place  string   // the line that it stands on: as named, or the network that it comes from
 
 	last   moment // contact
 	token  moment // its last token request
@@ -54,10 +69,12 @@ type entry struct {
 	next   uint8 // of the gaps to be written
 	bootBy bootBy
 
+	named        bool // place is a person's word
 	contactBoots bool // the contact that goes on is a boot
 	offline      bool // its broker says so
 	unsaved      bool // it is in dirty
 	moved        bool // address or agent are others than those that are stored
+	missed       bool // its line is lit again, and it was not heard since
 	gone         bool
 
 	fetch *fetch // a download in pieces, nil without one
@@ -85,7 +102,19 @@ func (e *entry) sighting(now moment, f floors) fleet.Sighting {
 	s := fleet.Sighting{
 		State: e.state(now, f), HeardAt: timeOf(e.Heard), HeardBy: e.HeardBy, Agent: e.Agent,
 		BootedAt: timeOf(e.Booted), Boots: int(e.Boots), Runs: e.Runs, RunsELF: e.ELF, RunsBy: e.RunsBy, RunsSince: timeOf(e.RunsSince),
-		WentBack: e.Back, Download: e.Download, CheckedAt: timeOf(e.Checked), Restored: e.Restored && e.RunsBy != "",
+		CheckedAt: timeOf(e.Checked), Restored: e.Restored && e.RunsBy != "",
+	}
+	if b := e.Back; b != nil {
+		s.WentBack = &fleet.WentBack{Version: b.Version, At: timeOf(b.At), By: fleet.ProofSaid}
+		if b.Dump {
+			s.WentBack.By = fleet.ProofDump
+		}
+	}
+	if d := e.Download; d != nil {
+		s.Download = &fleet.Download{Version: d.Version, Bytes: d.Bytes, Size: d.Size, Outcome: fleet.DownloadBroken, At: timeOf(d.At)}
+		if d.Whole {
+			s.Download.Outcome = fleet.DownloadWhole
+		}
 	}
 	if e.Address.IsValid() {
 		s.Address = e.Address.String()

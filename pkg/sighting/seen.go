@@ -64,8 +64,9 @@ func (b *Book) meet(e *entry, s fleet.Seen, wall int64) {
 		e.Address, e.moved = address, true
 		b.settle(e)
 	}
-	if agent := s.Agent[:min(len(s.Agent), mostAgent)]; agent != "" && agent != e.Agent {
-		e.Agent, e.moved = b.word(strings.ToValidUTF8(strings.Clone(agent), "?")), true
+	agent := strings.ToValidUTF8(s.Agent[:min(len(s.Agent), mostAgent)], "?")
+	if agent != "" && agent != e.Agent {
+		e.Agent, e.moved = b.word(agent), true
 	}
 }
 
@@ -84,7 +85,11 @@ func (b *Book) listen(e *entry, said fleet.Said, wall int64) (changed bool) {
 			word.version = string(v)
 		}
 	}
-	word.version = b.word(word.version)
+	if word.version == e.Runs {
+		word.version = e.Runs
+	} else {
+		word.version = b.word(word.version)
+	}
 	back := e.toldBack(word)
 	return e.believe(word) || back
 }

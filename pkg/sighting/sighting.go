@@ -12,6 +12,8 @@ package sighting
 import (
 	"context"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,7 +64,8 @@ type Book struct {
 	devices map[fleet.DeviceKey]*entry
 	order   []*entry // by key once sorted; may hold entries that are gone
 	sorted  bool
-	words   map[string]string // texts that many devices have
+	words   map[string]string   // texts that many devices have
+	sets    map[string][]string // labels that many have together
 	dirty   []*entry
 	dark    map[string]*darkLine
 }
@@ -79,10 +82,12 @@ func (b *Book) now() moment { return b.moment(b.options.Now()) }
 func Open(o Options) (*Book, error) {
 	b := &Book{
 		options: o, floors: floors{o.UpWithin}, epoch: o.Now(), wake: make(chan struct{}, 1),
-		devices: map[fleet.DeviceKey]*entry{}, words: map[string]string{}, dark: map[string]*darkLine{},
+		devices: map[fleet.DeviceKey]*entry{}, words: map[string]string{}, sets: map[string][]string{}, dark: map[string]*darkLine{},
 	}
+	added := map[fleet.DeviceKey]int64{}
 	err := o.Store.EachDevice(func(d fleet.Device) error {
 		b.put(d)
+		added[d.Key] = millis(d.CreatedAt)
 		return nil
 	})
 	if err != nil {
@@ -104,7 +109,7 @@ func Open(o Options) (*Book, error) {
 	}
 	for _, pack := range packs {
 		for c := range unpack(pack) {
-			if e := b.devices[c.device]; e != nil {
+			if e := b.devices[c.device]; e != nil && c.heard+1000 > added[c.device] { // else of one that was removed
 				e.resume(c)
 			}
 		}
@@ -155,18 +160,15 @@ func (b *Book) put(d fleet.Device) {
 		b.devices[d.Key] = e
 		b.order, b.sorted = append(b.order, e), false
 	}
-	e.model, e.name, e.line = fleet.ModelCode(b.word(string(d.Model))), d.Name, b.word(d.Line)
-	e.labels = nil
-	for _, label := range d.Labels {
-		e.labels = append(e.labels, b.word(label))
-	}
+	e.model, e.name, e.labels = fleet.ModelCode(b.word(string(d.Model))), d.Name, b.labelSet(d.Labels)
+	e.named, e.place = d.Line != "", b.word(d.Line)
 	b.settle(e)
 }
 
 // settle has an entry share its texts with others, and finds the line that it stands on.
 func (b *Book) settle(e *entry) {
-	e.Agent, e.Runs, e.place = b.word(e.Agent), b.word(e.Runs), e.line
-	if e.line == "" {
+	e.Agent, e.Runs = b.word(e.Agent), b.word(e.Runs)
+	if !e.named {
 		e.place = b.word(network(e.Address))
 	}
 }
@@ -182,8 +184,25 @@ func (b *Book) word(s string) string {
 	if known, ok := b.words[s]; ok {
 		return known
 	}
+	s = strings.Clone(s) // not a part of somebody's request
 	if len(b.words) < mostWords {
 		b.words[s] = s
 	}
 	return s
+}
+
+// labelSet are labels as others have them.
+func (b *Book) labelSet(labels []string) []string {
+	if len(labels) == 0 {
+		return nil
+	}
+	name := strings.Join(labels, " ")
+	set, known := b.sets[name]
+	if !known {
+		set = slices.Clone(labels)
+		if len(b.sets) < mostWords {
+			b.sets[name] = set
+		}
+	}
+	return set
 }

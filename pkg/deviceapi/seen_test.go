@@ -1,0 +1,107 @@
+package deviceapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+func TestEveryRequestOfAKnownDeviceIsSeen(t *testing.T) {
+	r := open(t, nil)
+	for _, c := range []struct {
+		method, path, body string
+		by                 fleet.HeardBy
+	}{
+		{http.MethodGet, "/api/iot/config", "", fleet.HeardConfig},
+		{http.MethodGet, "/api/iot/firmware-version", "", fleet.HeardVersion},
+		{http.MethodGet, "/api/iot/firmware", "", fleet.HeardFirmware},
+		{http.MethodHead, "/api/iot/firmware", "", fleet.HeardFirmware},
+		{http.MethodGet, "/api/iot/firmware/9.9", "", fleet.HeardFirmware}, // of which there is none
+		{http.MethodGet, "/api/iot/provisioning", "", fleet.HeardProvisioning},
+		{http.MethodPost, "/api/iot/coredump?chip=esp32&firmware_version=1.0", "dump", fleet.HeardDump},
+	} {
+		r.memory.seen = nil
+		r.do(t, c.method, c.path, strings.NewReader(c.body), "Authorization: Bearer token-aaaaaaa1", "User-Agent: ESP32 HTTP Client/1.0", "X-Boot-ID: 7")
+		if len(r.memory.seen) != 1 {
+			t.Errorf("%s: seen %d times", c.path, len(r.memory.seen))
+			continue
+		}
+		got := r.memory.seen[0]
+		if got.Device != "aaaaaaa1" || got.By != c.by || !got.Address.IsLoopback() || got.Agent != "ESP32 HTTP Client/1.0" || got.Said.BootID != "7" || got.At.IsZero() {
+			t.Errorf("%s: %+v", c.path, got)
+		}
+	}
+	r.memory.seen = nil
+	form := "grant_type=client_credentials&client_id=iotdevice-pump-aaaaaaa1&client_secret="
+	r.do(t, http.MethodPost, tokenPath, strings.NewReader(form+"old+secret"), "Content-Type: application/x-www-form-urlencoded")
+	if len(r.memory.seen) != 1 || r.memory.seen[0].By != fleet.HeardToken || r.memory.seen[0].Device != "aaaaaaa1" {
+		t.Errorf("a token: %+v", r.memory.seen)
+	}
+}
+
+func TestWhoShowsNoGoodCredentialsIsNotSeen(t *testing.T) {
+	r := open(t, nil)
+	form := "grant_type=client_credentials&client_id=iotdevice-pump-aaaaaaa1&client_secret=wrong"
+	r.do(t, http.MethodPost, tokenPath, strings.NewReader(form), "Content-Type: application/x-www-form-urlencoded")
+	r.do(t, http.MethodGet, "/api/iot/config", nil)
+	r.do(t, http.MethodGet, "/api/iot/config", nil, "Authorization: Bearer wrong")
+	if len(r.memory.seen) != 0 {
+		t.Errorf("%+v", r.memory.seen)
+	}
+}
+
+func TestADeviceSaysOfItselfWhatIsShortAndPrintable(t *testing.T) {
+	hash := strings.Repeat("0123456789ABCDEF", 4)
+	for name, c := range map[string]struct {
+		header http.Header
+		want   fleet.Said
+	}{
+		"nothing": {http.Header{}, fleet.Said{}},
+		"all": {header(
+			"X-Running-Version", "1.4.2", "X-Running-ELF-SHA256", hash, "X-OTA-State", "valid", "X-Boot-ID", "b1", "X-Reset-Reason", "panic",
+		), fleet.Said{Version: "1.4.2", ELFSHA256: strings.ToLower(hash), OTAState: "valid", BootID: "b1", ResetReason: "panic"}},
+		"Arduino": {header(
+			"x-ESP32-version", "14.3.0(tasmota32)", "x-ESP32-sketch-md5", hash[:32], "x-ESP32-sketch-sha256", hash,
+		), fleet.Said{Version: "14.3.0(tasmota32)", SketchMD5: strings.ToLower(hash[:32]), SketchSHA256: strings.ToLower(hash)}},
+		"its own header counts more":    {header("X-Running-Version", "1.4.2", "x-ESP32-version", "core"), fleet.Said{Version: "1.4.2"}},
+		"nine digits, as its log has":   {header("X-Running-ELF-SHA256", "0123456789"), fleet.Said{ELFSHA256: "0123456789"}},
+		"too few digits":                {header("X-Running-ELF-SHA256", "0123"), fleet.Said{}},
+		"no digits":                     {header("X-Running-ELF-SHA256", "0123456x89"), fleet.Said{}},
+		"64 bytes":                      {header("X-Boot-ID", strings.Repeat("b", 64)), fleet.Said{BootID: strings.Repeat("b", 64)}},
+		"65 bytes":                      {header("X-Boot-ID", strings.Repeat("b", 65), "X-Running-Version", strings.Repeat("1", 65)), fleet.Said{}},
+		"what a terminal would obey":    {header("X-Running-Version", "1\x1b[2J"), fleet.Said{}},
+		"what is no ASCII":              {header("X-Reset-Reason", "Überspannung"), fleet.Said{}},
+		"twice, which of the two is it": {http.Header{"X-Running-Version": {"1", "2"}}, fleet.Said{}},
+	} {
+		if got := saidBy(c.header); got != c.want {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func header(pairs ...string) http.Header {
+	h := http.Header{}
+	for i := 0; i < len(pairs); i += 2 {
+		h.Set(pairs[i], pairs[i+1])
+	}
+	return h
+}
+
+func FuzzSaidBy(f *testing.F) {
+	f.Add("1.4.2", "0123456789abcdef", "b1")
+	f.Add("\x00", "é", strings.Repeat("x", 100))
+	f.Fuzz(func(t *testing.T, version, hash, boot string) {
+		said := saidBy(http.Header{"X-Running-Version": {version}, "X-Running-Elf-Sha256": {hash}, "X-Boot-Id": {boot}})
+		for _, s := range []string{said.Version, said.ELFSHA256, said.BootID} {
+			if text, err := json.Marshal(s); err != nil || len(s) > declaredMost || strings.Contains(string(text), `\u00`) && !strings.ContainsAny(s, "<>&") {
+				t.Errorf("%q, %v", s, err)
+			}
+		}
+		if strings.Trim(said.ELFSHA256, "0123456789abcdef") != "" {
+			t.Errorf("hash %q", said.ELFSHA256)
+		}
+	})
+}
