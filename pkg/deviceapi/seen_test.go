@@ -23,22 +23,22 @@ func TestEveryRequestOfAKnownDeviceIsSeen(t *testing.T) {
 		{http.MethodGet, "/api/iot/provisioning", "", fleet.HeardProvisioning},
 		{http.MethodPost, "/api/iot/coredump?chip=esp32&firmware_version=1.0", "dump", fleet.HeardDump},
 	} {
-		r.memory.seen = nil
+		r.seen = nil
 		r.do(t, c.method, c.path, strings.NewReader(c.body), "Authorization: Bearer token-aaaaaaa1", "User-Agent: ESP32 HTTP Client/1.0", "X-Boot-ID: 7")
-		if len(r.memory.seen) != 1 {
-			t.Errorf("%s: seen %d times", c.path, len(r.memory.seen))
+		if len(r.seen) != 1 {
+			t.Errorf("%s: seen %d times", c.path, len(r.seen))
 			continue
 		}
-		got := r.memory.seen[0]
+		got := r.seen[0]
 		if got.Device != "aaaaaaa1" || got.By != c.by || !got.Address.IsLoopback() || got.Agent != "ESP32 HTTP Client/1.0" || got.Said.BootID != "7" || got.At.IsZero() {
 			t.Errorf("%s: %+v", c.path, got)
 		}
 	}
-	r.memory.seen = nil
+	r.seen = nil
 	form := "grant_type=client_credentials&client_id=iotdevice-pump-aaaaaaa1&client_secret="
 	r.do(t, http.MethodPost, tokenPath, strings.NewReader(form+"old+secret"), "Content-Type: application/x-www-form-urlencoded")
-	if len(r.memory.seen) != 1 || r.memory.seen[0].By != fleet.HeardToken || r.memory.seen[0].Device != "aaaaaaa1" {
-		t.Errorf("a token: %+v", r.memory.seen)
+	if len(r.seen) != 1 || r.seen[0].By != fleet.HeardToken || r.seen[0].Device != "aaaaaaa1" {
+		t.Errorf("a token: %+v", r.seen)
 	}
 }
 
@@ -48,8 +48,8 @@ func TestWhoShowsNoGoodCredentialsIsNotSeen(t *testing.T) {
 	r.do(t, http.MethodPost, tokenPath, strings.NewReader(form), "Content-Type: application/x-www-form-urlencoded")
 	r.do(t, http.MethodGet, "/api/iot/config", nil)
 	r.do(t, http.MethodGet, "/api/iot/config", nil, "Authorization: Bearer wrong")
-	if len(r.memory.seen) != 0 {
-		t.Errorf("%+v", r.memory.seen)
+	if len(r.seen) != 0 {
+		t.Errorf("%+v", r.seen)
 	}
 }
 
