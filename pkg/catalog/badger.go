@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+const memtableBytes = 4 << 20
+
 // settings keep Badger small: a gateway has 512 MB and holds only metadata.
 //
 // They also keep it whole on 32-bit ARM, where its allocator (ristretto's z.Allocator, up to v2.4.2) begins at its first
@@ -23,10 +25,10 @@ import (
 //     quarters full as no record is larger than 32 KiB, nor ever grow: 6.4 of 8 MiB;
 //   - tables of one size on all levels, as allocators are used again by whoever comes next;
 //   - never tables of level 0 merged among themselves, as those are of no size at all: that takes four of them.
-func settings(o Options) badger.Options {
+func settings(o Options, beforeTable func()) badger.Options {
 	small := badger.DefaultOptions(o.Dir).
 		WithSyncWrites(true). // Sync() afterwards loses what a rotating memtable holds
-		WithMemTableSize(4 << 20).
+		WithMemTableSize(memtableBytes).
 		WithNumMemtables(2).
 		WithBaseTableSize(4 << 20).
 		WithBlockSize(128 << 10).
@@ -43,7 +45,7 @@ func settings(o Options) badger.Options {
 		WithChecksumVerificationMode(options.OnBlockRead). // at the start [Options.check] reads all of it
 		WithVerifyValueChecksum(true).
 		WithMetricsEnabled(false).
-		WithLogger(quiet{o.Logger})
+		WithLogger(quiet{o.Logger, beforeTable})
 	small.TableSizeMultiplier = 1
 	return small
 }
@@ -110,12 +112,21 @@ func (o Options) removeEmptyLogs(entries []fs.DirEntry) error {
 }
 
 // quiet hands Badger's log to slog; what it calls information is for its developers.
-type quiet struct{ *slog.Logger }
+// As the log is Badger's only word about when it writes a table of a compaction, it is also where that waits for room.
+type quiet struct {
+	*slog.Logger
+	beforeTable func()
+}
 
 func (q quiet) Errorf(f string, a ...any)   { q.Error("badger", "said", line(f, a)) }
 func (q quiet) Warningf(f string, a ...any) { q.Warn("badger", "said", line(f, a)) }
 func (q quiet) Infof(f string, a ...any)    { q.Debug("badger", "said", line(f, a)) }
-func (q quiet) Debugf(f string, a ...any)   { q.Debug("badger", "said", line(f, a)) }
+func (q quiet) Debugf(f string, a ...any) {
+	if f == beforeTable {
+		q.beforeTable()
+	}
+	q.Debug("badger", "said", line(f, a))
+}
 
 func line(format string, args []any) string {
 	return strings.TrimSpace(fmt.Sprintf(format, args...))

@@ -28,6 +28,7 @@ type Options struct {
 	Dir        string
 	Reserve    int64 // bytes that must stay free: on a full disk Badger dies by SIGBUS, and again when it is opened
 	Space      func() (free, total int64, err error)
+	Short      func() // gives up at once what is kept for a full disk, as Badger has no room for what it writes; nil: nothing is
 	Logger     *slog.Logger
 	Now        func() time.Time
 	KeepEvents time.Duration // age at which events go; 0: never by age
@@ -48,6 +49,8 @@ type Options struct {
 type Catalog struct {
 	options Options
 	db      *badger.DB
+	ahead   *ahead // the committer's
+	tables  *tables
 	ops     chan *operation
 	stop    chan struct{} // closed: the committer is to end
 	done    chan struct{} // closed: it has ended
@@ -63,18 +66,19 @@ type Catalog struct {
 	closed    bool
 }
 
-// Open opens the catalog, or makes it. Before that it does what Badger does not: it refuses a disk without its reserve,
-// and deletes the empty log files that a kill leaves and that Badger would refuse for ever.
+// Open opens the catalog, or makes it. Before that it does what Badger does not: it refuses a disk without half of its
+// reserve, which takes the logs that it allocates and the tables of those that it finds, and deletes the empty log files
+// that a kill leaves and that Badger would refuse for ever.
 //
-// Errors: ErrFull below the reserve, [NewerError], [DamagedError], what MayBegin says, and a catalog that another process
+// Errors: ErrFull below that half, [NewerError], [DamagedError], what MayBegin says, and a catalog that another process
 // has open.
 func Open(o Options) (*Catalog, error) {
 	free, _, err := o.Space()
 	if err != nil {
 		return nil, err
 	}
-	if free < o.Reserve {
-		return nil, fleet.Full("less than %d MiB is free for the catalog in %s: make room and start again", o.Reserve>>20, o.Dir)
+	if free < o.Reserve/2 {
+		return nil, fleet.Full("less than %d MiB is free for the catalog in %s: make room and start again", o.Reserve>>21, o.Dir)
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
@@ -85,21 +89,28 @@ func Open(o Options) (*Catalog, error) {
 	if err := o.prepare(); err != nil {
 		return nil, err
 	}
-	db, err := o.openBadger()
-	if err != nil {
+	if o.Short == nil {
+		o.Short = func() {}
+	}
+	c := &Catalog{options: o, tables: newTables(o), ops: make(chan *operation), stop: make(chan struct{}), done: make(chan struct{})}
+	c.tables.begin() // of the logs that it finds
+	if c.db, err = o.openBadger(c.tables.await); err != nil {
+		c.tables.end()
 		return nil, err
 	}
-	c := &Catalog{options: o, db: db, ops: make(chan *operation), stop: make(chan struct{}), done: make(chan struct{})}
 	if err := c.adopt(); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, c.closeBadger())
+	}
+	if c.ahead, err = openAhead(o.Dir); err != nil {
+		return nil, errors.Join(err, c.closeBadger())
 	}
 	if err := o.noteOpen(); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, c.closeBadger())
 	}
 	go c.commit()
 	if err := c.undoImport(context.Background()); err != nil {
 		c.end()
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, c.closeBadger())
 	}
 	return c, nil
 }
@@ -110,6 +121,9 @@ func (c *Catalog) Created() bool { return c.created }
 
 // Rebuilt notes that it has been. A kill in the middle of the first start then repeats the rebuilding.
 func (c *Catalog) Rebuilt(ctx context.Context) error {
+	if !c.created {
+		return nil // a start on a full disk has nothing to store
+	}
 	return c.update(ctx, func(t *tx) error {
 		t.delete(keyNew)
 		return nil
@@ -144,7 +158,17 @@ func (c *Catalog) Close() error {
 	if err := c.options.noteClosed(); err != nil {
 		return err
 	}
-	return c.db.Close()
+	return c.closeBadger()
+}
+
+// closeBadger is the end of the store. Nothing is committed any more.
+func (c *Catalog) closeBadger() error {
+	defer c.tables.end()
+	var err error
+	if c.ahead != nil {
+		err = c.ahead.drop()
+	}
+	return errors.Join(err, c.db.Close())
 }
 
 // end stops the committer.

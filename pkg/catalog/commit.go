@@ -92,6 +92,9 @@ func (c *Catalog) commitBatches(op *operation) error {
 		if refusal == nil {
 			refusal = c.room(free, op.frees)
 		}
+		if refusal == nil && len(b.ops) == 0 {
+			refusal = c.prepare()
+		}
 		if refusal == nil {
 			refusal = op.do(t)
 		}
@@ -101,17 +104,18 @@ func (c *Catalog) commitBatches(op *operation) error {
 		if refusal == nil {
 			refusal = t.fits()
 		}
+		if refusal == nil && !b.takes(t) {
+			if err := b.commit(); err != nil {
+				op.done <- err
+				return err
+			}
+			b = c.newBatch() // what t has read is still so: nobody else writes
+			refusal = c.prepare()
+		}
 		if refusal != nil {
 			measured = false
 			op.done <- refusal
 		} else {
-			if !b.takes(t) {
-				if err := b.commit(); err != nil {
-					op.done <- err
-					return err
-				}
-				b = c.newBatch() // what t has read is still so: nobody else writes
-			}
 			b.ledger = after
 			if err := b.add(op, t); err != nil {
 				return err
@@ -125,7 +129,20 @@ func (c *Catalog) commitBatches(op *operation) error {
 			}
 		}
 	}
-	return b.commit()
+	if err := b.commit(); err != nil {
+		return err
+	}
+	_ = c.prepare() // asked again before the next batch, which is refused where there is no room
+	return nil
+}
+
+// prepare makes sure that Badger finds the blocks for a batch, whatever others do to the disk.
+func (c *Catalog) prepare() error {
+	taken, err := c.ahead.keep()
+	if taken {
+		c.tables.begin() // of the log that is full now
+	}
+	return err
 }
 
 // room refuses commits below the reserve: on a full disk Badger's mapped files end the process by SIGBUS. What makes

@@ -11,6 +11,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/slipway-gateway/slipway/pkg/durable"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // DamagedError is a catalog of which something is lost, or was changed by the disk. It is said before Badger is let near
@@ -63,7 +64,14 @@ func (o Options) check(entries []fs.DirEntry) (err error) {
 	logs := 0
 	for _, e := range entries {
 		files[e.Name()] = true
-		if filepath.Ext(e.Name()) == logSuffix {
+		if filepath.Ext(e.Name()) != logSuffix {
+			continue
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		if info.Size() > 0 { // not the empty one that was made ahead
 			logs++
 		}
 	}
@@ -88,14 +96,17 @@ func (o Options) mayBegin() error {
 }
 
 // openBadger opens Badger, and turns its panics into errors.
-func (o Options) openBadger() (db *badger.DB, err error) {
+func (o Options) openBadger(beforeTable func()) (db *badger.DB, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a bad sector under a mapped file
 	defer func() {
 		if r := recover(); r != nil {
 			err = o.damaged("%v", r)
+			if free, _, unknown := o.Space(); unknown == nil && free < tableRoom {
+				err = fleet.Full("the disk filled while the catalog in %s was opened: make room and start again", o.Dir)
+			}
 		}
 	}()
-	db, err = badger.Open(settings(o))
+	db, err = badger.Open(settings(o, beforeTable))
 	var path *fs.PathError
 	switch {
 	case err == nil:
