@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -39,7 +40,14 @@ func statFS(dir string) (stat unix.Statfs_t, err error) {
 
 func blockSize(stat unix.Statfs_t) int64 { return int64(stat.Bsize) } //nolint:unconvert // 32 bits wide on ARM
 
-func freeBytes(stat unix.Statfs_t) int64 { return int64(stat.Bavail) * blockSize(stat) }
+// freeBytes counts the blocks that a file system keeps for root when that is who asks: a ballast that is given up may
+// become such blocks first.
+func freeBytes(stat unix.Statfs_t) int64 {
+	if os.Geteuid() == 0 {
+		return int64(stat.Bfree) * blockSize(stat)
+	}
+	return int64(stat.Bavail) * blockSize(stat)
+}
 
 // freeInodes is as many as there are bytes for where the file system counts none, as Btrfs does.
 func freeInodes(stat unix.Statfs_t) int64 {

@@ -38,6 +38,7 @@ type Gateway struct {
 	fatal    chan error // holds the first error after which nobody knows what the disk holds
 	watchdog *systemd.Watchdog
 	clock    clock
+	ballast  *ballast
 
 	store    *catalog.Catalog
 	keys     *auth.Keys
@@ -223,6 +224,7 @@ func (g *Gateway) run(ctx context.Context, work *errgroup.Group) {
 	if g.broker != nil {
 		work.Go(func() error { return g.broker.Run(ctx) })
 	}
+	work.Go(func() error { return g.ballast.run(ctx) })
 	if g.backups != nil {
 		work.Go(func() error { return g.backups.Run(ctx) })
 	}

@@ -44,6 +44,8 @@ func New(cfg config.Config, binary Binary, logger *slog.Logger) (_ *Gateway, err
 	if g.doors, err = listen(cfg); err != nil {
 		return nil, err
 	}
+	g.ballast = newBallast(cfg.StateDir, logger)
+	g.ballast.forStart()
 	if err := makeFolders(cfg); err != nil {
 		return nil, err
 	}
@@ -51,7 +53,7 @@ func New(cfg config.Config, binary Binary, logger *slog.Logger) (_ *Gateway, err
 		return nil, err
 	}
 	g.store, err = catalog.Open(catalog.Options{
-		Dir: cfg.CatalogDir, Reserve: Reserve, Space: SpaceOf(cfg.CatalogDir), Logger: logger, Now: time.Now,
+		Dir: cfg.CatalogDir, Reserve: Reserve, Space: SpaceOf(cfg.CatalogDir), Short: g.ballast.short, Logger: logger, Now: time.Now,
 		Beat: g.watchdog.Part("catalog", partPatience), Fatal: g.fail, BeforeUpgrade: g.backUp,
 		MayBegin: func() error { return mayBegin(cfg) },
 	})
