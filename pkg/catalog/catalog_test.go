@@ -233,7 +233,7 @@ func TestBelowTheReserveNothingIsStoredAndEverythingIsRead(t *testing.T) {
 	must(t, c.AddModel(t.Context(), fleet.Model{Code: "fan"}))
 	must(t, c.Close())
 
-	free.Store(o.Reserve - 1)
+	free.Store(o.Reserve/2 - 1)
 	_, err = Open(o)
 	want(t, err, fleet.ErrFull)
 	if !strings.Contains(err.Error(), "make room") {
