@@ -60,15 +60,11 @@ func openAhead(dir string) (*ahead, error) {
 // be given a batch; ErrFull says that there is no room for the next log.
 func (a *ahead) keep() (taken bool, err error) {
 	if a.next != nil {
-		info, err := a.next.Stat()
-		if err != nil {
+		if taken, err = a.taken(); err != nil || !taken {
 			return false, err
 		}
-		if info.Size() == 0 {
-			return false, nil
-		}
 		a.next.Close()
-		a.next, taken = nil, true
+		a.next = nil
 	}
 	list, err := os.OpenFile(filepath.Join(a.dir, manifestFile), os.O_RDWR, 0)
 	if err != nil {
@@ -98,13 +94,22 @@ func (a *ahead) keep() (taken bool, err error) {
 	return taken, nil
 }
 
+// taken reports that Badger has made the next log its own, and maybe deleted it since.
+func (a *ahead) taken() (bool, error) {
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(a.next.Fd()), &stat); err != nil {
+		return false, &os.PathError{Op: "fstat", Path: a.next.Name(), Err: err}
+	}
+	return stat.Size > 0 || stat.Nlink == 0, nil
+}
+
 // drop takes the empty log away again, when Badger is given nothing more.
 func (a *ahead) drop() error {
 	if a.next == nil {
 		return nil
 	}
 	defer a.next.Close()
-	if info, err := a.next.Stat(); err != nil || info.Size() > 0 {
+	if taken, err := a.taken(); err != nil || taken {
 		return err
 	}
 	return os.Remove(a.next.Name())

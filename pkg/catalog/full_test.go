@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -57,10 +58,14 @@ func TestARealDiskThatFillsUpIsRefusedAndComesBack(t *testing.T) {
 		must(t, c.RemoveDump(t.Context(), d.Device, d.Name()))
 	}
 	must(t, c.Close())
+	free, _, err = o.Space()
+	must(t, err)
+	rest := filepath.Join(disk, "rest") // and then so much that a start has no room
+	must(t, os.WriteFile(rest, make([]byte, free-o.Reserve/4), 0o600))
 	_, err = Open(o)
 	want(t, err, fleet.ErrFull)
 
-	must(t, os.Remove(more))
+	must(t, errors.Join(os.Remove(more), os.Remove(rest)))
 	o.Reserve = 1 << 20 // room that somebody made
 	if c, err = Open(o); err != nil {
 		t.Fatal(err)

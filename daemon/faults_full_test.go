@@ -1,0 +1,198 @@
+//go:build faults
+
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// takeAll is another process that takes every block at once, those that ext4 keeps for root too. empty gives them back.
+func (d *disk) takeAll() {
+	d.t.Helper()
+	f, err := os.OpenFile(d.path("ballast"), os.O_CREATE|os.O_WRONLY, 0o600) // the name that empty knows
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer f.Close()
+	for size, piece := int64(0), int64(1<<30); piece >= 4096; {
+		if err := unix.Fallocate(int(f.Fd()), 0, size, piece); err != nil {
+			piece /= 2
+		} else {
+			size += piece
+		}
+	}
+}
+
+// newDisk is one of a kind that a gateway has room on.
+func newDisk(t *testing.T, kind string) *disk {
+	t.Helper()
+	if kind == "tmpfs" {
+		return newTmpfs(t, 768<<20, 0)
+	}
+	return newLoop(t, kind, 768<<20)
+}
+
+func newPlantOn(t *testing.T, d *disk, program string) *plant {
+	t.Helper()
+	g := newGateway(t, d.path("state"), forLoad("listen.http="+lastingAddress(t))...)
+	g.program = program
+	g.start()
+	p := &plant{t, d, g, newLoad(t, g)}
+	p.ballast(true)
+	return p
+}
+
+// ballast waits until the gateway has it, or has given it up.
+func (p *plant) ballast(there bool) {
+	p.t.Helper()
+	p.g.within(testPatience, fmt.Sprintf("ballast there: %v", there), func() bool {
+		info, err := os.Stat(p.d.path("state", "ballast"))
+		return there == (err == nil && info.Size() == 64<<20)
+	})
+}
+
+// taken takes the whole disk under load for a while, and says how the gateway ended, "" while it goes on. What fills logs,
+// and so makes tables, are configurations of 8 KiB.
+func (p *plant) taken(round int) (ended string) {
+	p.t.Helper()
+	p.l.begin(round)
+	fat := `{"deviceName":"` + strings.Repeat("x", 8<<10) + `"}`
+	for i := range 4 {
+		d := p.l.devices[1+i%2]
+		p.l.each(func(int) { p.l.asked(http.StatusOK, "PUT", "/api/devices/"+d.Key+"/config", p.l.admin, []byte(fat)) })
+	}
+	p.l.until(1 + rand.IntN(60))
+	for over := time.After(time.Second); over != nil && ended == ""; { // how long the disk is full, not a wait
+		p.d.takeAll()
+		select {
+		case err := <-p.g.ended:
+			p.g.cmd = nil
+			ended = fmt.Sprint(err)
+		case <-over:
+			over = nil
+		case <-time.After(20 * time.Millisecond): // and takes what the gateway gives up, too
+		}
+	}
+	p.d.empty()
+	if ended == "" {
+		p.l.until(10) // it takes what comes again
+	}
+	p.l.end()
+	return ended
+}
+
+// check is load's; but whoever uploads on a full disk has older dumps rotated away for it, whole pairs.
+func (p *plant) check(since int) {
+	p.t.Helper()
+	for _, gone := range p.l.lost(since) {
+		if !strings.HasPrefix(gone, "dump ") || !strings.Contains(gone, "no such file") {
+			p.t.Errorf("acknowledged and lost: %s", gone)
+		}
+	}
+	p.l.tidy()
+	if trace := goTrace(p.g.log.String()); trace != "" {
+		p.t.Errorf("a Go trace in the log:\n%s", trace)
+	}
+}
+
+// TestFaultsADiskThatIsTakenAtOnceEndsNoGateway takes all blocks of the disk under a gateway that a fleet asks, and gives
+// them back. Badger maps what it writes as sparse files, and whoever writes to such a file on a full disk ends by SIGBUS.
+func TestFaultsADiskThatIsTakenAtOnceEndsNoGateway(t *testing.T) {
+	for _, kind := range []string{"ext4", "xfs", "tmpfs"} {
+		t.Run(kind, func(t *testing.T) {
+			short, longer := 5, 50
+			if kind != "ext4" {
+				short, longer = 2, 20
+			}
+			row := newFault(t, "the disk taken at once", kind, times(short, longer))
+			row.needsRoot()
+			p := newPlantOn(t, newDisk(t, kind), "")
+			for round := range row.rounds {
+				if ended := p.taken(round); ended != "" {
+					t.Fatalf("round %d: the gateway ended: %s\n%s", round, ended, p.g.log)
+				}
+				p.check(round - 1)
+				if t.Failed() {
+					t.Fatalf("in round %d", round)
+				}
+			}
+			p.check(0)
+			row.found("0 ended, %d acknowledged, none lost", p.l.answers())
+			p.close()
+			row.noticed("logs that are sparse", endOf(t, kind, "pkg/catalog/ahead.go",
+				"err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, size)", "err := error(nil)"))
+		})
+	}
+}
+
+// endOf is how a program ends from which something was taken out, "" where it goes on.
+func endOf(t *testing.T, kind, file, with, instead string) string {
+	t.Helper()
+	p := newPlantOn(t, newDisk(t, kind), without(t, file, with, instead))
+	defer p.close()
+	for round := range 3 * mostControlCuts {
+		if ended := p.taken(round); ended != "" {
+			word := "ended"
+			if strings.Contains(p.g.log.String(), "SIGBUS") {
+				word = "SIGBUS"
+			}
+			return fmt.Sprintf("%s in round %d", word, round+1)
+		}
+	}
+	return ""
+}
+
+// TestFaultsAStartOnAFullDiskServes starts a gateway on a disk that has not a block left. It gives up its ballast, serves
+// what can be read, and makes the ballast again when there is room.
+func TestFaultsAStartOnAFullDiskServes(t *testing.T) {
+	for _, kind := range []string{"ext4", "xfs", "tmpfs"} {
+		t.Run(kind, func(t *testing.T) {
+			row := newFault(t, "a start on a full disk", kind, times(2, 10))
+			row.needsRoot()
+			p := newPlantOn(t, newDisk(t, kind), "")
+			for round := range row.rounds {
+				p.l.begin(round)
+				p.l.until(40)
+				p.l.end()
+				p.g.end() // a kill leaves logs that the start has to read
+				p.d.takeAll()
+				p.g.start()
+				p.ballast(false)
+				p.check(0)
+				p.d.empty()
+				p.ballast(true)
+				if t.Failed() {
+					t.Fatalf("in round %d\n%s", round, p.g.log)
+				}
+			}
+			p.l.begin(row.rounds)
+			p.l.until(10)
+			p.l.end()
+			p.check(0)
+			row.found("all served, %d acknowledged, none lost", p.l.answers())
+			p.close()
+			row.noticed("no ballast given up", startOf(t, kind, "pkg/gateway/ballast.go", "b.lighten(0)", "_ = b"))
+		})
+	}
+}
+
+// startOf is how a start on a full disk ends of a program from which something was taken out, "" where it serves.
+func startOf(t *testing.T, kind, file, with, instead string) string {
+	t.Helper()
+	p := newPlantOn(t, newDisk(t, kind), without(t, file, with, instead))
+	defer p.close()
+	p.g.end()
+	p.d.takeAll()
+	if err := p.g.tryStart(); err != nil {
+		return "no start"
+	}
+	return ""
+}
