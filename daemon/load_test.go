@@ -340,8 +340,12 @@ func (l *load) names(path, array, name string) (map[string]bool, error) {
 		if err := json.Unmarshal(a.body, &all); err != nil {
 			return nil, err
 		}
-		if err := errors.Join(json.Unmarshal(all[array], &each), json.Unmarshal(all["next"], &next)); err != nil {
-			return nil, err
+		err := json.Unmarshal(all[array], &each)
+		if more, isPaged := all["next"]; isPaged {
+			err = errors.Join(err, json.Unmarshal(more, &next))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w: %s", path, err, a.body)
 		}
 		for _, one := range each {
 			have[fmt.Sprint(one[name])] = true

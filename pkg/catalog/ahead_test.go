@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -145,4 +146,68 @@ func TestACompactionWaitsForRoomAndIsGivenWhatIsKept(t *testing.T) {
 			t.Fatal("what is kept was not given up while a table was written")
 		}
 	}
+}
+
+// A table for which there is no inode Badger leaves out of a compaction without a word, and deletes those that it was made
+// of. So whoever is about to write one waits.
+func TestACompactionForWhichNoInodeIsLeftLosesNothing(t *testing.T) {
+	disk := t.TempDir()
+	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=512m,nr_inodes=100"); err != nil {
+		t.Skipf("a small disk cannot be mounted here (%v): run as root to see what one without inodes does", err)
+	}
+	t.Cleanup(func() { must(t, unix.Unmount(disk, 0)) })
+	o := settled(t, filepath.Join(disk, "catalog"))
+	o.Space = func() (int64, int64, error) {
+		var s unix.Statfs_t
+		err := unix.Statfs(disk, &s)
+		return int64(s.Ffree) << 20, 1 << 40, err
+	}
+	var others []string
+	o.Short = func() { // somebody makes room
+		for _, path := range others {
+			must(t, os.Remove(path))
+		}
+		others = nil
+	}
+	w := newTables(o)
+	defer w.end()
+	var once sync.Once
+	var waited atomic.Bool
+	db, err := badger.Open(settings(o, func() {
+		once.Do(func() {
+			for n := 0; ; n++ {
+				f, err := os.Create(filepath.Join(disk, fmt.Sprint(n)))
+				if err != nil {
+					break
+				}
+				others = append(others, f.Name())
+				must(t, f.Close())
+			}
+			w.await()
+			waited.Store(true)
+		})
+	}))
+	must(t, err)
+	written := 0
+	for ; !waited.Load() && written < 200; written++ {
+		must(t, db.Update(func(txn *badger.Txn) error {
+			for i := range 20 {
+				must(t, txn.Set(fmt.Appendf(nil, "%d/%d", written, i), make([]byte, 16<<10)))
+			}
+			return nil
+		}))
+	}
+	must(t, db.Close())
+	o.Short()
+	db, err = badger.Open(settings(o, func() {}))
+	must(t, err)
+	defer func() { must(t, db.Close()) }()
+	must(t, db.View(func(txn *badger.Txn) error {
+		for n := range written * 20 {
+			if _, err := txn.Get(fmt.Appendf(nil, "%d/%d", n/20, n%20)); err != nil {
+				return fmt.Errorf("record %d of %d: %w", n, written*20, err)
+			}
+		}
+		return nil
+	}))
 }
