@@ -105,14 +105,11 @@ func (p *plant) check(since int) {
 
 // TestFaultsADiskThatIsTakenAtOnceEndsNoGateway takes all blocks of the disk under a gateway that a fleet asks, and gives
 // them back. Badger maps what it writes as sparse files, and whoever writes to such a file on a full disk ends by SIGBUS.
+// On tmpfs a write takes too little time for the control to be caught in one; pkg/catalog has a test of its own there.
 func TestFaultsADiskThatIsTakenAtOnceEndsNoGateway(t *testing.T) {
-	for _, kind := range []string{"ext4", "xfs", "tmpfs"} {
+	for _, kind := range []string{"ext4", "xfs"} {
 		t.Run(kind, func(t *testing.T) {
-			short, longer := 5, 50
-			if kind != "ext4" {
-				short, longer = 2, 20
-			}
-			row := newFault(t, "the disk taken at once", kind, times(short, longer))
+			row := newFault(t, "the disk taken at once", kind, times(5, 50))
 			row.needsRoot()
 			p := newPlantOn(t, newDisk(t, kind), "")
 			for round := range row.rounds {
@@ -138,7 +135,7 @@ func endOf(t *testing.T, kind, file, with, instead string) string {
 	t.Helper()
 	p := newPlantOn(t, newDisk(t, kind), without(t, file, with, instead))
 	defer p.close()
-	for round := range 3 * mostControlCuts {
+	for round := range 5 * mostControlCuts {
 		if ended := p.taken(round); ended != "" {
 			word := "ended"
 			if strings.Contains(p.g.log.String(), "SIGBUS") {
