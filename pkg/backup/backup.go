@@ -24,16 +24,17 @@ import (
 	"fmt"
 	"regexp"
 	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/catalog"
 )
 
-// Manifest says where a backup comes from. It is for people: nothing depends on it but the format.
+// Manifest says where a backup comes from, and how much the catalog knew then.
 type Manifest struct {
 	Format  int       `json:"format"`
 	MadeAt  time.Time `json:"made_at"` // UTC
 	Slipway string    `json:"slipway"` // version that made it
 	Host    string    `json:"host"`
-	Models  int       `json:"models"`
-	Devices int       `json:"devices"`
+	catalog.Counts
 }
 
 const (

@@ -3,6 +3,7 @@ package backup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -104,6 +105,9 @@ func (d *Daily) makeDue() error {
 		case ahead > -every && ahead <= every: // a step back of minutes makes no second one
 			return nil
 		}
+		if err := d.notBehind(filepath.Join(d.Dir, copies[n-1].name)); err != nil {
+			return err
+		}
 	}
 	if err := d.make(namePrefix + at.Format(nameTime) + nameSuffix); err != nil {
 		return err
@@ -113,6 +117,36 @@ func (d *Daily) makeDue() error {
 		if err := os.Remove(filepath.Join(d.Dir, old.name)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// errHead ends the reading of a copy behind its head.
+var errHead = errors.New("the head is read")
+
+// notBehind refuses to copy a catalog that has lost what the newest copy knows. A copy that cannot be read says nothing.
+func (d *Daily) notBehind(newest string) error {
+	id, err := ensureKey(d.Source.KeysDir, d.Dir, d.Now())
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(newest)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var head Manifest
+	err = Open(f, Taker{Manifest: func(m Manifest) error { head = m; return errHead }}, id)
+	if !errors.Is(err, errHead) {
+		d.Logger.Warn("newest backup not readable", "file", newest, "error", err)
+		return nil
+	}
+	now, err := d.Source.Catalog.Whole()
+	if err != nil {
+		return err
+	}
+	if now.Behind(head.Counts) {
+		return fmt.Errorf("the catalog has gone back: it knows %s, and %s knew %s; nothing is copied over good copies", now, newest, head.Counts)
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/pkg/catalog"
 )
 
 // Source is the gateway that is backed up.
@@ -26,8 +26,8 @@ type Source struct {
 // records is what a backup needs of the catalog.
 type records interface {
 	Backup(io.Writer) error
-	Models() ([]fleet.Model, error)
-	CountDevices(fleet.ModelCode) (int, error)
+	// Whole reads all of the catalog. What is damaged, or has lost records, is not backed up.
+	Whole() (catalog.Counts, error)
 }
 
 // Write writes a backup without its encryption. It holds private keys.
@@ -58,11 +58,7 @@ func (s *Source) Write(w io.Writer) error {
 }
 
 func (s *Source) manifest(at time.Time) ([]byte, error) {
-	models, err := s.Catalog.Models()
-	if err != nil {
-		return nil, err
-	}
-	devices, err := s.Catalog.CountDevices("")
+	counts, err := s.Catalog.Whole()
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +66,7 @@ func (s *Source) manifest(at time.Time) ([]byte, error) {
 	if err != nil {
 		host = "unknown" // it is for people
 	}
-	return json.MarshalIndent(Manifest{format, at, s.Slipway, host, len(models), devices}, "", "  ")
+	return json.MarshalIndent(Manifest{format, at, s.Slipway, host, counts}, "", "  ")
 }
 
 func (s *Source) writeKeys(out *writer) error {

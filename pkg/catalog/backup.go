@@ -32,7 +32,9 @@ const backupHead = "slipway catalog "
 const mostKey = 255
 
 // neverBackedUp are records of this store and this run.
-var neverBackedUp = map[string]bool{keySchema: true, keyStopped: true, keyNew: true, keyRestoring: true, keyFilesKey: true, keyRestored: true}
+var neverBackedUp = map[string]bool{
+	keySchema: true, keyStopped: true, keyNew: true, keyRestoring: true, keyFilesKey: true, keyRestored: true, keyCounts: true,
+}
 
 // Backup writes the catalog as it is at this moment; changes go on meanwhile. It holds hashes of secrets.
 func (c *Catalog) Backup(w io.Writer) error {

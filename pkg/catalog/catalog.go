@@ -59,6 +59,8 @@ type Catalog struct {
 	schema  int // as it is on disk
 	stopped time.Time
 	feed    event.Feed
+	trouble atomic.Pointer[string] // that it was found damaged
+	copied  Counts                 // that are in the folder; the committer's
 
 	importing sync.Mutex     // one import at a time
 	mu        sync.Mutex     // guards closed; later.Add is called under mu and only while closed is false, so Close can wait

@@ -69,8 +69,14 @@ func (c *Catalog) commit() {
 				c.options.Fatal(broken)
 			}
 		case <-c.stop:
+			if broken == nil {
+				c.copyCounts()
+			}
 			return
 		case <-beat.C:
+			if broken == nil {
+				c.copyCounts()
+			}
 		}
 	}
 }

@@ -84,7 +84,11 @@ func (o Options) check(entries []fs.DirEntry) (err error) {
 		}
 		return o.damaged("its file %s is lost", manifestFile)
 	}
-	return nil
+	logged, err := o.checkLogs(files)
+	if err != nil {
+		return err
+	}
+	return o.checkTables(files, logged)
 }
 
 // mayBegin asks whether a catalog may be made where there is none.

@@ -15,6 +15,7 @@ import (
 //	x/schema, x/clock, x/stopped, x/sequence   of the catalog itself
 //	x/new                                      until what lies on disk has been read into it
 //	x/restoring                                until a restore is over
+//	x/counts                                   Counts
 //	x/keyfiles                                 keyFiles
 //	x/restored                                 when one was
 //	xi/<number>                                device keys of an import that is not over
@@ -60,9 +61,11 @@ const (
 	keyRegrouped = "x/regrouped"
 	keyFilesKey  = "x/keyfiles"
 	keyEvents    = "x/events"
+	keyCounts    = "x/counts"
 
 	modelPrefix  = "m/"
 	devicePrefix = "d/"
+	buildPrefix  = "b/"
 	tokenPrefix  = "o/"
 
 	sightingPrefix = "s/"
@@ -91,7 +94,7 @@ func secretsKey(key fleet.DeviceKey) string          { return "ds/" + string(key
 func sightingKey(key fleet.DeviceKey) string         { return sightingPrefix + string(key) }
 func contactsKey(n int) string                       { return fmt.Sprintf("%s%06d", contactsPrefix, n) }
 func tokenKey(id string) string                      { return tokenPrefix + id }
-func buildsPrefix(code fleet.ModelCode) string       { return "b/" + string(code) + "/" }
+func buildsPrefix(code fleet.ModelCode) string       { return buildPrefix + string(code) + "/" }
 func elfPrefix(hash string) string                   { return "be/" + hash }
 func deviceDumpsPrefix(key fleet.DeviceKey) string   { return dumpPrefix + string(key) + "/" }
 func statePrefix(state crash.State) string           { return "cs/" + string(state) + "/" }

@@ -98,6 +98,9 @@ func (c *Catalog) adopt() error {
 	if err := writeSchemaFile(c.options.Dir); err != nil {
 		return err
 	}
+	if err := c.adoptCounts(); err != nil {
+		return err
+	}
 	c.stopped, err = c.time(keyStopped)
 	return err
 }

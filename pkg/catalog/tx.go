@@ -63,6 +63,9 @@ func (t *tx) fits() error {
 }
 
 func (t *tx) flush(txn *badger.Txn) error {
+	if err := t.count(txn); err != nil {
+		return err
+	}
 	for _, key := range t.order {
 		var err error
 		if value := t.writes[key]; value == nil {

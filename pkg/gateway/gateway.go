@@ -231,9 +231,30 @@ func (g *Gateway) run(ctx context.Context, work *errgroup.Group) {
 	if g.folder != nil {
 		work.Go(func() error { return g.folder.Run(ctx) })
 	}
-	if store, err := g.dumps.opened(); err == nil {
-		work.Go(func() error { return store.Verify(ctx) })
+	work.Go(func() error { return g.verify(ctx) })
+	if _, err := g.dumps.opened(); err == nil {
 		work.Go(func() error { return g.triage.Run(ctx) })
+	}
+}
+
+// verify reads everything that lies on the disk, once a day, and compares it with its checksums.
+func (g *Gateway) verify(ctx context.Context) error {
+	tick := time.NewTicker(24 * time.Hour)
+	defer tick.Stop()
+	for {
+		if err := g.store.Verify(ctx); err != nil && ctx.Err() == nil {
+			g.logger.Error("catalog damaged", "error", err)
+		}
+		if store, err := g.dumps.opened(); err == nil {
+			if err := store.Verify(ctx); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
 	}
 }
 

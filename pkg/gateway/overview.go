@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"time"
@@ -124,6 +125,9 @@ func (o *overview) Text(packed []byte) (string, error) { return reportText(packe
 // Trouble is what an operator should know.
 func (o *overview) Trouble() []string {
 	var trouble []string
+	if t := o.store.Trouble(); t != "" {
+		trouble = append(trouble, orRestore(o.cfg, errors.New(t)).Error())
+	}
 	if t := o.dumps.Trouble(); t != "" {
 		trouble = append(trouble, t)
 	}
