@@ -158,7 +158,7 @@ func (o Options) checkTables(files map[string]bool, logged uint64) error {
 		return err
 	}
 	defer f.Close()
-	manifest, _, err := badger.ReplayManifestFile(f, 0, settings(o))
+	manifest, _, err := badger.ReplayManifestFile(f, 0, settings(o, func() {}))
 	if err != nil {
 		return o.damaged("%s: %v", manifestFile, err)
 	}

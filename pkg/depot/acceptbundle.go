@@ -58,7 +58,7 @@ func (d *Depot) acceptBundle(ctx context.Context, s fleet.Submission, t *durable
 // intact reads what is stored of a build, all of it. Flash forgets, and whoever brings the same bundle again may do so
 // because of that.
 func (d *Depot) intact(b fleet.Build) bool {
-	zip, err := d.OpenBundle(b.Model, b.Version)
+	zip, err := d.openBundle(b.Model, b.Version)
 	if err != nil {
 		return false
 	}
@@ -166,6 +166,8 @@ func (d *Depot) landBuild(build fleet.Build, b *bundle.Bundle, t *durable.Landin
 	if err := image.Replace(d.path(build.Model, build.Version, imageSuffix)); err != nil {
 		return err
 	}
+	d.damage.forget(d.path(build.Model, build.Version, bundleSuffix))
+	d.damage.forget(d.path(build.Model, build.Version, imageSuffix))
 	d.elves.forget(d.path(build.Model, build.Version, elfSuffix)) // of the build that this one replaces
 	return durable.SyncDir(d.modelDir(build.Model))
 }

@@ -67,6 +67,7 @@ type Depot struct {
 	labels  labels
 	usage   usage
 	elves   elfCache
+	damage  damage
 }
 
 // New returns the depot over a folder; Recover has to run before it is used.

@@ -81,7 +81,7 @@ func (d *Depot) bundleUnlessInflated(b fleet.Build, path string) (*os.File, erro
 	if info, err := os.Stat(path); err == nil && info.Size() == b.ELFSize {
 		return nil, os.Chtimes(path, now, now)
 	}
-	return d.OpenBundle(b.Model, b.Version)
+	return d.openBundle(b.Model, b.Version)
 }
 
 // reader is a function as io.Reader.

@@ -13,27 +13,58 @@ import (
 )
 
 // OpenImage opens the image of one version of a model: the versioned file where there is one, else the flat file where
-// the version is the model's current one. Else it is ErrUnknown.
+// the version is the model's current one. Else it is ErrUnknown. One that is not what its record says is read from its
+// bundle again; where that cannot be done it is ErrDamaged, and never served.
 func (d *Depot) OpenImage(m fleet.Model, v fleet.Version) (fleet.Image, error) {
-	f, err := os.Open(d.path(m.Code, v, imageSuffix))
+	image, sum, err := d.openImage(m, v)
+	if sum == "" {
+		return image, err
+	}
+	b, unknown := d.options.Recorder.Build(m.Code, v)
+	if unknown != nil || b.ImageSHA256 == sum { // a plain image has no record
+		return image, err
+	}
+	if err == nil {
+		image.File.Close()
+	}
+	if err := d.mend(b); err != nil {
+		return fleet.Image{}, err
+	}
+	image, _, err = d.openImage(m, v)
+	return image, err
+}
+
+// openImage says the image's hash where it was not known before.
+func (d *Depot) openImage(m fleet.Model, v fleet.Version) (image fleet.Image, sum string, err error) {
+	path := d.path(m.Code, v, imageSuffix)
+	if what, damaged := d.damage.of(path); damaged {
+		return image, "", fleet.Damaged("%s", what)
+	}
+	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) && v == m.FirmwareVersion {
 		f, err = os.Open(d.flatPath(m.Code))
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return fleet.Image{}, fleet.Unknown("version %s of model %s is not here", v, m.Code)
+		return image, "", fleet.Unknown("version %s of model %s is not here", v, m.Code)
 	}
 	if err != nil {
-		return fleet.Image{}, err
+		return image, "", err
 	}
-	fw, err := d.label(f)
-	if err != nil {
+	if image, sum, err = d.label(f); err != nil {
 		f.Close()
 	}
-	return fw, err
+	return image, sum, err
 }
 
-// OpenBundle opens a build's ZIP as it was uploaded.
+// OpenBundle opens a build's ZIP as it was uploaded. One that was found damaged is ErrDamaged.
 func (d *Depot) OpenBundle(code fleet.ModelCode, v fleet.Version) (*os.File, error) {
+	if what, damaged := d.damage.of(d.path(code, v, bundleSuffix)); damaged {
+		return nil, fleet.Damaged("%s", what)
+	}
+	return d.openBundle(code, v)
+}
+
+func (d *Depot) openBundle(code fleet.ModelCode, v fleet.Version) (*os.File, error) {
 	f, err := os.Open(d.path(code, v, bundleSuffix))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fleet.Unknown("there is no bundle of version %s of model %s", v, code)
@@ -83,24 +114,24 @@ type label struct {
 // mostLabels bounds the memory: beyond it the oldest knowledge is cheap to gain again.
 const mostLabels = 1024
 
-func (d *Depot) label(f *os.File) (fleet.Image, error) {
+func (d *Depot) label(f *os.File) (fw fleet.Image, sum string, err error) {
 	info, err := f.Stat()
 	if err != nil {
-		return fleet.Image{}, err
+		return fleet.Image{}, "", err
 	}
-	fw := fleet.Image{File: f, Size: info.Size(), ModTime: info.ModTime()}
+	fw = fleet.Image{File: f, Size: info.Size(), ModTime: info.ModTime()}
 	id := identify(info)
 	d.labels.mu.Lock()
 	l, known := d.labels.files[id]
 	d.labels.mu.Unlock()
 	if !known {
-		if l, err = readLabel(f, info.Size()); err != nil {
-			return fleet.Image{}, err
+		if l, sum, err = readLabel(f, info.Size()); err != nil {
+			return fleet.Image{}, "", err
 		}
 		d.labels.remember(id, l)
 	}
 	fw.Version, fw.ETag = l.version, l.etag
-	return fw, nil
+	return fw, sum, nil
 }
 
 func (l *labels) remember(id fileID, known label) {
@@ -112,14 +143,13 @@ func (l *labels) remember(id fileID, known label) {
 	l.files[id] = known
 }
 
-func readLabel(f *os.File, size int64) (label, error) {
+func readLabel(f *os.File, size int64) (l label, sum string, err error) {
+	if sum, err = hashFile(f, size); err != nil {
+		return label{}, "", err
+	}
 	_, app, err := espimage.ReadDescriptor(f, size)
 	if err != nil {
-		return label{}, err
+		return label{}, sum, err
 	}
-	sum, err := hashFile(f, size)
-	if err != nil {
-		return label{}, err
-	}
-	return label{version: fleet.Version(app.Version), etag: `"` + sum[:32] + `"`}, nil
+	return label{version: fleet.Version(app.Version), etag: `"` + sum[:32] + `"`}, sum, nil
 }

@@ -21,6 +21,9 @@ func (d *Depot) Publish(ctx context.Context, code fleet.ModelCode, v fleet.Versi
 	if _, err := os.Stat(d.path(code, v, imageSuffix)); errors.Is(err, os.ErrNotExist) {
 		return fleet.Model{}, fleet.Taken("the image of version %s of model %s is not on the disk: send its bundle again", v, code)
 	}
+	if what, damaged := d.damage.of(d.path(code, v, imageSuffix)); damaged {
+		return fleet.Model{}, fleet.Damaged("%s", what)
+	}
 	m, err := d.options.Recorder.PublishVersion(ctx, code, v)
 	if err != nil {
 		return m, err
@@ -47,6 +50,7 @@ func (d *Depot) remove(ctx context.Context, code fleet.ModelCode, v fleet.Versio
 		return err
 	}
 	for _, suffix := range []string{bundleSuffix, imageSuffix, elfSuffix} {
+		d.damage.forget(d.path(code, v, suffix))
 		if err := os.Remove(d.path(code, v, suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}

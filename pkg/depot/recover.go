@@ -196,6 +196,7 @@ func (d *Depot) forgetLost(ctx context.Context, b fleet.Build) (lost bool, err e
 	if errors.Is(err, fleet.ErrUnknown) { // removed meanwhile
 		return true, nil
 	}
+	d.damage.note(d.path(b.Model, b.Version, bundleSuffix), fmt.Sprintf("the bundle of version %s of model %s is lost: send the same bundle again", b.Version, b.Model))
 	d.options.Logger.Error("build lost: its bundle is not on the disk", "model", b.Model, "version", b.Version)
 	return true, err
 }
@@ -203,7 +204,7 @@ func (d *Depot) forgetLost(ctx context.Context, b fleet.Build) (lost bool, err e
 // recordFound records a bundle that lies there whole without a record: a kill came between its files and its record.
 // One that is not whole is left for a person to look at.
 func (d *Depot) recordFound(ctx context.Context, code fleet.ModelCode, v fleet.Version) error {
-	f, err := d.OpenBundle(code, v)
+	f, err := d.openBundle(code, v)
 	if err != nil {
 		return err
 	}
@@ -240,11 +241,16 @@ func (d *Depot) recordFound(ctx context.Context, code fleet.ModelCode, v fleet.V
 
 // restoreImage extracts a build's image again where it is missing.
 func (d *Depot) restoreImage(b fleet.Build) error {
-	path := d.path(b.Model, b.Version, imageSuffix)
-	if info, err := os.Stat(path); err == nil && info.Size() == b.ImageSize {
+	if info, err := os.Stat(d.path(b.Model, b.Version, imageSuffix)); err == nil && info.Size() == b.ImageSize {
 		return nil
 	}
-	f, err := d.OpenBundle(b.Model, b.Version)
+	return d.extractImage(b)
+}
+
+// extractImage reads a build's image from its bundle, in the place of whatever lies there. A bundle that is damaged leaves
+// it as it is.
+func (d *Depot) extractImage(b fleet.Build) error {
+	f, err := d.openBundle(b.Model, b.Version)
 	if err != nil {
 		return err
 	}
@@ -269,7 +275,7 @@ func (d *Depot) restoreImage(b fleet.Build) error {
 	if !d.isAt(f, b) {
 		return nil // replaced or removed meanwhile
 	}
-	return t.Replace(path) // it is made again at need: its name may be lost
+	return t.Replace(d.path(b.Model, b.Version, imageSuffix)) // it is made again at need: its name may be lost
 }
 
 // isAt reports that an open bundle is still the build's.

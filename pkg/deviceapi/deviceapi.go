@@ -151,6 +151,10 @@ func refusal(err error) error {
 		return endpoint.Errorf(http.StatusBadRequest, "refused", "%v", err)
 	case errors.Is(err, fleet.ErrTaken):
 		return endpoint.Errorf(http.StatusConflict, "conflict", "this conflicts with what is there").Because(err)
+	case errors.Is(err, fleet.ErrDamaged):
+		e := endpoint.Errorf(http.StatusServiceUnavailable, "damaged", "the firmware is damaged on the gateway: try again later").Because(err)
+		e.Header = http.Header{"Retry-After": {"60"}}
+		return e
 	case errors.Is(err, fleet.ErrFull):
 		return endpoint.Errorf(http.StatusInsufficientStorage, "full", "no room on the disk").Because(err)
 	}

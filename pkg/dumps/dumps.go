@@ -55,6 +55,7 @@ type Store struct {
 	devices map[fleet.DeviceKey]*shelf
 	bytes   int64     // of all pairs
 	short   string    // why a target of rotation cannot be reached, "" when it can
+	damaged int       // dumps that were found damaged since the start
 	until   time.Time // so long nobody looks again whether it can
 	pending int64     // bytes of uploads that are being written
 
@@ -129,11 +130,25 @@ func (s *Store) Usage() int64 {
 	return s.bytes
 }
 
-// Trouble says which target of rotation cannot be reached, "" when all can.
+// Trouble says which target of rotation cannot be reached, and that dumps were found damaged since the start; "" is none.
 func (s *Store) Trouble() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.short
+	if s.damaged == 0 {
+		return s.short
+	}
+	text := fmt.Sprintf("%d dumps were found damaged, and lie in %s: no other copy is here", s.damaged, filepath.Join(s.options.Dir, quarantine))
+	if s.short != "" {
+		text += "; " + s.short
+	}
+	return text
+}
+
+// missOne counts a dump that was stored and is not whole any more.
+func (s *Store) missOne() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.damaged++
 }
 
 // shelfOf is the device's directory in memory. The caller holds mu.

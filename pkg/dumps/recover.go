@@ -116,6 +116,7 @@ func (s *Store) recoverDevice(ctx context.Context, key fleet.DeviceKey, known in
 		if dumps[name] != nil {
 			continue // quarantined with its dump
 		}
+		s.missOne()
 		s.options.Logger.Error("dump lost: only its sidecar is left", "device", key, "file", file(name, sidecarSuffix))
 		if err := s.quarantine(key, file(name, sidecarSuffix)); err != nil {
 			return err
@@ -153,6 +154,11 @@ func mendHidden(dir, file, rest string) error {
 
 // check decides whether a pair is whole. What is not goes to quarantine.
 func (s *Store) check(key fleet.DeviceKey, name fleet.DumpName, e fs.DirEntry, sidecar bool, known indexed) (d fleet.Dump, whole bool, err error) {
+	if _, has := known[name]; !sidecar && has {
+		s.missOne()
+		s.options.Logger.Error("dump quarantined: its sidecar is lost", "device", key, "file", e.Name())
+		return d, false, s.quarantine(key, e.Name())
+	}
 	if !sidecar {
 		s.options.Logger.Warn("dump quarantined: its upload was cut off", "device", key, "file", e.Name())
 		return d, false, s.quarantine(key, e.Name())
@@ -171,6 +177,7 @@ func (s *Store) check(key fleet.DeviceKey, name fleet.DumpName, e fs.DirEntry, s
 	d, err = s.verify(key, name)
 	var bad *damagedError
 	if errors.As(err, &bad) {
+		s.missOne()
 		s.options.Logger.Error("dump quarantined: it is damaged", "device", key, "file", e.Name(), "reason", bad.reason)
 		return d, false, errors.Join(s.quarantine(key, e.Name()), s.quarantine(key, file(name, sidecarSuffix)))
 	}

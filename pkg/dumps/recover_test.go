@@ -59,8 +59,8 @@ func TestAStartMendsWhatAPowerCutLeft(t *testing.T) {
 	if err != nil || len(quarantined) != 4 {
 		t.Errorf("quarantine: %v, %v", quarantined, err)
 	}
-	if strings.Count(log.String(), "level=ERROR") != 2 || strings.Count(log.String(), "level=WARN") != 1 {
-		t.Errorf("alarms: %s", log.String())
+	if strings.Count(log.String(), "level=ERROR") != 3 || !strings.Contains(s.Trouble(), "3 dumps were found damaged") {
+		t.Errorf("trouble %q, alarms: %s", s.Trouble(), log.String())
 	}
 	if s.Usage() != whole.Size+sidecarRoom {
 		t.Errorf("usage %d", s.Usage())

@@ -79,6 +79,7 @@ func (s *Store) Verify(ctx context.Context) error {
 			d, err := s.verify(key, name)
 			var bad *damagedError
 			if errors.As(err, &bad) && s.unshelve(key, mustMicros(name)) {
+				s.missOne()
 				s.options.Logger.Error("dump quarantined: it is damaged", "device", key, "file", file(name, dumpSuffix), "reason", bad.reason)
 				err = errors.Join(s.quarantine(key, file(name, dumpSuffix)), s.quarantine(key, file(name, sidecarSuffix)),
 					s.options.Index.RemoveDump(ctx, key, name))

@@ -6,18 +6,19 @@ import (
 	"syscall"
 )
 
-// The four ways in which the house says no. Doors turn them into statuses (404, 409, 400, 507), the drop folder into
+// The five ways in which the house says no. Doors turn them into statuses (404, 409, 400, 507, 503), the drop folder into
 // rejections (ErrRefused, ErrTaken) or a later try (everything else).
 var (
 	ErrUnknown = errors.New("unknown")
 	ErrTaken   = errors.New("taken")
 	ErrRefused = errors.New("refused")
 	ErrFull    = errors.New("full")
+	ErrDamaged = errors.New("damaged")
 )
 
-// Error is one of the four with a sentence that an operator may see. Its text is only the sentence.
+// Error is one of the five with a sentence that an operator may see. Its text is only the sentence.
 type Error struct {
-	Kind   error // ErrUnknown, ErrTaken, ErrRefused or ErrFull
+	Kind   error // ErrUnknown, ErrTaken, ErrRefused, ErrFull or ErrDamaged
 	Reason string
 }
 
@@ -35,6 +36,9 @@ func Refused(format string, args ...any) error { return newError(ErrRefused, for
 
 // Full says that the disk has no room.
 func Full(format string, args ...any) error { return newError(ErrFull, format, args) }
+
+// Damaged says that what was stored is not what it was, and is served to nobody.
+func Damaged(format string, args ...any) error { return newError(ErrDamaged, format, args) }
 
 func newError(kind error, format string, args []any) error {
 	return &Error{Kind: kind, Reason: fmt.Sprintf(format, args...)}

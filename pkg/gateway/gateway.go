@@ -245,10 +245,16 @@ func (g *Gateway) verify(ctx context.Context) error {
 		if err := g.store.Verify(ctx); err != nil && ctx.Err() == nil {
 			g.logger.Error("catalog damaged", "error", err)
 		}
+		if err := g.depot.Verify(ctx); err != nil && ctx.Err() == nil {
+			g.logger.Error("firmware not verified", "error", err)
+		}
 		if store, err := g.dumps.opened(); err == nil {
 			if err := store.Verify(ctx); err != nil {
 				return err
 			}
+		}
+		if ctx.Err() == nil {
+			g.logger.Info("stored data verified")
 		}
 		select {
 		case <-ctx.Done():

@@ -128,6 +128,7 @@ func (o *overview) Trouble() []string {
 	if t := o.store.Trouble(); t != "" {
 		trouble = append(trouble, orRestore(o.cfg, errors.New(t)).Error())
 	}
+	trouble = append(trouble, o.depot.Trouble()...)
 	if t := o.dumps.Trouble(); t != "" {
 		trouble = append(trouble, t)
 	}

@@ -171,6 +171,8 @@ func visible(err error) error {
 		status, code = http.StatusConflict, "taken"
 	case errors.Is(err, fleet.ErrFull):
 		status, code = http.StatusInsufficientStorage, "full"
+	case errors.Is(err, fleet.ErrDamaged):
+		status, code = http.StatusServiceUnavailable, "damaged"
 	}
 	return endpoint.Errorf(status, code, "%s", err.Error()).Because(err)
 }
