@@ -35,6 +35,11 @@ func deviceListCommand() *cobra.Command {
 	label := cmd.Flags().String("label", "", "only those with this label")
 	search := cmd.Flags().String("search", "", "only those with this text in their key or name")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *state != "" {
+			if _, err := fleet.ParseDeviceState(*state); err != nil {
+				return &usageError{err}
+			}
+		}
 		answer, err := flags.pages(cmd, path("devices"), "devices", map[string]string{
 			"model": *model, "state": *state, "version": *version, "line": *line, "label": *label, "q": *search,
 		})

@@ -2,6 +2,7 @@ package sighting_test
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"log/slog"
 	"math"
@@ -231,5 +232,29 @@ func TestADeviceThatIsRemovedAndAddedAgainIsNew(t *testing.T) {
 	h.open()
 	if got, _ := h.book.Sighting(keyOf(0)); got.Runs != "" {
 		t.Errorf("after a restart it runs %q", got.Runs)
+	}
+}
+
+func TestWhatADeviceRunsSurvivesARestoreAndIsMarkedAsOlder(t *testing.T) {
+	h := build(t, 2)
+	h.poll(0, fleet.Seen{Said: fleet.Said{Version: "1.0.0"}})
+	must(t, h.book.Close())
+	var backup bytes.Buffer
+	must(t, h.store.Backup(&backup))
+	must(t, h.store.Close())
+	h.now = h.now.Add(24 * time.Hour)
+	h.options.Dir = t.TempDir()
+	_, err := catalog.Restore(h.options, &backup)
+	must(t, err)
+	h.open()
+	if got, _ := h.book.Sighting(keyOf(0)); got.Runs != "1.0.0" || got.RunsBy != fleet.ProofSaid || !got.Restored || !got.HeardAt.Equal(noon) {
+		t.Errorf("after the restore: %+v", got)
+	}
+	if got, _ := h.book.Sighting(keyOf(1)); got.Restored || got.State != fleet.Never {
+		t.Errorf("one that was never heard: %+v", got)
+	}
+	h.poll(0, fleet.Seen{Said: fleet.Said{Version: "1.1.0"}})
+	if got, _ := h.book.Sighting(keyOf(0)); got.Runs != "1.1.0" || got.Restored {
+		t.Errorf("once it says what it runs: %+v", got)
 	}
 }
