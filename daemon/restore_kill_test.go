@@ -13,7 +13,7 @@ import (
 // TestARestoreThatIsKilledLeavesTheOldGatewayOrTheNewOneOrSaysThatItIsNeither ends restores at random moments. What is
 // left starts as the one or the other, or refuses to start and says what to do; and done again the restore is whole.
 func TestARestoreThatIsKilledLeavesTheOldGatewayOrTheNewOneOrSaysThatItIsNeither(t *testing.T) {
-	const rounds = 12
+	const least, most = 12, 90 // rounds: until each of the three was left once
 	lost := startGateway(t)
 	lost.cli("model", "add", "pump")
 	lost.addDevice("pump")
@@ -39,7 +39,7 @@ func TestARestoreThatIsKilledLeavesTheOldGatewayOrTheNewOneOrSaysThatItIsNeither
 	g.cli(restore...)
 	whole := time.Since(began)
 	seen := map[string]int{}
-	for round := range rounds {
+	for round := 0; round < least || len(seen) < 3 && round < most; round++ {
 		// Back to a gateway of its own, as a fresh installation makes it.
 		for _, part := range []string{"keys", "catalog", "backup"} {
 			if err := os.RemoveAll(filepath.Join(g.state, part)); err != nil {
@@ -95,7 +95,12 @@ func TestARestoreThatIsKilledLeavesTheOldGatewayOrTheNewOneOrSaysThatItIsNeither
 			}
 		}
 	}
-	t.Logf("a whole restore took %s; after %d kills: %v", whole, rounds, seen)
+	for _, outcome := range []string{"old", "neither", "new"} {
+		if seen[outcome] == 0 {
+			t.Errorf("no kill left it %s: %v", outcome, seen)
+		}
+	}
+	t.Logf("a whole restore took %s; after the kills it was %v", whole, seen)
 }
 
 // until returns when something holds, or a process has ended.

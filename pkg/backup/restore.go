@@ -115,7 +115,7 @@ func (r *Restoring) swap(s *staged) (aside []string, err error) {
 		return nil, err
 	}
 	defer func() { // a power cut leaves it; everything else that goes wrong was taken back
-		if removed := os.Remove(marker); removed != nil {
+		if removed := durable.Remove(marker); removed != nil {
 			err = errors.Join(err, removed)
 			return
 		}

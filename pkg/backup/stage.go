@@ -109,10 +109,10 @@ func (s *staged) take(suffix string) (aside []string, err error) {
 		aside = nil
 	}()
 	rename := func(from, to string) error {
-		if err := os.Rename(from, to); err != nil {
+		if err := durable.Rename(from, to); err != nil {
 			return err
 		}
-		undo = append(undo, func() error { return os.Rename(to, from) })
+		undo = append(undo, func() error { return durable.Rename(to, from) })
 		return durable.SyncDir(filepath.Dir(to))
 	}
 	for _, part := range []struct{ staged, place string }{{s.keys, s.place.KeysDir}, {s.catalog, s.place.CatalogDir}} {

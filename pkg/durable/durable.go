@@ -32,6 +32,12 @@ func WriteFile(path string, content []byte, mode os.FileMode) error {
 // SyncDir makes the names in a directory durable.
 func SyncDir(dir string) error { return disk.SyncDir(dir) }
 
+// Rename gives a file or a directory another name. It is durable once the directories of both names are synced.
+func Rename(from, to string) error { return disk.Rename(from, to) }
+
+// Remove takes a name away. That is durable once its directory is synced.
+func Remove(path string) error { return disk.Remove(path) }
+
 // Mkdir makes a directory unless there is one. Its name is the caller's to sync.
 func Mkdir(dir string, mode os.FileMode) error {
 	if err := disk.MakeDir(dir, mode); err != nil && !errors.Is(err, os.ErrExist) {

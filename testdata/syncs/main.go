@@ -37,6 +37,10 @@ var cuts = []cut{
 	{"the name of what is offered", "pkg/depot/land.go", "return durable.SyncDir(d.options.Dir)", "return nil", "./pkg/depot"},
 	{"the name of a plain image", "pkg/depot/acceptimage.go", "err := durable.SyncDir(d.options.Dir); err != nil", "err := error(nil); err != nil", "./pkg/depot"},
 	{"the name of a backup", "pkg/backup/file.go", "durable.SyncDir(filepath.Dir(path))", "nil", "./pkg/backup"},
+	{"that a restore is under way", "pkg/backup/restore.go", "durable.WriteFile(marker,", "os.WriteFile(marker,", "./pkg/backup"},
+	{"the names that a restore exchanges", "pkg/backup/stage.go", "return durable.SyncDir(filepath.Dir(to))", "_ = filepath.Dir(to)\n\t\treturn nil", "./pkg/backup"},
+	{"the settings that a restore writes", "pkg/backup/stage.go", "durable.WriteFile(path, content, mode)", "os.WriteFile(path, content, mode)", "./pkg/backup"},
+	{"that a restore is over", "pkg/backup/restore.go", "err = errors.Join(err, durable.SyncDir(s.place.StateDir))", "_ = s", "./pkg/backup"},
 	{"each transaction of the catalog", "pkg/catalog/badger.go", "WithSyncWrites(true)", "WithSyncWrites(false)", "./pkg/catalog"},
 }
 

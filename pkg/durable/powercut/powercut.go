@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -71,11 +72,11 @@ func Record(t testing.TB, root string) *Recorder {
 			return err
 		}
 		known := entry{dir: e.IsDir()}
+		if known.id, err = identify(path); err != nil {
+			return err
+		}
 		if !known.dir {
 			if known.content, err = os.ReadFile(path); err != nil {
-				return err
-			}
-			if known.id, err = identify(path); err != nil {
 				return err
 			}
 			r.files[known.id] = &file{synced: known.content}
@@ -187,10 +188,19 @@ func (r *Recorder) renamed(what, from, to string, do func(string, string) error)
 		return err
 	}
 	r.note(what+" "+r.relative(from)+" to "+r.relative(to), func(names, _ map[string]entry) {
-		names[r.relative(to)] = names[r.relative(from)]
-		delete(names, r.relative(from))
+		move(names, r.relative(from), r.relative(to))
 	})
 	return nil
+}
+
+// move gives an entry another name; what is below a directory goes with it.
+func move(tree map[string]entry, from, to string) {
+	for name, e := range clone(tree) {
+		if below, is := strings.CutPrefix(name, from); is && (below == "" || below[0] == filepath.Separator) {
+			delete(tree, name)
+			tree[to+below] = e
+		}
+	}
 }
 
 // Link notes a second name.
@@ -224,7 +234,11 @@ func (r *Recorder) MakeDir(dir string, mode os.FileMode) error {
 	if err := r.Kernel.MakeDir(dir, mode); err != nil {
 		return err
 	}
-	r.note("made "+r.relative(dir), func(names, _ map[string]entry) { names[r.relative(dir)] = entry{dir: true} })
+	id, err := identify(dir)
+	if err != nil {
+		return err
+	}
+	r.note("made "+r.relative(dir), func(names, _ map[string]entry) { names[r.relative(dir)] = entry{dir: true, id: id} })
 	return nil
 }
 
@@ -236,16 +250,51 @@ func (r *Recorder) SyncDir(dir string) error {
 		return err
 	}
 	r.note("synced the names in "+r.relative(dir), func(names, safe map[string]entry) {
-		for name := range safe {
-			if _, there := names[name]; !there && filepath.Dir(name) == r.relative(dir) {
-				delete(safe, name)
+		before := clone(safe)
+		for name := range before {
+			if filepath.Dir(name) == r.relative(dir) {
+				drop(safe, name)
 			}
 		}
 		for name, e := range names {
-			if filepath.Dir(name) == r.relative(dir) {
-				safe[name] = e
+			if filepath.Dir(name) != r.relative(dir) {
+				continue
+			}
+			safe[name] = e
+			if e.dir {
+				keep(safe, before, name, e.id)
 			}
 		}
 	})
 	return nil
+}
+
+// drop takes a name away with all that is below it.
+func drop(tree map[string]entry, name string) {
+	for other := range tree {
+		if other == name || strings.HasPrefix(other, name+string(filepath.Separator)) {
+			delete(tree, other)
+		}
+	}
+}
+
+// keep takes over what was safe in a directory under whatever name it had.
+func keep(safe, before map[string]entry, name string, id fileID) {
+	for old, e := range before {
+		if !e.dir || e.id != id {
+			continue
+		}
+		for other, below := range before {
+			if rest, is := strings.CutPrefix(other, old+string(filepath.Separator)); is {
+				safe[filepath.Join(name, rest)] = below
+			}
+		}
+		return
+	}
+	// Its own name was not safe before, and it may have been synced for itself.
+	for other, below := range before {
+		if strings.HasPrefix(other, name+string(filepath.Separator)) {
+			safe[other] = below
+		}
+	}
 }
