@@ -85,8 +85,9 @@ func TestJSONIsPrintedAsTheAPIHasIt(t *testing.T) {
 
 func TestEveryCommandThatPrintsTakesFormat(t *testing.T) {
 	without := map[string]bool{
-		"slipway serve":    true, // logs
-		"slipway dump get": true, // prints the dump, or the name of its file
+		"slipway serve":        true, // logs
+		"slipway audit export": true, // prints what audit verify reads
+		"slipway dump get":     true, // prints the dump, or the name of its file
 	}
 	var look func(*cobra.Command)
 	look = func(cmd *cobra.Command) {

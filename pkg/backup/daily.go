@@ -25,7 +25,8 @@ type Daily struct {
 	Source  *Source
 	Dir     string
 	Space   func() (free, total int64, err error)
-	Reserve int64 // bytes that must stay free
+	Reserve int64                                      // bytes that must stay free
+	Made    func(name string, size int64, records int) // is told of each copy
 	Logger  *slog.Logger
 	Now     func() time.Time
 	// Believed reports that the clock is not known to be wrong.
@@ -175,7 +176,7 @@ func (d *Daily) make(name string) error {
 	if err != nil {
 		return err
 	}
-	d.Logger.Info("gateway backed up", "file", name, "bytes", size, "records", found.Records)
+	d.Made(name, size, found.Records)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package backup
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -19,6 +20,7 @@ func daily(t *testing.T, said io.Writer, now *time.Time) *Daily {
 	t.Helper()
 	return &Daily{
 		Source: gatewayState(t, 3), Dir: filepath.Join(t.TempDir(), "backup"), Space: space, Reserve: 64 << 20,
+		Made:   func(name string, size int64, _ int) { fmt.Fprintln(said, "made", name, size > 0) },
 		Logger: slog.New(slog.NewTextHandler(said, nil)), Now: func() time.Time { return *now }, Believed: func() bool { return true },
 	}
 }
@@ -61,8 +63,8 @@ func TestABackupIsMadeEveryDayAndTheLastSevenAreKept(t *testing.T) {
 			t.Errorf("%s is %v, %v", path, info.Mode(), err)
 		}
 	}
-	if n := strings.Count(said.String(), "gateway backed up"); n != 10 {
-		t.Errorf("%d backups are in the journal:\n%s", n, &said)
+	if n := strings.Count(said.String(), "made slipway-"); n != 10 {
+		t.Errorf("%d backups were told of:\n%s", n, &said)
 	}
 	if strings.Contains(said.String(), k.Secret) {
 		t.Error("the key is in the journal")

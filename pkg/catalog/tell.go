@@ -197,17 +197,23 @@ func (r rotation) due(now time.Time) bool {
 
 // TellRotations tells of dumps that went by themselves more than an hour ago and were not told of since.
 func (c *Catalog) TellRotations(ctx context.Context) error {
+	now := c.options.Now()
 	var devices []fleet.DeviceKey
 	err := c.db.View(func(txn *badger.Txn) error {
 		return each(txn, rotationPrefix, "", false, func(key string, item *badger.Item) error {
-			devices = append(devices, fleet.DeviceKey(lastPart(key)))
+			var r rotation
+			if err := read(item, &r); err != nil {
+				return err
+			}
+			if r.due(now) {
+				devices = append(devices, fleet.DeviceKey(lastPart(key)))
+			}
 			return nil
 		})
 	})
 	if err != nil {
 		return err
 	}
-	now := c.options.Now()
 	return c.inPieces(ctx, len(devices), true, func(t *tx, i int) error {
 		var r rotation
 		key := rotationKey(devices[i])

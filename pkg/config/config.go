@@ -46,6 +46,7 @@ type Config struct {
 	FirmwareManual       bool
 
 	DropKeepDone     time.Duration
+	EventsKeep       time.Duration
 	DropStalledAfter time.Duration
 	DropCreateModels bool
 

@@ -41,7 +41,7 @@ func TestTheDefaultsAreThoseOfTheDesign(t *testing.T) {
 		DumpMaxBytes: 1 << 20, DumpKeepPerDevice: 20, DumpMaxUse: Share{Percent: 10}, DumpKeepFree: Share{Percent: 15},
 		DumpPerMinute: 10, DumpBurst: 20, DumpKeepPerCrash: 10,
 		FirmwareKeepVersions: 10, FirmwareMaxBytes: 512 << 20, FirmwareELFCache: 512 << 20,
-		DropKeepDone: 7 * 24 * time.Hour, DropStalledAfter: time.Minute,
+		EventsKeep: 400 * 24 * time.Hour, DropKeepDone: 7 * 24 * time.Hour, DropStalledAfter: time.Minute,
 		MQTTPrefix: "iot", MQTTNudges: 30, RolloutUpWithin: 15 * time.Minute, CatalogBackup: true, LogFormat: "auto",
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -184,6 +184,11 @@ var Settings = []Setting{
 		},
 	},
 	{
+		Key: "events.keep", Default: "400d",
+		Meaning: "Age at which events of the audit log are removed. Beyond 64 MiB the oldest go earlier.",
+		parse:   func(c *Config, raw any) error { return duration(&c.EventsKeep, raw) },
+	},
+	{
 		Key: "drop.keep_done", Default: "7d",
 		Meaning: "Age at which accepted and rejected files are removed.",
 		parse:   func(c *Config, raw any) error { return duration(&c.DropKeepDone, raw) },

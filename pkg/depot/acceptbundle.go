@@ -9,6 +9,7 @@ import (
 
 	"github.com/slipway-gateway/slipway/pkg/bundle"
 	"github.com/slipway-gateway/slipway/pkg/durable"
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -135,13 +136,11 @@ func (d *Depot) store(ctx context.Context, accepted fleet.Accepted, b *bundle.Bu
 			return fleet.Accepted{}, err
 		}
 	}
-	d.options.Logger.Info("build accepted", "model", build.Model, "version", build.Version, "sha256", build.ImageSHA256,
-		"origin", build.Origin, "published", accepted.Published)
 	for _, w := range accepted.Warnings {
 		d.options.Logger.Warn("build accepted with a warning", "model", build.Model, "version", build.Version, "warning", w)
 	}
 	// The build is safe: what follows must not make its sender believe otherwise.
-	if err := d.retain(ctx, model); err != nil {
+	if err := d.retain(event.ByItself(ctx), model); err != nil {
 		d.options.Logger.Error("old builds not removed", "model", model.Code, "error", err)
 	}
 	if err := d.options.Waker.BuildArrived(ctx, recorded); err != nil {

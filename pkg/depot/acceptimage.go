@@ -76,7 +76,6 @@ func (d *Depot) acceptImage(ctx context.Context, s fleet.Submission, t *durable.
 	if _, err := d.options.Recorder.PublishImage(ctx, s.Model, version, image.Chip, image.App.Project); err != nil {
 		return fleet.Accepted{}, err
 	}
-	d.options.Logger.Info("image accepted", "model", s.Model, "version", version, "sha256", sum, "origin", s.Origin)
 	return accepted, nil
 }
 

@@ -20,7 +20,6 @@ func (d *Depot) model(ctx context.Context, s fleet.Submission, code fleet.ModelC
 		if err := d.options.Recorder.AddModel(ctx, m); err != nil {
 			return m, err
 		}
-		d.options.Logger.Info("model made for a dropped bundle", "model", code)
 		return m, nil
 	}
 	nearest, err := d.nearest(code)

@@ -28,7 +28,6 @@ func (d *Depot) Publish(ctx context.Context, code fleet.ModelCode, v fleet.Versi
 	if err != nil {
 		return m, err
 	}
-	d.options.Logger.Info("build published", "model", code, "version", v)
 	return m, d.setFlat(code, d.path(code, v, imageSuffix))
 }
 
@@ -55,7 +54,6 @@ func (d *Depot) remove(ctx context.Context, code fleet.ModelCode, v fleet.Versio
 			return err
 		}
 	}
-	d.options.Logger.Info("build removed", "model", code, "version", v)
 	return nil
 }
 
@@ -79,7 +77,6 @@ func (d *Depot) RemoveModel(ctx context.Context, code fleet.ModelCode) error {
 			return errors.Join(fleet.Taken("model %q stays: %s", code, err), d.options.Recorder.AddModel(ctx, m))
 		}
 	}
-	d.options.Logger.Info("model removed", "model", code)
 	return nil
 }
 

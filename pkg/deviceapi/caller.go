@@ -28,7 +28,7 @@ func ByCredentials(a authenticator, guesses *Guesses) Caller {
 		switch {
 		case basic:
 			noteClient(w, id)
-			device, model, err := a.AuthenticateSecret(r.Context(), id, secret)
+			device, model, err := a.AuthenticateSecret(asClient(r, id), id, secret)
 			return device, model, guesses.judge(r, id, err)
 		case r.Header.Get("Authorization") == "":
 			return fleet.Device{}, fleet.Model{}, auth.ErrNoToken

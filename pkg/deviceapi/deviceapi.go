@@ -13,12 +13,14 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -122,11 +124,30 @@ func (d *Door) known(by fleet.HeardBy, h handler) endpoint.Handler {
 		endpoint.ShowedCredentials(w)
 		note(w, device)
 		d.options.Sightings.Seen(d.seen(r, device.Key, by))
+		r = r.WithContext(actAs(r, device.Key, device.Name))
 		if err := h(w, r, device, model); err != nil {
 			return refusal(err)
 		}
 		return nil
 	}
+}
+
+// actAs has what is done told as the device's.
+func actAs(r *http.Request, key fleet.DeviceKey, name string) context.Context {
+	by := event.By{Actor: fleet.Actor{Type: fleet.DeviceActor, ID: string(key), Name: name}}
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		by.From = host
+	}
+	return event.WithActor(r.Context(), by)
+}
+
+// asClient is actAs for who is about to show the secret of a client id: what is done with it is done by nobody else.
+func asClient(r *http.Request, clientID string) context.Context {
+	_, key, err := fleet.ParseClientID(clientID)
+	if err != nil {
+		return r.Context()
+	}
+	return actAs(r, key, "")
 }
 
 // refusal turns the house's errors into what a device sees. Their sentences are for operators and go only to the log,

@@ -201,7 +201,7 @@ func open(t testing.TB, settle func(*Options)) *rig {
 		}
 	}
 	o := Options{
-		Guesses: NewGuesses(slog.New(slog.DiscardHandler), time.Now), Issuer: m, Keys: m, Images: m, Offers: m, Dumps: m, MaxDump: 1 << 20, Now: time.Now,
+		Guesses: NewGuesses(slog.New(slog.DiscardHandler), func(string) {}, time.Now), Issuer: m, Keys: m, Images: m, Offers: m, Dumps: m, MaxDump: 1 << 20, Now: time.Now,
 		Uploads:   Pace{PerMinute: 600, Burst: 100},
 		Sightings: m,
 		Provisioning: Provisioning{
@@ -334,7 +334,7 @@ func TestWrongSecretsArePacedAndTheRightOneIsAlwaysTaken(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var journal bytes.Buffer
 	r := open(t, func(o *Options) {
-		o.Guesses = NewGuesses(slog.New(slog.NewTextHandler(&journal, nil)), func() time.Time { return now })
+		o.Guesses = NewGuesses(slog.New(slog.NewTextHandler(&journal, nil)), func(string) {}, func() time.Time { return now })
 		o.Caller = ByCredentials(o.Images.(*memory), o.Guesses)
 	})
 	const id = "iotdevice-pump-aaaaaaa1"

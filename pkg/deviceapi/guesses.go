@@ -23,6 +23,7 @@ const journalPerMinute = 60
 // Guesses paces wrong secrets and tells the journal of them, once a minute for each client id.
 type Guesses struct {
 	logger *slog.Logger
+	failed func(remote string) // counts a wrong secret
 	now    func() time.Time
 
 	mu     sync.Mutex // guards what follows
@@ -34,8 +35,8 @@ type Guesses struct {
 type guesser struct{ address, client string }
 
 // NewGuesses has seen none.
-func NewGuesses(logger *slog.Logger, now func() time.Time) *Guesses {
-	return &Guesses{logger: logger, now: now, lines: rate.NewLimiter(rate.Every(time.Minute/journalPerMinute), journalPerMinute)}
+func NewGuesses(logger *slog.Logger, failed func(remote string), now func() time.Time) *Guesses {
+	return &Guesses{logger: logger, failed: failed, now: now, lines: rate.NewLimiter(rate.Every(time.Minute/journalPerMinute), journalPerMinute)}
 }
 
 // judge is called with the outcome of each check of a client's secret. A wrong one comes back as it is, or once the
@@ -44,6 +45,7 @@ func (g *Guesses) judge(r *http.Request, client string, err error) error {
 	if !errors.Is(err, auth.ErrInvalidClient) {
 		return err
 	}
+	g.failed(r.RemoteAddr)
 	client = client[:min(len(client), mostID)]
 	address, _, splitErr := net.SplitHostPort(r.RemoteAddr)
 	if splitErr != nil {

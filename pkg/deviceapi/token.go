@@ -39,7 +39,7 @@ func (d *Door) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	noteClient(w, id)
-	token, err := d.options.Issuer.Grant(r.Context(), id, secret)
+	token, err := d.options.Issuer.Grant(asClient(r, id), id, secret)
 	if err = d.options.Guesses.judge(r, id, err); err != nil {
 		var paced *endpoint.Error
 		if errors.As(err, &paced) {

@@ -49,7 +49,7 @@ func (f *Folder) take(ctx context.Context, name string, file *os.File, size int6
 		f.options.Logger.Info("dropped bundle accepted", "file", name, "build", summary)
 		f.move(name, acceptedDir)
 	case errors.Is(err, fleet.ErrRefused), errors.Is(err, fleet.ErrTaken):
-		f.reject(name, err.Error())
+		f.reject(ctx, name, err.Error())
 	default:
 		c := f.waiting[name]
 		c.backoff = min(max(2*c.backoff, firstRetry), mostRetry)
@@ -72,9 +72,9 @@ func (b *beating) Read(p []byte) (int, error) {
 
 // reject lays a file into rejected/ beside the reason, written for whoever dropped it. It is read on a terminal, and the
 // name is anybody's.
-func (f *Folder) reject(name, reason string) {
+func (f *Folder) reject(ctx context.Context, name, reason string) {
 	reason = printable(reason)
-	f.options.Logger.Warn("dropped file rejected", "file", name, "reason", reason)
+	f.options.Rejected(ctx, printable(name), reason)
 	moved := f.move(name, rejectedDir)
 	if moved == "" {
 		return

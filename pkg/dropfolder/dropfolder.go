@@ -31,8 +31,9 @@ type Options struct {
 	Accept func(ctx context.Context, body io.Reader, size int64) (summary string, err error)
 	// Complete reports that the file ends as a whole bundle does.
 	Complete     func(r io.ReaderAt, size int64) (bool, error)
-	KeepDone     time.Duration // age at which accepted and rejected files go
-	StalledAfter time.Duration // without growth, after which a file that is not whole is rejected
+	Rejected     func(ctx context.Context, name, reason string) // is told of a file before it goes to the rejected ones
+	KeepDone     time.Duration                                  // age at which accepted and rejected files go
+	StalledAfter time.Duration                                  // without growth, after which a file that is not whole is rejected
 	Logger       *slog.Logger
 	Beat         func()                              // a sign of life, at each turn of the loop and for each block of a bundle that is read
 	Observe      func(took time.Duration, err error) // one bundle handled
@@ -224,15 +225,15 @@ func (f *Folder) look(ctx context.Context, name string) {
 		f.settled(name)
 		f.options.Observe(0, errForeign)
 		if what := foreign(file); what != "" {
-			f.reject(name, "the file is "+what+". "+wanted)
+			f.reject(ctx, name, "the file is "+what+". "+wanted)
 			return
 		}
-		f.reject(name, unfinished(name, file, info.Size(), f.options.StalledAfter))
+		f.reject(ctx, name, unfinished(name, file, info.Size(), f.options.StalledAfter))
 	case now.Sub(c.changed) >= min(f.options.StalledAfter, foreignAfter):
 		if what := foreign(file); what != "" {
 			f.settled(name)
 			f.options.Observe(0, errForeign)
-			f.reject(name, "the file is "+what+". "+wanted)
+			f.reject(ctx, name, "the file is "+what+". "+wanted)
 		}
 	default:
 		f.settled(name)

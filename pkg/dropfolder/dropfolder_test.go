@@ -58,6 +58,7 @@ func folder(t *testing.T, g *gate, change func(*Options)) (f *Folder, log *syncB
 			return strings.HasSuffix(string(b), whole), err
 		},
 		Logger: slog.New(slog.NewTextHandler(log, nil)), Beat: func() {}, Observe: func(time.Duration, error) {},
+		Rejected: func(context.Context, string, string) {},
 	}
 	if change != nil {
 		change(&o)

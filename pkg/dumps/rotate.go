@@ -50,7 +50,8 @@ func (s *Store) overDevice(key fleet.DeviceKey) (pair, bool) {
 	return old[0], true
 }
 
-// Remove removes a dump with its sidecar and report. A removal that is cut off is finished by the next start.
+// Remove removes a dump with its sidecar and report. The record goes before the files, as that is where it is told who
+// removed them; a removal that is cut off is finished by the next start.
 func (s *Store) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
 	micros, err := name.Time()
 	if err != nil {
@@ -64,10 +65,8 @@ func (s *Store) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.Dump
 	if err := os.Rename(base+sidecarSuffix, goneName(s.dir(key), name)); err != nil {
 		return err
 	}
-	if err := finishRemoval(s.dir(key), name); err != nil {
-		return err
-	}
-	return s.options.Index.RemoveDump(ctx, key, name)
+	err = s.options.Index.RemoveDump(ctx, key, name)
+	return errors.Join(err, finishRemoval(s.dir(key), name)) // on a full disk the files are what makes room
 }
 
 // unshelve forgets a pair; of two that remove it at once one wins, and the name is its own until settle.

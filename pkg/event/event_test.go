@@ -190,3 +190,24 @@ func TestNobodyNamedIsTheGatewayItself(t *testing.T) {
 		t.Errorf("%+v", by)
 	}
 }
+
+func TestStrangersFailuresAreOneEventARoundAndSource(t *testing.T) {
+	var tally Tally
+	for i := range 5000 {
+		tally.Count("[2001:db8::" + string("0123456789abcdef"[i%16]) + "]:1234") // one /64
+		tally.Count("10.0.0.1:99")
+		tally.Count("10.1." + string("0123456789"[i%10]) + ".7:1")
+	}
+	told := map[string]int{}
+	tell := func(source fleet.Object, n int) error { told[source.ID] += n; return nil }
+	if err := tally.Tell(tell); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 9 || told["2001:db8::/64"] != 5000 || told["10.0.0.1"] != 5000 || told["others"] != 4*500 {
+		t.Errorf("%v", told)
+	}
+	clear(told)
+	if err := tally.Tell(tell); err != nil || len(told) != 0 {
+		t.Errorf("told twice: %v", told)
+	}
+}

@@ -127,7 +127,7 @@ var Table = []Row{
 	{GatewayStopped, []string{"a clean stop"}},
 	{BackupCreated, []string{"GET /api/backup", "slipway backup create", "the daily backup"}},
 	{BackupRestored, []string{"slipway backup restore"}},
-	{CatalogRebuilt, []string{"POST /api/catalog/rebuild", "slipway catalog rebuild", "the start of a catalog that is new"}},
+	{CatalogRebuilt, []string{"POST /api/catalog/rebuild", "slipway catalog rebuild"}},
 }
 
 const (

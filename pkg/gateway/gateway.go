@@ -53,6 +53,8 @@ type Gateway struct {
 	broker   *mqtt.Broker // nil: off
 	recovery *recovery
 	metrics  *metrics
+	whole    *overview
+	failures failures
 
 	doors      *ways
 	gate       *endpoint.Gate
@@ -81,7 +83,7 @@ func (g *Gateway) assemble() (err error) {
 	}
 	if g.cfg.CatalogBackup {
 		dir := g.cfg.BackupDir()
-		g.backups = &backup.Daily{Source: source, Dir: dir, Space: SpaceOf(dir), Reserve: Reserve, Logger: g.logger, Now: time.Now, Believed: g.clock.believed}
+		g.backups = &backup.Daily{Source: source, Dir: dir, Space: SpaceOf(dir), Reserve: Reserve, Made: g.backupMade, Logger: g.logger, Now: time.Now, Believed: g.clock.believed}
 	}
 	if g.cfg.DropDir != "" {
 		if g.folder, err = dropfolder.Open(g.dropOptions()); err != nil {
@@ -97,6 +99,7 @@ func (g *Gateway) assemble() (err error) {
 		disks: g.disks(), broker: g.broker,
 	}
 	g.metrics.registry.MustRegister(&stock{whole, g.logger})
+	g.whole = whole
 	g.makeDoors(whole)
 	return nil
 }
@@ -153,7 +156,7 @@ func (g *Gateway) triageOptions() crash.Options {
 
 func (g *Gateway) dropOptions() dropfolder.Options {
 	return dropfolder.Options{
-		Dir: g.cfg.DropDir, Accept: g.acceptDropped, Complete: bundle.Complete, KeepDone: g.cfg.DropKeepDone,
+		Rejected: g.dropRejected, Dir: g.cfg.DropDir, Accept: g.acceptDropped, Complete: bundle.Complete, KeepDone: g.cfg.DropKeepDone,
 		StalledAfter: g.cfg.DropStalledAfter, Logger: g.logger, Beat: g.watchdog.Part("drop folder", 2*time.Minute),
 		Observe: func(took time.Duration, err error) { g.metrics.operations.Observe("drop_ingest", took, err != nil) },
 	}
@@ -179,7 +182,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 	verifier := auth.NewVerifier(g.keys, g.external, time.Now)
 	issuer := &auth.Issuer{Keys: g.keys, Devices: g.store, Lifetime: g.cfg.TokenLifetime, Earliest: g.clock.earliest, Now: time.Now}
 	devices := &auth.Devices{Verifier: verifier, Secrets: issuer, Registry: g.store, Now: time.Now}
-	guesses := deviceapi.NewGuesses(g.logger, time.Now)
+	guesses := deviceapi.NewGuesses(g.logger, g.failures.tokens.Count, time.Now)
 	options := deviceapi.Options{
 		Caller: deviceapi.ByCredentials(devices, guesses), Guesses: guesses, Issuer: issuer, Keys: g.keys, TokenPaths: g.cfg.TokenPaths, Images: g.depot,
 		Offers:  offers{g.store},
@@ -203,7 +206,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 	people := operator.Options{
 		Records: g.store, Sightings: g.book, Offers: offers{g.store}, Firmware: g.depot, Dumps: g.dumps, Crashes: g.store, Issuer: issuer,
 		Operators: &auth.Operators{Store: g.store, Now: time.Now}, Keys: signing{g.keys, g.cfg.KeysDir()}, Gateway: whole,
-		Metrics: g.metrics.handler, Counter: g.metrics.operations, Now: time.Now,
+		Events: g.store, Failures: &g.failures.signIns, Metrics: g.metrics.handler, Counter: g.metrics.operations, Now: time.Now,
 	}
 	if g.broker != nil {
 		people.Nudges = &nudges{g.broker, g.store}
@@ -219,6 +222,7 @@ func (g *Gateway) run(ctx context.Context, work *errgroup.Group) {
 	}
 	work.Go(func() error { return g.identity.Run(ctx) })
 	work.Go(func() error { return g.tend(ctx) })
+	work.Go(func() error { return g.tell(ctx) })
 	work.Go(func() error { return g.disks().run(ctx) })
 	work.Go(func() error { return g.book.Run(ctx) })
 	if g.broker != nil {

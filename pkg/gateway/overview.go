@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"time"
@@ -115,8 +116,17 @@ func (o *overview) Status() (api.Status, error) {
 
 // Trusted reports that a request came through the command line's socket from somebody who may do everything.
 func (o *overview) Trusted(ctx context.Context) bool {
-	trusted, _ := ctx.Value(trustedKey{}).(bool)
-	return trusted
+	p, _ := ctx.Value(peerKey{}).(peer)
+	return p.trusted
+}
+
+// Peer names who came through the command line's socket.
+func (o *overview) Peer(ctx context.Context) string {
+	p, ok := ctx.Value(peerKey{}).(peer)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("uid:%d", p.uid)
 }
 
 // Text is a report as people read it.

@@ -54,6 +54,7 @@ func New(cfg config.Config, binary Binary, logger *slog.Logger) (_ *Gateway, err
 	}
 	g.store, err = catalog.Open(catalog.Options{
 		Dir: cfg.CatalogDir, Reserve: Reserve, Space: SpaceOf(cfg.CatalogDir), Short: g.ballast.short, Logger: logger, Now: time.Now,
+		KeepEvents: cfg.EventsKeep,
 		Beat: g.watchdog.Part("catalog", partPatience), Fatal: g.fail, BeforeUpgrade: g.backUp,
 		MayBegin: func() error { return mayBegin(cfg) },
 	})
@@ -72,6 +73,7 @@ func (g *Gateway) backUp(c *catalog.Catalog) (file string, err error) {
 	b := backup.Daily{
 		Source: &backup.Source{Catalog: c, KeysDir: g.cfg.KeysDir(), SettingsFile: g.cfg.File, Slipway: g.binary.Version, Now: time.Now},
 		Dir:    g.cfg.BackupDir(), Space: SpaceOf(g.cfg.BackupDir()), Reserve: Reserve, Logger: g.logger, Now: time.Now,
+		Made: func(string, int64, int) {}, // the upgrade says that there is one
 	}
 	return b.Before(fmt.Sprintf("schema-%d", catalog.Schema))
 }
@@ -86,6 +88,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 	work.Go(func() error {
 		return endpoint.Serve(working, g.logger, g.doors.endpoints(g.allDoors, g.deviceDoor, g.identity, g.gate)...)
 	})
+	context.AfterFunc(working, g.store.Feed().End) // those who wait for events would keep the doors open
+	if err := g.started(ctx); err != nil {
+		g.logger.Error("start not told", "error", err)
+	}
 	if err := g.recovery.run(working); err != nil {
 		cancel()
 		if failed := ignoreCancel(work.Wait()); failed != nil && errors.Is(err, context.Canceled) {
@@ -105,7 +111,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 		g.logger.Warn("systemd not notified", "state", "stopping", "error", err)
 	}
 	g.logger.Info("gateway stopping")
-	return ignoreCancel(work.Wait())
+	err := ignoreCancel(work.Wait())
+	if err == nil {
+		g.stopped()
+	}
+	return err
 }
 
 // Close gives back the addresses and the catalog, after Run.

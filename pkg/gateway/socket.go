@@ -84,33 +84,34 @@ func shareSocket(path string) error {
 	return os.Chmod(path, 0o660)
 }
 
-// trustedPeer reports that the process at the other end of a unix connection may do everything: root, the daemon's own
-// user, or a member of the group.
-func trustedPeer(c net.Conn) (bool, error) {
+// peerOf finds who is at the other end of a unix connection. Who may do everything is root, the daemon's own user, and
+// the members of the group.
+func peerOf(c net.Conn) (peer, error) {
 	conn, ok := c.(*net.UnixConn)
 	if !ok {
-		return false, nil
+		return peer{}, nil
 	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
-		return false, err
+		return peer{}, err
 	}
-	var trusted bool
+	var p peer
 	var failed error
 	err = raw.Control(func(fd uintptr) {
-		peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 		if err != nil {
 			failed = err
 			return
 		}
-		if trusted = peer.Uid == 0 || int(peer.Uid) == os.Getuid(); trusted {
+		p.uid = cred.Uid
+		if p.trusted = cred.Uid == 0 || int(cred.Uid) == os.Getuid(); p.trusted {
 			return
 		}
 		groups, err := peerGroups(int(fd))
 		failed = err
-		trusted = slices.ContainsFunc(append(groups, peer.Gid), isSocketGroup)
+		p.trusted = slices.ContainsFunc(append(groups, cred.Gid), isSocketGroup)
 	})
-	return trusted, errors.Join(err, failed)
+	return p, errors.Join(err, failed)
 }
 
 // peerGroups are the supplementary groups that the peer had when it connected, from the kernel and not from a
@@ -131,11 +132,20 @@ func isSocketGroup(gid uint32) bool {
 	return err == nil && g.Name == SocketGroup
 }
 
-// trustedKey marks a connection's context once its peer was found trusted.
-type trustedKey struct{}
+// peerKey finds in a connection's context who is at its other end.
+type peerKey struct{}
+
+// peer is a process on this machine.
+type peer struct {
+	uid     uint32
+	trusted bool
+}
 
 // markPeer is the socket server's ConnContext.
 func markPeer(ctx context.Context, c net.Conn) context.Context {
-	trusted, err := trustedPeer(c)
-	return context.WithValue(ctx, trustedKey{}, trusted && err == nil)
+	p, err := peerOf(c)
+	if err != nil {
+		p.trusted = false
+	}
+	return context.WithValue(ctx, peerKey{}, p)
 }

@@ -29,6 +29,7 @@ func (d *door) allowed(w http.ResponseWriter, r *http.Request, need auth.Role) (
 	if !token.Role.May(need) {
 		return token, forbidden("this needs the role %s, and the token has %s", need, token.Role)
 	}
+	d.actAs(r, token)
 	return token, nil
 }
 
@@ -77,6 +78,9 @@ func (d *door) caller(r *http.Request) (auth.OperatorToken, error) {
 	token, err := d.Operators.Authenticate(tokenOf(r))
 	switch {
 	case errors.Is(err, auth.ErrNoToken), errors.Is(err, auth.ErrToken):
+		if errors.Is(err, auth.ErrToken) {
+			d.Failures.Count(r.RemoteAddr)
+		}
 		e := endpoint.Errorf(http.StatusUnauthorized, "unauthorized", "this needs a token that the gateway knows: none was sent, or it was revoked").Because(err)
 		e.Header = http.Header{"Www-Authenticate": {"Bearer"}}
 		return token, e

@@ -8,6 +8,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -132,6 +133,9 @@ func (d *door) rebuild(w http.ResponseWriter, r *http.Request) error {
 	if err := d.Gateway.Rebuild(r.Context()); err != nil {
 		return err
 	}
+	if err := d.record(r, event.CatalogRebuilt, nil); err != nil {
+		return err
+	}
 	return d.status(w, r)
 }
 
@@ -142,11 +146,18 @@ func (d *door) backup(w http.ResponseWriter, r *http.Request) error {
 		return endpoint.Errorf(http.StatusUnauthorized, "unauthorized", "a backup is given out only through the gateway's own socket: slipway backup create")
 	}
 	w.Header().Set("Content-Type", "application/x-tar")
-	return d.Gateway.Backup(w)
+	d.actAs(r, auth.OperatorToken{})
+	if err := d.Gateway.Backup(w); err != nil {
+		return err
+	}
+	return d.record(r, event.BackupCreated, nil)
 }
 
-func (d *door) rotateKeys(w http.ResponseWriter, _ *http.Request) error {
+func (d *door) rotateKeys(w http.ResponseWriter, r *http.Request) error {
 	if err := d.Keys.Rotate(); err != nil {
+		return err
+	}
+	if err := d.record(r, event.KeysRotated, nil); err != nil {
 		return err
 	}
 	return noContent(w)

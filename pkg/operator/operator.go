@@ -19,6 +19,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -35,6 +36,8 @@ type Options struct {
 	Keys      keys
 	Gateway   gateway
 	Nudges    nudges // nil where there is no broker
+	Events    events
+	Failures  *event.Tally // of those who show a token that nobody knows
 	Metrics   http.Handler
 	Counter   *endpoint.Metrics
 	Now       func() time.Time
@@ -47,6 +50,7 @@ type gateway interface {
 	Trouble() []string // what is wrong, in words for an operator
 	BaseURL() string
 	CA() ([]byte, error)                // the gateway's own, PEM; nil where an operator brought a certificate
+	Peer(context.Context) string        // "uid:1000" of who came through the socket
 	Trusted(context.Context) bool       // the caller came through the socket and may do everything
 	Rebuild(context.Context) error      // reads again what lies on disk
 	AcceptClock() (time.Time, error)    // what the clock says is noted, back too
@@ -124,6 +128,7 @@ func Register(rs *endpoint.Routes, o Options) {
 	d.registerDumps(rs)
 	d.registerCrashes(rs)
 	d.registerGateway(rs)
+	d.registerEvents(rs)
 	d.registerPage(rs)
 }
 

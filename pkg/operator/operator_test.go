@@ -26,6 +26,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/depot"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/sighting"
 )
@@ -38,6 +39,7 @@ type desk struct {
 	store  *catalog.Catalog
 	book   *sighting.Book
 	url    string
+	events events
 	tokens map[auth.Role]string
 }
 
@@ -68,6 +70,7 @@ func (c *calm) Trusted(context.Context) bool    { return c.trusted }
 func (c *calm) Rebuild(context.Context) error   { return nil }
 func (c *calm) AcceptClock() (time.Time, error) { return noon, nil }
 func (c *calm) Backup(w io.Writer) error        { return c.backup(w) }
+func (c *calm) Peer(context.Context) string     { return "uid:0" }
 func (c *calm) Text(report []byte) (string, error) {
 	return "as people read it: " + string(report), nil
 }
@@ -98,7 +101,7 @@ func open(t *testing.T, change func(*Options)) *desk {
 	store.WatchDevices(book)
 	operators := &auth.Operators{Store: store, Now: func() time.Time { return noon }}
 	o := Options{
-		Records: store, Sightings: book, Offers: published{}, Crashes: store, Dumps: noFiles{}, Operators: operators,
+		Records: store, Sightings: book, Offers: published{}, Crashes: store, Events: store, Failures: &event.Tally{}, Dumps: noFiles{}, Operators: operators,
 		Firmware: depot.New(depot.Options{Dir: t.TempDir(), Recorder: store, Logger: logger, Now: func() time.Time { return noon }}),
 		Gateway:  &calm{status: api.Status{Version: "1.2.3", Healthy: true}}, Now: func() time.Time { return noon },
 	}
@@ -114,13 +117,32 @@ func open(t *testing.T, change func(*Options)) *desk {
 			t.Error(err)
 		}
 	})
-	d := &desk{t: t, store: store, book: book, url: server.URL, tokens: map[auth.Role]string{}}
+	d := &desk{t: t, store: store, book: book, url: server.URL, events: o.Events, tokens: map[auth.Role]string{}}
 	for _, role := range auth.Roles {
 		if d.tokens[role], _, err = operators.Create(t.Context(), "", role); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return d
+}
+
+// fewEvents is a catalog that keeps so many bytes of events.
+func fewEvents(t *testing.T, bytes int64) *catalog.Catalog {
+	t.Helper()
+	c, err := catalog.Open(catalog.Options{
+		Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon }, Beat: func() {},
+		Fatal: func(err error) { t.Errorf("fatal: %v", err) }, MostEvents: bytes,
+		Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
 }
 
 type answer struct {

@@ -181,6 +181,7 @@ func (d *door) login(w http.ResponseWriter, r *http.Request) error {
 	known, err := d.Operators.Authenticate(token)
 	switch {
 	case errors.Is(err, auth.ErrNoToken), errors.Is(err, auth.ErrToken):
+		d.Failures.Count(r.RemoteAddr)
 		return render(w, http.StatusUnauthorized, "login.html", map[string]any{"Refusal": "This token is not known."})
 	case err != nil:
 		return err

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"mime"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -44,9 +46,17 @@ func (d *door) uploadFirmware(w http.ResponseWriter, r *http.Request) error {
 	}
 	accepted, err := d.Firmware.Accept(r.Context(), fleet.Submission{Model: m.Code, Body: head, Size: size, Origin: fleet.FromAPI, Replace: replace})
 	if err != nil {
-		return err
+		return errors.Join(err, d.rejected(r, m.Code, err))
 	}
 	return endpoint.WriteJSON(w, http.StatusOK, api.ShowAccepted(accepted))
+}
+
+// rejected leaves an event of a firmware that can never be taken; one that comes again is another.
+func (d *door) rejected(r *http.Request, code fleet.ModelCode, why error) error {
+	if !errors.Is(why, fleet.ErrRefused) && !errors.Is(why, fleet.ErrTaken) {
+		return nil
+	}
+	return d.Events.Record(context.WithoutCancel(r.Context()), event.BuildRejected, code.ObjectOf(), map[string]string{"reason": why.Error()})
 }
 
 // replaceOf reads ?replace=: anything but true and false would be a wish that is passed over.

@@ -1,0 +1,127 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/event"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// What the gateway does and what befalls it is told here; what is done to its records tells of itself.
+
+// failures are those of strangers, which are told of once a minute.
+type failures struct {
+	signIns event.Tally
+	tokens  event.Tally
+}
+
+var gatewayObject = fleet.Object{Type: "gateway"}
+
+type facts map[string]any
+
+// started tells of a start. The first event of a gateway says that of what was before it nothing is recorded: its older
+// models, devices and builds have no other beginning.
+func (g *Gateway) started(ctx context.Context) error {
+	last, err := g.store.LastEvent()
+	if err != nil {
+		return err
+	}
+	details := facts{"slipway": g.binary.Version}
+	if last.Seq == 0 {
+		details["before"] = "none recorded"
+	}
+	return g.store.Record(ctx, event.GatewayStarted, gatewayObject, details)
+}
+
+// stopped tells of a clean stop, once nothing works any more.
+func (g *Gateway) stopped() {
+	ctx := context.Background()
+	err := errors.Join(g.tellFailures(ctx), g.store.Record(ctx, event.GatewayStopped, gatewayObject, nil))
+	if err != nil {
+		g.logger.Error("stop not told", "error", err)
+	}
+}
+
+// tell tells now and then: of troubles that began and ended, of strangers who failed, of dumps that went by themselves; and
+// once a day it has the journal note the end of the chain, which is the anchor outside.
+func (g *Gateway) tell(ctx context.Context) error {
+	const every, daily = time.Minute, 24 * time.Hour
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	var known []string
+	var noted time.Time
+	for {
+		var err error
+		known, err = g.tellTroubles(ctx, known)
+		err = errors.Join(err, g.tellFailures(ctx), g.store.TellRotations(ctx))
+		if now := time.Now(); err == nil && now.Sub(noted) >= daily {
+			noted, err = now, g.noteEnd()
+		}
+		if err != nil && ctx.Err() == nil && !errors.Is(err, fleet.ErrFull) { // which the journal has its own line for
+			g.logger.Error("events not recorded", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (g *Gateway) noteEnd() error {
+	last, err := g.store.LastEvent()
+	if err == nil {
+		g.logger.Info("newest event", "event", last.Seq, "hash", last.Hash)
+	}
+	return err
+}
+
+// tellTroubles tells what is wrong now and was not, and what was and is not. It returns what is known to have been told.
+func (g *Gateway) tellTroubles(ctx context.Context, known []string) ([]string, error) {
+	now := g.whole.Trouble()
+	for _, trouble := range now {
+		if slices.Contains(known, trouble) {
+			continue
+		}
+		if err := g.store.Record(ctx, event.TroubleBegan, gatewayObject, facts{"trouble": trouble}); err != nil {
+			return known, err
+		}
+		known = append(known, trouble)
+	}
+	for _, trouble := range slices.Clone(known) {
+		if slices.Contains(now, trouble) {
+			continue
+		}
+		if err := g.store.Record(ctx, event.TroubleEnded, gatewayObject, facts{"trouble": trouble}); err != nil {
+			return known, err
+		}
+		known = slices.DeleteFunc(known, func(one string) bool { return one == trouble })
+	}
+	return known, nil
+}
+
+func (g *Gateway) tellFailures(ctx context.Context) error {
+	tell := func(kind fleet.EventKind) func(fleet.Object, int) error {
+		return func(source fleet.Object, n int) error { return g.store.Record(ctx, kind, source, facts{"failures": n}) }
+	}
+	return errors.Join(g.failures.signIns.Tell(tell(event.SignInFailed)), g.failures.tokens.Tell(tell(event.TokenRequestFailed)))
+}
+
+// backupMade tells of a copy that the gateway made by itself.
+func (g *Gateway) backupMade(name string, size int64, records int) {
+	err := g.store.Record(context.Background(), event.BackupCreated, gatewayObject, facts{"file": name, "bytes": size, "records": records})
+	if err != nil {
+		g.logger.Error("backup not told", "file", name, "error", err)
+	}
+}
+
+// dropRejected tells of a dropped file that is about to be moved to the rejected ones.
+func (g *Gateway) dropRejected(ctx context.Context, name, reason string) {
+	err := g.store.Record(ctx, event.DropRejected, fleet.Object{Type: "drop", ID: name}, facts{"reason": reason})
+	if err != nil {
+		g.logger.Error("rejected drop not told", "file", name, "error", err)
+	}
+}
