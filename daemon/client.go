@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -106,10 +107,16 @@ type upload struct {
 
 // do makes a request; an answer other than 2xx is an error. The caller closes the body.
 func (c *client) do(ctx context.Context, method, path string, up *upload) (*http.Response, error) {
+	return c.doWith(ctx, method, path, up, nil)
+}
+
+// doWith is do with further headers.
+func (c *client) doWith(ctx context.Context, method, path string, up *upload, header http.Header) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://slipway"+path, nil)
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(req.Header, header)
 	if up != nil {
 		req.Body, req.ContentLength = io.NopCloser(up.body), up.size
 		req.Header.Set("Content-Type", up.kind)

@@ -38,6 +38,8 @@ func commands() []*cobra.Command {
 		decodeCommand(),
 		tokenCommand(),
 		clockCommand(),
+		eventsCommand(),
+		auditCommand(),
 		catalogCommand(),
 		backupCommand(),
 		configCommand(),

@@ -172,8 +172,8 @@ func TestTheJournalHasALineForEachEvent(t *testing.T) {
 	})
 	Log(logger, fleet.Event{Seq: 8, Kind: SignInFailed, Actor: Itself.Actor, Object: fleet.Object{Type: "source", ID: "10.0.0.0"}})
 	for _, want := range []string{
-		`level=INFO msg="build published" event=7 by="person ab12" from=10.1.2.3 model=pump version=1.0.0 before=0.9 bytes=12` + "\n",
-		`level=WARN msg="sign in failed" event=8 by=gateway source=10.0.0.0` + "\n",
+		`level=INFO msg="build published" seq=7 by="person ab12" from=10.1.2.3 model=pump version=1.0.0 before=0.9 bytes=12` + "\n",
+		`level=WARN msg="sign in failed" seq=8 by=gateway source=10.0.0.0` + "\n",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no line has %q:\n%s", want, &out)

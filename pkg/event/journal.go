@@ -22,7 +22,7 @@ func Log(logger *slog.Logger, e fleet.Event) {
 		return
 	}
 	line := slog.NewRecord(time.Now(), level, words(e.Kind), 0)
-	line.AddAttrs(slog.Uint64("event", e.Seq), slog.String("by", who(e.Actor)))
+	line.AddAttrs(slog.Uint64("seq", e.Seq), slog.String("by", who(e.Actor)))
 	if e.From != "" {
 		line.AddAttrs(slog.String("from", e.From))
 	}

@@ -88,7 +88,7 @@ var Table = []Row{
 	{BuildReplaced, []string{upload, "slipway firmware add", "a bundle that lay damaged on the disk and came again"}},
 	{BuildRemoved, []string{"DELETE /api/device-models/{code}/builds/{version}", "slipway firmware rm", "retention"}},
 	{ModelAdded, []string{"POST /api/device-models", "slipway model add", "a dropped bundle, where drop.create_models is set", "rebuilding"}},
-	{ModelChanged, []string{"PATCH /api/device-models/{code}", "slipway model set", "the first build, which pins chip and project"}},
+	{ModelChanged, []string{"PATCH /api/device-models/{code}", "slipway model set", upload, "slipway firmware add", "the first build, which pins chip and project"}},
 	{ModelRemoved, []string{"DELETE /api/device-models/{code}", "slipway model rm"}},
 	{DeviceAdded, []string{"POST /api/devices", "slipway device add", "a token of an external issuer"}},
 	{DeviceImported, []string{"POST /api/devices/import", "slipway device import"}},
@@ -101,8 +101,8 @@ var Table = []Row{
 	{DeviceNudged, []string{"POST /api/devices/{key}/nudge", "slipway device nudge"}},
 	{DeviceSecretReplaced, []string{"POST /api/devices/{key}/secret", "slipway device secret"}},
 	{DeviceSecretRotated, []string{"GET /api/iot/provisioning", "the first use of a rotated secret"}},
-	{ConfigChanged, []string{"PUT /api/devices/{key}/config", "DELETE /api/devices/{key}/config", patchDevice, "PATCH /api/device-models/{code}", "slipway device set", "slipway model set"}},
-	{ProvisioningChanged, []string{patchDevice, "PATCH /api/device-models/{code}", "slipway device set", "slipway model set"}},
+	{ConfigChanged, []string{"PUT /api/devices/{key}/config", "DELETE /api/devices/{key}/config", patchDevice, "PATCH /api/device-models/{code}", "POST /api/device-models", "slipway device set", "slipway model set", "slipway model add"}},
+	{ProvisioningChanged, []string{patchDevice, "PATCH /api/device-models/{code}", "POST /api/device-models", "slipway device set", "slipway model set", "slipway model add"}},
 	{CrashNew, []string{"a dump whose cause nobody knew"}},
 	{CrashRegressed, []string{"a dump whose cause was resolved"}},
 	{CrashResolved, []string{"POST /api/crashes/{fingerprint}/resolve", "slipway crash resolve"}},
@@ -141,6 +141,7 @@ var Silent = map[string]string{
 	"slipway device token":          "a token is minted and nothing is stored",
 	"POST /api/iot/coredump":        "a device's dumps are no acts: crash.new and crash.regressed tell what matters of them",
 	"POST /logout":                  "the browser forgets its token, and the gateway has nothing to forget",
+	"slipway catalog new":           "a catalog that is new has no events yet, and its first says that none were recorded before",
 	"slipway serve":                 "gateway.started and gateway.stopped tell of it",
 }
 

@@ -74,7 +74,7 @@ func (g *Gateway) tell(ctx context.Context) error {
 func (g *Gateway) noteEnd() error {
 	last, err := g.store.LastEvent()
 	if err == nil {
-		g.logger.Info("newest event", "event", last.Seq, "hash", last.Hash)
+		g.logger.Info("newest event", "seq", last.Seq, "hash", last.Hash)
 	}
 	return err
 }

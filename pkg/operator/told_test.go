@@ -1,0 +1,186 @@
+package operator
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/catalog"
+	"github.com/slipway-gateway/slipway/pkg/depot"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/event"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+	sample "github.com/slipway-gateway/slipway/testdata/firmware"
+)
+
+// told are the kinds that the table says a cause leaves.
+func told(cause string) []string {
+	var kinds []string
+	for _, row := range event.Table {
+		if slices.Contains(row.Left, cause) {
+			kinds = append(kinds, string(row.Kind))
+		}
+	}
+	return kinds
+}
+
+// recorded is a store of dumps of which only the records are there.
+type recorded struct {
+	noFiles
+	store *catalog.Catalog
+}
+
+func (r recorded) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
+	return r.store.RemoveDump(ctx, key, name)
+}
+
+type noWaker struct{}
+
+func (noWaker) BuildArrived(context.Context, fleet.Build) error { return nil }
+
+type turned struct{}
+
+func (turned) Rotate() error { return nil }
+
+// act is a request that changes something, and what it is to leave.
+type act struct {
+	route, path, body string
+	status            int
+	leaves            string // kinds, separated by blanks
+}
+
+// TestEveryChangingRouteLeavesTheEventsThatTheTableNames plays all of them, from the routes' own list: a route that is not
+// in the table, or that nobody plays here, fails.
+func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
+	var store *catalog.Catalog
+	var failures event.Tally
+	d := open(t, func(o *Options) {
+		store = o.Events.(*catalog.Catalog)
+		o.Failures, o.Keys, o.Dumps = &failures, turned{}, recorded{store: store}
+		o.Gateway = &calm{trusted: true, backup: func(io.Writer) error { return nil }}
+		o.Issuer = &auth.Issuer{Devices: store, Now: func() time.Time { return noon }}
+		o.Counter = endpoint.NewMetrics(prometheus.NewRegistry())
+		o.Firmware = depot.New(depot.Options{
+			Dir: t.TempDir(), Recorder: store, Waker: noWaker{}, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon },
+			MaxBytes: 1 << 30, KeepVersions: 10, ELFCache: 1 << 20, Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
+		})
+	})
+	d.crashes(3, "abort()", "main.c:1") // of the model pump
+	build := func(version, base string) string {
+		zip, err := sample.Build{Code: "valve", Version: version, Base: base}.Bundle()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(zip)
+	}
+	const (
+		models, devices, crash = "/api/device-models", "/api/devices", "/api/crashes/0000000000000000"
+		upload                 = "POST /api/pipeline/models/{code}/firmware"
+		pipeline               = "/api/pipeline/models/valve/firmware"
+		patch                  = "PATCH /api/devices/{key}"
+	)
+	acts := []act{
+		{"POST " + models, models, `{"code":"valve"}`, 201, "model.added"},
+		{"PATCH " + models + "/{code}", models + "/valve", `{"name":"Valve","config":{"a":1},"provisioning":{"b":"c"}}`, 200, "model.changed config.changed provisioning.changed"},
+		{"PATCH " + models + "/{code}", models + "/valve", `{"name":"Valve"}`, 200, ""},
+		{"PATCH " + models + "/{code}", models + "/none", `{"name":"Valve"}`, 404, ""},
+		{upload, pipeline, build("1.0.0", ""), 200, "build.accepted model.changed build.published"},
+		{upload, pipeline, build("1.0.0", ""), 200, ""},
+		{upload, pipeline, build("1.1.0", "1.1.0"), 200, "build.accepted build.published"},
+		{upload, pipeline, build("1.1.0", "1.0.0"), 409, "build.rejected"},
+		{upload, pipeline, "no firmware", 400, "build.rejected"},
+		{upload, pipeline + "?replace=true", build("1.1.0", "1.0.0"), 200, "build.replaced"},
+		{"POST " + models + "/{code}/builds/{version}/publish", models + "/valve/builds/1.0.0/publish", "", 200, "build.published"},
+		{"POST " + models + "/{code}/builds/{version}/publish", models + "/valve/builds/1.0.0/publish", "", 200, ""},
+		{"DELETE " + models + "/{code}/builds/{version}", models + "/valve/builds/1.1.0", "", 204, "build.removed"},
+		{"POST " + devices, devices, `{"model_code":"valve","device_key":"a1b2c3d4"}`, 201, "device.added"},
+		{"POST " + devices + "/import", devices + "/import", "model_code,device_key,name\nvalve,b1b2c3d4,x\nvalve,a1b2c3d4,y\n", 201, "device.imported device.changed"},
+		{patch, devices + "/a1b2c3d4", `{"name":"press 7","line":"hall_3","labels":["hot"]}`, 200, "device.changed"},
+		{patch, devices + "/a1b2c3d4", `{"pin":"1.0.0"}`, 200, "device.pinned"},
+		{patch, devices + "/a1b2c3d4", `{"pin":""}`, 200, "device.unpinned"},
+		{patch, devices + "/a1b2c3d4", `{"revoked":true}`, 200, "device.revoked"},
+		{patch, devices + "/a1b2c3d4", `{"revoked":false}`, 200, "device.welcomed"},
+		{patch, devices + "/a1b2c3d4", `{"config":{"a":2},"provisioning":{"b":"d"}}`, 200, "config.changed provisioning.changed"},
+		{"PUT " + devices + "/{key}/config", devices + "/a1b2c3d4/config", `{"a":3}`, 200, "config.changed"},
+		{"DELETE " + devices + "/{key}/config", devices + "/a1b2c3d4/config", "", 200, "config.changed"},
+		{"POST " + devices + "/{key}/secret", devices + "/a1b2c3d4/secret", "", 200, "device.secret_replaced"},
+		{"DELETE " + devices + "/{key}", devices + "/a1b2c3d4", "", 204, "device.removed"},
+		{"DELETE " + devices + "/{key}", devices + "/a1b2c3d4", "", 404, ""},
+		{"POST /api/crashes/{fingerprint}/resolve", crash + "/resolve", `{"firmware_version":"2.0.0"}`, 200, "crash.resolved"},
+		{"POST /api/crashes/{fingerprint}/ignore", crash + "/ignore", "", 200, "crash.ignored"},
+		{"POST /api/crashes/{fingerprint}/reopen", crash + "/reopen", "", 200, "crash.reopened"},
+		{"POST /api/crashes/{fingerprint}/reopen", crash + "/reopen", "", 200, ""},
+		{"POST /api/crashes/{fingerprint}/note", crash + "/note", `{"note":"hall 3"}`, 200, "crash.noted"},
+		{"POST /api/crashes/{fingerprint}/merge", crash + "/merge", `{"fingerprint":"0000000000000001"}`, 200, "crash.merged"},
+		{"POST /api/crashes/{fingerprint}/split", crash + "/split", `{"chains":["0000000000000001"]}`, 200, "crash.split"},
+		{"DELETE /api/coredumps/{key}/{name}", "/api/coredumps/aaaaaaaa/coredump_20260504T120000_000000Z", "", 204, "dump.removed"},
+		{"POST /api/tokens", "/api/tokens", `{"role":"viewer","name":"Ana"}`, 201, "token.created"},
+		{"DELETE /api/tokens/{id}", "/api/tokens/" + strings.Split(d.tokens[auth.Viewer], "_")[1], "", 204, "token.revoked"},
+		{"POST /api/keys/rotate", "/api/keys/rotate", "", 204, "keys.rotated"},
+		{"POST /api/catalog/rebuild", "/api/catalog/rebuild", "", 200, "catalog.rebuilt"},
+		{"GET /api/backup", "/api/backup", "", 200, "backup.created"},
+		{"POST /login", "/login", "token=slw_00000000_x", 401, "sign_in.failed"},
+		{"DELETE " + models + "/{code}", models + "/valve", "", 409, ""},
+	}
+	// The model goes last, with its device and its build.
+	acts = append(acts,
+		act{"DELETE " + devices + "/{key}", devices + "/b1b2c3d4", "", 204, "device.removed"},
+		act{"POST " + models, models, `{"code":"empty","config":{"a":1},"provisioning":{"b":"c"}}`, 201, "model.added config.changed provisioning.changed"},
+		act{"DELETE " + models + "/{code}", models + "/empty", "", 204, "model.removed"},
+	)
+	left := map[string][]string{}
+	for _, one := range acts {
+		before := d.head()
+		method, _, _ := strings.Cut(one.route, " ")
+		a := d.ask(method, one.path, one.body, "Content-Type", "application/x-www-form-urlencoded")
+		if a.StatusCode != one.status {
+			t.Errorf("%s: %s %s", one.route, a.Status, a.body)
+		}
+		must := func(err error) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		must(failures.Tell(func(source fleet.Object, n int) error {
+			return store.Record(t.Context(), event.SignInFailed, source, nil) // as the gateway does each minute
+		}))
+		page, err := store.Events(event.Filter{After: before})
+		must(err)
+		var kinds []string
+		for _, s := range page.Events {
+			kinds = append(kinds, string(s.Kind))
+			if s.Kind != event.SignInFailed && (s.Actor.Type != fleet.Person || s.Actor.ID != "uid:0") {
+				t.Errorf("%s: %s was done by %+v", one.route, s.Kind, s.Actor)
+			}
+		}
+		if strings.Join(kinds, " ") != one.leaves {
+			t.Errorf("%s %s leaves %v, want %s", one.route, one.body[:min(len(one.body), 40)], kinds, one.leaves)
+		}
+		left[one.route] = append(left[one.route], kinds...)
+	}
+	for route, kinds := range left {
+		if want := told(route); !slices.Equal(slices.Compact(slices.Sorted(slices.Values(kinds))), slices.Sorted(slices.Values(want))) {
+			t.Errorf("%s leaves %v, and the table says %v", route, kinds, want)
+		}
+	}
+	rs := endpoint.NewRoutes(slog.New(slog.DiscardHandler), endpoint.NewMetrics(prometheus.NewRegistry()))
+	Register(rs, Options{})
+	for _, r := range rs.List() {
+		name := r.Method + " " + r.Pattern
+		if r.Method == http.MethodGet || r.Method == http.MethodHead || event.Silent[name] != "" {
+			continue
+		}
+		if left[name] == nil {
+			t.Errorf("%s: which event does it leave? Put it into event.Table, or with the reason into event.Silent, and play it here", name)
+		}
+	}
+}
