@@ -85,7 +85,7 @@ func (c *client) events(ctx context.Context, q url.Values, newest int) ([]json.R
 		if page.Next == nil || newest > 0 && len(events) >= newest {
 			break
 		}
-		q.Set(cursor, strconv.FormatUint(*page.Next, 10))
+		q.Set(cursor, *page.Next)
 	}
 	if newest > 0 {
 		events = events[:min(newest, len(events))]

@@ -107,7 +107,9 @@ func TestAGatewaysEventsBeginWithItsStartAndGoOnOverRestarts(t *testing.T) {
 			kinds = append(kinds, string(e.Kind))
 		}
 	}
-	kinds = slices.DeleteFunc(kinds, func(kind string) bool { return strings.HasPrefix(kind, "trouble.") || strings.HasPrefix(kind, "backup.") })
+	kinds = slices.DeleteFunc(kinds, func(kind string) bool {
+		return strings.HasPrefix(kind, "trouble.") || strings.HasPrefix(kind, "backup.")
+	})
 	if !slices.Equal(kinds, []string{"gateway.started", "gateway.stopped", "gateway.started"}) {
 		t.Errorf("%v", kinds)
 	}

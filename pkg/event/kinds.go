@@ -58,13 +58,14 @@ const (
 
 	DropRejected fleet.EventKind = "drop.rejected"
 
-	TroubleBegan   fleet.EventKind = "trouble.began"
-	TroubleEnded   fleet.EventKind = "trouble.ended"
-	GatewayStarted fleet.EventKind = "gateway.started"
-	GatewayStopped fleet.EventKind = "gateway.stopped"
-	BackupCreated  fleet.EventKind = "backup.created"
-	BackupRestored fleet.EventKind = "backup.restored"
-	CatalogRebuilt fleet.EventKind = "catalog.rebuilt"
+	TroubleBegan         fleet.EventKind = "trouble.began"
+	TroubleEnded         fleet.EventKind = "trouble.ended"
+	GatewayStarted       fleet.EventKind = "gateway.started"
+	GatewayStopped       fleet.EventKind = "gateway.stopped"
+	GatewayClockAccepted fleet.EventKind = "gateway.clock_accepted"
+	BackupCreated        fleet.EventKind = "backup.created"
+	BackupRestored       fleet.EventKind = "backup.restored"
+	CatalogRebuilt       fleet.EventKind = "catalog.rebuilt"
 )
 
 // alarming kinds are warnings in the journal.
@@ -125,6 +126,7 @@ var Table = []Row{
 	{TroubleEnded, []string{"something that /api/health told of"}},
 	{GatewayStarted, []string{"a start"}},
 	{GatewayStopped, []string{"a clean stop"}},
+	{GatewayClockAccepted, []string{"POST /api/clock/accept", "slipway clock accept"}},
 	{BackupCreated, []string{"GET /api/backup", "slipway backup create", "the daily backup"}},
 	{BackupRestored, []string{"slipway backup restore"}},
 	{CatalogRebuilt, []string{"POST /api/catalog/rebuild", "slipway catalog rebuild"}},

@@ -298,6 +298,7 @@ func (g *Gateway) tend(ctx context.Context) error {
 				g.logger.Error("signing key from the future not put right", "error", err)
 			}
 		}
+		before := g.newestKey()
 		if err := g.keys.Tend(); err != nil {
 			g.logger.Error("signing keys not rotated", "error", err)
 		} else if err := g.lostKey(); err != nil {
@@ -305,6 +306,7 @@ func (g *Gateway) tend(ctx context.Context) error {
 		} else if err := g.noteKeys(ctx); err != nil && ctx.Err() == nil {
 			g.logger.Error("keys not noted", "error", err)
 		}
+		g.tellKey(ctx, before)
 		select {
 		case <-ctx.Done():
 			return nil

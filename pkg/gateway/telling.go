@@ -125,3 +125,19 @@ func (g *Gateway) dropRejected(ctx context.Context, name, reason string) {
 		g.logger.Error("rejected drop not told", "file", name, "error", err)
 	}
 }
+
+// tellKey tells that the signing keys have rotated by themselves since a key was the newest.
+func (g *Gateway) tellKey(ctx context.Context, before string) {
+	if g.newestKey() == before {
+		return
+	}
+	if err := g.store.Record(ctx, event.KeysRotated, gatewayObject, nil); err != nil {
+		g.logger.Error("rotation of keys not told", "error", err)
+	}
+}
+
+// newestKey is the signing key that was made last.
+func (g *Gateway) newestKey() string {
+	keys := g.keys.Public().Keys
+	return keys[len(keys)-1].KeyID
+}

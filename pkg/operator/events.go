@@ -70,7 +70,7 @@ func (d *door) listEvents(w http.ResponseWriter, r *http.Request) error {
 		answer.Events[i] = s.Raw
 	}
 	if page.Next > 0 {
-		answer.Next = &page.Next
+		answer.Next = api.Optional(strconv.FormatUint(page.Next, 10))
 	}
 	return endpoint.WriteJSON(w, http.StatusOK, answer)
 }

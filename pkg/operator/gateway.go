@@ -163,9 +163,12 @@ func (d *door) rotateKeys(w http.ResponseWriter, r *http.Request) error {
 	return noContent(w)
 }
 
-func (d *door) acceptClock(w http.ResponseWriter, _ *http.Request) error {
+func (d *door) acceptClock(w http.ResponseWriter, r *http.Request) error {
 	now, err := d.Gateway.AcceptClock()
 	if err != nil {
+		return err
+	}
+	if err := d.record(r, event.GatewayClockAccepted, nil); err != nil {
 		return err
 	}
 	return endpoint.WriteJSON(w, http.StatusOK, api.AcceptedClock{Noted: now.UTC()})

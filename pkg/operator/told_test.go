@@ -47,6 +47,12 @@ type noWaker struct{}
 
 func (noWaker) BuildArrived(context.Context, fleet.Build) error { return nil }
 
+type nudged struct{ store *catalog.Catalog }
+
+func (n nudged) Nudge(ctx context.Context, d fleet.Device, _ string) error {
+	return n.store.Record(ctx, event.DeviceNudged, d.Key.ObjectOf(), nil) // as the gateway's does
+}
+
 type turned struct{}
 
 func (turned) Rotate() error { return nil }
@@ -66,6 +72,7 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 	d := open(t, func(o *Options) {
 		store = o.Events.(*catalog.Catalog)
 		o.Failures, o.Keys, o.Dumps = &failures, turned{}, recorded{store: store}
+		o.Nudges = nudged{store}
 		o.Gateway = &calm{trusted: true, backup: func(io.Writer) error { return nil }}
 		o.Issuer = &auth.Issuer{Devices: store, Now: func() time.Time { return noon }}
 		o.Counter = endpoint.NewMetrics(prometheus.NewRegistry())
@@ -113,6 +120,7 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		{"PUT " + devices + "/{key}/config", devices + "/a1b2c3d4/config", `{"a":3}`, 200, "config.changed"},
 		{"DELETE " + devices + "/{key}/config", devices + "/a1b2c3d4/config", "", 200, "config.changed"},
 		{"POST " + devices + "/{key}/secret", devices + "/a1b2c3d4/secret", "", 200, "device.secret_replaced"},
+		{"POST " + devices + "/{key}/nudge", devices + "/a1b2c3d4/nudge", `{"for":"config"}`, 202, "device.nudged"},
 		{"DELETE " + devices + "/{key}", devices + "/a1b2c3d4", "", 204, "device.removed"},
 		{"DELETE " + devices + "/{key}", devices + "/a1b2c3d4", "", 404, ""},
 		{"POST /api/crashes/{fingerprint}/resolve", crash + "/resolve", `{"firmware_version":"2.0.0"}`, 200, "crash.resolved"},
@@ -125,6 +133,7 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		{"DELETE /api/coredumps/{key}/{name}", "/api/coredumps/aaaaaaaa/coredump_20260504T120000_000000Z", "", 204, "dump.removed"},
 		{"POST /api/tokens", "/api/tokens", `{"role":"viewer","name":"Ana"}`, 201, "token.created"},
 		{"DELETE /api/tokens/{id}", "/api/tokens/" + strings.Split(d.tokens[auth.Viewer], "_")[1], "", 204, "token.revoked"},
+		{"POST /api/clock/accept", "/api/clock/accept", "", 200, "gateway.clock_accepted"},
 		{"POST /api/keys/rotate", "/api/keys/rotate", "", 204, "keys.rotated"},
 		{"POST /api/catalog/rebuild", "/api/catalog/rebuild", "", 200, "catalog.rebuilt"},
 		{"GET /api/backup", "/api/backup", "", 200, "backup.created"},
