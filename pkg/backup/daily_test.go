@@ -132,7 +132,7 @@ func TestAClockThatWasAheadOnceCostsNoGoodBackup(t *testing.T) {
 	if kept, err := KeepNewest(d.Dir, "new-catalog", now); err != nil || filepath.Base(kept) != "slipway-before-new-catalog-20260511T130000Z.age" {
 		t.Errorf("the newest is kept as %s, %v", kept, err)
 	}
-	if n := strings.Count(said.String(), "gateway backed up"); n != 2 {
+	if n := strings.Count(said.String(), "made slipway-"); n != 2 {
 		t.Errorf("%d copies were made in four hours", n)
 	}
 }

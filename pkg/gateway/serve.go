@@ -55,7 +55,7 @@ func New(cfg config.Config, binary Binary, logger *slog.Logger) (_ *Gateway, err
 	g.store, err = catalog.Open(catalog.Options{
 		Dir: cfg.CatalogDir, Reserve: Reserve, Space: SpaceOf(cfg.CatalogDir), Short: g.ballast.short, Logger: logger, Now: time.Now,
 		KeepEvents: cfg.EventsKeep,
-		Beat: g.watchdog.Part("catalog", partPatience), Fatal: g.fail, BeforeUpgrade: g.backUp,
+		Beat:       g.watchdog.Part("catalog", partPatience), Fatal: g.fail, BeforeUpgrade: g.backUp,
 		MayBegin: func() error { return mayBegin(cfg) },
 	})
 	if err != nil {
