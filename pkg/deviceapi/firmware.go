@@ -50,10 +50,11 @@ func (d *Door) image(w http.ResponseWriter, r *http.Request, device fleet.Device
 	case r.Method == http.MethodGet && r.Header.Get("If-None-Match") != image.ETag:
 		d.noteSent(r.Context(), device.Key, sent)
 	}
-	return serve(w, r, image)
+	return d.serve(w, r, device, image)
 }
 
-func serve(w http.ResponseWriter, r *http.Request, image fleet.Image) error {
+func (d *Door) serve(w http.ResponseWriter, r *http.Request, device fleet.Device, image fleet.Image) error {
+	way := d.send(w, r, device, image)
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("ETag", image.ETag)
@@ -61,6 +62,7 @@ func serve(w http.ResponseWriter, r *http.Request, image fleet.Image) error {
 	h.Set("Cache-Control", "no-cache")
 	// Without a time: going back to an older build would look unmodified to whoever asks by time.
 	err := endpoint.ServeContent(w, r, time.Time{}, image.Size, image.File)
+	way.written()
 	var refused *endpoint.Error
 	if errors.As(err, &refused) && refused.Status == http.StatusRequestedRangeNotSatisfiable {
 		refused.NoBody = true // ESP-IDF 5.5.0 to 5.5.3 takes a 416's body for the first bytes of the image

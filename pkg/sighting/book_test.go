@@ -110,6 +110,9 @@ var address = netip.MustParseAddr("10.1.2.3")
 func (s *shelf) hears(b *Book, after time.Duration, seen fleet.Seen) {
 	s.now = s.now.Add(after)
 	seen.At = s.now
+	if seen.Transfer != nil && seen.Transfer.Begun.IsZero() {
+		seen.Transfer.Begun = s.now
+	}
 	if seen.Device == "" {
 		seen.Device = keyOf(0)
 	}

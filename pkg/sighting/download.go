@@ -1,7 +1,9 @@
 package sighting
 
 import (
+	"cmp"
 	"slices"
+	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -10,36 +12,53 @@ import (
 // a TLS record of 16 KiB in some.
 const firstBlock = 16 << 10
 
-// fetch is an image that a device fetches in pieces: the bytes that have arrived, in order and apart.
+// fetch is an image that a device fetches in pieces.
 type fetch struct {
 	version fleet.Version
 	size    int64
-	pieces  []piece
+	pieces  []piece // what has arrived, the one that was asked for first first
 }
 
 // piece is bytes of an image, to exclusive.
-type piece struct{ from, to int64 }
-
-// mostPieces bounds them: firmware fetches its pieces in order, so that they are one.
-const mostPieces = 16
-
-// add takes a piece in.
-func (f *fetch) add(p piece) {
-	f.pieces = slices.DeleteFunc(f.pieces, func(q piece) bool {
-		apart := q.to < p.from || p.to < q.from
-		if !apart {
-			p.from, p.to = min(p.from, q.from), max(p.to, q.to)
-		}
-		return !apart
-	})
-	f.pieces = append(f.pieces, p)
-	if len(f.pieces) > mostPieces {
-		f.pieces = slices.Delete(f.pieces, 0, 1)
-	}
+type piece struct {
+	from, to int64
+	begun    time.Time
 }
 
+// mostPieces are kept apart. They are told when they have arrived, and not in the order in which they were asked for: of those
+// that were asked for last it may turn out that they belong to different attempts.
+const mostPieces = 16
+
+// add takes a piece in. The two that were asked for first become one, where there are too many.
+func (f *fetch) add(p piece) {
+	f.pieces = append(f.pieces, p)
+	slices.SortStableFunc(f.pieces, func(a, b piece) int { return a.begun.Compare(b.begun) })
+	if len(f.pieces) <= mostPieces {
+		return
+	}
+	first, second := f.pieces[0], f.pieces[1]
+	if first.to >= second.from && second.to >= first.from {
+		second.from, second.to = min(first.from, second.from), max(first.to, second.to)
+		f.pieces[1] = second
+	}
+	f.pieces = slices.Delete(f.pieces, 0, 1)
+}
+
+// startsOver forgets what was asked for before.
+func (f *fetch) startsOver(begun time.Time) {
+	f.pieces = slices.DeleteFunc(f.pieces, func(p piece) bool { return p.begun.Before(begun) })
+}
+
+// covered reports that the pieces are the whole image.
 func (f *fetch) covered() bool {
-	return len(f.pieces) == 1 && f.pieces[0].from == 0 && f.pieces[0].to >= f.size
+	end := int64(0)
+	for _, p := range slices.SortedFunc(slices.Values(f.pieces), func(a, b piece) int { return cmp.Compare(a.from, b.from) }) {
+		if p.from > end {
+			return false
+		}
+		end = max(end, p.to)
+	}
+	return end >= f.size
 }
 
 // transferred weighs what arrived of an image, and reports that there is something to save.
@@ -80,11 +99,13 @@ func (e *entry) transferred(t fleet.Transfer, at int64, rollback func() bool) (c
 // begin takes a piece into the download that goes on. One that begins at the image's begin is a new attempt, but for a
 // single byte, by which some firmware asks for the size: what arrived before may be erased.
 func (e *entry) begin(t fleet.Transfer) {
-	fresh := t.From == 0 && t.To > 1
-	if e.fetch == nil || e.fetch.version != t.Version || e.fetch.size != t.Size || fresh {
+	if e.fetch == nil || e.fetch.version != t.Version || e.fetch.size != t.Size {
 		e.fetch = &fetch{version: t.Version, size: t.Size}
 	}
-	e.fetch.add(piece{t.From, t.From + t.Arrived})
+	if t.From == 0 && t.To > 1 {
+		e.fetch.startsOver(t.Begun)
+	}
+	e.fetch.add(piece{t.From, t.From + t.Arrived, t.Begun})
 }
 
 // rest is called once the contact is over: a device that fetched the first block, and nothing more, has checked.

@@ -149,6 +149,29 @@ func TestARollbackIsToldOnce(t *testing.T) {
 	}
 }
 
+func TestPiecesCountInTheOrderInWhichTheyWereAskedFor(t *testing.T) {
+	const third = imageSize / 3
+	pieces := func(at time.Time) []fleet.Seen {
+		all := []fleet.Seen{sent("1.1", 0, third, third), sent("1.1", third, 2*third, third), sent("1.1", 2*third, imageSize, imageSize-2*third)}
+		for i := range all {
+			all[i].Transfer.Begun = at.Add(time.Duration(i) * time.Second)
+		}
+		return all
+	}
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	broken := sent("1.1", 0, imageSize, third+100)
+	broken.Transfer.Begun = start
+	for _, order := range [][]int{{0, 1, 2}, {1, 0, 2}, {2, 1, 0}, {1, 2, 0}} {
+		seen := []fleet.Seen{broken}
+		for _, i := range order {
+			seen = append(seen, pieces(start.Add(time.Minute))[i])
+		}
+		if _, b := play(t, seen...); sightingOf(b, 0).Download.Outcome != fleet.DownloadWhole {
+			t.Errorf("told in the order %v: %+v", order, sightingOf(b, 0).Download)
+		}
+	}
+}
+
 func TestADownloadIsWholeBrokenOrACheck(t *testing.T) {
 	const half = imageSize / 2
 	for name, c := range map[string]struct {
