@@ -20,8 +20,9 @@ func TestTheRhythmIsThe95thPercentileOfTheLastGaps(t *testing.T) {
 		"two nights in 24":             {append(repeated(22, 300*time.Second), 9*time.Hour, 9*time.Hour), 9 * 3600},
 		"only the last 24 count":       {append(repeated(5, 9*time.Hour), repeated(24, 60*time.Second)...), 60},
 		"within 5 s it is one contact": {[]time.Duration{300 * time.Second, 5 * time.Second, 4 * time.Second, 300 * time.Second}, 300},
-		"6 s are another":              {[]time.Duration{6 * time.Second}, 6},
-		"20 gaps from 1 to 20 min":     {minutes(1, 20), 19 * 60},
+		"many requests of one contact are no rhythm": {append([]time.Duration{300 * time.Second}, repeated(40, 2*time.Second)...), 300},
+		"6 s are another":          {[]time.Duration{6 * time.Second}, 6},
+		"20 gaps from 1 to 20 min": {minutes(1, 20), 19 * 60},
 	} {
 		s := shelfOf(1, "")
 		b := s.open(t)

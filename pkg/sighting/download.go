@@ -114,6 +114,6 @@ func (e *entry) rest(at int64, rollback func() bool) (changed bool) {
 		return false
 	}
 	v := e.check
-	e.check, e.fetch, e.Checked = "", nil, at
+	e.check, e.Checked = "", at
 	return e.checked(v, at, rollback)
 }

@@ -192,7 +192,7 @@ func TestADownloadIsWholeBrokenOrACheck(t *testing.T) {
 		"resumed with a gap":               {[]fleet.Seen{sent("1.1", 0, imageSize, half), sent("1.1", half+1, imageSize, half-1)}, "", 0, false},
 		"resumed, of another version":      {[]fleet.Seen{sent("1.1", 0, imageSize, half), sent("1.2", half, imageSize, half)}, "", 0, false},
 		"begun anew, then the old end":     {[]fleet.Seen{sent("1.1", 0, imageSize, half), sent("1.1", 0, imageSize, 100_000), sent("1.1", half, imageSize, half)}, "", 0, false},
-		"asked for its size, then resumed": {[]fleet.Seen{sent("1.1", 0, imageSize, half), sent("1.1", 0, 1, 1), sent("1.1", half, imageSize, half)}, "", 0, false},
+		"asked for its size, then resumed": {[]fleet.Seen{sent("1.1", 0, imageSize, half), sent("1.1", 0, 1, 1), sent("1.1", half, imageSize, half)}, fleet.DownloadWhole, imageSize, true},
 		"the end first":                    {[]fleet.Seen{sent("1.1", half, imageSize, half)}, "", 0, false},
 		"resumed and broken in its middle": {[]fleet.Seen{sent("1.1", half, imageSize, 10)}, fleet.DownloadBroken, half + 10, false},
 		"no version":                       {[]fleet.Seen{whole("")}, "", 0, false},

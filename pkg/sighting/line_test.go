@@ -123,6 +123,42 @@ func TestNobodyIsMissedWhileTheGatewayWasAway(t *testing.T) {
 	}
 }
 
+// TestAStartGivesEachDeviceItsWholeRhythm: four minutes of it had passed at the stop, and it asked in vain since.
+func TestAStartGivesEachDeviceItsWholeRhythm(t *testing.T) {
+	s := shelfOf(3, "hall3")
+	b := s.open(t)
+	all := func(after time.Duration) {
+		s.now = s.now.Add(after)
+		for i := range 3 {
+			s.hears(b, 0, fleet.Seen{Device: keyOf(i)})
+		}
+	}
+	all(time.Second)
+	all(5 * time.Minute)
+	s.now = s.now.Add(4 * time.Minute)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o := s.options()
+	o.Stopped = s.now
+	s.now = s.now.Add(24 * time.Hour)
+	b, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 18 {
+		s.now = s.now.Add(15 * time.Second)
+		b.Look()
+	}
+	all(0)
+	if len(s.changes) != 0 {
+		t.Errorf("four and a half minutes after the start: %+v", s.changes)
+	}
+	if got := sightingOf(b, 0); got.Rhythm != 300 {
+		t.Errorf("rhythm %d: the time before the stop and after the start is no gap", got.Rhythm)
+	}
+}
+
 func TestADeviceWithoutALineStandsOnItsNetwork(t *testing.T) {
 	for address, want := range map[string]string{
 		"10.1.2.3": "10.1.2.0/24", "::ffff:10.1.2.3": "10.1.2.0/24", "2001:db8:1:2:3::4": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64",
