@@ -88,6 +88,9 @@ func (d *Daily) makeDue() error {
 	if err := os.MkdirAll(d.Dir, 0o700); err != nil {
 		return err
 	}
+	if _, err := ensureKey(d.Source.KeysDir, d.Dir, d.Now()); err != nil {
+		return err // it is lost: that is not told only when the next copy is due
+	}
 	copies, err := d.tidy()
 	if err != nil {
 		return err

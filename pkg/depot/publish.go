@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 
-	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -29,81 +25,6 @@ func (d *Depot) Publish(ctx context.Context, code fleet.ModelCode, v fleet.Versi
 		return m, err
 	}
 	return m, d.setFlat(code, d.path(code, v, imageSuffix))
-}
-
-// Remove removes a build: its record, then its files. The model's current one stays.
-func (d *Depot) Remove(ctx context.Context, code fleet.ModelCode, v fleet.Version) error {
-	defer d.locks.lock(code)()
-	return d.remove(ctx, code, v)
-}
-
-func (d *Depot) remove(ctx context.Context, code fleet.ModelCode, v fleet.Version) error {
-	m, err := d.options.Recorder.Model(code)
-	if err != nil {
-		return err
-	}
-	if m.FirmwareVersion == v {
-		return fleet.Taken("version %s is the one that devices of model %s are offered: publish another one first", v, code)
-	}
-	if err := d.options.Recorder.RemoveBuild(ctx, code, v); err != nil {
-		return err
-	}
-	for _, suffix := range []string{bundleSuffix, imageSuffix, elfSuffix} {
-		d.damage.forget(d.path(code, v, suffix))
-		if err := os.Remove(d.path(code, v, suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
-// RemoveModel removes a model that has neither devices nor builds, with its flat file and its folder. Where these cannot
-// go, such as a folder with files that no record knows of, it is refused, and the model stays.
-func (d *Depot) RemoveModel(ctx context.Context, code fleet.ModelCode) error {
-	defer d.locks.lock(code)()
-	m, err := d.options.Recorder.Model(code)
-	if err != nil {
-		return err
-	}
-	if err := d.emptied(code); err != nil {
-		return err
-	}
-	if err := d.options.Recorder.RemoveModel(ctx, code); err != nil {
-		return err
-	}
-	// The folder comes first: it is the one that may not go, and a model without a folder is whole.
-	for _, path := range []string{d.modelDir(code), d.flatPath(code)} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return errors.Join(fleet.Taken("model %q stays: %s", code, err), d.options.Recorder.AddModel(ctx, m))
-		}
-	}
-	return nil
-}
-
-// emptied removes from a model's folder what the depot makes again at need, and refuses where anything else is in it.
-func (d *Depot) emptied(code fleet.ModelCode) error {
-	dir := d.modelDir(code)
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fleet.Taken("model %q stays: %s", code, err)
-	}
-	builds, err := d.options.Recorder.Builds(code)
-	if err != nil || len(builds) > 0 {
-		return err // the catalog says how many there are
-	}
-	for _, e := range entries {
-		name := e.Name()
-		if !durable.IsTemporary(name) && !strings.HasSuffix(name, elfSuffix) {
-			return fleet.Taken("model %q stays: %s lies in its folder %s and belongs to no build: move it away first", code, strconv.Quote(name), dir)
-		}
-		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fleet.Taken("model %q stays: %s", code, err)
-		}
-	}
-	return nil
 }
 
 // retain removes the builds that were accepted first beyond KeepVersions, but neither the current one nor one that a

@@ -12,7 +12,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Recover makes disk and records agree. Temporary names go. A whole bundle without a record is recorded as found, not
+// Recover makes disk and records agree. Removals that were cut off are ended, temporary names go. A whole bundle without a record is recorded as found, not
 // offered; a record without its bundle goes; an image that is missing is extracted again. The flat file follows the
 // record of a bundle, and the record of a plain image follows the flat file.
 //
@@ -22,11 +22,14 @@ func (d *Depot) Recover(ctx context.Context, rebuild bool) error {
 	if err := os.MkdirAll(d.options.Dir, 0o750); err != nil {
 		return err
 	}
-	if err := removeTemporaries(d.options.Dir); err != nil {
-		return err
-	}
 	codes, err := d.codes()
 	if err != nil {
+		return err
+	}
+	if err := d.endRemovals(codes); err != nil {
+		return err
+	}
+	if err := removeTemporaries(d.options.Dir); err != nil {
 		return err
 	}
 	for _, code := range codes {
