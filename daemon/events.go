@@ -68,7 +68,7 @@ func (c *client) events(ctx context.Context, q url.Values, newest int) ([]json.R
 	cursor := "after"
 	if newest > 0 {
 		cursor = "before"
-		q.Set(cursor, strconv.Itoa(1<<53-1))
+		q.Set(cursor, strconv.FormatUint(1<<53-1, 10))
 		q.Set("limit", strconv.Itoa(min(newest, 1000)))
 	}
 	events := []json.RawMessage{}
