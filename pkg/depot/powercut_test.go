@@ -83,3 +83,27 @@ func (h *house) current(t *testing.T, code fleet.ModelCode) string {
 	t.Helper()
 	return string(h.model(t, code).FirmwareVersion)
 }
+
+// A build that was removed does not come back: a start would find its bundle and record it.
+func TestARemovedBuildStaysRemovedAfterAPowerCut(t *testing.T) {
+	h := openIn(t, t.TempDir(), nil)
+	h.model(t, "pump")
+	for _, version := range []string{"1.0.0", "1.1.0"} {
+		h.accept(t, fleet.Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: version}))
+	}
+	record := powercut.Record(t, h.dir)
+	must(t, h.Remove(t.Context(), "pump", "1.0.0"))
+	record.Acknowledge("gone")
+	record.Cut(t, func(t *testing.T, root string, acknowledged []string) {
+		place := t.TempDir()
+		must(t, os.Rename(root, filepath.Join(place, "assets")))
+		h := openIn(t, place, nil) // a new catalog: what it knows it has from the disk
+		_, err := h.store.Build("pump", "1.0.0")
+		if len(acknowledged) > 0 && err == nil {
+			t.Error("it is there again")
+		}
+		if _, err := h.store.Build("pump", "1.1.0"); err != nil {
+			t.Errorf("the other one: %v", err)
+		}
+	})
+}

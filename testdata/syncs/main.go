@@ -36,6 +36,7 @@ var cuts = []cut{
 	{"the name of a model's directory", "pkg/depot/land.go", "return durable.SyncDir(filepath.Dir(dir))", "_ = filepath.Dir(dir)\n\treturn nil", "./pkg/depot"},
 	{"the name of what is offered", "pkg/depot/land.go", "return durable.SyncDir(d.options.Dir)", "return nil", "./pkg/depot"},
 	{"the name of a plain image", "pkg/depot/acceptimage.go", "err := durable.SyncDir(d.options.Dir); err != nil", "err := error(nil); err != nil", "./pkg/depot"},
+	{"that a build is removed", "pkg/depot/remove.go", "err = durable.SyncDir(filepath.Dir(path))", "_ = filepath.Dir(path)", "./pkg/depot"},
 	{"the name of a backup", "pkg/backup/file.go", "durable.SyncDir(filepath.Dir(path))", "nil", "./pkg/backup"},
 	{"that a restore is under way", "pkg/backup/restore.go", "durable.WriteFile(marker,", "os.WriteFile(marker,", "./pkg/backup"},
 	{"the names that a restore exchanges", "pkg/backup/stage.go", "return durable.SyncDir(filepath.Dir(to))", "_ = filepath.Dir(to)\n\t\treturn nil", "./pkg/backup"},
