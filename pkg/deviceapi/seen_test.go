@@ -3,11 +3,21 @@ package deviceapi
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
+
+// asked are the requests that were seen since the last call. What arrived of an image is told later, and is none.
+func (m *memory) asked() []fleet.Seen {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := slices.DeleteFunc(m.seen, func(s fleet.Seen) bool { return s.Transfer != nil })
+	m.seen = nil
+	return all
+}
 
 func TestEveryRequestOfAKnownDeviceIsSeen(t *testing.T) {
 	r := open(t, nil)
@@ -23,22 +33,23 @@ func TestEveryRequestOfAKnownDeviceIsSeen(t *testing.T) {
 		{http.MethodGet, "/api/iot/provisioning", "", fleet.HeardProvisioning},
 		{http.MethodPost, "/api/iot/coredump?chip=esp32&firmware_version=1.0", "dump", fleet.HeardDump},
 	} {
-		r.seen = nil
+		r.asked() // nothing of the request before
 		r.do(t, c.method, c.path, strings.NewReader(c.body), "Authorization: Bearer token-aaaaaaa1", "User-Agent: ESP32 HTTP Client/1.0", "X-Boot-ID: 7")
-		if len(r.seen) != 1 {
-			t.Errorf("%s: seen %d times", c.path, len(r.seen))
+		all := r.asked()
+		if len(all) != 1 {
+			t.Errorf("%s: seen %d times", c.path, len(all))
 			continue
 		}
-		got := r.seen[0]
+		got := all[0]
 		if got.Device != "aaaaaaa1" || got.By != c.by || !got.Address.IsLoopback() || got.Agent != "ESP32 HTTP Client/1.0" || got.Said.BootID != "7" || got.At.IsZero() {
 			t.Errorf("%s: %+v", c.path, got)
 		}
 	}
-	r.seen = nil
+	r.asked()
 	form := "grant_type=client_credentials&client_id=iotdevice-pump-aaaaaaa1&client_secret="
 	r.do(t, http.MethodPost, tokenPath, strings.NewReader(form+"old+secret"), "Content-Type: application/x-www-form-urlencoded")
-	if len(r.seen) != 1 || r.seen[0].By != fleet.HeardToken || r.seen[0].Device != "aaaaaaa1" {
-		t.Errorf("a token: %+v", r.seen)
+	if all := r.asked(); len(all) != 1 || all[0].By != fleet.HeardToken || all[0].Device != "aaaaaaa1" {
+		t.Errorf("a token: %+v", all)
 	}
 }
 
@@ -48,8 +59,8 @@ func TestWhoShowsNoGoodCredentialsIsNotSeen(t *testing.T) {
 	r.do(t, http.MethodPost, tokenPath, strings.NewReader(form), "Content-Type: application/x-www-form-urlencoded")
 	r.do(t, http.MethodGet, "/api/iot/config", nil)
 	r.do(t, http.MethodGet, "/api/iot/config", nil, "Authorization: Bearer wrong")
-	if len(r.seen) != 0 {
-		t.Errorf("%+v", r.seen)
+	if all := r.asked(); len(all) != 0 {
+		t.Errorf("%+v", all)
 	}
 }
 
