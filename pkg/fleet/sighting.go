@@ -82,3 +82,20 @@ const (
 	DownloadWhole  DownloadOutcome = "whole"  // all of the image arrived
 	DownloadBroken DownloadOutcome = "broken" // it ended behind its first block and before its end
 )
+
+// HourCount is what was counted of a model's devices that run a version, in one hour.
+type HourCount struct {
+	Model   ModelCode
+	Version string    // as the devices say; "" where nobody knows
+	Hour    time.Time // its begin
+	Heard   int       // devices
+	Refused int       // uploads of dumps
+}
+
+// VersionRuns is how many devices of a model run a version.
+type VersionRuns struct {
+	Version   string `json:"firmware_version"` // "": nobody knows
+	Devices   int    `json:"devices"`
+	Live      int    `json:"live"`
+	BootsOnly int    `json:"boots_only"` // of them, such as are heard at boots only: fewer device-hours are seen than there were
+}
