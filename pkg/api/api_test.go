@@ -56,12 +56,13 @@ func TestAnswersAboutDumpsAndCrashesHaveTheMembersThatScriptsRead(t *testing.T) 
 	dump := Dump{Name: "coredump_20260504T120000_000000Z", File: "coredump_20260504T120000_000000Z.dmp", Dump: fleet.Dump{Device: "aaaaaaaa", Model: "pump", UploadedAt: noon}, State: "waiting"}
 	const shown = `"name":"coredump_20260504T120000_000000Z","file":"coredump_20260504T120000_000000Z.dmp","chip":"","firmware_version":"","device_key":"aaaaaaaa","model_code":"pump","uploaded_at":"2026-05-04T12:00:00Z","size":0,"sha256":"","state":"waiting"`
 	for want, answer := range map[string]any{
-		`{"coredumps":[{` + shown + `}],"next":null}`:      Dumps{Dumps: []Dump{dump}},
-		`{"coredumps":[],"next":"a/b"}`:                    Dumps{Dumps: List[Dump](nil), Next: Optional("a/b")},
-		`{` + shown + `,"report":{}}`:                      DumpReport{dump, json.RawMessage("{}")},
-		`{"crashes":["one"],"next":"one","total":2}`:       Groups[string]{[]string{"one"}, Optional("one"), 2},
-		`{"crashes":["one","two"]}`:                        SplitGroups[string]{[]string{"one", "two"}},
-		`{"devices":["aaaaaaaa"],"next":null,"total":1}`:   GroupDevices{[]fleet.DeviceKey{"aaaaaaaa"}, nil, 1},
+		`{"coredumps":[{` + shown + `}],"next":null}`: Dumps{Dumps: []Dump{dump}},
+		`{"coredumps":[],"next":"a/b"}`:               Dumps{Dumps: List[Dump](nil), Next: Optional("a/b")},
+		`{` + shown + `,"report":{}}`:                 DumpReport{dump, json.RawMessage("{}")},
+		`{"crashes":["one"],"next":"one","total":2}`:  Groups[string]{[]string{"one"}, Optional("one"), 2},
+		`{"crashes":["one","two"]}`:                   SplitGroups[string]{[]string{"one", "two"}},
+		`{"devices":["aaaaaaaa"],"counts":[{"device_key":"aaaaaaaa","count":2}],"next":null,"total":1}`: GroupDevices{
+			[]fleet.DeviceKey{"aaaaaaaa"}, []GroupDevice{{Device: "aaaaaaaa", Count: 2}}, nil, 1},
 		`{"builds":[],"firmware_versions":{"pump":"1.0"}}`: AllBuilds{List[fleet.Build](nil), map[fleet.ModelCode]fleet.Version{"pump": "1.0"}},
 		`{"firmware_version":"1.0"}`:                       Resolve{Version: "1.0"},
 		`{"firmware_version":"1.0","force":true}`:          Resolve{"1.0", true},

@@ -1,6 +1,10 @@
 package api
 
-import "github.com/slipway-gateway/slipway/pkg/fleet"
+import (
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
 
 // Groups is a page of groups of crashes. A group is a record of its own package, which this one does not know.
 type Groups[Group any] struct {
@@ -17,8 +21,16 @@ type SplitGroups[Group any] struct {
 // GroupDevices is a page of the devices that a group was seen on, in the order of their keys.
 type GroupDevices struct {
 	Devices []fleet.DeviceKey `json:"devices"`
-	Next    *fleet.DeviceKey  `json:"next"` // what ?after= takes for the next page; null: this is the last
+	Counts  []GroupDevice     `json:"counts"` // of the same devices, in the same order
+	Next    *fleet.DeviceKey  `json:"next"`   // what ?after= takes for the next page; null: this is the last
 	Total   int               `json:"total"`
+}
+
+// GroupDevice is how often a device crashed in a group, and when last. Both are missing where only older versions saw it.
+type GroupDevice struct {
+	Device   fleet.DeviceKey `json:"device_key"`
+	Count    int             `json:"count,omitempty"`
+	LastSeen time.Time       `json:"last_seen,omitzero"`
 }
 
 // Resolve says in which version a group is gone.

@@ -29,6 +29,7 @@ type Status struct {
 	Failed        int       `json:"coredumps_failed"`  // nothing can be made of them
 	OpenCrashes   int       `json:"open_crashes"`
 	Regrouped     string    `json:"regrouped,omitempty"` // what became of groups that older rules made
+	CountedSince  time.Time `json:"counted_since"`       // what came before is in no counter of a version
 	AssetBytes    int64     `json:"assets_bytes"`
 	DumpBytes     int64     `json:"coredumps_bytes"`
 	FreeBytes     int64     `json:"free_bytes"`

@@ -37,8 +37,7 @@ func (t *tx) countVersion(c crash.Crash) error {
 		return err
 	}
 	v.Add(c)
-	t.mark(chainDeviceKey(c.Fingerprint, c.Device))
-	return t.put(key, v)
+	return errors.Join(t.countDevice(c), t.put(key, v))
 }
 
 // join finds the chain and the group that a crash belongs to. What is new is in the index, but not stored yet: the

@@ -42,7 +42,7 @@ func child(task, dir string, arguments ...string) *exec.Cmd {
 // unattended are a child's options: it has no test to fail.
 func unattended(dir string) Options {
 	return Options{
-		Dir: dir, Reserve: 64 << 20, Logger: slog.New(slog.DiscardHandler), Beat: func() {}, Now: time.Now,
+		Dir: dir, Reserve: 64 << 20, Logger: slog.New(slog.DiscardHandler), Beat: func() {}, Now: func() time.Time { return noon },
 		Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
 		Fatal: func(err error) { fmt.Fprintln(os.Stderr, err) },
 	}

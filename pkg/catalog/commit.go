@@ -92,7 +92,7 @@ func (c *Catalog) commitBatches(op *operation) error {
 			free, _, err = c.options.Space()
 			measured = true
 		}
-		t := &tx{txn: b.txn, writes: map[string][]byte{}, by: op.by}
+		t := &tx{txn: b.txn, now: c.options.Now(), writes: map[string][]byte{}, by: op.by}
 		after := b.ledger
 		refusal := err
 		if refusal == nil {

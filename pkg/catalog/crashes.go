@@ -110,6 +110,9 @@ func (c *Catalog) RecordCrash(ctx context.Context, one crash.Crash, keep int) (c
 		if !found {
 			return unknownDump(one.Device, one.Name)
 		}
+		if err := t.countElsewhere(before, one); err != nil {
+			return err
+		}
 		if !grouped(one) {
 			return t.putCrash(one)
 		}

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -41,10 +42,11 @@ func (t *tx) recordDump(d fleet.Dump) error {
 		return err
 	}
 	t.mark(dumpTimeKey(d.Device, d.Name()))
-	return t.putCrash(crash.Crash{
+	one := crash.Crash{
 		Device: d.Device, Model: d.Model, Name: d.Name(), Uploaded: d.UploadedAt, State: crash.Waiting,
 		DeclaredVersion: d.FirmwareVersion, DeclaredChip: d.Chip,
-	})
+	}
+	return errors.Join(t.countUpload(one), t.putCrash(one))
 }
 
 // RemoveDump forgets a dump that is gone, with its crash. What its group has counted stays counted. It may use half of

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -138,9 +139,10 @@ func (c *Catalog) GroupDumps(address string, limit int) ([]crash.Listed, error) 
 	return dumps, err
 }
 
-// GroupDevices are the devices that a group was seen on, in the order of their keys.
-func (c *Catalog) GroupDevices(address string) ([]fleet.DeviceKey, error) {
-	var devices []fleet.DeviceKey
+// GroupDevices are the devices that a group was seen on, in the order of their keys, with what was counted of each.
+func (c *Catalog) GroupDevices(address string) ([]crash.DeviceCount, error) {
+	devices := map[fleet.DeviceKey]crash.DeviceCount{}
+	now := c.options.Now()
 	err := c.db.View(func(txn *badger.Txn) error {
 		g, err := viewGroup(txn, address)
 		if err != nil {
@@ -148,13 +150,19 @@ func (c *Catalog) GroupDevices(address string) ([]fleet.DeviceKey, error) {
 		}
 		return eachChain(txn, g.Fingerprint, func(fingerprint string) error {
 			return each(txn, chainDevicesPrefix(fingerprint), "", false, func(key string, _ *badger.Item) error {
-				devices = append(devices, fleet.DeviceKey(lastPart(key)))
+				d, err := readDeviceCount(txn, key)
+				if err != nil {
+					return err
+				}
+				if before, twice := devices[d.Device]; twice {
+					d = before.Plus(d, now)
+				}
+				devices[d.Device] = d
 				return nil
 			})
 		})
 	})
-	slices.Sort(devices)
-	return slices.Compact(devices), err
+	return slices.SortedFunc(maps.Values(devices), func(a, b crash.DeviceCount) int { return strings.Compare(string(a.Device), string(b.Device)) }), err
 }
 
 // UpdateGroup changes what people decided about a group.

@@ -40,13 +40,16 @@ import (
 //	gk/<fingerprint>                           crash.Chain; also where a group led that is gone
 //	gm/<group>/<fingerprint>                   index: chains of a group that count something or take dumps
 //	gn/<place>/<fingerprint>                   index: chains by what is near to them, see crash.Filed
-//	gd/<fingerprint>/<device>                  devices of a chain
+//	gd/<fingerprint>/<device>                  crash.DeviceCount of a chain; none where older versions noted the device
 //	gv/<fingerprint>/<version>                 crash.VersionCount of a chain
 //	gc/<fingerprint>/<version>/<name>/<device> index: dumps of a chain that are still there
 //	gt/<fingerprint>/<chain>                   while groups of the first rules are made anew: how many dumps of one went where
 //	gu/<fingerprint>                           old chains whose dumps were not all looked at yet
 //	x/regrouped                                Regrouping: what has become of them
 //	x/events                                   ledger: where the stream of events begins and ends
+//	x/counted                                  when counting began
+//	nv/<code>/<version>                        crash.Series of a model's version
+//	nx/<code>/<version>/<device>               crash.Series of a device that crashed
 //	e/<number>                                 fleet.Event as it is hashed; numbers are 16 hex digits
 //	eo/<object>/<number>                       index: events of an object, by its hash
 //	er/<device>                                rotation: dumps that went and were not told of yet
@@ -62,6 +65,7 @@ const (
 	keyFilesKey  = "x/keyfiles"
 	keyEvents    = "x/events"
 	keyCounts    = "x/counts"
+	keyCounted   = "x/counted"
 
 	modelPrefix  = "m/"
 	devicePrefix = "d/"
@@ -78,6 +82,9 @@ const (
 
 	unsettledPrefix = "gu/"
 	importPrefix    = "xi/"
+
+	allCountedPrefix = "nv/"
+	allCrashedPrefix = "nx/"
 
 	eventPrefix       = "e/"
 	objectEventPrefix = "eo/"
@@ -112,6 +119,18 @@ func crashesPrefix(key fleet.DeviceKey) string       { return "c/" + string(key)
 func movedPrefix(old string) string                  { return "gt/" + old + "/" }
 func movedKey(old, fingerprint string) string        { return movedPrefix(old) + fingerprint }
 func importKey(n int) string                         { return fmt.Sprintf("%s%06d", importPrefix, n) }
+
+func countedPrefix(code fleet.ModelCode) string { return allCountedPrefix + string(code) + "/" }
+
+func countedKey(code fleet.ModelCode, version string) string { return countedPrefix(code) + version }
+
+func crashedPrefix(code fleet.ModelCode, version string) string {
+	return allCrashedPrefix + string(code) + "/" + version + "/"
+}
+
+func crashedKey(code fleet.ModelCode, version string, device fleet.DeviceKey) string {
+	return crashedPrefix(code, version) + string(device)
+}
 
 func sequence(n uint64) string                  { return fmt.Sprintf("%016x", n) }
 func eventKey(seq uint64) string                { return eventPrefix + sequence(seq) }

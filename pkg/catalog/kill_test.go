@@ -33,7 +33,7 @@ func TestNothingAcknowledgedIsLostByAKill(t *testing.T) {
 		must(t, err)
 	}
 	const roundsPerFolder = 20 // so that the last rounds look at no more than the first
-	acknowledged := 0
+	acknowledged, versions := 0, 0
 	for first := 0; first < rounds; first += roundsPerFolder {
 		dir := t.TempDir()
 		said := promises{}
@@ -46,6 +46,7 @@ func TestNothingAcknowledgedIsLostByAKill(t *testing.T) {
 			said.check(t, c)
 			checkIndexes(t, c)
 			checkEvents(t, c)
+			versions = max(versions, checkCounters(t, c))
 			must(t, c.Close())
 			if t.Failed() {
 				t.Fatalf("in round %d", round)
@@ -53,8 +54,8 @@ func TestNothingAcknowledgedIsLostByAKill(t *testing.T) {
 		}
 		acknowledged += len(said)
 	}
-	if acknowledged == 0 {
-		t.Error("nothing was acknowledged before a kill: this test looked at nothing")
+	if acknowledged == 0 || versions == 0 {
+		t.Error("nothing was acknowledged before a kill, or no crash is counted: this test looked at nothing")
 	}
 	t.Logf("%d kills, %d changes acknowledged before them", rounds, acknowledged)
 }
@@ -300,6 +301,7 @@ func checkIndexes(t *testing.T, c *Catalog) {
 			t.Errorf("%s: an import is neither done nor undone", key)
 		}
 	}
+	checkCounters(t, c)
 	if counted < reported {
 		t.Errorf("the groups count %d crashes, and there are %d", counted, reported)
 	}
@@ -308,4 +310,44 @@ func checkIndexes(t *testing.T, c *Catalog) {
 			t.Errorf("import %s: %d devices of %d", batch, n, killedImport)
 		}
 	}
+}
+
+// checkCounters holds the counters of each version against the devices that crashed in it, which are written at once, and
+// says how many versions have crashed.
+func checkCounters(t *testing.T, c *Catalog) int {
+	t.Helper()
+	sums, have := map[string]crash.Series{}, map[string]crash.Series{}
+	must(t, c.db.View(func(txn *badger.Txn) error {
+		err := each(txn, allCrashedPrefix, "", false, func(key string, item *badger.Item) error {
+			var device crash.Series
+			must(t, read(item, &device))
+			version, _, _ := cutLast(strings.TrimPrefix(key, allCrashedPrefix))
+			sum := sums[version]
+			sum.Gather(device, noon)
+			sums[version] = sum
+			return nil
+		})
+		must(t, err)
+		return each(txn, allCountedPrefix, "", false, func(key string, item *badger.Item) error {
+			var s crash.Series
+			must(t, read(item, &s))
+			have[strings.TrimPrefix(key, allCountedPrefix)] = s
+			return nil
+		})
+	}))
+	for version, sum := range sums {
+		for day, n := range sum.Days {
+			if got := have[version].Days[day]; got.Crashes != n.Crashes || got.Devices != n.Devices {
+				t.Errorf("%s: counted are %+v, and the devices that crashed have %+v", version, got, n)
+			}
+		}
+	}
+	for version, s := range have {
+		for day, n := range s.Days {
+			if n.Crashes > 0 && sums[version].Days[day].Crashes == 0 {
+				t.Errorf("%s: counted are %+v, and no device has crashed", version, n)
+			}
+		}
+	}
+	return len(sums)
 }

@@ -96,7 +96,14 @@ func (t *tx) uncount(c crash.Crash, chain *crash.Chain) error {
 	if err != nil {
 		return err
 	}
-	others, err := t.keys(crashesPrefix(c.Device))
+	device, err := t.deviceCount(chainDeviceKey(c.Fingerprint, c.Device))
+	if err != nil {
+		return err
+	}
+	if device.Remove(c, t.now); device.Count > 0 {
+		return t.put(chainDeviceKey(c.Fingerprint, c.Device), device)
+	}
+	others, err := t.keys(crashesPrefix(c.Device)) // of before they were counted, or none
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func (c *Catalog) adopt() error {
 		}
 		c.schema = Schema
 	}
-	if err := writeSchemaFile(c.options.Dir); err != nil {
+	if err := errors.Join(writeSchemaFile(c.options.Dir), c.beginCounting()); err != nil {
 		return err
 	}
 	if err := c.adoptCounts(); err != nil {

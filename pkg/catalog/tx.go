@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -19,6 +20,7 @@ const mostRecord = 32 << 10
 // counts only when it succeeds.
 type tx struct {
 	txn    *badger.Txn
+	now    time.Time         // when it began
 	by     event.By          // who acts
 	told   []told            // what the operation tells of itself
 	events []fleet.Event     // the same, once it has its numbers

@@ -2,6 +2,7 @@ package deviceapi
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -20,6 +21,21 @@ const declaredMost = 64
 // read; for firmware in the field, which erases its dump whatever the answer, each refusal is a lost dump. So one that
 // comes while the gateway is shutting down is taken, too: requests in flight have the time for it.
 func (d *Door) uploadDump(w http.ResponseWriter, r *http.Request, device fleet.Device, model fleet.Model) error {
+	err := d.takeDump(w, r, device, model)
+	if refused(err) {
+		d.options.Sightings.Refused(device.Key, asWritten(r.URL.RawQuery)["firmware_version"], d.options.Now())
+	}
+	return err
+}
+
+// refused reports that the gateway did not want a dump, or had no room for it. One whose device went away in the middle was
+// not refused.
+func refused(err error) bool {
+	var said *endpoint.Error
+	return errors.As(err, &said) || errors.Is(fleet.OfDisk(err), fleet.ErrFull)
+}
+
+func (d *Door) takeDump(w http.ResponseWriter, r *http.Request, device fleet.Device, model fleet.Model) error {
 	dump, err := d.declared(r)
 	if err != nil {
 		return err

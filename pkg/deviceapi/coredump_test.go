@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -210,6 +211,9 @@ func TestACrashLoopIsToldWhenToComeAgain(t *testing.T) {
 		if got := upload(pumpsToken); got.status != 429 || got.header.Get("Retry-After") != "6" {
 			t.Errorf("%d, Retry-After %q", got.status, got.header.Get("Retry-After"))
 		}
+	}
+	if want := []string{"1.0", "1.0", "1.0"}; !slices.Equal(r.refused, want) {
+		t.Errorf("refused are counted for %q, want %q", r.refused, want)
 	}
 	if got := upload(emptysToken); got.status != 201 {
 		t.Errorf("another device: %d", got.status)

@@ -70,8 +70,12 @@ type dumps interface {
 	Write(ctx context.Context, d fleet.Dump, body io.Reader, size int64) (fleet.Dump, error)
 }
 
-// sightings take in what was seen of devices. It is called for each request.
-type sightings interface{ Seen(fleet.Seen) }
+// sightings take in what was seen of devices.
+type sightings interface {
+	Seen(fleet.Seen) // is called for each request
+	// Refused counts a dump that was not taken.
+	Refused(device fleet.DeviceKey, declared string, at time.Time)
+}
 
 // Provisioning is what the settings say that devices are handed out.
 type Provisioning struct {

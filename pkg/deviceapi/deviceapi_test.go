@@ -38,6 +38,7 @@ type memory struct {
 	full    error // of NoteSent
 	dir     string
 	seen    []fleet.Seen
+	refused []string // versions of the dumps that were not taken
 }
 
 func (m *memory) Authenticate(_ context.Context, token string) (fleet.Device, fleet.Model, error) {
@@ -218,6 +219,12 @@ func open(t testing.TB, settle func(*Options)) *rig {
 	r := &rig{httptest.NewServer(routes), m}
 	t.Cleanup(r.Close)
 	return r
+}
+
+func (m *memory) Refused(_ fleet.DeviceKey, declared string, _ time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refused = append(m.refused, declared)
 }
 
 func (m *memory) Seen(s fleet.Seen) {

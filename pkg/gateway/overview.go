@@ -105,6 +105,9 @@ func (o *overview) Status() (api.Status, error) {
 		return s, err
 	}
 	s.Regrouped = regrouping.String()
+	if s.CountedSince, err = o.store.CountedSince(); err != nil {
+		return s, err
+	}
 	if s.AssetBytes, err = o.depot.Usage(); err != nil {
 		return s, err
 	}

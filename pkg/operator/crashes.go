@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
@@ -28,7 +29,12 @@ type crashes interface {
 	// Group finds a group by its fingerprint, by that of one of its chains, or by one that it had before.
 	Group(address string) (crash.Group, []crash.VersionCount, []crash.Chain, error)
 	GroupDumps(address string, limit int) ([]crash.Listed, error)
-	GroupDevices(address string) ([]fleet.DeviceKey, error)
+	GroupDevices(address string) ([]crash.DeviceCount, error)
+	GroupCounters(address string) ([]crash.VersionSeries, error)
+	// Counters are what was counted of a model's versions since CountedSince.
+	Counters(fleet.ModelCode) ([]crash.VersionSeries, error)
+	CrashedDevices(code fleet.ModelCode, version string, hours, days int64) (ofHours, ofDays int, err error)
+	CountedSince() (time.Time, error)
 	UpdateGroup(ctx context.Context, address string, change func(*crash.Group) error) (crash.Group, error)
 	MergeGroups(ctx context.Context, one, other string) (crash.Group, error)
 	SplitGroup(ctx context.Context, address string, fingerprints []string) (left, split crash.Group, err error)
@@ -103,7 +109,16 @@ type Group struct {
 	crash.Group
 	Versions []crash.VersionCount `json:"versions"`
 	Members  []crash.Chain        `json:"members"` // the chains, most often seen first
+	Counters []GroupVersion       `json:"counters"`
 	Dumps    []api.Dump           `json:"coredumps"`
+}
+
+// GroupVersion is when a group crashed in a version, and on how many devices: by the hour for 48 hours, by the day for 90
+// days.
+type GroupVersion struct {
+	Version string         `json:"firmware_version"`
+	Hours   []crash.Bucket `json:"hours"`
+	Days    []crash.Bucket `json:"days"`
 }
 
 const mostGroupDumps = 100 // in one answer; the list of dumps has them all
@@ -117,7 +132,22 @@ func (d *door) showGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, Group{g, api.List(versions), api.List(chains), showAll(listed)})
+	counted, err := d.Crashes.GroupCounters(g.Fingerprint)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, Group{g, api.List(versions), api.List(chains), groupVersions(counted, d.Now()), showAll(listed)})
+}
+
+// groupVersions leaves out the versions in which nothing was counted of late.
+func groupVersions(counted []crash.VersionSeries, now time.Time) []GroupVersion {
+	all := []GroupVersion{}
+	for _, v := range counted {
+		if kept := v.Kept(now); len(kept.Hours) > 0 || len(kept.Days) > 0 {
+			all = append(all, GroupVersion{v.Version, kept.HourBuckets(), kept.DayBuckets()})
+		}
+	}
+	return all
 }
 
 // showDump is one dump with its report, once it has one.

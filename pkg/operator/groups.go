@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 
@@ -129,22 +130,25 @@ func (d *door) groupDevices(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	keys, err := d.Crashes.GroupDevices(r.PathValue("fingerprint"))
+	devices, err := d.Crashes.GroupDevices(r.PathValue("fingerprint"))
 	if err != nil {
 		return err
 	}
-	total := len(keys)
+	answer := api.GroupDevices{Devices: []fleet.DeviceKey{}, Counts: []api.GroupDevice{}, Total: len(devices)}
 	if after := fleet.DeviceKey(r.URL.Query().Get("after")); after != "" {
-		i, found := slices.BinarySearch(keys, after)
+		i, found := slices.BinarySearchFunc(devices, after, func(d crash.DeviceCount, key fleet.DeviceKey) int { return cmp.Compare(d.Device, key) })
 		if found {
 			i++
 		}
-		keys = keys[i:]
+		devices = devices[i:]
 	}
-	answer := api.GroupDevices{Devices: api.List(keys), Total: total}
-	if limit > 0 && len(keys) > limit {
-		answer.Devices = keys[:limit]
-		answer.Next = &keys[limit-1]
+	if limit > 0 && len(devices) > limit {
+		devices = devices[:limit]
+		answer.Next = &devices[limit-1].Device
+	}
+	for _, d := range devices {
+		answer.Devices = append(answer.Devices, d.Device)
+		answer.Counts = append(answer.Counts, api.GroupDevice{Device: d.Device, Count: d.Count, LastSeen: d.LastSeen})
 	}
 	return endpoint.WriteJSON(w, http.StatusOK, answer)
 }

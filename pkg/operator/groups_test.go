@@ -57,8 +57,8 @@ func TestGroupsAreMergedSplitAndNotedThroughTheDoor(t *testing.T) {
 	ask(http.MethodPost, second+"/merge", `{"fingerprint":"0000000000000000"}`, `"count":2`)
 	ask(http.MethodGet, second, "", `"fingerprint":"0000000000000000"`)
 	ask(http.MethodGet, second, "", `"note":"hall 3"`)
-	ask(http.MethodGet, second+"/devices?limit=1", "", `{"devices":["aaaaaaaa"],"next":null,"total":1}`)
-	ask(http.MethodGet, first+"/devices?after=aaaaaaaa", "", `{"devices":[],"next":null,"total":1}`)
+	ask(http.MethodGet, second+"/devices?limit=1", "", `{"devices":["aaaaaaaa"],"counts":[{"device_key":"aaaaaaaa","count":2,"last_seen":"2026-05-04T13:00:00Z"}],"next":null,"total":1}`)
+	ask(http.MethodGet, first+"/devices?after=aaaaaaaa", "", `{"devices":[],"counts":[],"next":null,"total":1}`)
 	ask(http.MethodPost, first+"/split", `{"chains":["0000000000000001"]}`, `"fingerprint":"0000000000000001"`)
 	ask(http.MethodGet, second, "", `"count":1`)
 	for address, status := range map[string]int{

@@ -85,6 +85,8 @@ type sightings interface {
 	Devices(fleet.DeviceFilter) []fleet.DeviceKey
 	Sighting(fleet.DeviceKey) (s fleet.Sighting, line string)
 	Known() (versions, lines, labels []string)
+	Versions(fleet.ModelCode) []fleet.VersionRuns
+	Hours() []fleet.HourCount // counts that the catalog does not have yet
 }
 
 // offers say which build a device is to run.
@@ -124,6 +126,7 @@ func Register(rs *endpoint.Routes, o Options) {
 	d := &door{o}
 	d.registerPipeline(rs)
 	d.registerModels(rs)
+	d.registerVersions(rs)
 	d.registerDevices(rs)
 	d.registerDumps(rs)
 	d.registerCrashes(rs)

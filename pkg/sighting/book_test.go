@@ -24,6 +24,7 @@ type shelf struct {
 	mu       sync.Mutex // guards what follows
 	records  map[fleet.DeviceKey]Record
 	contacts [][]byte
+	hours    []fleet.HourCount
 	commits  int
 	fails    error
 }
@@ -67,6 +68,15 @@ func (s *shelf) SaveContacts(_ context.Context, values [][]byte) error {
 	s.contacts = values
 	return s.fails
 }
+
+func (s *shelf) SaveHours(_ context.Context, hours []fleet.HourCount) error {
+	if s.fails == nil {
+		s.hours = append(s.hours, hours...)
+	}
+	return s.fails
+}
+
+func (*shelf) ForgetCounted(context.Context) error { return nil }
 
 func (*shelf) VersionOfELF(_ fleet.ModelCode, prefix string) fleet.Version {
 	if prefix == "11111111aaaaaaaabbbb" {

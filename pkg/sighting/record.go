@@ -65,6 +65,7 @@ type entry struct {
 	token  moment // its last token request
 	boot   moment // its last boot, of esp-mdm: of the token
 	gaps   [mostGaps]uint32
+	hour   int64 // since 1970: the last that it was counted for
 	number uint8 // of gaps that say something
 	next   uint8 // of the gaps to be written
 	bootBy bootBy

@@ -88,7 +88,7 @@ func (b *Book) flush(ctx context.Context) error {
 	return err
 }
 
-// Pack saves when devices were heard, and the records of those that come from elsewhere than before.
+// Pack saves when devices were heard, the hours in which they were, and the records of those that come from elsewhere than before.
 func (b *Book) Pack(ctx context.Context) error {
 	b.mu.Lock()
 	b.sort()
@@ -102,9 +102,13 @@ func (b *Book) Pack(ctx context.Context) error {
 			b.save(e)
 		}
 	}
+	hours := b.waitingHours()
 	b.mu.Unlock()
 	if err := b.flush(ctx); err != nil {
 		return err
 	}
-	return b.options.Store.SaveContacts(ctx, pack(contacts))
+	if err := b.options.Store.SaveContacts(ctx, pack(contacts)); err != nil {
+		return err
+	}
+	return b.saveHours(ctx, hours)
 }

@@ -52,6 +52,7 @@ func (b *Book) Seen(s fleet.Seen) {
 	if s.Transfer != nil {
 		changed = e.transferred(*s.Transfer, wall, rollback) || changed
 	}
+	b.countHour(e, wall)
 	if changed {
 		b.save(e)
 	}

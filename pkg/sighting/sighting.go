@@ -30,6 +30,10 @@ type store interface {
 	SaveSightings(ctx context.Context, records []Record) error
 	// SaveContacts replaces all values by these.
 	SaveContacts(ctx context.Context, values [][]byte) error
+	// SaveHours adds to what was counted before, all of it or nothing.
+	SaveHours(ctx context.Context, hours []fleet.HourCount) error
+	// ForgetCounted removes what was counted so long ago that nobody is shown it.
+	ForgetCounted(ctx context.Context) error
 }
 
 // builds is what the book needs to know of firmware.
@@ -68,6 +72,7 @@ type Book struct {
 	sets    map[string][]string // labels that many have together
 	dirty   []*entry
 	dark    map[string]*darkLine
+	hours   map[hourKey]hourCount // that wait to be stored
 }
 
 // moment is a time in milliseconds since the book was opened. It is made of the monotonic clock, and what was before the
@@ -83,6 +88,7 @@ func Open(o Options) (*Book, error) {
 	b := &Book{
 		options: o, floors: floors{o.UpWithin}, epoch: o.Now(), wake: make(chan struct{}, 1),
 		devices: map[fleet.DeviceKey]*entry{}, words: map[string]string{}, sets: map[string][]string{}, dark: map[string]*darkLine{},
+		hours: map[hourKey]hourCount{},
 	}
 	added := map[fleet.DeviceKey]int64{}
 	err := o.Store.EachDevice(func(d fleet.Device) error {
