@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/gateway"
 )
 
@@ -22,7 +23,8 @@ func catalogRebuildCommand() *cobra.Command {
 		Use:   "rebuild",
 		Short: "Record again the bundles and dumps on disk",
 		Long: "Record again the bundles and dumps on disk: their records are made anew, and all others (models, devices, policy)\n" +
-			"stay as they are.",
+			"stay as they are. What was thinned out or removed stays counted: the counters of versions and groups are not made\n" +
+			"anew. It says since when they count.",
 		Args: cobra.NoArgs,
 	}
 	format := addFormat(cmd)
@@ -31,7 +33,10 @@ func catalogRebuildCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return show(cmd, format, answer, statusText)
+		return show(cmd, format, answer, func(w io.Writer, s api.Status) {
+			statusText(w, s)
+			fmt.Fprintf(w, "\ncounted since %s: crashes, device-hours and refused uploads from before are not known by version\n", localTime(s.CountedSince))
+		})
 	}
 	return cmd
 }
@@ -82,5 +87,5 @@ func newCatalogText(w io.Writer, n newCatalog) {
 	for _, aside := range n.Aside {
 		fields(w, "moved aside", aside)
 	}
-	fmt.Fprintf(w, "the catalog in %s is new. next: systemctl start slipway.socket slipway.service, and add the devices again\n", visible(n.Dir))
+	fmt.Fprintf(w, "the catalog in %s is new. it counts anew: crashes of dumps that are gone, device-hours and refused uploads are not known\nnext: systemctl start slipway.socket slipway.service, and add the devices again\n", visible(n.Dir))
 }

@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/operator"
 )
 
@@ -91,36 +93,36 @@ func crashShowCommand() *cobra.Command {
 
 // showCrashDevices prints all devices of a group, page by page.
 func showCrashDevices(cmd *cobra.Command, format *textOrJSON, fingerprint string) error {
-	all := struct {
-		Devices []string `json:"devices"`
-		Total   int      `json:"total"`
-	}{Devices: []string{}}
+	all := api.GroupDevices{Devices: []fleet.DeviceKey{}, Counts: []api.GroupDevice{}}
 	for after := ""; ; {
 		answer, err := connect(cmd).get(cmd.Context(), path("crashes", fingerprint, "devices")+"?"+url.Values{"limit": {"1000"}, "after": {after}}.Encode())
 		if err != nil {
 			return err
 		}
-		var page struct {
-			Devices []string
-			Total   int
-			Next    string
-		}
+		var page api.GroupDevices
 		if err := json.Unmarshal(answer, &page); err != nil {
 			return fmt.Errorf("the gateway's answer is not the JSON that is wanted: %w", err)
 		}
-		all.Devices, all.Total = append(all.Devices, page.Devices...), page.Total
-		if after = page.Next; after == "" {
+		all.Devices, all.Counts, all.Total = append(all.Devices, page.Devices...), append(all.Counts, page.Counts...), page.Total
+		if page.Next == nil {
 			break
 		}
+		after = string(*page.Next)
 	}
 	answer, err := json.Marshal(all)
 	if err != nil {
 		return err
 	}
-	return show(cmd, format, answer, func(w io.Writer, v struct{ Devices []string }) {
-		for _, d := range v.Devices {
-			fmt.Fprintln(w, visible(d))
+	return show(cmd, format, answer, func(w io.Writer, v api.GroupDevices) {
+		c := newColumns(w, "DEVICE", "CRASHES", "LAST SEEN")
+		for _, d := range v.Counts {
+			crashes := ""
+			if d.Count > 0 {
+				crashes = fmt.Sprint(d.Count)
+			}
+			c.row(string(d.Device), crashes, localTime(d.LastSeen))
 		}
+		c.flush()
 	})
 }
 
@@ -136,9 +138,10 @@ func crashText(w io.Writer, g operator.Group) {
 	fields(w, "fingerprint", g.Fingerprint, "model_code", string(g.Model), "where", g.TopFrame, "reason", g.Reason, "state", state, "note", g.Note,
 		"count", fmt.Sprint(g.Count), "devices", devices, "first_seen", localTime(g.FirstSeen), "last_seen", localTime(g.LastSeen))
 	fmt.Fprintln(w)
-	versions := newColumns(w, "VERSION", "CRASHES", "FIRST SEEN", "LAST SEEN")
+	versions := newColumns(w, "VERSION", "CRASHES", "24 H", "7 D", "FIRST SEEN", "LAST SEEN")
 	for _, v := range g.Versions {
-		versions.row(string(v.Version), fmt.Sprint(v.Count), localTime(v.FirstSeen), localTime(v.LastSeen))
+		day, week := lately(g.Counters, string(v.Version), time.Now())
+		versions.row(string(v.Version), fmt.Sprint(v.Count), fmt.Sprint(day), fmt.Sprint(week), localTime(v.FirstSeen), localTime(v.LastSeen))
 	}
 	versions.flush()
 	fmt.Fprintln(w)
@@ -153,6 +156,27 @@ func crashText(w io.Writer, g operator.Group) {
 		dumps.row(string(d.Device), string(d.Name), d.FirmwareVersion, localTime(d.UploadedAt))
 	}
 	dumps.flush()
+}
+
+// lately counts a version's crashes of the hour that goes on and the 23 before, and of the day that goes on, of UTC, and the
+// six before.
+func lately(counters []operator.GroupVersion, version string, now time.Time) (day, week int) {
+	for _, c := range counters {
+		if c.Version != version {
+			continue
+		}
+		for _, b := range c.Hours {
+			if now.Sub(b.At) < 24*time.Hour {
+				day += b.Crashes
+			}
+		}
+		for _, b := range c.Days {
+			if now.Sub(b.At) < 7*24*time.Hour {
+				week += b.Crashes
+			}
+		}
+	}
+	return day, week
 }
 
 func crashResolveCommand() *cobra.Command {

@@ -15,7 +15,7 @@ import (
 // modelCommand is `slipway model`: hardware types and the firmware that they are offered.
 func modelCommand() *cobra.Command {
 	return group("model", "Hardware types: list, add, change and remove them",
-		modelListCommand(), modelAddCommand(), modelShowCommand(), modelSetCommand(), modelRmCommand())
+		modelListCommand(), modelAddCommand(), modelShowCommand(), modelVersionsCommand(), modelSetCommand(), modelRmCommand())
 }
 
 func modelListCommand() *cobra.Command {
