@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/crash"
-	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/operator"
 )
 
@@ -35,13 +33,9 @@ func crashListCommand() *cobra.Command {
 	text := cmd.Flags().String("text", "", "only those with this text in place, reason or fingerprint")
 	sort := cmd.Flags().String("sort", "", "last_seen, first_seen, count or devices")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		address, err := flags.query(path("crashes"), map[string]string{
+		answer, err := flags.get(cmd, path("crashes"), "crashes", map[string]string{
 			"model": *model, "version": *version, "state": *state, "text": *text, "sort": *sort,
 		})
-		if err != nil {
-			return err
-		}
-		answer, err := connect(cmd).get(cmd.Context(), address)
 		if err != nil {
 			return err
 		}
@@ -93,23 +87,7 @@ func crashShowCommand() *cobra.Command {
 
 // showCrashDevices prints all devices of a group, page by page.
 func showCrashDevices(cmd *cobra.Command, format *textOrJSON, fingerprint string) error {
-	all := api.GroupDevices{Devices: []fleet.DeviceKey{}, Counts: []api.GroupDevice{}}
-	for after := ""; ; {
-		answer, err := connect(cmd).get(cmd.Context(), path("crashes", fingerprint, "devices")+"?"+url.Values{"limit": {"1000"}, "after": {after}}.Encode())
-		if err != nil {
-			return err
-		}
-		var page api.GroupDevices
-		if err := json.Unmarshal(answer, &page); err != nil {
-			return fmt.Errorf("the gateway's answer is not the JSON that is wanted: %w", err)
-		}
-		all.Devices, all.Counts, all.Total = append(all.Devices, page.Devices...), append(all.Counts, page.Counts...), page.Total
-		if page.Next == nil {
-			break
-		}
-		after = string(*page.Next)
-	}
-	answer, err := json.Marshal(all)
+	answer, err := getPages(cmd, path("crashes", fingerprint, "devices"), "devices", url.Values{}, 0)
 	if err != nil {
 		return err
 	}

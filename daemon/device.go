@@ -40,7 +40,7 @@ func deviceListCommand() *cobra.Command {
 				return &usageError{err}
 			}
 		}
-		answer, err := flags.pages(cmd, path("devices"), "devices", map[string]string{
+		answer, err := flags.get(cmd, path("devices"), "devices", map[string]string{
 			"model": *model, "state": *state, "version": *version, "line": *line, "label": *label, "q": *search,
 		})
 		if err != nil {

@@ -29,11 +29,7 @@ func dumpListCommand() *cobra.Command {
 	model := cmd.Flags().String("model", "", "only those of this model")
 	state := cmd.Flags().String("state", "", "only those in this state: waiting, missing (the firmware is not here), reported or failed")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		address, err := flags.query(path("coredumps"), map[string]string{"device": *device, "model": *model, "state": *state})
-		if err != nil {
-			return err
-		}
-		answer, err := connect(cmd).get(cmd.Context(), address)
+		answer, err := flags.get(cmd, path("coredumps"), "coredumps", map[string]string{"device": *device, "model": *model, "state": *state})
 		if err != nil {
 			return err
 		}

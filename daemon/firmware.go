@@ -34,11 +34,8 @@ func firmwareListCommand() *cobra.Command {
 		if *model != "" {
 			address = path("device-models", *model, "builds")
 		}
-		answer, err := connect(cmd).get(cmd.Context(), address)
+		answer, err := flags.get(cmd, address, "builds", nil)
 		if err != nil {
-			return err
-		}
-		if answer, err = flags.cut(answer, "builds"); err != nil {
 			return err
 		}
 		return show(cmd, flags.format, answer, func(w io.Writer, v buildList) { v.text(w, *model, flags.limit == 0) })

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -23,10 +23,10 @@ func addListFlags(cmd *cobra.Command) *listFlags {
 	return f
 }
 
-// query is a list's address with its filters; those that are empty are left out.
-func (f *listFlags) query(path string, filters map[string]string) (string, error) {
+// get asks for a list with its filters; those that are empty are left out.
+func (f *listFlags) get(cmd *cobra.Command, path, member string, filters map[string]string) (json.RawMessage, error) {
 	if f.limit < 0 {
-		return "", usagef("--limit %d: want 0 or more", f.limit)
+		return nil, usagef("--limit %d: want 0 or more", f.limit)
 	}
 	q := url.Values{}
 	for name, value := range filters {
@@ -34,80 +34,104 @@ func (f *listFlags) query(path string, filters map[string]string) (string, error
 			q.Set(name, value)
 		}
 	}
-	if f.limit > 0 {
-		q.Set("limit", strconv.Itoa(f.limit))
-	}
-	if len(q) == 0 {
-		return path, nil
-	}
-	return path + "?" + q.Encode(), nil
+	return getPages(cmd, path, member, q, f.limit)
 }
 
-// mostPage is what the gateway puts into one answer at most.
-const mostPage = 1000
+const mostRows = 1000 // that the gateway gives out at once
 
-// pages asks for a list whose member has the rows, page by page, until it ends or --limit is reached.
-func (f *listFlags) pages(cmd *cobra.Command, address, member string, filters map[string]string) (json.RawMessage, error) {
-	rows, all := []json.RawMessage{}, map[string]json.RawMessage{}
-	filters = maps.Clone(filters)
-	for more := true; more; {
-		asked := listFlags{limit: mostPage}
-		if f.limit != 0 {
-			asked.limit = min(mostPage, f.limit-len(rows))
+// getPages asks for a list page by page, up to a limit (0: all), and makes one answer of the pages.
+func getPages(cmd *cobra.Command, path, member string, q url.Values, limit int) (json.RawMessage, error) {
+	c := connect(cmd)
+	whole := map[string]json.RawMessage{}
+	rows := []json.RawMessage{}
+	for {
+		q.Set("limit", strconv.Itoa(mostRows))
+		if limit > 0 {
+			q.Set("limit", strconv.Itoa(min(mostRows, limit-len(rows))))
 		}
-		query, err := asked.query(address, filters)
+		answer, err := c.get(cmd.Context(), path+"?"+q.Encode())
 		if err != nil {
 			return nil, err
 		}
-		answer, err := connect(cmd).get(cmd.Context(), query)
+		page, next, err := readPage(answer, member, &rows)
 		if err != nil {
 			return nil, err
 		}
-		var page []json.RawMessage
-		var next *string
-		err = json.Unmarshal(answer, &all)
-		if err == nil {
-			err = errors.Join(json.Unmarshal(all[member], &page), json.Unmarshal(all["next"], &next))
+		if err := addPage(whole, page); err != nil {
+			return nil, err
 		}
-		if err != nil {
-			return nil, fmt.Errorf("the gateway's answer is not the expected JSON: %w", err)
+		if next == "" || limit > 0 && len(rows) >= limit {
+			break
 		}
-		rows = append(rows, page...)
-		if more = next != nil && (f.limit == 0 || len(rows) < f.limit); more {
-			filters["after"] = *next
+		if next == q.Get("after") {
+			return nil, fmt.Errorf("the gateway's list does not go on behind %q", next)
 		}
+		q.Set("after", next)
 	}
-	merged, err := json.Marshal(rows)
-	all[member] = merged
-	if err != nil {
+	var err error
+	if whole[member], err = plainJSON(rows); err != nil {
 		return nil, err
 	}
-	return json.Marshal(all)
+	return plainJSON(whole)
 }
 
-// cut shortens a member of an answer whose route knows no limit.
-func (f *listFlags) cut(answer json.RawMessage, member string) (json.RawMessage, error) {
-	if f.limit < 0 {
-		return nil, usagef("--limit %d: want 0 or more", f.limit)
+// plainJSON leaves < and > as the gateway writes them.
+func plainJSON(v any) (json.RawMessage, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return b.Bytes(), err
+}
+
+// readPage takes a page's rows out of it.
+func readPage(answer json.RawMessage, member string, rows *[]json.RawMessage) (page map[string]json.RawMessage, next string, err error) {
+	var more []json.RawMessage
+	if err = json.Unmarshal(answer, &page); err == nil {
+		err = json.Unmarshal(page[member], &more)
 	}
-	if f.limit == 0 {
-		return answer, nil
+	if err == nil && page["next"] != nil {
+		err = json.Unmarshal(page["next"], &next) // null is none
 	}
-	var all map[string]json.RawMessage
-	var list []json.RawMessage
-	if err := json.Unmarshal(answer, &all); err != nil {
-		return nil, fmt.Errorf("the gateway's answer is not the expected JSON: %w", err)
-	}
-	if err := json.Unmarshal(all[member], &list); err != nil {
-		return nil, fmt.Errorf("the gateway's answer is not the expected JSON: %w", err)
-	}
-	if len(list) <= f.limit {
-		return answer, nil
-	}
-	short, err := json.Marshal(list[:f.limit])
 	if err != nil {
-		return nil, err
+		return nil, "", fmt.Errorf("the gateway's answer is not the expected JSON: %w", err)
 	}
-	all[member] = short
-	return json.Marshal(all)
+	*rows = append(*rows, more...)
+	delete(page, member)
+	return page, next, nil
+}
+
+// addPage adds what else a page says: objects and arrays grow, of all else the last page's word counts.
+func addPage(whole, page map[string]json.RawMessage) error {
+	for name, value := range page {
+		if before := whole[name]; bytes.HasPrefix(before, []byte("[")) {
+			var sum, more []json.RawMessage
+			if err := json.Unmarshal(before, &sum); err != nil {
+				return err
+			}
+			if err := json.Unmarshal(value, &more); err != nil {
+				return err
+			}
+			var err error
+			if value, err = plainJSON(append(sum, more...)); err != nil {
+				return err
+			}
+		}
+		if before := whole[name]; bytes.HasPrefix(before, []byte("{")) {
+			var sum, more map[string]json.RawMessage
+			if err := json.Unmarshal(before, &sum); err != nil {
+				return err
+			}
+			if err := json.Unmarshal(value, &more); err != nil {
+				return err
+			}
+			maps.Copy(sum, more)
+			var err error
+			if value, err = plainJSON(sum); err != nil {
+				return err
+			}
+		}
+		whole[name] = value
+	}
+	return nil
 }

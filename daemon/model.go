@@ -22,11 +22,8 @@ func modelListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the models", Args: cobra.NoArgs}
 	flags := addListFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		answer, err := connect(cmd).get(cmd.Context(), path("device-models"))
+		answer, err := flags.get(cmd, path("device-models"), "models", nil)
 		if err != nil {
-			return err
-		}
-		if answer, err = flags.cut(answer, "models"); err != nil {
 			return err
 		}
 		return show(cmd, flags.format, answer, func(w io.Writer, v struct{ Models []fleet.Model }) {

@@ -78,11 +78,8 @@ func tokenListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the tokens", Args: cobra.NoArgs}
 	flags := addListFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		answer, err := connect(cmd).get(cmd.Context(), path("tokens"))
+		answer, err := flags.get(cmd, path("tokens"), "tokens", nil)
 		if err != nil {
-			return err
-		}
-		if answer, err = flags.cut(answer, "tokens"); err != nil {
 			return err
 		}
 		return show(cmd, flags.format, answer, func(w io.Writer, v api.Tokens) {

@@ -22,20 +22,20 @@ func TestAnswersHaveTheMembersThatScriptsRead(t *testing.T) {
 	accepted := fleet.Accepted{Kind: fleet.KindBundle, Published: true, Changed: true, Build: fleet.Build{Model: "pump", Version: "1.0", Chip: "ESP32", Origin: fleet.FromAPI, AcceptedAt: noon}}
 	for want, answer := range map[string]any{
 		`{"devices":[],"next":null}`:                             Devices{Devices: List[Device](nil)},
-		`{"devices":[{` + shown + seen + `}],"next":"aaaaaaaa"}`: Devices{[]Device{known}, Optional(device.Key)},
+		`{"devices":[{` + shown + seen + `}],"next":"aaaaaaaa"}`: Devices{[]Device{known}, Optional("aaaaaaaa")},
 		`{` + shown + seen + `}`:                                 known,
 		credentials:                                              AddedDevice{Credentials: ShowSecret(device, "s3cret")},
 		`{"added":1,"changed":2,"unchanged":3,"made":[` + credentials + `]}`: Imported{1, 2, 3, []Credentials{ShowSecret(device, "s3cret")}, nil},
 		`{"device_key":"aaaaaaaa","warnings":[]}`:                            Configured{device.Key, List[string](nil)},
 		`{"access_token":"t","expires_at":"2026-05-04T12:00:00Z"}`:           DeviceToken{"t", noon},
-		`{"models":[]}`:                            Models{List[fleet.Model](nil)},
-		`{"builds":[],"firmware_version":null}`:    Builds{Builds: List[fleet.Build](nil), Version: Optional(fleet.Version(""))},
-		`{"code":"pump","firmware_version":"1.0"}`: ModelVersion{"pump", Optional(fleet.Version("1.0"))},
-		`{"firmware_version":null}`:                OfferedVersion{},
+		`{"models":[],"next":null}`:                                          Models{Models: List[fleet.Model](nil)},
+		`{"builds":[],"next":null,"firmware_version":null}`:                  Builds{Builds: List[fleet.Build](nil), Version: Optional(fleet.Version(""))},
+		`{"code":"pump","firmware_version":"1.0"}`:                           ModelVersion{"pump", Optional(fleet.Version("1.0"))},
+		`{"firmware_version":null}`:                                          OfferedVersion{},
 		`{"code":"pump","firmware_version":"1.0","kind":"bundle","published":true,"changed":true,"warnings":[],"build":` + build + `}`: ShowAccepted(accepted),
 		`{"status":"ok","trouble":[]}`: Health{"ok", List[string](nil)},
 		`{"token":"t","id":"1","name":"ci","role":"pipeline","models":["pump"],"created_at":"2026-05-04T12:00:00Z"}`: CreatedToken{"t", Token{"1", "ci", "pipeline", []fleet.ModelCode{"pump"}, noon}},
-		`{"tokens":[{"id":"1","role":"viewer","created_at":"2026-05-04T12:00:00Z"}]}`:                                Tokens{[]Token{{ID: "1", Role: "viewer", CreatedAt: noon}}},
+		`{"tokens":[{"id":"1","role":"viewer","created_at":"2026-05-04T12:00:00Z"}],"next":null}`:                    Tokens{Tokens: []Token{{ID: "1", Role: "viewer", CreatedAt: noon}}},
 	} {
 		got, err := json.Marshal(answer)
 		if err != nil || string(got) != want {
@@ -63,9 +63,9 @@ func TestAnswersAboutDumpsAndCrashesHaveTheMembersThatScriptsRead(t *testing.T) 
 		`{"crashes":["one","two"]}`:                   SplitGroups[string]{[]string{"one", "two"}},
 		`{"devices":["aaaaaaaa"],"counts":[{"device_key":"aaaaaaaa","count":2}],"next":null,"total":1}`: GroupDevices{
 			[]fleet.DeviceKey{"aaaaaaaa"}, []GroupDevice{{Device: "aaaaaaaa", Count: 2}}, nil, 1},
-		`{"builds":[],"firmware_versions":{"pump":"1.0"}}`: AllBuilds{List[fleet.Build](nil), map[fleet.ModelCode]fleet.Version{"pump": "1.0"}},
-		`{"firmware_version":"1.0"}`:                       Resolve{Version: "1.0"},
-		`{"firmware_version":"1.0","force":true}`:          Resolve{"1.0", true},
+		`{"builds":[],"next":null,"firmware_versions":{"pump":"1.0"}}`: AllBuilds{List[fleet.Build](nil), nil, map[fleet.ModelCode]fleet.Version{"pump": "1.0"}},
+		`{"firmware_version":"1.0"}`:                                   Resolve{Version: "1.0"},
+		`{"firmware_version":"1.0","force":true}`:                      Resolve{"1.0", true},
 		`{"note":""}`:          Note{},
 		`{"fingerprint":"ab"}`: Merge{"ab"},
 		`{"chains":["ab"]}`:    Split{[]string{"ab"}},

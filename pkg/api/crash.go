@@ -22,7 +22,7 @@ type SplitGroups[Group any] struct {
 type GroupDevices struct {
 	Devices []fleet.DeviceKey `json:"devices"`
 	Counts  []GroupDevice     `json:"counts"` // of the same devices, in the same order
-	Next    *fleet.DeviceKey  `json:"next"`   // what ?after= takes for the next page; null: this is the last
+	Next    *string           `json:"next"`   // what ?after= takes for the next page; null: this is the last
 	Total   int               `json:"total"`
 }
 

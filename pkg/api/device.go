@@ -9,8 +9,8 @@ import (
 
 // Devices is a page of devices.
 type Devices struct {
-	Devices []Device         `json:"devices"`
-	Next    *fleet.DeviceKey `json:"next"` // what ?after= takes for the next page; null: this is the last
+	Devices []Device `json:"devices"`
+	Next    *string  `json:"next"` // what ?after= takes for the next page; null: this is the last
 }
 
 // Device is a device with what follows from it and what was seen of it.

@@ -77,9 +77,10 @@ type CreatedToken struct {
 	Token
 }
 
-// Tokens are all tokens.
+// Tokens is a page of tokens, in the order of their ids.
 type Tokens struct {
 	Tokens []Token `json:"tokens"`
+	Next   *string `json:"next"` // what ?after= takes for the next page; null: this is the last
 }
 
 // AcceptedClock is the time that was noted.

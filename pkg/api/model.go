@@ -6,9 +6,10 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Models are all models.
+// Models is a page of models, in the order of their codes.
 type Models struct {
 	Models []fleet.Model `json:"models"`
+	Next   *string       `json:"next"` // what ?after= takes for the next page; null: this is the last
 }
 
 // NewModel is what a model is made of.
@@ -28,15 +29,18 @@ type ModelChange struct {
 	Provisioning map[string]*string `json:"provisioning,omitempty"` // merged; null removes a value
 }
 
-// Builds are a model's builds and the version that its devices are offered.
+// Builds is a page of a model's builds, first accepted first, and the version that its devices are offered.
 type Builds struct {
 	Builds  []fleet.Build  `json:"builds"`
+	Next    *string        `json:"next"`             // what ?after= takes for the next page; null: this is the last
 	Version *fleet.Version `json:"firmware_version"` // null: none yet
 }
 
-// AllBuilds are the builds of all models and the versions that their devices are offered.
+// AllBuilds is a page of the builds of all models, those of one after those of the other, and the versions that the
+// devices of the page's models are offered.
 type AllBuilds struct {
 	Builds   []fleet.Build                     `json:"builds"`
+	Next     *string                           `json:"next"`              // what ?after= takes for the next page; null: this is the last
 	Versions map[fleet.ModelCode]fleet.Version `json:"firmware_versions"` // of the models that have one
 }
 

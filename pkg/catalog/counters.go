@@ -301,7 +301,7 @@ func readDeviceCount(txn *badger.Txn, key string) (d crash.DeviceCount, err erro
 // GroupCounters are what was counted of a group's versions, in the order of their names: each device once, whichever of the
 // group's chains it crashed in.
 func (c *Catalog) GroupCounters(address string) ([]crash.VersionSeries, error) {
-	devices, err := c.GroupDevices(address)
+	devices, _, err := c.GroupDevices(address, "", 0)
 	if err != nil {
 		return nil, err
 	}

@@ -104,7 +104,7 @@ func TestWhatThinningOutTakesAwayStaysCounted(t *testing.T) {
 	if got := series(group, *p.now); err != nil || got != counted {
 		t.Errorf("the group has %s, %v", got, err)
 	}
-	devices, err := p.GroupDevices("f")
+	devices, _, err := p.GroupDevices("f", "", 0)
 	if err != nil || len(devices) != 2 || devices[0].Count != 3 || devices[1].Count != 2 || !devices[0].LastSeen.Equal(all[4].UploadedAt) {
 		t.Errorf("devices %+v, %v", devices, err)
 	}

@@ -106,16 +106,27 @@ func readDump(l *crash.Listed, txn *badger.Txn, r crash.Ref) (found bool, err er
 	return true, err
 }
 
-// Dumps lists dumps, newest first.
-func (c *Catalog) Dumps(f crash.DumpFilter) ([]crash.Listed, error) {
+// mostPassed bounds the dumps that a page looks at when hardly any dump fits its filter.
+const mostPassed = 2000
+
+// Dumps lists dumps, newest first, and says after which one the next page begins; the zero Ref: this is the last. A page
+// may have fewer dumps than its limit, or none, and a next one: it has passed over mostPassed.
+func (c *Catalog) Dumps(f crash.DumpFilter) (dumps []crash.Listed, next crash.Ref, err error) {
 	prefix, after := narrowest(f)
-	var dumps []crash.Listed
-	err := c.db.View(func(txn *badger.Txn) error {
+	looked := 0
+	var last crash.Ref
+	err = c.db.View(func(txn *badger.Txn) error {
 		return each(txn, prefix, after, true, func(key string, _ *badger.Item) error {
 			ref, err := splitDumpKey(key)
 			if err != nil {
 				return err
 			}
+			if f.Limit > 0 && (len(dumps) == f.Limit || looked == mostPassed) {
+				next = last
+				return errStop
+			}
+			looked++
+			last = ref
 			var l crash.Listed
 			if found, err := readDump(&l, txn, ref); err != nil || !found {
 				return err
@@ -124,13 +135,10 @@ func (c *Catalog) Dumps(f crash.DumpFilter) ([]crash.Listed, error) {
 				return nil
 			}
 			dumps = append(dumps, l)
-			if f.Limit > 0 && len(dumps) == f.Limit {
-				return errStop
-			}
 			return nil
 		})
 	})
-	return dumps, err
+	return dumps, next, err
 }
 
 // narrowest is the index with the fewest dumps to look at, and where in it to start.

@@ -13,10 +13,16 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Groups lists groups by fingerprint; sorting and paging is the caller's.
+// Groups lists groups by fingerprint.
 func (c *Catalog) Groups(f crash.GroupFilter) ([]crash.Group, error) {
 	var groups []crash.Group
-	err := c.db.View(func(txn *badger.Txn) error {
+	err := c.EachGroup(f, func(g crash.Group) { groups = append(groups, g) })
+	return groups, err
+}
+
+// EachGroup calls yield for the groups by fingerprint, so that a caller who sorts them keeps no more than it wants.
+func (c *Catalog) EachGroup(f crash.GroupFilter, yield func(crash.Group)) error {
+	return c.db.View(func(txn *badger.Txn) error {
 		return each(txn, groupPrefix, "", false, func(_ string, item *badger.Item) error {
 			var g crash.Group
 			if err := read(item, &g); err != nil {
@@ -30,11 +36,10 @@ func (c *Catalog) Groups(f crash.GroupFilter) ([]crash.Group, error) {
 					return err
 				}
 			}
-			groups = append(groups, g)
+			yield(g)
 			return nil
 		})
 	})
-	return groups, err
 }
 
 func seenIn(txn *badger.Txn, group string, v fleet.Version) (seen bool, err error) {
@@ -139,17 +144,23 @@ func (c *Catalog) GroupDumps(address string, limit int) ([]crash.Listed, error) 
 	return dumps, err
 }
 
-// GroupDevices are the devices that a group was seen on, in the order of their keys, with what was counted of each.
-func (c *Catalog) GroupDevices(address string) ([]crash.DeviceCount, error) {
+// GroupDevices are the devices that a group was seen on, in the order of their keys, behind after, with what was counted of
+// each, and how many there are in all. A limit of 0 is none.
+func (c *Catalog) GroupDevices(address string, after fleet.DeviceKey, limit int) (page []crash.DeviceCount, total int, err error) {
 	devices := map[fleet.DeviceKey]crash.DeviceCount{}
 	now := c.options.Now()
-	err := c.db.View(func(txn *badger.Txn) error {
+	err = c.db.View(func(txn *badger.Txn) error {
 		g, err := viewGroup(txn, address)
 		if err != nil {
 			return err
 		}
+		total = g.Devices
 		return eachChain(txn, g.Fingerprint, func(fingerprint string) error {
-			return each(txn, chainDevicesPrefix(fingerprint), "", false, func(key string, _ *badger.Item) error {
+			prefix, start, of := chainDevicesPrefix(fingerprint), "", 0
+			if after != "" {
+				start = prefix + string(after)
+			}
+			return each(txn, prefix, start, false, func(key string, _ *badger.Item) error {
 				d, err := readDeviceCount(txn, key)
 				if err != nil {
 					return err
@@ -158,11 +169,18 @@ func (c *Catalog) GroupDevices(address string) ([]crash.DeviceCount, error) {
 					d = before.Plus(d, now)
 				}
 				devices[d.Device] = d
+				if of++; of == limit { // of each chain: the first of all are among these
+					return errStop
+				}
 				return nil
 			})
 		})
 	})
-	return slices.SortedFunc(maps.Values(devices), func(a, b crash.DeviceCount) int { return strings.Compare(string(a.Device), string(b.Device)) }), err
+	page = slices.SortedFunc(maps.Values(devices), func(a, b crash.DeviceCount) int { return strings.Compare(string(a.Device), string(b.Device)) })
+	if limit > 0 {
+		page = page[:min(limit, len(page))]
+	}
+	return page, total, err
 }
 
 // UpdateGroup changes what people decided about a group.

@@ -168,9 +168,9 @@ func TestTheDevicesOfAGroupAreThoseOfAllItsChains(t *testing.T) {
 		record(t, c, chained(n, []string{"a b c", "a b", "a b d"}[n%3]), 0)
 	}
 	g := groupOf(t, c, "of a b")
-	devices, err := c.GroupDevices("of a b")
+	devices, total, err := c.GroupDevices("of a b", "", 0)
 	sorted := slices.IsSortedFunc(devices, func(a, b crash.DeviceCount) int { return strings.Compare(string(a.Device), string(b.Device)) })
-	if err != nil || len(devices) != g.Devices || !sorted || len(devices) == 0 {
+	if err != nil || len(devices) != g.Devices || total != g.Devices || !sorted || len(devices) == 0 {
 		t.Errorf("%d devices, and %v, %v", g.Devices, devices, err)
 	}
 }

@@ -3,6 +3,7 @@ package catalog
 import (
 	"encoding/json"
 	"errors"
+	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
 )
@@ -10,8 +11,12 @@ import (
 // errStop ends an iteration early.
 var errStop = errors.New("stop")
 
+// itemsRead counts the records and keys that were read: tests hold it against a bound.
+var itemsRead atomic.Int64
+
 // get reads one record.
 func get(txn *badger.Txn, key string, record any) (found bool, err error) {
+	itemsRead.Add(1)
 	item, err := txn.Get([]byte(key))
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return false, nil
@@ -27,6 +32,7 @@ func read(item *badger.Item, record any) error {
 }
 
 func has(txn *badger.Txn, key string) (bool, error) {
+	itemsRead.Add(1)
 	_, err := txn.Get([]byte(key))
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return false, nil
@@ -60,6 +66,7 @@ func each(txn *badger.Txn, prefix, after string, backwards bool, yield func(key 
 	}
 	for it.Seek([]byte(start)); it.Valid(); it.Next() {
 		key := string(it.Item().Key())
+		itemsRead.Add(1)
 		if key == after {
 			continue
 		}

@@ -123,7 +123,7 @@ func pictured(t *testing.T, c *Catalog) []string {
 		for _, v := range versions {
 			sum += v.Count
 		}
-		devices, err := c.GroupDevices(g.Fingerprint)
+		devices, _, err := c.GroupDevices(g.Fingerprint, "", 0)
 		must(t, err)
 		line := fmt.Sprintf("%s count %d versions %d devices %d %s %s", frames, g.Count, sum, g.Devices, g.State, g.Note)
 		if g.Old {

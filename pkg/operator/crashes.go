@@ -2,16 +2,12 @@ package operator
 
 import (
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
@@ -24,12 +20,12 @@ import (
 // crashes is what the door needs of the catalog about dumps and groups.
 type crashes interface {
 	Dump(fleet.DeviceKey, fleet.DumpName) (crash.Listed, error)
-	Dumps(crash.DumpFilter) ([]crash.Listed, error)
-	Groups(crash.GroupFilter) ([]crash.Group, error)
+	Dumps(crash.DumpFilter) (page []crash.Listed, next crash.Ref, err error)
+	EachGroup(crash.GroupFilter, func(crash.Group)) error
 	// Group finds a group by its fingerprint, by that of one of its chains, or by one that it had before.
 	Group(address string) (crash.Group, []crash.VersionCount, []crash.Chain, error)
 	GroupDumps(address string, limit int) ([]crash.Listed, error)
-	GroupDevices(address string) ([]crash.DeviceCount, error)
+	GroupDevices(address string, after fleet.DeviceKey, limit int) (page []crash.DeviceCount, total int, err error)
 	GroupCounters(address string) ([]crash.VersionSeries, error)
 	// Counters are what was counted of a model's versions since CountedSince.
 	Counters(fleet.ModelCode) ([]crash.VersionSeries, error)
@@ -44,64 +40,6 @@ func (d *door) registerCrashes(rs *endpoint.Routes) {
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/crashes", d.listGroups, "model", "version", "state", "text", "sort", "after", "limit")
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/crashes/{fingerprint}", d.showGroup)
 	d.registerGroups(rs)
-}
-
-// sorts are the orders of the list of groups, each with what matters most first.
-var sorts = map[string]func(a, b crash.Group) int{
-	"last_seen":  func(a, b crash.Group) int { return b.LastSeen.Compare(a.LastSeen) },
-	"first_seen": func(a, b crash.Group) int { return b.FirstSeen.Compare(a.FirstSeen) },
-	"count":      func(a, b crash.Group) int { return b.Count - a.Count },
-	"devices":    func(a, b crash.Group) int { return b.Devices - a.Devices },
-}
-
-// listGroups filters by model, version, state and text, sorts, and pages by offset: the list is small enough to be
-// sorted whole, and a group moves while one reads.
-func (d *door) listGroups(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	f := crash.GroupFilter{Version: fleet.Version(q.Get("version"))}
-	var err error
-	if state := q.Get("state"); state != "" {
-		if f.State, err = crash.ParseGroupState(state); err != nil {
-			return err
-		}
-	}
-	if f.Model, err = d.modelFilter(r); err != nil {
-		return err
-	}
-	order := sorts[cmp.Or(q.Get("sort"), "last_seen")]
-	if order == nil {
-		names := slices.Sorted(maps.Keys(sorts))
-		return near(fleet.Refused("sort %q: want one of %s", q.Get("sort"), strings.Join(names, ", ")), q.Get("sort"), names)
-	}
-	limit, err := limitOf(r)
-	if err != nil {
-		return err
-	}
-	groups, err := d.Crashes.Groups(f)
-	if err == nil && len(groups) == 0 {
-		err = errors.Join(d.knownModel(f.Model), d.knownVersion(f.Version))
-	}
-	if err != nil {
-		return err
-	}
-	if text := strings.ToLower(q.Get("text")); text != "" {
-		groups = slices.DeleteFunc(groups, func(g crash.Group) bool {
-			return !strings.Contains(strings.ToLower(g.Fingerprint+" "+g.Kind+" "+g.Reason+" "+g.TopFrame+" "+string(g.Model)), text)
-		})
-	}
-	slices.SortStableFunc(groups, order)
-	total := len(groups)
-	if after := q.Get("after"); after != "" {
-		if i := slices.IndexFunc(groups, func(g crash.Group) bool { return g.Fingerprint == after }); i >= 0 {
-			groups = groups[i+1:]
-		}
-	}
-	answer := api.Groups[crash.Group]{Groups: api.List(groups), Total: total}
-	if limit > 0 && len(groups) > limit {
-		answer.Groups = groups[:limit]
-		answer.Next = &groups[limit-1].Fingerprint
-	}
-	return endpoint.WriteJSON(w, http.StatusOK, answer)
 }
 
 // Group is a group with its versions, its chains and the dumps that are left of it.

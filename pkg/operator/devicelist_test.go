@@ -51,7 +51,7 @@ func TestAListOfFiftyDevicesReadsFiftyRecords(t *testing.T) {
 		d.book.Seen(fleet.Seen{Device: devices[i].Device.Key, At: noon, By: fleet.HeardConfig, Said: fleet.Said{Version: fmt.Sprintf("1.%d", i%2)}})
 	}
 	for query, want := range map[string]int{
-		"": usualPage, "limit=50": 50, "limit=50&state=live": 50, "limit=50&line=line3&version=1.1": 50, "q=pump+4999": 1, "state=late": 0, "limit=1000": 1000,
+		"": pageRows, "limit=50": 50, "limit=50&state=live": 50, "limit=50&line=line3&version=1.1": 50, "q=pump+4999": 1, "state=late": 0, "limit=1000": 1000,
 	} {
 		read.devices.Store(0)
 		read.models.Store(0)
@@ -63,7 +63,7 @@ func TestAListOfFiftyDevicesReadsFiftyRecords(t *testing.T) {
 		if got := read.devices.Load(); got != int64(want) || read.models.Load() > 1 {
 			t.Errorf("%s: %d records of devices and %d of models were read for %d devices", query, got, read.models.Load(), want)
 		}
-		if more := want == usualPage || want == 50 || want == 1000; (answer.Next != nil) != more {
+		if more := want == pageRows || want == 50 || want == 1000; (answer.Next != nil) != more {
 			t.Errorf("%s: next %v", query, answer.Next)
 		}
 	}
@@ -100,7 +100,7 @@ func TestAFilterThatNamesWhatWasNeverSeenIsRefusedWithTheNearest(t *testing.T) {
 		"line=hall4":    {404, `no device stands on the line \"hall4\"; the nearest known one is \"hall3\"`},
 		"label=nights":  {404, `no device has the label \"nights\"; the nearest known one is \"night\"`},
 		"state=alive":   {400, `the nearest is \"live\"`},
-		"limit=1001":    {400, "at most 1000 devices"},
+		"limit=1001":    {400, "want a whole number from 1 to 1000"},
 		"linee=hall3":   {400, "the nearest is line"},
 		"state=silent":  {200, `"devices":[]`},
 	} {

@@ -28,29 +28,20 @@ func (d *door) registerDevices(rs *endpoint.Routes) {
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/{key}/nudge", d.nudge)
 }
 
-const (
-	usualPage = 100 // devices in an answer
-	mostPage  = 1000
-)
-
 func (d *door) listDevices(w http.ResponseWriter, r *http.Request) error {
 	f, err := d.deviceFilter(r)
 	if err != nil {
 		return err
 	}
-	page := f.Limit
+	limit := f.Limit
 	f.Limit++ // one more tells whether there is another page
-	keys := d.Sightings.Devices(f)
-	if len(keys) == 0 {
+	found := d.Sightings.Devices(f)
+	if len(found) == 0 && f.After == "" {
 		if err := errors.Join(d.knownModel(f.Model), d.knownWords(f)); err != nil {
 			return err
 		}
 	}
-	var answer api.Devices
-	if len(keys) > page {
-		keys = keys[:page]
-		answer.Next = &keys[page-1]
-	}
+	keys, next := cut(found, limit, func(key fleet.DeviceKey) string { return string(key) })
 	devices := make([]fleet.Device, 0, len(keys))
 	for _, key := range keys {
 		device, err := d.Records.Device(key)
@@ -62,10 +53,24 @@ func (d *door) listDevices(w http.ResponseWriter, r *http.Request) error {
 		}
 		devices = append(devices, device)
 	}
-	if answer.Devices, err = d.showAll(devices); err != nil {
+	shown, err := d.showAll(devices)
+	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, answer)
+	return endpoint.WriteJSON(w, http.StatusOK, api.Devices{Devices: shown, Next: next})
+}
+
+// afterDevice reads the cursor of a list that goes by the devices' keys.
+func afterDevice(r *http.Request) (fleet.DeviceKey, error) {
+	after := r.URL.Query().Get("after")
+	if after == "" {
+		return "", nil
+	}
+	key, err := fleet.ParseDeviceKey(after)
+	if err != nil {
+		return "", noCursor(after)
+	}
+	return key, nil
 }
 
 // showAll adds what follows from devices and what was seen of them. Each model is read once.
@@ -99,17 +104,12 @@ func (d *door) show(device fleet.Device) (api.Device, error) {
 // deviceFilter reads what a list of devices is asked for.
 func (d *door) deviceFilter(r *http.Request) (f fleet.DeviceFilter, err error) {
 	q := r.URL.Query()
-	f = fleet.DeviceFilter{
-		Version: q.Get("version"), Line: q.Get("line"), Label: q.Get("label"), Search: q.Get("q"), After: fleet.DeviceKey(q.Get("after")),
-	}
+	f = fleet.DeviceFilter{Version: q.Get("version"), Line: q.Get("line"), Label: q.Get("label"), Search: q.Get("q")}
 	if f.Limit, err = limitOf(r); err != nil {
 		return f, err
 	}
-	if f.Limit == 0 {
-		f.Limit = usualPage
-	}
-	if f.Limit > mostPage {
-		return f, fleet.Refused("limit %d: at most %d devices are in one answer; next leads on", f.Limit, mostPage)
+	if f.After, err = afterDevice(r); err != nil {
+		return f, err
 	}
 	if given := q.Get("state"); given != "" {
 		if f.State, err = fleet.ParseDeviceState(given); err != nil {

@@ -53,17 +53,16 @@ func (d *door) listDumps(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	listed, err := d.Crashes.Dumps(f)
-	if err == nil && len(listed) == 0 {
+	listed, next, err := d.Crashes.Dumps(f)
+	if err == nil && len(listed) == 0 && f.After.Name == "" {
 		err = errors.Join(d.knownModel(f.Model), d.knownDevice(f.Device))
 	}
 	if err != nil {
 		return err
 	}
 	answer := api.Dumps{Dumps: showAll(listed)}
-	if f.Limit > 0 && len(listed) == f.Limit {
-		last := listed[len(listed)-1].Dump
-		answer.Next = api.Optional(string(last.Device) + "/" + string(last.Name()))
+	if next.Name != "" {
+		answer.Next = api.Optional(string(next.Device) + "/" + string(next.Name))
 	}
 	return endpoint.WriteJSON(w, http.StatusOK, answer)
 }
@@ -97,8 +96,11 @@ func (d *door) dumpFilter(r *http.Request) (crash.DumpFilter, error) {
 		if f.After.Device, err = fleet.ParseDeviceKey(key); err == nil {
 			f.After.Name, err = fleet.ParseDumpName(name)
 		}
+		if err != nil {
+			return f, noCursor(after)
+		}
 	}
-	return f, err
+	return f, nil
 }
 
 func (d *door) dump(r *http.Request) (crash.Listed, error) {

@@ -57,10 +57,6 @@ func (d *door) listEvents(w http.ResponseWriter, r *http.Request) error {
 	case strings.Contains(accept, "application/x-ndjson"):
 		return d.exportEvents(w)
 	}
-	const usual, most = 100, 1000
-	if f.Limit = min(f.Limit, most); f.Limit == 0 {
-		f.Limit = usual
-	}
 	page, err := d.Events.Events(f)
 	if err != nil {
 		return err

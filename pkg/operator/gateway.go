@@ -13,7 +13,7 @@ import (
 )
 
 func (d *door) registerGateway(rs *endpoint.Routes) {
-	d.handle(rs, auth.Admin, http.MethodGet, "/api/tokens", d.listTokens)
+	d.handle(rs, auth.Admin, http.MethodGet, "/api/tokens", d.listTokens, "after", "limit")
 	d.handle(rs, auth.Admin, http.MethodPost, "/api/tokens", d.createToken)
 	d.handle(rs, auth.Admin, http.MethodDelete, "/api/tokens/{id}", d.revokeToken)
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/status", d.status)
@@ -38,16 +38,21 @@ func (d *door) registerGateway(rs *endpoint.Routes) {
 //go:embed openapi.yaml
 var description []byte
 
-func (d *door) listTokens(w http.ResponseWriter, _ *http.Request) error {
+func (d *door) listTokens(w http.ResponseWriter, r *http.Request) error {
+	limit, err := limitOf(r)
+	if err != nil {
+		return err
+	}
 	tokens, err := d.Operators.List()
 	if err != nil {
 		return err
 	}
-	shown := make([]api.Token, len(tokens))
-	for i, t := range tokens {
+	page, next := pageOf(tokens, r.URL.Query().Get("after"), limit, func(t auth.OperatorToken) string { return t.ID })
+	shown := make([]api.Token, len(page))
+	for i, t := range page {
 		shown[i] = showToken(t)
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, api.Tokens{Tokens: shown})
+	return endpoint.WriteJSON(w, http.StatusOK, api.Tokens{Tokens: shown, Next: next})
 }
 
 func showToken(t auth.OperatorToken) api.Token {

@@ -1,7 +1,6 @@
 package operator
 
 import (
-	"cmp"
 	"net/http"
 	"slices"
 
@@ -130,23 +129,17 @@ func (d *door) groupDevices(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	devices, err := d.Crashes.GroupDevices(r.PathValue("fingerprint"))
+	after, err := afterDevice(r)
 	if err != nil {
 		return err
 	}
-	answer := api.GroupDevices{Devices: []fleet.DeviceKey{}, Counts: []api.GroupDevice{}, Total: len(devices)}
-	if after := fleet.DeviceKey(r.URL.Query().Get("after")); after != "" {
-		i, found := slices.BinarySearchFunc(devices, after, func(d crash.DeviceCount, key fleet.DeviceKey) int { return cmp.Compare(d.Device, key) })
-		if found {
-			i++
-		}
-		devices = devices[i:]
+	devices, total, err := d.Crashes.GroupDevices(r.PathValue("fingerprint"), after, limit+1)
+	if err != nil {
+		return err
 	}
-	if limit > 0 && len(devices) > limit {
-		devices = devices[:limit]
-		answer.Next = &devices[limit-1].Device
-	}
-	for _, d := range devices {
+	page, next := cut(devices, limit, func(d crash.DeviceCount) string { return string(d.Device) })
+	answer := api.GroupDevices{Devices: []fleet.DeviceKey{}, Counts: []api.GroupDevice{}, Next: next, Total: total}
+	for _, d := range page {
 		answer.Devices = append(answer.Devices, d.Device)
 		answer.Counts = append(answer.Counts, api.GroupDevice{Device: d.Device, Count: d.Count, LastSeen: d.LastSeen})
 	}

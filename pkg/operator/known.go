@@ -10,7 +10,7 @@ import (
 )
 
 // A list that is empty because its filter names something that was never seen looks like good news. Where nothing is
-// found, the names are looked up, and one that nobody knows is an error with the nearest known one.
+// found on the first page, the names are looked up, and one that nobody knows is an error with the nearest known one.
 
 // knownModel says whether a model's code was ever seen.
 func (d *door) knownModel(code fleet.ModelCode) error {
@@ -73,12 +73,9 @@ func (d *door) knownVersion(v fleet.Version) error {
 			versions = append(versions, b.Version)
 		}
 	}
-	groups, err := d.Crashes.Groups(crash.GroupFilter{})
+	err = d.Crashes.EachGroup(crash.GroupFilter{}, func(g crash.Group) { versions = append(versions, g.FirstVersion, g.LastVersion) })
 	if err != nil {
 		return err
-	}
-	for _, g := range groups {
-		versions = append(versions, g.FirstVersion, g.LastVersion)
 	}
 	if slices.Contains(versions, v) {
 		return nil

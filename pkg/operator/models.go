@@ -3,8 +3,9 @@ package operator
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
-	"strconv"
+	"strings"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
@@ -13,7 +14,7 @@ import (
 )
 
 func (d *door) registerModels(rs *endpoint.Routes) {
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models", d.listModels)
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models", d.listModels, "after", "limit")
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/device-models", d.addModel)
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models/{code}", d.showModel)
 	d.handle(rs, auth.Operator, http.MethodPatch, "/api/device-models/{code}", d.changeModel)
@@ -21,18 +22,23 @@ func (d *door) registerModels(rs *endpoint.Routes) {
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		d.handle(rs, auth.Viewer, method, "/api/device-models/{code}/firmware", d.modelFirmware, "version", "format")
 	}
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models/{code}/builds", d.listBuilds)
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/builds", d.listAllBuilds)
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models/{code}/builds", d.listBuilds, "after", "limit")
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/builds", d.listAllBuilds, "after", "limit")
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/device-models/{code}/builds/{version}/publish", d.publishBuild)
 	d.handle(rs, auth.Operator, http.MethodDelete, "/api/device-models/{code}/builds/{version}", d.removeBuild)
 }
 
-func (d *door) listModels(w http.ResponseWriter, _ *http.Request) error {
+func (d *door) listModels(w http.ResponseWriter, r *http.Request) error {
+	limit, err := limitOf(r)
+	if err != nil {
+		return err
+	}
 	models, err := d.Records.Models()
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, api.Models{Models: api.List(models)})
+	page, next := pageOf(models, r.URL.Query().Get("after"), limit, func(m fleet.Model) string { return string(m.Code) })
+	return endpoint.WriteJSON(w, http.StatusOK, api.Models{Models: api.List(page), Next: next})
 }
 
 func (d *door) addModel(w http.ResponseWriter, r *http.Request) error {
@@ -196,30 +202,54 @@ func (d *door) listBuilds(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	limit, err := limitOf(r)
+	if err != nil {
+		return err
+	}
 	builds, err := d.Records.Builds(m.Code)
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, api.Builds{Builds: api.List(builds), Version: api.Optional(m.FirmwareVersion)})
+	page, next := pageOf(builds, r.URL.Query().Get("after"), limit, accepted)
+	return endpoint.WriteJSON(w, http.StatusOK, api.Builds{Builds: api.List(page), Next: next, Version: api.Optional(m.FirmwareVersion)})
 }
 
-// listAllBuilds lists the builds of all models, those of one after those of the other.
-func (d *door) listAllBuilds(w http.ResponseWriter, _ *http.Request) error {
+// accepted is a build's place among those of its model.
+func accepted(b fleet.Build) string { return fmt.Sprintf("%020d", b.Sequence) }
+
+// listAllBuilds lists the builds of all models, those of one after those of the other. Its cursor is CODE/PLACE.
+func (d *door) listAllBuilds(w http.ResponseWriter, r *http.Request) error {
+	limit, err := limitOf(r)
+	if err != nil {
+		return err
+	}
 	models, err := d.Records.Models()
 	if err != nil {
 		return err
 	}
+	from, after, _ := strings.Cut(r.URL.Query().Get("after"), "/")
 	answer := api.AllBuilds{Builds: []fleet.Build{}, Versions: map[fleet.ModelCode]fleet.Version{}}
 	for _, m := range models {
+		if string(m.Code) < from {
+			continue
+		}
+		if string(m.Code) > from {
+			after = ""
+		}
 		builds, err := d.Records.Builds(m.Code)
 		if err != nil {
 			return err
 		}
-		answer.Builds = append(answer.Builds, builds...)
+		page, _ := pageOf(builds, after, limit+1-len(answer.Builds), accepted)
+		answer.Builds = append(answer.Builds, page...)
 		if m.FirmwareVersion != "" {
 			answer.Versions[m.Code] = m.FirmwareVersion
 		}
+		if len(answer.Builds) > limit {
+			break
+		}
 	}
+	answer.Builds, answer.Next = cut(answer.Builds, limit, func(b fleet.Build) string { return string(b.Model) + "/" + accepted(b) })
 	return endpoint.WriteJSON(w, http.StatusOK, answer)
 }
 
@@ -252,17 +282,4 @@ func (d *door) removeBuild(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return noContent(w)
-}
-
-// limitOf reads ?limit=; 0 is all.
-func limitOf(r *http.Request) (int, error) {
-	s := r.URL.Query().Get("limit")
-	if s == "" {
-		return 0, nil
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 {
-		return 0, fleet.Refused("limit %q: want a whole number from 1", s)
-	}
-	return n, nil
 }

@@ -2,11 +2,12 @@ package operator
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"errors"
 	"html/template"
 	"net/http"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -68,7 +69,7 @@ func (d *door) mayRead(w http.ResponseWriter, r *http.Request) (bool, error) {
 	return false, render(w, http.StatusUnauthorized, "login.html", map[string]any{"Refusal": ""})
 }
 
-const pageRows = 50
+const shownRows = 50 // of each table of the page
 
 func (d *door) page(w http.ResponseWriter, r *http.Request) error {
 	if ok, err := d.mayRead(w, r); !ok {
@@ -82,17 +83,21 @@ func (d *door) page(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	groups, err := d.Crashes.Groups(crash.GroupFilter{})
+	total := 0
+	groups := first[crash.Group]{limit: shownRows, order: byUrgency}
+	err = d.Crashes.EachGroup(crash.GroupFilter{}, func(g crash.Group) {
+		total++
+		groups.add(g)
+	})
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(groups, byUrgency)
-	dumps, err := d.Crashes.Dumps(crash.DumpFilter{Limit: pageRows})
+	dumps, _, err := d.Crashes.Dumps(crash.DumpFilter{Limit: shownRows})
 	if err != nil {
 		return err
 	}
 	return render(w, http.StatusOK, "page.html", map[string]any{
-		"Status": status, "Models": models, "Groups": groups[:min(len(groups), pageRows)], "MoreGroups": max(0, len(groups)-pageRows),
+		"Status": status, "Models": models, "Groups": groups.rows[:min(total, shownRows)], "MoreGroups": max(0, total-shownRows),
 		"Dumps": showAll(dumps),
 	})
 }
@@ -111,7 +116,7 @@ func byUrgency(a, b crash.Group) int {
 	if x, y := rank(a), rank(b); x != y {
 		return x - y
 	}
-	return b.LastSeen.Compare(a.LastSeen)
+	return cmp.Or(b.LastSeen.Compare(a.LastSeen), strings.Compare(a.Fingerprint, b.Fingerprint))
 }
 
 func (d *door) crashPage(w http.ResponseWriter, r *http.Request) error {
@@ -122,7 +127,7 @@ func (d *door) crashPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return visible(err)
 	}
-	dumps, err := d.Crashes.GroupDumps(g.Fingerprint, pageRows)
+	dumps, err := d.Crashes.GroupDumps(g.Fingerprint, shownRows)
 	if err != nil {
 		return err
 	}

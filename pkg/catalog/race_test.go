@@ -1,0 +1,5 @@
+//go:build race
+
+package catalog
+
+func init() { many = 12_000 }
