@@ -1,4 +1,4 @@
-# make run    starts a gateway with sample firmware on 127.0.0.1:8480
+# make run    starts a gateway with a simulated fleet on 127.0.0.1:8480
 # make test   runs every test
 # The other targets: make help
 
@@ -23,7 +23,7 @@ NFPM_VERSION     := v2.45.0
 SBOM_VERSION     := v1.10.0
 
 # testdata is passed over by ./..., so its packages are named.
-PACKAGES := ./... ./testdata/firmware/... ./testdata/crash/... ./testdata/gotest/... ./testdata/syncs ./testdata/contract
+PACKAGES := ./... ./testdata/firmware/... ./testdata/crash/... ./testdata/gotest/... ./testdata/syncs ./testdata/contract ./testdata/tryout/...
 
 # The race detector needs a C compiler; the product itself is built without one.
 RACE := $(shell command -v $${CC:-gcc} >/dev/null 2>&1 && echo -race)
@@ -45,7 +45,7 @@ version: ## the version that would be built
 build: ## the binary, into .build/slipway
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BUILD)/slipway ./daemon
 
-run: build ## a gateway on 127.0.0.1:8480 with a model, a device, tokens and sample firmware
+run: build ## a gateway on 127.0.0.1:8480 with a fleet of 40 simulated devices, and one to try by hand
 	@GO='$(GO)' testdata/tryout/run.sh $(BUILD)/slipway $(CURDIR)/.run
 
 test: ## every test, and which were skipped; with the race detector where a C compiler is

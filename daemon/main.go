@@ -36,6 +36,7 @@ func commands() []*cobra.Command {
 		dumpCommand(),
 		crashCommand(),
 		decodeCommand(),
+		simulateCommand(),
 		tokenCommand(),
 		clockCommand(),
 		eventsCommand(),

@@ -45,7 +45,9 @@ func TestMakeRunPrintsLinesThatWorkAsPrinted(t *testing.T) {
 		}
 	}
 	_, lines, _ := strings.Cut(out.String(), first)
-	lines = first + lines
+	lines, rest, _ := strings.Cut(lines, last)
+	rest, _, _ = strings.Cut(rest, "\n") // what comes behind is not to be typed
+	lines = first + lines + last + rest + "\n"
 	lines = strings.ReplaceAll(lines, "firmware.bin", filepath.Join(t.TempDir(), "firmware.bin"))
 	lines = strings.ReplaceAll(lines, "resumed.bin", filepath.Join(t.TempDir(), "resumed.bin"))
 	typed := exec.Command("sh", "-e")
