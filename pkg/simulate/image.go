@@ -54,7 +54,7 @@ func (m *image) read(r io.Reader, size int64) (enough bool, err error) {
 
 // firmware asks for an image in one answer, and hangs up when it is one that the device knows.
 func (c *conn) firmware(r *request) (answer, Request, error) {
-	resp, err := c.ask(r, r.method)
+	resp, err := c.ask(r, r.method) //nolint:bodyclose // closing it would read the rest; the connection is closed
 	if err != nil {
 		return answer{}, Check, err
 	}
@@ -79,7 +79,7 @@ func (c *conn) take(r *request, from io.Reader, size int64) (answer, Request, er
 
 // pieces asks for an image as esp_https_ota does with partial downloads.
 func (c *conn) pieces(r *request) (answer, Request, error) {
-	resp, err := c.ask(r, http.MethodHead)
+	resp, err := c.ask(r, http.MethodHead) //nolint:bodyclose // it has none
 	if err != nil {
 		return answer{}, Check, err
 	}
@@ -120,7 +120,8 @@ func (r *ranges) ask() error {
 	if r.at+piece >= r.size {
 		to = ""
 	}
-	resp, err := r.conn.ask(r.request, http.MethodGet, [2]string{"Range", "bytes=" + strconv.FormatInt(r.at, 10) + "-" + to})
+	wanted := [2]string{"Range", "bytes=" + strconv.FormatInt(r.at, 10) + "-" + to}
+	resp, err := r.conn.ask(r.request, http.MethodGet, wanted) //nolint:bodyclose // as above
 	if err != nil {
 		return err
 	}

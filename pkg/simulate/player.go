@@ -100,7 +100,7 @@ func (r Request) assumed() Request {
 
 // simple is a request whose answer is read whole.
 func (c *conn) simple(r *request) (got answer, err error) {
-	resp, err := c.ask(r, r.method)
+	resp, err := c.ask(r, r.method) //nolint:bodyclose // it is read to its end, and the connection is closed
 	if err != nil {
 		return got, err
 	}
