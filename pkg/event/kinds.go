@@ -92,7 +92,7 @@ var Table = []Row{
 	{ModelChanged, []string{"PATCH /api/device-models/{code}", "slipway model set", upload, "slipway firmware add", "the first build, which pins chip and project"}},
 	{ModelRemoved, []string{"DELETE /api/device-models/{code}", "slipway model rm"}},
 	{DeviceAdded, []string{"POST /api/devices", "slipway device add", "a token of an external issuer"}},
-	{DeviceImported, []string{"POST /api/devices/import", "slipway device import"}},
+	{DeviceImported, []string{"POST /api/devices/import", "slipway device import", "slipway simulate"}},
 	{DeviceChanged, []string{patchDevice, "slipway device set", "POST /api/devices/import", "slipway device import"}},
 	{DevicePinned, []string{patchDevice, "slipway device set"}},
 	{DeviceUnpinned, []string{patchDevice, "slipway device set"}},
