@@ -82,7 +82,7 @@ func (b *Book) waitingHours() []fleet.HourCount {
 	return all
 }
 
-// mostSaved are stored at once: a version's counters have 5 KiB at most, and a transaction of the catalog 512.
+// mostSaved are stored at once: a version's counters have 6 kB at most, and a transaction of the catalog 512 KiB.
 const mostSaved = 64
 
 func (b *Book) saveHours(ctx context.Context, hours []fleet.HourCount) error {

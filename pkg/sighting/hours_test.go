@@ -71,6 +71,9 @@ func TestHoursAreStoredWithTheContactsOnceAndAKillCountsNoneTwice(t *testing.T) 
 
 	again := s.open(t) // as after a kill: nobody has closed the book
 	s.hears(again, 5*time.Minute, saying("1.0"))
+	if got := again.Hours(); len(got) != 0 {
+		t.Errorf("counted twice: %s", hoursText(got))
+	}
 	s.hears(again, time.Hour, saying("1.0"))
 	s.hears(again, 0, saying("1.0"))
 	if err := again.flush(t.Context()); err != nil {
