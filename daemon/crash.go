@@ -113,7 +113,7 @@ func crashText(w io.Writer, g operator.Group) {
 	if g.Devices > 0 {
 		devices += ", all of them: slipway crash show " + g.Fingerprint + " --devices"
 	}
-	fields(w, "fingerprint", g.Fingerprint, "model_code", string(g.Model), "where", g.TopFrame, "reason", g.Reason, "state", state, "note", g.Note,
+	fields(w, "fingerprint", g.Fingerprint, "model_code", string(g.Model), "where", g.TopFrame, "reason", g.Reason, "state", state, "note", g.Note, "link", g.Link,
 		"count", fmt.Sprint(g.Count), "devices", devices, "first_seen", localTime(g.FirstSeen), "last_seen", localTime(g.LastSeen))
 	fmt.Fprintln(w)
 	versions := newColumns(w, "VERSION", "CRASHES", "24 H", "7 D", "FIRST SEEN", "LAST SEEN")
@@ -179,10 +179,25 @@ func crashResolveCommand() *cobra.Command {
 }
 
 func crashNoteCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "note FINGERPRINT TEXT", Short: `Keep a note with a group; "" removes it`, Args: cobra.ExactArgs(2)}
+	cmd := &cobra.Command{
+		Use:   "note FINGERPRINT [TEXT]",
+		Short: `Keep a note, or a link to a ticket, with a group; "" removes it`,
+		Args:  cobra.RangeArgs(1, 2),
+	}
 	format := addFormat(cmd)
+	link := cmd.Flags().String("link", "", "address of a ticket")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return decideCrash(cmd, format, args[0], "note", api.Note{Note: args[1]})
+		var in api.Note
+		if len(args) == 2 {
+			in.Note = &args[1]
+		}
+		if cmd.Flag("link").Changed {
+			in.Link = link
+		}
+		if in == (api.Note{}) {
+			return usagef("name a text or a --link")
+		}
+		return decideCrash(cmd, format, args[0], "note", in)
 	}
 	return cmd
 }
@@ -242,6 +257,6 @@ func decideCrash(cmd *cobra.Command, format *textOrJSON, fingerprint, verb strin
 		return err
 	}
 	return show(cmd, format, answer, func(w io.Writer, g crash.Group) {
-		fields(w, "fingerprint", g.Fingerprint, "state", stateOf(g), "note", g.Note)
+		fields(w, "fingerprint", g.Fingerprint, "state", stateOf(g), "note", g.Note, "link", g.Link)
 	})
 }

@@ -39,9 +39,10 @@ type Resolve struct {
 	Force   bool   `json:"force,omitempty"` // also one that is no build's and does not come after all
 }
 
-// Note is a person's note on a group; an empty one removes it.
+// Note is a person's note on a group, and a link to a ticket. An empty one removes what is there; nil leaves it.
 type Note struct {
-	Note string `json:"note"`
+	Note *string `json:"note,omitempty"`
+	Link *string `json:"link,omitempty"`
 }
 
 // Merge names the other group.

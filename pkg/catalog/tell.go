@@ -123,6 +123,9 @@ func (t *tx) tellGroup(before, after crash.Group) {
 	if before.Note != after.Note {
 		t.tell(event.CrashNoted, o, facts{"before": before.Note, "after": after.Note})
 	}
+	if before.Link != after.Link {
+		t.tell(event.CrashNoted, o, facts{"before": before.Link, "after": after.Link, "link": true})
+	}
 }
 
 func groupObject(g crash.Group) fleet.Object { return fleet.Object{Type: "crash", ID: g.Fingerprint} }

@@ -1,7 +1,9 @@
 package crash
 
 import (
+	"cmp"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +27,7 @@ type Group struct {
 	Regressed   bool          `json:"regressed,omitempty"`   // it came back after it was resolved
 	RegressedIn fleet.Version `json:"regressed_in,omitempty"`
 	Note        string        `json:"note,omitempty"` // what people say of it
+	Link        string        `json:"link,omitempty"` // to their ticket
 	Old         bool          `json:"old,omitempty"`  // made by the first rules, and no dump is left that could be grouped by today's
 }
 
@@ -147,6 +150,22 @@ func (g *Group) SetNote(note string) error {
 	return nil
 }
 
+// mostLink is as long as the addresses of tickets are, and then some.
+const mostLink = 500
+
+// SetLink replaces the link to a ticket; an empty one removes it. It is shown as a link, and so is nothing but HTTP.
+func (g *Group) SetLink(link string) error {
+	u, err := url.Parse(link)
+	if link != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return fleet.Refused("link %q: want an address such as https://tickets.example/4711", clip(link, mostName))
+	}
+	if len(link) > mostLink {
+		return fleet.Refused("a link of %d bytes: at most %d are kept", len(link), mostLink)
+	}
+	g.Link = link
+	return nil
+}
+
 // Decided takes what people decided about another group that is one with this one now: open goes over ignored, ignored
 // over resolved, of two versions the later one counts, and both notes stay. Doing it again changes nothing.
 func (g *Group) Decided(other Group, newer Newer) {
@@ -162,6 +181,7 @@ func (g *Group) Decided(other Group, newer Newer) {
 	if higher == 0 && other.Regressed && !g.Regressed {
 		g.Regressed, g.RegressedIn = true, other.RegressedIn
 	}
+	g.Link = cmp.Or(g.Link, other.Link)
 	switch {
 	case g.Note == "":
 		g.Note = other.Note

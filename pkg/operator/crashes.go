@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -48,6 +49,7 @@ type Group struct {
 	Versions []crash.VersionCount `json:"versions"`
 	Members  []crash.Chain        `json:"members"` // the chains, most often seen first
 	Counters []GroupVersion       `json:"counters"`
+	History  []json.RawMessage    `json:"history"` // events of what became of it, newest first
 	Dumps    []api.Dump           `json:"coredumps"`
 }
 
@@ -74,7 +76,25 @@ func (d *door) showGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, Group{g, api.List(versions), api.List(chains), groupVersions(counted, d.Now()), showAll(listed)})
+	history, err := d.history(g)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK,
+		Group{g, api.List(versions), api.List(chains), groupVersions(counted, d.Now()), history, showAll(listed)})
+}
+
+const mostHistory = 50 // in one answer; /api/events?object=crash/FINGERPRINT has them all
+
+// history is what the events tell of a group under its present name.
+func (d *door) history(g crash.Group) ([]json.RawMessage, error) {
+	const newest = 1<<53 - 1
+	page, err := d.Events.Events(event.Filter{Object: fleet.Object{Type: "crash", ID: g.Fingerprint}, Before: newest, Limit: mostHistory})
+	all := make([]json.RawMessage, len(page.Events))
+	for i, s := range page.Events {
+		all[i] = s.Raw
+	}
+	return all, err
 }
 
 // groupVersions leaves out the versions in which nothing was counted of late.

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 
@@ -80,13 +81,21 @@ func (d *door) reopenGroup(w http.ResponseWriter, r *http.Request) error {
 	return d.decide(w, r, func(g *crash.Group) error { g.Reopen(d.Now().UTC()); return nil })
 }
 
-// noteGroup takes {"note": "…"}; an empty one removes it.
+// noteGroup takes {"note": "…", "link": "https://…"}; an empty one is removed, and one that is not named stays.
 func (d *door) noteGroup(w http.ResponseWriter, r *http.Request) error {
 	var in api.Note
 	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
 		return err
 	}
-	return d.decide(w, r, func(g *crash.Group) error { return g.SetNote(in.Note) })
+	if in.Note == nil && in.Link == nil {
+		return fleet.Refused("name a note or a link")
+	}
+	return d.decide(w, r, func(g *crash.Group) error {
+		note, link := g.Note, g.Link
+		set(&note, in.Note)
+		set(&link, in.Link)
+		return errors.Join(g.SetNote(note), g.SetLink(link))
+	})
 }
 
 func (d *door) decide(w http.ResponseWriter, r *http.Request, change func(*crash.Group) error) error {

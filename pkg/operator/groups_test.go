@@ -54,10 +54,18 @@ func TestGroupsAreMergedSplitAndNotedThroughTheDoor(t *testing.T) {
 		}
 	}
 	ask(http.MethodPost, second+"/note", `{"note":"hall 3"}`, `"note":"hall 3"`)
+	ask(http.MethodPost, second+"/note", `{"link":"https://tickets.example/4711"}`, `"note":"hall 3","link":"https://tickets.example/4711"`)
+	for _, body := range []string{`{"link":"javascript:alert(1)"}`, `{"link":"tickets.example/4711"}`, `{}`} {
+		if a := d.ask(http.MethodPost, second+"/note", body, d.bearer(auth.Operator)...); a.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %s %s", body, a.Status, a.body)
+		}
+	}
+	ask(http.MethodGet, second, "", `"kind":"crash.noted"`)
 	ask(http.MethodPost, second+"/merge", `{"fingerprint":"0000000000000000"}`, `"count":2`)
 	ask(http.MethodGet, second, "", `"fingerprint":"0000000000000000"`)
 	ask(http.MethodGet, second, "", `"note":"hall 3"`)
-	ask(http.MethodGet, second+"/devices?limit=1", "", `{"devices":["aaaaaaaa"],"counts":[{"device_key":"aaaaaaaa","count":2,"last_seen":"2026-05-04T13:00:00Z"}],"next":null,"total":1}`)
+	ask(http.MethodGet, second+"/devices?limit=1", "",
+		`{"devices":["aaaaaaaa"],"counts":[{"device_key":"aaaaaaaa","count":2,"last_seen":"2026-05-04T13:00:00Z"}],"next":null,"total":1}`)
 	ask(http.MethodGet, first+"/devices?after=aaaaaaaa", "", `{"devices":[],"counts":[],"next":null,"total":1}`)
 	ask(http.MethodPost, first+"/split", `{"chains":["0000000000000001"]}`, `"fingerprint":"0000000000000001"`)
 	ask(http.MethodGet, second, "", `"count":1`)
