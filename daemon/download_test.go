@@ -62,7 +62,7 @@ func (d *lwipDevice) dial() (c net.Conn, plain *net.TCPConn) {
 func (d *lwipDevice) fetch(header string, most int64) (body int64) {
 	d.g.t.Helper()
 	c, plain := d.dial()
-	defer plain.Close()
+	defer func() { _ = plain.Close() }()
 	fmt.Fprintf(c, "GET /api/iot/firmware HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s%s\r\n", d.token, d.headers, header)
 	var head []byte
 	for one := make([]byte, 1); !bytes.HasSuffix(head, []byte("\r\n\r\n")); head = append(head, one[0]) {

@@ -74,7 +74,7 @@ func TestALineWhosePowerIsCutIsAnEventAndAMetric(t *testing.T) {
 		return strings.Contains(string(g.ask(http.MethodGet, "/metrics", "", nil).body), `slipway_line_dark{line="hall3"} `+value)
 	}
 	told := func(kind string) bool { // each event is a line of the journal
-		return strings.Contains(g.log.String(), `"msg":"`+kind+`","event":`)
+		return strings.Contains(g.log.String(), `"msg":"`+kind+`","seq":`)
 	}
 	for range 10 { // a rhythm of half a second
 		poll()
