@@ -116,7 +116,8 @@ func TestASimulatedFleetIsWhatTheGatewaySays(t *testing.T) {
 	}
 }
 
-// compareFleet compares device by device. What a device runs is known of those that say it themselves.
+// compareFleet compares device by device. What a device runs is known of those that say it themselves; of the others it
+// may be, from what they fetched and from their dumps, and then it is right. Of a silent one nobody has heard what it booted.
 func compareFleet(t *testing.T, sum simulate.Summary, seen api.Devices) {
 	t.Helper()
 	states := map[string]fleet.Sighting{}
@@ -134,6 +135,10 @@ func compareFleet(t *testing.T, sum simulate.Summary, seen api.Devices) {
 			t.Errorf("%+v is %s", p, s.State)
 		case s.State == fleet.BootsOnly && p.Kind != simulate.ESPMDM:
 			t.Errorf("%+v is %s", p, s.State)
+		case !p.Silent && s.RunsBy != "" && s.Runs != p.Runs:
+			t.Errorf("%+v runs %q by %q", p, s.Runs, s.RunsBy)
+		case p.Kind != simulate.OTA && (s.Download == nil || s.Download.Outcome != fleet.DownloadWhole || s.Download.Version != "1.1.0"):
+			t.Errorf("%+v has fetched %+v", p, s.Download)
 		case says && (s.RunsBy != fleet.ProofSaid || s.Runs != p.Runs):
 			t.Errorf("%+v runs %q by %q", p, s.Runs, s.RunsBy)
 		}

@@ -25,8 +25,9 @@ func NewPlayer(p Plan) *Player {
 func (p *Player) Run(ctx context.Context) {
 	if p.plan.For > 0 {
 		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, p.scaled(p.plan.For))
+		ctx, stop = context.WithCancel(ctx) // with a deadline a dial would time out just before ctx says that it ended
 		defer stop()
+		defer time.AfterFunc(p.scaled(p.plan.For), stop).Stop()
 	}
 	var playing sync.WaitGroup
 	for i, d := range p.plan.Devices {
