@@ -40,7 +40,7 @@ func openCatalog(t testing.TB, dir string) *catalog.Catalog {
 	t.Helper()
 	c, err := catalog.Open(catalog.Options{
 		Dir: dir, Reserve: 64 << 20, Logger: slog.New(slog.DiscardHandler), Beat: func() {}, Space: space,
-		Now: func() time.Time { return noon }, Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+		Now: func() time.Time { return noon },
 	})
 	must(t, err)
 	t.Cleanup(func() { must(t, c.Close()) })
@@ -297,7 +297,7 @@ func FuzzRead(f *testing.F) {
 	var records bytes.Buffer
 	dir := f.TempDir()
 	c, err := catalog.Open(catalog.Options{
-		Dir: dir, Logger: slog.New(slog.DiscardHandler), Beat: func() {}, Space: space, Now: time.Now, Fatal: func(error) {},
+		Dir: dir, Logger: slog.New(slog.DiscardHandler), Beat: func() {}, Space: space, Now: time.Now,
 	})
 	must(f, err)
 	must(f, c.Backup(&records))

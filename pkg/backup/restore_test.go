@@ -50,7 +50,7 @@ func (m *machine) has(devices int, caKey, settings string) {
 	m.t.Helper()
 	c, err := catalog.Open(catalog.Options{
 		Dir: m.CatalogDir, Logger: slog.New(slog.DiscardHandler), Beat: func() {}, Space: space,
-		Now: func() time.Time { return noon }, Fatal: func(err error) { m.t.Errorf("fatal: %v", err) },
+		Now: func() time.Time { return noon },
 	})
 	must(m.t, err)
 	n, err := c.CountDevices("")
@@ -82,7 +82,7 @@ func (m *machine) installed(inUse bool) {
 	must(m.t, os.MkdirAll(filepath.Dir(m.SettingsFile), 0o755))
 	must(m.t, os.WriteFile(m.SettingsFile, []byte("# nothing is set\n"), 0o640))
 	c, err := catalog.Open(catalog.Options{
-		Dir: m.CatalogDir, Logger: slog.New(slog.DiscardHandler), Beat: func() {}, Space: space, Now: time.Now, Fatal: func(error) {},
+		Dir: m.CatalogDir, Logger: slog.New(slog.DiscardHandler), Beat: func() {}, Space: space, Now: time.Now,
 	})
 	must(m.t, err)
 	if inUse {

@@ -107,7 +107,7 @@ func TestABatchThatFitsIntoTheLogIsStoredWhenTheDiskHasNotABlockLeft(t *testing.
 func TestBadgerSaysWhenItIsAboutToWriteATable(t *testing.T) {
 	o := settled(t, t.TempDir())
 	var said atomic.Int64
-	db, err := badger.Open(settings(o, func() { said.Add(1) }))
+	db, err := badger.Open(settings(o, func() { said.Add(1) }, func(error) {}))
 	must(t, err)
 	for n := 0; said.Load() == 0 && n < 200; n++ {
 		must(t, db.Update(func(txn *badger.Txn) error {
@@ -186,7 +186,7 @@ func TestACompactionForWhichNoInodeIsLeftLosesNothing(t *testing.T) {
 			w.await()
 			waited.Store(true)
 		})
-	}))
+	}, func(error) {}))
 	must(t, err)
 	written := 0
 	for ; !waited.Load() && written < 200; written++ {
@@ -199,7 +199,7 @@ func TestACompactionForWhichNoInodeIsLeftLosesNothing(t *testing.T) {
 	}
 	must(t, db.Close())
 	o.Short()
-	db, err = badger.Open(settings(o, func() {}))
+	db, err = badger.Open(settings(o, func() {}, func(error) {}))
 	must(t, err)
 	defer func() { must(t, db.Close()) }()
 	must(t, db.View(func(txn *badger.Txn) error {

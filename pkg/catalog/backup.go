@@ -44,8 +44,11 @@ func (c *Catalog) Backup(w io.Writer) error {
 	if _, err := fmt.Fprintf(out, "%s%d\n", backupHead, c.schema); err != nil {
 		return err
 	}
-	err := c.db.View(func(txn *badger.Txn) error {
+	err := c.view(func(txn *badger.Txn) error {
 		return each(txn, "", "", false, func(key string, item *badger.Item) error {
+			if err := c.store.trusted(); err != nil {
+				return err // whoever takes it may be slow, and the store waits for its readers before it is opened again
+			}
 			if neverBackedUp[key] {
 				return nil
 			}

@@ -47,7 +47,7 @@ func backupOf(t testing.TB, c *Catalog) []byte {
 func content(t testing.TB, c *Catalog) string {
 	t.Helper()
 	var all strings.Builder
-	must(t, c.db.View(func(txn *badger.Txn) error {
+	must(t, c.view(func(txn *badger.Txn) error {
 		return each(txn, "", "", false, func(key string, item *badger.Item) error {
 			if neverBackedUp[key] || key == keyEvents || strings.HasPrefix(key, eventPrefix) || strings.HasPrefix(key, objectEventPrefix) {
 				return nil // what was done to it goes on being told

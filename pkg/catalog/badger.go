@@ -25,7 +25,7 @@ const memtableBytes = 4 << 20
 //     quarters full as no record is larger than 32 KiB, nor ever grow: 6.4 of 8 MiB;
 //   - tables of one size on all levels, as allocators are used again by whoever comes next;
 //   - never tables of level 0 merged among themselves, as those are of no size at all: that takes four of them.
-func settings(o Options, beforeTable func()) badger.Options {
+func settings(o Options, beforeTable func(), failed func(error)) badger.Options {
 	small := badger.DefaultOptions(o.Dir).
 		WithSyncWrites(true). // Sync() afterwards loses what a rotating memtable holds
 		WithMemTableSize(memtableBytes).
@@ -45,7 +45,7 @@ func settings(o Options, beforeTable func()) badger.Options {
 		WithChecksumVerificationMode(options.OnBlockRead). // at the start [Options.check] reads all of it
 		WithVerifyValueChecksum(true).
 		WithMetricsEnabled(false).
-		WithLogger(quiet{o.Logger, beforeTable})
+		WithLogger(quiet{o.Logger, beforeTable, failed})
 	small.TableSizeMultiplier = 1
 	return small
 }
@@ -91,6 +91,15 @@ func (o Options) prepare() error {
 	return o.removeEmptyLogs(entries)
 }
 
+// removeLogs is removeEmptyLogs of a folder that was in order when it was opened.
+func (o Options) removeLogs() error {
+	entries, err := os.ReadDir(o.Dir)
+	if err != nil {
+		return err
+	}
+	return o.removeEmptyLogs(entries)
+}
+
 // removeEmptyLogs deletes the 0-byte log files that Badger makes before it writes into them: after a kill in between
 // it can never open them again.
 func (o Options) removeEmptyLogs(entries []fs.DirEntry) error {
@@ -111,16 +120,26 @@ func (o Options) removeEmptyLogs(entries []fs.DirEntry) error {
 	return nil
 }
 
-// quiet hands Badger's log to slog; what it calls information is for its developers.
-// As the log is Badger's only word about when it writes a table of a compaction, it is also where that waits for room.
+// quiet hands Badger's log to slog; what it calls information is for its developers. Its errors, and a compaction that
+// failed, are how it says that it could not write or sync: it would try again by itself. As the log is Badger's only word
+// about when it writes a table of a compaction, it is also where that waits for room.
 type quiet struct {
 	*slog.Logger
 	beforeTable func()
+	failed      func(error)
 }
 
-func (q quiet) Errorf(f string, a ...any)   { q.Error("badger", "said", line(f, a)) }
-func (q quiet) Warningf(f string, a ...any) { q.Warn("badger", "said", line(f, a)) }
-func (q quiet) Infof(f string, a ...any)    { q.Debug("badger", "said", line(f, a)) }
+func (q quiet) Errorf(f string, a ...any) { q.failed(errors.New(line(f, a))) }
+
+func (q quiet) Warningf(f string, a ...any) {
+	q.Warn("badger", "said", line(f, a))
+	if strings.Contains(f, "Compact FAILED") {
+		q.failed(errors.New(line(f, a)))
+	}
+}
+
+func (q quiet) Infof(f string, a ...any) { q.Debug("badger", "said", line(f, a)) }
+
 func (q quiet) Debugf(f string, a ...any) {
 	if f == beforeTable {
 		q.beforeTable()

@@ -36,7 +36,7 @@ func (c *Catalog) Builds(code fleet.ModelCode) ([]fleet.Build, error) {
 // BuildsByELF are the builds, of all models, whose ELF's SHA-256 starts with a prefix in lower-case hex.
 func (c *Catalog) BuildsByELF(prefix string) ([]fleet.Build, error) {
 	var builds []fleet.Build
-	err := c.db.View(func(txn *badger.Txn) error {
+	err := c.view(func(txn *badger.Txn) error {
 		return each(txn, elfPrefix(prefix), "", false, func(key string, _ *badger.Item) error {
 			code, version, err := lastTwo(key)
 			if err != nil {

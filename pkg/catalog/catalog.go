@@ -17,8 +17,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -34,7 +32,6 @@ type Options struct {
 	KeepEvents time.Duration // age at which events go; 0: never by age
 	MostEvents int64         // bytes of all events; 0: 64 MiB
 	Beat       func()        // a sign of life of the committer, at least every five seconds
-	Fatal      func(error)   // the log could not be synced: the process must end and recover
 
 	// MayBegin says why no catalog may be made where there is none: whoever has keys and firmware had a catalog. Nil
 	// makes one.
@@ -48,13 +45,13 @@ type Options struct {
 // Catalog is the open store. Its methods may be called at once.
 type Catalog struct {
 	options Options
-	db      *badger.DB
 	ahead   *ahead // the committer's
 	tables  *tables
 	ops     chan *operation
 	stop    chan struct{} // closed: the committer is to end
 	done    chan struct{} // closed: it has ended
 	watcher atomic.Pointer[DeviceWatcher]
+	kept    chan struct{} // closed: keep has ended
 	created bool
 	schema  int // as it is on disk
 	stopped time.Time
@@ -62,6 +59,7 @@ type Catalog struct {
 	trouble atomic.Pointer[string] // that it was found damaged
 	copied  Counts                 // that are in the folder; the committer's
 
+	store     store          // Badger, and whether it is to be trusted
 	importing sync.Mutex     // one import at a time
 	mu        sync.Mutex     // guards closed; later.Add is called under mu and only while closed is false, so Close can wait
 	later     sync.WaitGroup // records that nobody waits for
@@ -94,9 +92,12 @@ func Open(o Options) (*Catalog, error) {
 	if o.Short == nil {
 		o.Short = func() {}
 	}
-	c := &Catalog{options: o, tables: newTables(o), ops: make(chan *operation), stop: make(chan struct{}), done: make(chan struct{})}
+	c := &Catalog{
+		options: o, tables: newTables(o), ops: make(chan *operation), stop: make(chan struct{}), done: make(chan struct{}), kept: make(chan struct{}),
+	}
+	c.store.failed = make(chan struct{}, 1)
 	c.tables.begin() // of the logs that it finds
-	if c.db, err = o.openBadger(c.tables.await); err != nil {
+	if c.store.db, err = o.openBadger(c.tables.await, c.store.fail); err != nil {
 		c.tables.end()
 		return nil, err
 	}
@@ -110,6 +111,7 @@ func Open(o Options) (*Catalog, error) {
 		return nil, errors.Join(err, c.closeBadger())
 	}
 	go c.commit()
+	go c.keep()
 	if err := c.undoImport(context.Background()); err != nil {
 		c.end()
 		return nil, errors.Join(err, c.closeBadger())
@@ -151,7 +153,7 @@ func (c *Catalog) Close() error {
 	err := c.noteStop()
 	c.end()
 	if errors.Is(err, fleet.ErrFull) {
-		c.options.Logger.Warn("catalog not closed: the disk is full")
+		c.options.Logger.Warn("catalog not closed", "reason", err)
 		return nil
 	}
 	if err != nil {
@@ -170,11 +172,12 @@ func (c *Catalog) closeBadger() error {
 	if c.ahead != nil {
 		err = c.ahead.drop()
 	}
-	return errors.Join(err, c.db.Close())
+	return errors.Join(err, c.store.db.Close())
 }
 
-// end stops the committer.
+// end stops the committer and keep.
 func (c *Catalog) end() {
 	close(c.stop)
 	<-c.done
+	<-c.kept
 }

@@ -44,6 +44,5 @@ func unattended(dir string) Options {
 	return Options{
 		Dir: dir, Reserve: 64 << 20, Logger: slog.New(slog.DiscardHandler), Beat: func() {}, Now: func() time.Time { return noon },
 		Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
-		Fatal: func(err error) { fmt.Fprintln(os.Stderr, err) },
 	}
 }

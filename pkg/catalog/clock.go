@@ -20,7 +20,7 @@ func (c *Catalog) Restored() (time.Time, error) { return c.time(keyRestored) }
 func (c *Catalog) noteStop() error { return c.setTime(keyStopped, c.options.Now()) }
 
 func (c *Catalog) time(key string) (at time.Time, err error) {
-	err = c.db.View(func(txn *badger.Txn) error {
+	err = c.view(func(txn *badger.Txn) error {
 		item, err := txn.Get([]byte(key))
 		if errors.Is(err, badger.ErrKeyNotFound) {
 			return nil

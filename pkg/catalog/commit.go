@@ -55,38 +55,38 @@ func (c *Catalog) commit() {
 	defer close(c.done)
 	beat := time.NewTicker(5 * time.Second)
 	defer beat.Stop()
-	var broken error
 	for {
 		c.options.Beat()
 		select {
 		case op := <-c.ops:
-			if broken != nil {
-				op.done <- broken
-				continue
-			}
-			// A log that did not sync once may say that it did the second time: nothing is committed after an error.
-			if broken = c.commitBatches(op); broken != nil {
-				c.options.Fatal(broken)
-			}
+			c.store.writing.Lock()
+			c.commitBatches(op)
+			c.store.writing.Unlock()
 		case <-c.stop:
-			if broken == nil {
+			if c.store.trusted() == nil {
 				c.copyCounts()
 			}
 			return
 		case <-beat.C:
-			if broken == nil {
+			if c.store.trusted() == nil {
 				c.copyCounts()
 			}
 		}
 	}
 }
 
-// commitBatches commits an operation together with those that wait behind it, as many as a transaction takes.
-func (c *Catalog) commitBatches(op *operation) error {
+// commitBatches commits an operation together with those that wait behind it, as many as a transaction takes. A log that
+// did not sync once may say that it did the second time: after an error nothing is committed until the store was opened
+// again.
+func (c *Catalog) commitBatches(op *operation) {
+	db, err := c.store.forWriting()
+	if err != nil {
+		op.done <- err
+		return
+	}
 	var free int64
-	var err error
 	measured := false // once a batch, and anew after a refusal: whoever was refused may have made room
-	b := c.newBatch()
+	b := c.newBatch(db)
 	for op != nil {
 		if !measured {
 			free, _, err = c.options.Space()
@@ -111,11 +111,11 @@ func (c *Catalog) commitBatches(op *operation) error {
 			refusal = t.fits()
 		}
 		if refusal == nil && !b.takes(t) {
-			if err := b.commit(); err != nil {
+			if err := c.commitBatch(b); err != nil {
 				op.done <- err
-				return err
+				return
 			}
-			b = c.newBatch() // what t has read is still so: nobody else writes
+			b = c.newBatch(db) // what t has read is still so: nobody else writes
 			refusal = c.prepare()
 		}
 		if refusal != nil {
@@ -124,7 +124,8 @@ func (c *Catalog) commitBatches(op *operation) error {
 		} else {
 			b.ledger = after
 			if err := b.add(op, t); err != nil {
-				return err
+				c.endBatch(b, err) //nolint:errcheck // it is told to those who wait
+				return
 			}
 		}
 		op = nil
@@ -135,11 +136,9 @@ func (c *Catalog) commitBatches(op *operation) error {
 			}
 		}
 	}
-	if err := b.commit(); err != nil {
-		return err
+	if c.commitBatch(b) == nil {
+		_ = c.prepare() // asked again before the next batch, which is refused where there is no room
 	}
-	_ = c.prepare() // asked again before the next batch, which is refused where there is no room
-	return nil
 }
 
 // prepare makes sure that Badger finds the blocks for a batch, whatever others do to the disk.
@@ -177,8 +176,8 @@ type batch struct {
 	inform func([]func(DeviceWatcher)) // likewise
 }
 
-func (c *Catalog) newBatch() *batch {
-	return &batch{txn: c.db.NewTransaction(true), tell: c.announce, inform: c.inform}
+func (c *Catalog) newBatch(db *badger.DB) *batch {
+	return &batch{txn: db.NewTransaction(true), tell: c.announce, inform: c.inform}
 }
 
 func (b *batch) takes(t *tx) bool {
@@ -193,19 +192,25 @@ func (b *batch) add(op *operation, t *tx) error {
 	b.bytes += t.bytes
 	b.writes += len(t.order)
 	b.news = append(b.news, t.news...)
-	if err := t.flush(b.txn); err != nil {
-		return b.end(err)
-	}
-	return nil
+	return t.flush(b.txn)
 }
 
-// commit makes the operations durable and tells those who wait.
-func (b *batch) commit() error { return b.end(b.txn.Commit()) }
+// commitBatch makes the operations durable and tells those who wait.
+func (c *Catalog) commitBatch(b *batch) error {
+	if err := c.store.trusted(); err != nil {
+		return c.endBatch(b, err)
+	}
+	c.store.commits.Store(true)
+	err := b.txn.Commit()
+	c.store.commits.Store(false)
+	return c.endBatch(b, err)
+}
 
-func (b *batch) end(err error) error {
+func (c *Catalog) endBatch(b *batch, err error) error {
 	b.txn.Discard()
 	if err != nil {
-		err = fmt.Errorf("commit to the catalog: %w", err)
+		c.store.fail(fmt.Errorf("commit to the catalog: %w", err))
+		err = c.store.trusted()
 	} else {
 		b.inform(b.news)
 		b.tell(b.events)

@@ -129,7 +129,7 @@ func TestWhatCompactionMovesStaysAsItWasWritten(t *testing.T) {
 	}
 	check := func(c *Catalog, round int) {
 		t.Helper()
-		must(t, c.db.View(func(txn *badger.Txn) error {
+		must(t, c.view(func(txn *badger.Txn) error {
 			for n := range records {
 				item, err := txn.Get(fmt.Appendf(nil, "t/%05d", n))
 				if err != nil {

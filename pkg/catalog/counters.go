@@ -39,7 +39,7 @@ func (c *Catalog) CountedSince() (time.Time, error) {
 
 // beginCounting notes the begin in a catalog that has not counted before.
 func (c *Catalog) beginCounting() error {
-	return c.db.Update(func(txn *badger.Txn) error {
+	return c.store.db.Update(func(txn *badger.Txn) error {
 		known, err := has(txn, keyCounted)
 		if err != nil || known {
 			return err
@@ -184,7 +184,7 @@ func (c *Catalog) SaveHours(ctx context.Context, hours []fleet.HourCount) error 
 // Counters are what was counted of a model's versions, in the order of their names.
 func (c *Catalog) Counters(code fleet.ModelCode) ([]crash.VersionSeries, error) {
 	var all []crash.VersionSeries
-	err := c.db.View(func(txn *badger.Txn) error {
+	err := c.view(func(txn *badger.Txn) error {
 		return each(txn, countedPrefix(code), "", false, func(key string, item *badger.Item) error {
 			v := crash.VersionSeries{Version: lastPart(key)}
 			if err := read(item, &v.Series); err != nil {
@@ -200,7 +200,7 @@ func (c *Catalog) Counters(code fleet.ModelCode) ([]crash.VersionSeries, error) 
 // CrashedDevices counts the devices of a version that crashed in the last hours, and on the last days.
 func (c *Catalog) CrashedDevices(code fleet.ModelCode, version string, hours, days int64) (ofHours, ofDays int, err error) {
 	now := c.options.Now()
-	err = c.db.View(func(txn *badger.Txn) error {
+	err = c.view(func(txn *badger.Txn) error {
 		return each(txn, crashedPrefix(code, version), "", false, func(_ string, item *badger.Item) error {
 			var s crash.Series
 			if err := read(item, &s); err != nil {
@@ -229,7 +229,7 @@ func (c *Catalog) ForgetCounted(ctx context.Context) error {
 		now = said
 	}
 	var over []string
-	err = c.db.View(func(txn *badger.Txn) error {
+	err = c.view(func(txn *badger.Txn) error {
 		for _, prefix := range []string{allCountedPrefix, allCrashedPrefix} {
 			err := each(txn, prefix, "", false, func(key string, item *badger.Item) error {
 				var s crash.Series

@@ -100,7 +100,7 @@ func (c *Catalog) adoptCounts() error {
 		if err != nil {
 			return err
 		}
-		return c.db.Update(func(txn *badger.Txn) error { return txn.Set([]byte(keyCounts), b) })
+		return c.store.db.Update(func(txn *badger.Txn) error { return txn.Set([]byte(keyCounts), b) })
 	}
 	var seen Counts
 	text, err := os.ReadFile(filepath.Join(c.options.Dir, countsFile))
@@ -122,7 +122,7 @@ func (c *Catalog) counted() (counts Counts, known bool, err error) {
 
 // recount counts the records themselves.
 func (c *Catalog) recount() (counts Counts, err error) {
-	err = c.db.View(func(txn *badger.Txn) error {
+	err = c.view(func(txn *badger.Txn) error {
 		counts, err = countIn(txn)
 		return err
 	})
@@ -141,7 +141,7 @@ func countIn(txn *badger.Txn) (counts Counts, err error) {
 
 // compare counts the records and compares them with the counter.
 func (c *Catalog) compare() (counts Counts, err error) {
-	err = c.db.View(func(txn *badger.Txn) error {
+	err = c.view(func(txn *badger.Txn) error {
 		found, err := countIn(txn)
 		if err != nil {
 			return err

@@ -74,7 +74,7 @@ func (c *Catalog) crashesIn(state crash.State, limit int, wanted func(crash.Cras
 
 // eachCrashIn calls yield for the dumps in a state, oldest first.
 func (c *Catalog) eachCrashIn(state crash.State, yield func(crash.Crash) error) error {
-	return c.db.View(func(txn *badger.Txn) error {
+	return c.view(func(txn *badger.Txn) error {
 		return each(txn, statePrefix(state), "", false, func(key string, _ *badger.Item) error {
 			ref, err := splitDumpKey(key)
 			if err != nil {
@@ -172,7 +172,7 @@ func (c *Catalog) EndsOfCrash(key fleet.DeviceKey, name fleet.DumpName) (first, 
 		return false, false, err
 	}
 	first, last = true, true
-	err = c.db.View(func(txn *badger.Txn) error {
+	err = c.view(func(txn *badger.Txn) error {
 		return each(txn, chainDumpsPrefix(one.Fingerprint), "", false, func(at string, _ *badger.Item) error {
 			ref, err := splitDumpKey(at)
 			switch {

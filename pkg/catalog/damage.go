@@ -99,8 +99,8 @@ func (o Options) mayBegin() error {
 	return o.MayBegin()
 }
 
-// openBadger opens Badger, and turns its panics into errors.
-func (o Options) openBadger(beforeTable func()) (db *badger.DB, err error) {
+// openBadger opens Badger, and turns its panics into errors. What Badger complains of later is told to failed.
+func (o Options) openBadger(beforeTable func(), failed func(error)) (db *badger.DB, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a bad sector under a mapped file
 	defer func() {
 		if r := recover(); r != nil {
@@ -110,7 +110,7 @@ func (o Options) openBadger(beforeTable func()) (db *badger.DB, err error) {
 			}
 		}
 	}()
-	db, err = badger.Open(settings(o, beforeTable))
+	db, err = badger.Open(settings(o, beforeTable, failed))
 	var path *fs.PathError
 	switch {
 	case err == nil:

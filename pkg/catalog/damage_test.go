@@ -77,7 +77,7 @@ func filledCatalog(t *testing.T, stopped bool) (image, [sha256.Size]byte) {
 func contents(t *testing.T, c *Catalog) (sum [sha256.Size]byte) {
 	t.Helper()
 	hash := sha256.New()
-	must(t, c.db.View(func(txn *badger.Txn) error {
+	must(t, c.view(func(txn *badger.Txn) error {
 		return each(txn, "", "", false, func(key string, item *badger.Item) error {
 			if neverBackedUp[key] {
 				return nil
@@ -251,7 +251,7 @@ func TestRecordsThatVanishWithoutATransactionAreMissed(t *testing.T) {
 	if err != nil || counts.Models != 1 || counts.Devices != 9 {
 		t.Fatalf("%+v, %v", counts, err)
 	}
-	must(t, c.db.Update(func(txn *badger.Txn) error { return txn.Delete([]byte(deviceKey(keyOf(4)))) }))
+	must(t, c.store.db.Update(func(txn *badger.Txn) error { return txn.Delete([]byte(deviceKey(keyOf(4)))) }))
 	var bad *DamagedError
 	if _, err := c.Whole(); !errors.As(err, &bad) || !strings.Contains(c.Trouble(), "8 devices") {
 		t.Errorf("%v; trouble %q", err, c.Trouble())

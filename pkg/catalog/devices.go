@@ -53,7 +53,7 @@ func unknownDevice(key fleet.DeviceKey) error { return fleet.Unknown("there is n
 
 // EachDevice calls yield for every device, by key.
 func (c *Catalog) EachDevice(yield func(fleet.Device) error) error {
-	return c.db.View(func(txn *badger.Txn) error {
+	return c.view(func(txn *badger.Txn) error {
 		return each(txn, devicePrefix, "", false, func(_ string, item *badger.Item) error {
 			var s storedDevice
 			if err := read(item, &s); err != nil {

@@ -25,6 +25,9 @@ func (c *Catalog) RecordDumpLater(d fleet.Dump, done func()) {
 	}
 	c.later.Go(func() {
 		err := c.update(context.Background(), func(t *tx) error { return t.recordDump(d) })
+		if errors.Is(err, fleet.ErrFull) {
+			return // it is said once for all that the disk takes nothing, and indexed when it does again
+		}
 		if err != nil {
 			c.options.Logger.Error("dump not indexed", "device", d.Device, "file", d.Name(), "error", err)
 			return
@@ -66,7 +69,7 @@ func (c *Catalog) RemoveDump(ctx context.Context, key fleet.DeviceKey, name flee
 
 // EachDump calls yield for every indexed dump, by device and time.
 func (c *Catalog) EachDump(yield func(fleet.Dump) error) error {
-	return c.db.View(func(txn *badger.Txn) error {
+	return c.view(func(txn *badger.Txn) error {
 		return each(txn, dumpPrefix, "", false, func(_ string, item *badger.Item) error {
 			var d fleet.Dump
 			if err := read(item, &d); err != nil {
@@ -80,7 +83,7 @@ func (c *Catalog) EachDump(yield func(fleet.Dump) error) error {
 // Dump finds a dump, or says ErrUnknown.
 func (c *Catalog) Dump(key fleet.DeviceKey, name fleet.DumpName) (crash.Listed, error) {
 	var l crash.Listed
-	err := c.db.View(func(txn *badger.Txn) error {
+	err := c.view(func(txn *badger.Txn) error {
 		found, err := readDump(&l, txn, crash.Ref{Device: key, Name: name})
 		if err == nil && !found {
 			err = unknownDump(key, name)
@@ -115,7 +118,7 @@ func (c *Catalog) Dumps(f crash.DumpFilter) (dumps []crash.Listed, next crash.Re
 	prefix, after := narrowest(f)
 	looked := 0
 	var last crash.Ref
-	err = c.db.View(func(txn *badger.Txn) error {
+	err = c.view(func(txn *badger.Txn) error {
 		return each(txn, prefix, after, true, func(key string, _ *badger.Item) error {
 			ref, err := splitDumpKey(key)
 			if err != nil {

@@ -193,7 +193,7 @@ func TestAFlippedByteOfAnyEventIsFoundAndNamed(t *testing.T) {
 	happen(t, c, n)
 	for seq := uint64(1); seq <= n; seq++ {
 		var whole []byte
-		must(t, c.db.Update(func(txn *badger.Txn) error {
+		must(t, c.store.db.Update(func(txn *badger.Txn) error {
 			item, err := txn.Get([]byte(eventKey(seq)))
 			must(t, err)
 			whole, err = item.ValueCopy(nil)
@@ -207,7 +207,7 @@ func TestAFlippedByteOfAnyEventIsFoundAndNamed(t *testing.T) {
 		if !errors.As(err, &broken) || broken.Seq != seq || err.Error() != fmt.Sprintf("event %d does not follow from %d", seq, seq-1) {
 			t.Errorf("a bit of event %d was flipped, and it is said: %v", seq, err)
 		}
-		must(t, c.db.Update(func(txn *badger.Txn) error { return txn.Set([]byte(eventKey(seq)), whole) }))
+		must(t, c.store.db.Update(func(txn *badger.Txn) error { return txn.Set([]byte(eventKey(seq)), whole) }))
 	}
 	if events, end, err := event.Verify(bytes.NewReader(export(t, c))); events != n || end.Seq != n || err != nil {
 		t.Errorf("%d events, up to %d, %v", events, end.Seq, err)

@@ -22,7 +22,7 @@ func (c *Catalog) Groups(f crash.GroupFilter) ([]crash.Group, error) {
 
 // EachGroup calls yield for the groups by fingerprint, so that a caller who sorts them keeps no more than it wants.
 func (c *Catalog) EachGroup(f crash.GroupFilter, yield func(crash.Group)) error {
-	return c.db.View(func(txn *badger.Txn) error {
+	return c.view(func(txn *badger.Txn) error {
 		return each(txn, groupPrefix, "", false, func(_ string, item *badger.Item) error {
 			var g crash.Group
 			if err := read(item, &g); err != nil {
@@ -73,7 +73,7 @@ func unknownGroup(address string) error {
 // Group finds the group that an address leads to, with its versions and its chains, or says ErrUnknown. The address is
 // the group's fingerprint, that of one of its chains, or of a group that is part of it now.
 func (c *Catalog) Group(address string) (g crash.Group, versions []crash.VersionCount, chains []crash.Chain, err error) {
-	err = c.db.View(func(txn *badger.Txn) error {
+	err = c.view(func(txn *badger.Txn) error {
 		if g, err = viewGroup(txn, address); err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func (c *Catalog) Group(address string) (g crash.Group, versions []crash.Version
 // GroupDumps are the dumps of a group that are still there, newest first. A limit of 0 is none.
 func (c *Catalog) GroupDumps(address string, limit int) ([]crash.Listed, error) {
 	var dumps []crash.Listed
-	err := c.db.View(func(txn *badger.Txn) error {
+	err := c.view(func(txn *badger.Txn) error {
 		g, err := viewGroup(txn, address)
 		if err != nil {
 			return err
@@ -149,7 +149,7 @@ func (c *Catalog) GroupDumps(address string, limit int) ([]crash.Listed, error) 
 func (c *Catalog) GroupDevices(address string, after fleet.DeviceKey, limit int) (page []crash.DeviceCount, total int, err error) {
 	devices := map[fleet.DeviceKey]crash.DeviceCount{}
 	now := c.options.Now()
-	err = c.db.View(func(txn *badger.Txn) error {
+	err = c.view(func(txn *badger.Txn) error {
 		g, err := viewGroup(txn, address)
 		if err != nil {
 			return err

@@ -33,7 +33,7 @@ func (c *Catalog) Events(f event.Filter) (event.Page, error) {
 		f.Limit = mostPage
 	}
 	var page event.Page
-	err := c.db.View(func(txn *badger.Txn) error {
+	err := c.view(func(txn *badger.Txn) error {
 		l, err := readLedger(txn)
 		if err != nil {
 			return err
@@ -144,7 +144,7 @@ func (h *history) before(f event.Filter) uint64 {
 
 // ExportEvents calls begin with what the first event follows from, then yield for each as it is stored, of one moment.
 func (c *Catalog) ExportEvents(begin func(anchor event.Link) error, yield func(raw []byte) error) error {
-	return c.db.View(func(txn *badger.Txn) error {
+	return c.view(func(txn *badger.Txn) error {
 		l, err := readLedger(txn)
 		if err != nil {
 			return err
@@ -159,7 +159,7 @@ func (c *Catalog) ExportEvents(begin func(anchor event.Link) error, yield func(r
 // LastEvent is the newest event's number and hash.
 func (c *Catalog) LastEvent() (event.Link, error) {
 	var head event.Link
-	err := c.db.View(func(txn *badger.Txn) error {
+	err := c.view(func(txn *badger.Txn) error {
 		l, err := readLedger(txn)
 		head = l.Head
 		return err

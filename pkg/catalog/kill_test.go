@@ -247,7 +247,7 @@ func checkIndexes(t *testing.T, c *Catalog) {
 	t.Helper()
 	expected, have := map[string]bool{}, map[string]bool{}
 	imported, counted, reported := map[string]int{}, 0, 0
-	err := c.db.View(func(txn *badger.Txn) error {
+	err := c.view(func(txn *badger.Txn) error {
 		return each(txn, "", "", false, func(key string, item *badger.Item) error {
 			kind, _, _ := strings.Cut(key, "/")
 			have[key] = true
@@ -317,7 +317,7 @@ func checkIndexes(t *testing.T, c *Catalog) {
 func checkCounters(t *testing.T, c *Catalog) int {
 	t.Helper()
 	sums, have := map[string]crash.Series{}, map[string]crash.Series{}
-	must(t, c.db.View(func(txn *badger.Txn) error {
+	must(t, c.view(func(txn *badger.Txn) error {
 		err := each(txn, allCrashedPrefix, "", false, func(key string, item *badger.Item) error {
 			var device crash.Series
 			must(t, read(item, &device))

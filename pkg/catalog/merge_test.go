@@ -152,7 +152,7 @@ func TestRecordsOfGroupsStaySmall(t *testing.T) {
 		}
 		record(t, c, one, 0)
 	}
-	must(t, c.db.View(func(txn *badger.Txn) error {
+	must(t, c.view(func(txn *badger.Txn) error {
 		return each(txn, "g", "", false, func(key string, item *badger.Item) error {
 			if item.ValueSize() > 4<<10 {
 				t.Errorf("%s has %d bytes", key, item.ValueSize())

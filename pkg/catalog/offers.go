@@ -66,7 +66,7 @@ func (t *tx) pinsNobody(code fleet.ModelCode, v fleet.Version) error {
 
 // Pinned reports that a device is pinned to a build.
 func (c *Catalog) Pinned(code fleet.ModelCode, v fleet.Version) (pinned bool, err error) {
-	err = c.db.View(func(txn *badger.Txn) error {
+	err = c.view(func(txn *badger.Txn) error {
 		return each(txn, pinsPrefix(code, v), "", false, func(string, *badger.Item) error {
 			pinned = true
 			return errStop

@@ -14,7 +14,7 @@ var many = 100_000
 // fill stores many dumps without a committer, which would sync each batch.
 func fill(t *testing.T, c *Catalog) {
 	t.Helper()
-	batch := c.db.NewWriteBatch()
+	batch := c.store.db.NewWriteBatch()
 	defer batch.Cancel()
 	put := func(key string, record any) {
 		b, err := encode(record)

@@ -42,7 +42,7 @@ func has(txn *badger.Txn, key string) (bool, error) {
 
 // find reads one record in a transaction of its own.
 func (c *Catalog) find(key string, record any) (found bool, err error) {
-	err = c.db.View(func(txn *badger.Txn) error {
+	err = c.view(func(txn *badger.Txn) error {
 		found, err = get(txn, key, record)
 		return err
 	})
@@ -84,7 +84,7 @@ func each(txn *badger.Txn, prefix, after string, backwards bool, yield func(key 
 // list reads the records below a prefix.
 func list[T any](c *Catalog, prefix string) ([]T, error) {
 	var all []T
-	err := c.db.View(func(txn *badger.Txn) error {
+	err := c.view(func(txn *badger.Txn) error {
 		return each(txn, prefix, "", false, func(_ string, item *badger.Item) error {
 			var one T
 			if err := read(item, &one); err != nil {
@@ -100,7 +100,7 @@ func list[T any](c *Catalog, prefix string) ([]T, error) {
 // count counts the keys below a prefix.
 func (c *Catalog) count(prefix string) (int, error) {
 	n := 0
-	err := c.db.View(func(txn *badger.Txn) error {
+	err := c.view(func(txn *badger.Txn) error {
 		return each(txn, prefix, "", false, func(string, *badger.Item) error { n++; return nil })
 	})
 	return n, err

@@ -61,7 +61,7 @@ func writeSchemaFile(dir string) error {
 // adopt checks the schema of an old catalog and writes that of a new one.
 func (c *Catalog) adopt() error {
 	c.schema = Schema
-	err := c.db.Update(func(txn *badger.Txn) error {
+	err := c.store.db.Update(func(txn *badger.Txn) error {
 		item, err := txn.Get([]byte(keySchema))
 		if errors.Is(err, badger.ErrKeyNotFound) {
 			if err := c.options.mayBegin(); err != nil {

@@ -33,7 +33,7 @@ func (c *Catalog) inform(news []func(DeviceWatcher)) {
 
 // EachSighting calls yield for what is known of every device that was seen.
 func (c *Catalog) EachSighting(yield func(sighting.Record) error) error {
-	return c.db.View(func(txn *badger.Txn) error {
+	return c.view(func(txn *badger.Txn) error {
 		return each(txn, sightingPrefix, "", false, func(key string, item *badger.Item) error {
 			r := sighting.Record{Device: fleet.DeviceKey(strings.TrimPrefix(key, sightingPrefix))}
 			if err := read(item, &r); err != nil {
@@ -58,7 +58,7 @@ func (c *Catalog) SaveSightings(ctx context.Context, records []sighting.Record) 
 
 // Contacts are the values that SaveContacts has stored.
 func (c *Catalog) Contacts() (values [][]byte, err error) {
-	err = c.db.View(func(txn *badger.Txn) error {
+	err = c.view(func(txn *badger.Txn) error {
 		return each(txn, contactsPrefix, "", false, func(_ string, item *badger.Item) error {
 			return item.Value(func(b []byte) error {
 				values = append(values, bytes.Clone(b))

@@ -158,7 +158,7 @@ func (o Options) checkTables(files map[string]bool, logged uint64) error {
 		return err
 	}
 	defer f.Close()
-	manifest, _, err := badger.ReplayManifestFile(f, 0, settings(o, func() {}))
+	manifest, _, err := badger.ReplayManifestFile(f, 0, settings(o, func() {}, func(error) {}))
 	if err != nil {
 		return o.damaged("%s: %v", manifestFile, err)
 	}
@@ -207,7 +207,13 @@ func (c *Catalog) Verify(ctx context.Context) error {
 
 // verify reads every table from the disk. Tables that are merged away meanwhile are nobody's any more.
 func (c *Catalog) verify(pace func(bytes int) error) error {
-	for _, t := range c.db.Tables() {
+	db, err := c.store.borrow()
+	if err != nil {
+		return err
+	}
+	tables := db.Tables()
+	c.store.mu.RUnlock()
+	for _, t := range tables {
 		name := table.IDToFilename(t.ID)
 		path := filepath.Join(c.options.Dir, name)
 		forget(path)

@@ -11,7 +11,7 @@ import (
 // What Badger itself does to the disk, no test sees but one on a file system that is cut off; this is what it is asked for.
 func TestBadgerSyncsEachTransaction(t *testing.T) {
 	c := open(t, t.TempDir())
-	if o := c.db.Opts(); !o.SyncWrites || o.InMemory || o.ReadOnly {
+	if o := c.store.db.Opts(); !o.SyncWrites || o.InMemory || o.ReadOnly {
 		t.Errorf("the store runs with SyncWrites %v, InMemory %v, ReadOnly %v", o.SyncWrites, o.InMemory, o.ReadOnly)
 	}
 }

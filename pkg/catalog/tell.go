@@ -202,7 +202,7 @@ func (r rotation) due(now time.Time) bool {
 func (c *Catalog) TellRotations(ctx context.Context) error {
 	now := c.options.Now()
 	var devices []fleet.DeviceKey
-	err := c.db.View(func(txn *badger.Txn) error {
+	err := c.view(func(txn *badger.Txn) error {
 		return each(txn, rotationPrefix, "", false, func(key string, item *badger.Item) error {
 			var r rotation
 			if err := read(item, &r); err != nil {

@@ -29,7 +29,7 @@ func (c *Catalog) upgrade() error {
 	if err != nil {
 		return err
 	}
-	batch := c.db.NewWriteBatch()
+	batch := c.store.db.NewWriteBatch()
 	defer batch.Cancel()
 	write := func(key string, record any) error {
 		b, err := encode(record)
@@ -50,7 +50,7 @@ func (c *Catalog) upgrade() error {
 		return err
 	}
 	c.options.Logger.Info("catalog upgraded", "schema", Schema, "groups", len(groups), "backup", backup)
-	return c.db.Update(func(txn *badger.Txn) error { return txn.Set([]byte(keySchema), number(Schema)) })
+	return c.store.db.Update(func(txn *badger.Txn) error { return txn.Set([]byte(keySchema), number(Schema)) })
 }
 
 // Regrouping is what becomes of the groups that the first rules for fingerprints made.
@@ -125,7 +125,7 @@ func (c *Catalog) EndRegrouping(ctx context.Context) (*crash.Regrouped, error) {
 		return nil, err
 	}
 	var old []string
-	err = c.db.View(func(txn *badger.Txn) error {
+	err = c.view(func(txn *badger.Txn) error {
 		return each(txn, unsettledPrefix, "", false, func(key string, _ *badger.Item) error {
 			old = append(old, lastPart(key))
 			return nil

@@ -13,6 +13,14 @@ import (
 // for what can never be taken, ErrTaken for a version that has other bytes, ErrFull without room; any other error is the
 // disk's or the sender's.
 func (d *Depot) Accept(ctx context.Context, s fleet.Submission) (fleet.Accepted, error) {
+	if err := d.trusted(); err != nil {
+		return fleet.Accepted{}, err
+	}
+	accepted, err := d.accept(ctx, s)
+	return accepted, d.note(err)
+}
+
+func (d *Depot) accept(ctx context.Context, s fleet.Submission) (fleet.Accepted, error) {
 	if s.Model != "" {
 		if _, err := d.options.Recorder.Model(s.Model); err != nil {
 			return fleet.Accepted{}, err
@@ -23,7 +31,7 @@ func (d *Depot) Accept(ctx context.Context, s fleet.Submission) (fleet.Accepted,
 	}
 	t, size, err := d.spool(s)
 	if err != nil {
-		return fleet.Accepted{}, fleet.OfDisk(err)
+		return fleet.Accepted{}, err
 	}
 	defer t.Drop()
 	head := make([]byte, 4)
@@ -31,11 +39,9 @@ func (d *Depot) Accept(ctx context.Context, s fleet.Submission) (fleet.Accepted,
 		return fleet.Accepted{}, err
 	}
 	if string(head) == "PK\x03\x04" {
-		accepted, err := d.acceptBundle(ctx, s, t, size)
-		return accepted, fleet.OfDisk(err)
+		return d.acceptBundle(ctx, s, t, size)
 	}
-	accepted, err := d.acceptImage(ctx, s, t, size)
-	return accepted, fleet.OfDisk(err)
+	return d.acceptImage(ctx, s, t, size)
 }
 
 // room refuses before anything is written what would take the disk below its reserve.

@@ -122,7 +122,13 @@ func (d *Depot) store(ctx context.Context, accepted fleet.Accepted, b *bundle.Bu
 	if err := ensureDir(d.modelDir(build.Model)); err != nil {
 		return fleet.Accepted{}, err
 	}
+	if err := d.trusted(); err != nil { // since this upload began
+		return fleet.Accepted{}, err
+	}
 	if err := d.landBuild(build, b, t); err != nil {
+		if d.guard.Note(err) {
+			d.takeBack(build)
+		}
 		return fleet.Accepted{}, err
 	}
 	recorded, model, err := d.options.Recorder.RecordBuild(ctx, build, publish)

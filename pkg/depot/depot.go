@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -68,6 +69,7 @@ type Depot struct {
 	usage   usage
 	elves   elfCache
 	damage  damage
+	guard   durable.Guard
 }
 
 // New returns the depot over a folder; Recover has to run before it is used.

@@ -42,7 +42,7 @@ func openIn(t *testing.T, dir string, change func(*Options)) *house {
 	t.Helper()
 	space := func() (int64, int64, error) { return 1 << 40, 1 << 41, nil }
 	logger := slog.New(slog.DiscardHandler)
-	store, err := catalog.Open(catalog.Options{Dir: filepath.Join(dir, "catalog"), Space: space, Logger: logger, Now: time.Now, Beat: func() {}, Fatal: func(error) {}})
+	store, err := catalog.Open(catalog.Options{Dir: filepath.Join(dir, "catalog"), Space: space, Logger: logger, Now: time.Now, Beat: func() {}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,9 @@ import (
 
 // Publish offers a stored build to the model's devices: the record first, then the flat file.
 func (d *Depot) Publish(ctx context.Context, code fleet.ModelCode, v fleet.Version) (fleet.Model, error) {
+	if err := d.trusted(); err != nil {
+		return fleet.Model{}, err
+	}
 	defer d.locks.lock(code)()
 	if _, err := d.options.Recorder.Build(code, v); err != nil {
 		return fleet.Model{}, err
@@ -24,7 +27,7 @@ func (d *Depot) Publish(ctx context.Context, code fleet.ModelCode, v fleet.Versi
 	if err != nil {
 		return m, err
 	}
-	return m, d.setFlat(code, d.path(code, v, imageSuffix))
+	return m, d.note(d.setFlat(code, d.path(code, v, imageSuffix)))
 }
 
 // retain removes the builds that were accepted first beyond KeepVersions, but neither the current one nor one that a

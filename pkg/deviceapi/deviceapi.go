@@ -182,6 +182,8 @@ func refusal(err error) error {
 		return e
 	case errors.Is(err, fleet.ErrFull):
 		return endpoint.Errorf(http.StatusInsufficientStorage, "full", "no room on the disk").Because(err)
+	case errors.Is(err, fleet.ErrAway):
+		return later(http.StatusServiceUnavailable, "away", "the gateway cannot read its records: try again", 2*time.Second).Because(err)
 	}
 	return err
 }

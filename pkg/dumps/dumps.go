@@ -60,6 +60,7 @@ type Store struct {
 	pending int64     // bytes of uploads that are being written
 
 	folder durable.Folder // shares the syncs of Dir
+	guard  durable.Guard
 
 	reconciling sync.Mutex // one Reconcile at a time; nobody else waits for it
 }

@@ -16,7 +16,7 @@ import (
 
 // A dump that was answered with 201 is there after a power cut at any moment, whatever the disk kept of what it was not
 // told to keep.
-// forgetful is a disk whose directories cannot be synced while it fails.
+// forgetful is a disk whose directories cannot be synced, and from which nothing can be removed, while it fails.
 type forgetful struct {
 	*powercut.Recorder
 	failing bool
@@ -29,6 +29,13 @@ func (f *forgetful) SyncDir(dir string) error {
 	return f.Recorder.SyncDir(dir)
 }
 
+func (f *forgetful) Remove(path string) error {
+	if f.failing {
+		return syscall.EIO
+	}
+	return f.Recorder.Remove(path)
+}
+
 // A dump whose upload was cut off between its names and their sync lies there, and nobody was told that it lasts.
 func TestACopyOfADumpThatWasNotAcknowledgedLastsOnceItIs(t *testing.T) {
 	root := t.TempDir()
@@ -36,8 +43,7 @@ func TestACopyOfADumpThatWasNotAcknowledgedLastsOnceItIs(t *testing.T) {
 	defer durable.Use(disk)()
 	s := openStore(t, root, newIndex(), nil)
 	_, err := s.Write(t.Context(), fleet.Dump{Device: "aaaaaaaa", Model: "pump"}, strings.NewReader("bytes"), 5)
-	var failed *durable.SyncError
-	if !errors.As(err, &failed) {
+	if !errors.Is(err, fleet.ErrFull) || s.Fault() == "" {
 		t.Fatal(err)
 	}
 	disk.failing = false

@@ -96,9 +96,13 @@ func goneName(dir string, name fleet.DumpName) string {
 	return filepath.Join(dir, "."+string(name)+goneSuffix)
 }
 
-func finishRemoval(dir string, name fleet.DumpName) error {
+func finishRemoval(dir string, name fleet.DumpName, more ...string) error {
 	base := filepath.Join(dir, string(name))
-	for _, path := range []string{base + reportSuffix, base + dumpSuffix, goneName(dir, name)} {
+	paths := []string{base + reportSuffix, base + dumpSuffix, goneName(dir, name)}
+	for _, suffix := range more {
+		paths = append(paths, base+suffix)
+	}
+	for _, path := range paths {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -20,16 +20,8 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Write stores what body has as the device's newest dump and returns when it is on stable storage: both files synced
-// under temporary names, both renamed, the directory synced. size is the declared length in bytes, -1 when unknown. d
-// says device, model, chip and version; the rest is filled in.
-//
-// The bytes of one of the device's stored dumps are that dump: it is returned, and nothing is stored. A device that never
-// saw its answer sends the same again and again.
-//
-// A body that is empty or too long is ErrRefused, no room even after rotation ErrFull, a read error is returned as it
-// is. After any of them nothing is left.
-func (s *Store) Write(ctx context.Context, d fleet.Dump, body io.Reader, size int64) (fleet.Dump, error) {
+// write is Write on a disk that is trusted.
+func (s *Store) write(ctx context.Context, d fleet.Dump, body io.Reader, size int64) (fleet.Dump, error) {
 	if size > s.options.MaxBytes {
 		return d, s.tooLarge()
 	}
@@ -76,10 +68,12 @@ func (s *Store) Write(ctx context.Context, d fleet.Dump, body io.Reader, size in
 	}
 	if fresh {
 		if err := s.folder.Sync(s.options.Dir); err != nil {
+			s.takeBack(d)
 			return d, err
 		}
 	}
 	if err := folder.Sync(dir); err != nil {
+		s.takeBack(d)
 		return d, err
 	}
 	s.options.Index.RecordDumpLater(d)
@@ -163,6 +157,9 @@ func (s *Store) publish(d *fleet.Dump, dir string, a *arrival) error {
 	at := s.reserveName(d.Device, s.options.Now())
 	defer func() { s.settle(d.Device, at.UnixMicro()) }()
 	for {
+		if err := s.trusted(); err != nil { // since this upload began
+			return err
+		}
 		d.UploadedAt = at
 		content, err := json.Marshal(d)
 		if err != nil {

@@ -29,8 +29,13 @@ func WriteFile(path string, content []byte, mode os.FileMode) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// SyncDir makes the names in a directory durable.
-func SyncDir(dir string) error { return disk.SyncDir(dir) }
+// SyncDir makes the names in a directory durable. Its error is a *SyncError.
+func SyncDir(dir string) error {
+	if err := disk.SyncDir(dir); err != nil {
+		return &SyncError{err}
+	}
+	return nil
+}
 
 // Rename gives a file or a directory another name. It is durable once the directories of both names are synced.
 func Rename(from, to string) error { return disk.Rename(from, to) }
@@ -44,4 +49,20 @@ func Mkdir(dir string, mode os.FileMode) error {
 		return err
 	}
 	return nil
+}
+
+// Probe says whether a directory's disk takes a file, all the way. It leaves none.
+func Probe(dir string) error {
+	l, err := Begin(dir, 0o600)
+	if err != nil {
+		return err
+	}
+	defer l.Drop()
+	if _, err := l.Write([]byte("probe\n")); err != nil {
+		return err
+	}
+	if err := l.Sync(); err != nil {
+		return err
+	}
+	return SyncDir(dir)
 }

@@ -163,9 +163,7 @@ func (d *Folder) Sync(dir string) error {
 // run ends a round and hands the next one to a goroutine: whoever began the first has waited long enough. Those who wait
 // for the next round wait for that goroutine.
 func (d *Folder) run(r *round, dir string) {
-	if err := SyncDir(dir); err != nil {
-		r.err = &SyncError{err}
-	}
+	r.err = SyncDir(dir)
 	d.mu.Lock()
 	d.running, d.next = d.next, nil
 	if d.running != nil {

@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// The five ways in which the house says no. Doors turn them into statuses (404, 409, 400, 507, 503), the drop folder into
+// The six ways in which the house says no. Doors turn them into statuses (404, 409, 400, 507, 503), the drop folder into
 // rejections (ErrRefused, ErrTaken) or a later try (everything else).
 var (
 	ErrUnknown = errors.New("unknown")
@@ -14,11 +14,12 @@ var (
 	ErrRefused = errors.New("refused")
 	ErrFull    = errors.New("full")
 	ErrDamaged = errors.New("damaged")
+	ErrAway    = errors.New("away")
 )
 
-// Error is one of the five with a sentence that an operator may see. Its text is only the sentence.
+// Error is one of the six with a sentence that an operator may see. Its text is only the sentence.
 type Error struct {
-	Kind   error // ErrUnknown, ErrTaken, ErrRefused, ErrFull or ErrDamaged
+	Kind   error // ErrUnknown, ErrTaken, ErrRefused, ErrFull, ErrDamaged or ErrAway
 	Reason string
 }
 
@@ -39,6 +40,9 @@ func Full(format string, args ...any) error { return newError(ErrFull, format, a
 
 // Damaged says that what was stored is not what it was, and is served to nobody.
 func Damaged(format string, args ...any) error { return newError(ErrDamaged, format, args) }
+
+// Away says that something cannot be read at this moment, and can later.
+func Away(format string, args ...any) error { return newError(ErrAway, format, args) }
 
 func newError(kind error, format string, args []any) error {
 	return &Error{Kind: kind, Reason: fmt.Sprintf(format, args...)}

@@ -71,7 +71,7 @@ func TestAClockThatWasAheadOnceLocksNobodyOut(t *testing.T) {
 
 func TestTheTimeThatAPersonAcceptsIsNotedBackToo(t *testing.T) {
 	store, err := catalog.Open(catalog.Options{
-		Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Now: time.Now, Beat: func() {}, Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+		Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Now: time.Now, Beat: func() {},
 		Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
 	})
 	if err != nil {

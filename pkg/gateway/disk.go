@@ -57,17 +57,30 @@ func freeInodes(stat unix.Statfs_t) int64 {
 	return int64(min(stat.Ffree, 1<<30))
 }
 
-// disks are the folders that the stores write to.
-type disks struct {
+// storage watches the disks that the stores write to, and the stores.
+type storage struct {
 	dirs   []string
+	faults []func() string             // a store that writes nothing more after a failed sync says so, else ""
+	again  func(context.Context) error // indexes what was stored while the catalog took nothing
 	logger *slog.Logger
 }
 
-// trouble says which of them take nothing, and why. Folders of one file system are one line.
-func (d disks) trouble() []string {
+// trouble says what takes nothing, and why.
+func (s *storage) trouble() []string {
+	said := s.diskTrouble()
+	for _, fault := range s.faults {
+		if t := fault(); t != "" {
+			said = append(said, t)
+		}
+	}
+	return said
+}
+
+// diskTrouble says which disks take nothing, and why. Folders of one file system are one line.
+func (s *storage) diskTrouble() []string {
 	var said []string
 	seen := map[unix.Fsid]bool{}
-	for _, dir := range d.dirs {
+	for _, dir := range s.dirs {
 		stat, err := statFS(dir)
 		switch {
 		case err != nil:
@@ -89,21 +102,24 @@ func (d disks) trouble() []string {
 	return said
 }
 
-// run says in the log when a disk takes nothing any more, and when all take what comes again: once each, however many
+// run says in the log when something is not stored any more, and when everything is again: once each, however many
 // requests are refused in between.
-func (d disks) run(ctx context.Context) error {
+func (s *storage) run(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var before []string
 	for {
-		now := d.trouble()
+		now := s.trouble()
 		for _, reason := range now {
 			if !slices.Contains(before, reason) {
-				d.logger.Error("disk takes nothing", "reason", reason)
+				s.logger.Error("nothing is stored", "reason", reason)
 			}
 		}
 		if len(now) == 0 && len(before) > 0 {
-			d.logger.Info("disk takes what comes again")
+			s.logger.Info("everything is stored again")
+			if err := s.again(ctx); err != nil && ctx.Err() == nil {
+				s.logger.Error("dumps not indexed", "error", err)
+			}
 		}
 		before = now
 		select {

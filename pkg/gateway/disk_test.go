@@ -30,7 +30,7 @@ func smallDisk(t *testing.T, options string) string {
 
 func TestADiskThatTakesNothingSaysWhy(t *testing.T) {
 	dir := smallDisk(t, "size=128m,nr_inodes=200")
-	d := disks{dirs: []string{dir, filepath.Join(dir, ".")}}
+	d := storage{dirs: []string{dir, filepath.Join(dir, ".")}}
 	said := func(want string) {
 		t.Helper()
 		got := d.trouble()

@@ -2,20 +2,17 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"sync"
 
 	"github.com/slipway-gateway/slipway/pkg/dumps"
-	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // dumpFront is the dump directories as doors and triage see them: a store that is there once recovery is over.
 type dumpFront struct {
 	options dumps.Options // without a Dir: off
-	fail    func(error)   // ends the gateway
 
 	mu    sync.Mutex   // guards store
 	store *dumps.Store // nil: off, or not recovered yet
@@ -75,18 +72,22 @@ func (f *dumpFront) Trouble() string {
 	return store.Trouble()
 }
 
-// Write stores a dump. After a failed sync nobody knows what the disk holds: the process ends and recovers.
+// Fault says that dumps are refused as a sync has failed, "" when they are not.
+func (f *dumpFront) Fault() string {
+	store, err := f.opened()
+	if err != nil {
+		return ""
+	}
+	return store.Fault()
+}
+
+// Write stores a dump.
 func (f *dumpFront) Write(ctx context.Context, d fleet.Dump, body io.Reader, size int64) (fleet.Dump, error) {
 	store, err := f.opened()
 	if err != nil {
 		return d, err
 	}
-	d, err = store.Write(ctx, d, body, size)
-	var unsynced *durable.SyncError
-	if errors.As(err, &unsynced) {
-		f.fail(err)
-	}
-	return d, err
+	return store.Write(ctx, d, body, size)
 }
 
 // OpenDump opens a dump's bytes.

@@ -35,7 +35,6 @@ type Gateway struct {
 	cfg      config.Config
 	binary   Binary
 	logger   *slog.Logger
-	fatal    chan error // holds the first error after which nobody knows what the disk holds
 	watchdog *systemd.Watchdog
 	clock    clock
 	ballast  *ballast
@@ -52,6 +51,7 @@ type Gateway struct {
 	book     *sighting.Book
 	broker   *mqtt.Broker // nil: off
 	recovery *recovery
+	storage  *storage
 	metrics  *metrics
 	whole    *overview
 	failures failures
@@ -74,7 +74,7 @@ func (g *Gateway) assemble() (err error) {
 	if err := g.openBook(); err != nil {
 		return err
 	}
-	g.dumps = &dumpFront{options: g.dumpOptions(wake), fail: g.fail}
+	g.dumps = &dumpFront{options: g.dumpOptions(wake)}
 	g.triage = crash.NewTriage(g.triageOptions())
 	wake.triage = g.triage
 	g.recovery = &recovery{store: g.store, depot: g.depot, dumps: g.dumps, over: make(chan struct{})}
@@ -93,10 +93,11 @@ func (g *Gateway) assemble() (err error) {
 	if err := g.openBroker(); err != nil {
 		return err
 	}
+	g.storage = g.newStorage()
 	whole := &overview{
 		cfg: g.cfg, binary: g.binary, started: time.Now(), clock: g.clock, recovery: g.recovery, store: g.store, depot: g.depot,
 		dumps: g.dumps, book: g.book, lostKey: g.lostKey, identity: g.identity, folder: g.folder, backups: g.backups, source: source, doors: g.doors, gate: g.gate,
-		disks: g.disks(), broker: g.broker,
+		storage: g.storage, broker: g.broker,
 	}
 	g.metrics.registry.MustRegister(&stock{whole, g.logger})
 	g.whole = whole
@@ -168,13 +169,15 @@ func (g *Gateway) acceptDropped(ctx context.Context, body io.Reader, size int64)
 	return string(accepted.Build.Model) + " " + string(accepted.Build.Version), err
 }
 
-// disks are those of all folders that something is stored in.
-func (g *Gateway) disks() disks {
+// newStorage is what watches the disks and the stores on them.
+func (g *Gateway) newStorage() *storage {
 	dirs := []string{g.cfg.StateDir, g.cfg.CatalogDir, g.cfg.AssetsDir}
 	if g.cfg.CoredumpsDir != "" {
 		dirs = append(dirs, g.cfg.CoredumpsDir)
 	}
-	return disks{dirs, g.logger}
+	return &storage{
+		dirs: dirs, faults: []func() string{g.store.Fault, g.depot.Fault, g.dumps.Fault}, again: g.dumps.reconcile, logger: g.logger,
+	}
 }
 
 // makeDoors lays the routes: of all doors, and of only the device door, which then serves nothing else.
@@ -223,7 +226,8 @@ func (g *Gateway) run(ctx context.Context, work *errgroup.Group) {
 	work.Go(func() error { return g.identity.Run(ctx) })
 	work.Go(func() error { return g.tend(ctx) })
 	work.Go(func() error { return g.tell(ctx) })
-	work.Go(func() error { return g.disks().run(ctx) })
+	work.Go(func() error { return g.depot.Mend(ctx) })
+	work.Go(func() error { return g.storage.run(ctx) })
 	work.Go(func() error { return g.book.Run(ctx) })
 	if g.broker != nil {
 		work.Go(func() error { return g.broker.Run(ctx) })
@@ -236,7 +240,8 @@ func (g *Gateway) run(ctx context.Context, work *errgroup.Group) {
 		work.Go(func() error { return g.folder.Run(ctx) })
 	}
 	work.Go(func() error { return g.verify(ctx) })
-	if _, err := g.dumps.opened(); err == nil {
+	if store, err := g.dumps.opened(); err == nil {
+		work.Go(func() error { return store.Mend(ctx) })
 		work.Go(func() error { return g.triage.Run(ctx) })
 	}
 }

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -110,22 +109,5 @@ func TestAGatewayThatCannotStartGivesBackWhatItTook(t *testing.T) {
 		if _, err := New(cfg, Binary{}, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "schema 999") {
 			t.Fatalf("%v", err)
 		}
-	}
-}
-
-func TestWhatNobodyCanRecoverFromEndsTheGateway(t *testing.T) {
-	g, err := New(settings(t), Binary{}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := g.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	g.fail(io.ErrShortWrite)
-	g.fail(io.ErrNoProgress) // the first one counts
-	if err := g.Run(t.Context()); !errors.Is(err, io.ErrShortWrite) {
-		t.Errorf("it ended with %v", err)
 	}
 }

@@ -160,7 +160,6 @@ func NewCatalog(cfg config.Config, logger *slog.Logger, now time.Time) (aside []
 	}
 	c, err := catalog.Open(catalog.Options{
 		Dir: cfg.CatalogDir, Reserve: Reserve, Space: SpaceOf(cfg.StateDir), Logger: logger, Now: time.Now, Beat: func() {},
-		Fatal: func(err error) { logger.Error("catalog not synced", "error", err) },
 	})
 	if err != nil {
 		return aside, err

@@ -41,7 +41,7 @@ type overview struct {
 	doors    *ways
 	gate     *endpoint.Gate
 	broker   *mqtt.Broker // nil: off
-	disks    disks
+	storage  *storage
 }
 
 // Ready reports that recovery is over.
@@ -161,7 +161,7 @@ func (o *overview) Trouble() []string {
 			trouble = append(trouble, t)
 		}
 	}
-	trouble = append(trouble, o.disks.trouble()...)
+	trouble = append(trouble, o.storage.trouble()...)
 	if t := o.clock.trouble(time.Now()); t != "" {
 		trouble = append(trouble, t)
 	}

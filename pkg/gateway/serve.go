@@ -33,7 +33,7 @@ type Binary struct {
 // nothing.
 func New(cfg config.Config, binary Binary, logger *slog.Logger) (_ *Gateway, err error) {
 	g := &Gateway{
-		cfg: cfg, binary: binary, logger: logger, fatal: make(chan error, 1),
+		cfg: cfg, binary: binary, logger: logger,
 		watchdog: systemd.NewWatchdog(logger), gate: endpoint.NewGate(),
 	}
 	defer func() {
@@ -55,7 +55,7 @@ func New(cfg config.Config, binary Binary, logger *slog.Logger) (_ *Gateway, err
 	g.store, err = catalog.Open(catalog.Options{
 		Dir: cfg.CatalogDir, Reserve: Reserve, Space: SpaceOf(cfg.CatalogDir), Short: g.ballast.short, Logger: logger, Now: time.Now,
 		KeepEvents: cfg.EventsKeep,
-		Beat:       g.watchdog.Part("catalog", partPatience), Fatal: g.fail, BeforeUpgrade: g.backUp,
+		Beat:       g.watchdog.Part("catalog", partPatience), BeforeUpgrade: g.backUp,
 		MayBegin: func() error { return mayBegin(cfg) },
 	})
 	if err != nil {
@@ -84,7 +84,6 @@ func (g *Gateway) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	work, working := errgroup.WithContext(ctx)
-	work.Go(func() error { return g.endIfFatal(working) })
 	work.Go(func() error {
 		return endpoint.Serve(working, g.logger, g.doors.endpoints(g.allDoors, g.deviceDoor, g.identity, g.gate)...)
 	})
@@ -140,29 +139,6 @@ func (g *Gateway) warn() {
 	}
 	if g.cfg.AuthDevice == "none" {
 		g.logger.Warn("test mode: devices are not asked for tokens")
-	}
-}
-
-// fail ends the gateway: after err nobody knows what the disk holds, and the next start recovers. The first one counts.
-func (g *Gateway) fail(err error) {
-	select {
-	case g.fatal <- err:
-	default:
-	}
-}
-
-// endIfFatal returns the error that somebody failed with, and with it ends all work.
-func (g *Gateway) endIfFatal(ctx context.Context) error {
-	select {
-	case err := <-g.fatal:
-		return err
-	case <-ctx.Done():
-	}
-	select {
-	case err := <-g.fatal: // both came at once
-		return err
-	default:
-		return nil
 	}
 }
 

@@ -181,6 +181,10 @@ func visible(err error) error {
 		status, code = http.StatusInsufficientStorage, "full"
 	case errors.Is(err, fleet.ErrDamaged):
 		status, code = http.StatusServiceUnavailable, "damaged"
+	case errors.Is(err, fleet.ErrAway):
+		away := endpoint.Errorf(http.StatusServiceUnavailable, "away", "%s", err.Error())
+		away.Header = http.Header{"Retry-After": {"2"}}
+		return away
 	}
 	return endpoint.Errorf(status, code, "%s", err.Error()).Because(err)
 }

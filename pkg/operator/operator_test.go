@@ -86,7 +86,7 @@ func open(t *testing.T, change func(*Options)) *desk {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
 	store, err := catalog.Open(catalog.Options{
-		Dir: t.TempDir(), Logger: logger, Now: func() time.Time { return noon }, Beat: func() {}, Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+		Dir: t.TempDir(), Logger: logger, Now: func() time.Time { return noon }, Beat: func() {},
 		Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
 	})
 	if err != nil {

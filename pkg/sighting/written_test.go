@@ -49,7 +49,6 @@ func build(t testing.TB, n int) *house {
 	h := &house{t: t, now: noon}
 	h.options = catalog.Options{
 		Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.now }, Beat: func() {},
-		Fatal: func(err error) { t.Errorf("fatal: %v", err) },
 		Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
 	}
 	h.open()

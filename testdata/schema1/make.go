@@ -68,7 +68,7 @@ func main() {
 	ctx := context.Background()
 	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	store, err := catalog.Open(catalog.Options{
-		Dir: filepath.Join(state, "catalog"), Reserve: 1, Space: space, Logger: logger, Now: time.Now, Beat: func() {}, Fatal: check,
+		Dir: filepath.Join(state, "catalog"), Reserve: 1, Space: space, Logger: logger, Now: time.Now, Beat: func() {},
 	})
 	check(err)
 	shelves, err := dumps.Open(ctx, dumps.Options{

@@ -49,7 +49,7 @@ func inTheCatalog(t *testing.T, dumps []decoded) []string {
 	t.Helper()
 	space := func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil }
 	store, err := catalog.Open(catalog.Options{
-		Dir: t.TempDir(), Space: space, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Beat: func() {}, Fatal: func(err error) { t.Error(err) },
+		Dir: t.TempDir(), Space: space, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Beat: func() {},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,165 @@
+package catalog
+
+import (
+	"errors"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/slipway-gateway/slipway/pkg/durable"
+)
+
+const (
+	tryEvery   = time.Second           // the disk may be back
+	mostPause  = 30 * time.Second      // between two tries, once it is not the disk that fails
+	steady     = time.Minute           // a store that lasts as long was worth opening
+	lookEvery  = 10 * time.Millisecond // whether a commit has ended
+	mostCommit = time.Second           // after which Badger is taken to wait for a table of its own
+)
+
+// keep closes the store after a failed sync and opens it again, in this process, until that works. Badger itself would go
+// on: it would sync the same file again, and believe what that says.
+func (c *Catalog) keep() {
+	defer close(c.kept)
+	var opened time.Time
+	pause := tryEvery
+	for {
+		select {
+		case <-c.stop:
+			return
+		case <-c.store.failed:
+		}
+		c.options.Logger.Debug("catalog takes no changes", "error", c.store.trusted())
+		pause = min(2*pause, mostPause)
+		if time.Since(opened) > steady {
+			pause = tryEvery
+		}
+		if !c.reopen(pause) {
+			return
+		}
+		opened = time.Now()
+		c.options.Logger.Debug("catalog takes changes again")
+	}
+}
+
+// reopen returns when the store was opened again, or false when the catalog is to be closed.
+func (c *Catalog) reopen(pause time.Duration) bool {
+	if !c.rest(pause) || !c.waitForDisk() {
+		return false
+	}
+	old := c.store.db // only keep replaces it
+	if !c.takeFromAll() {
+		return false
+	}
+	tables := tablesOf(old)
+	if err := c.ahead.drop(); err != nil {
+		c.options.Logger.Debug("catalog closed with an error", "error", err)
+	}
+	if err := c.options.noteClosed(); err != nil { // or a kill between the two would look like a log that is lost
+		c.options.Logger.Debug("catalog closed with an error", "error", err)
+	}
+	if !c.shut(old) {
+		return false
+	}
+	for {
+		err := c.openAgain(tables)
+		if err == nil {
+			return true
+		}
+		c.options.Logger.Error("catalog not opened again", "error", err, "again_in", pause)
+		if !c.rest(pause) || !c.waitForDisk() {
+			return false
+		}
+		pause = min(2*pause, mostPause)
+	}
+}
+
+func (c *Catalog) rest(d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-c.stop:
+		return false
+	}
+}
+
+// waitForDisk returns when the catalog's folder takes a new file.
+func (c *Catalog) waitForDisk() bool {
+	for c.diskWorks() != nil {
+		if !c.rest(tryEvery) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Catalog) diskWorks() error {
+	free, _, err := c.options.Space()
+	if err != nil {
+		return err
+	}
+	if err := c.room(free, false); err != nil {
+		return err
+	}
+	return durable.Probe(c.options.Dir)
+}
+
+// takeFromAll takes the store from its readers and from the committer, who end first. A commit that Badger keeps ends when
+// Badger is closed.
+func (c *Catalog) takeFromAll() bool {
+	c.store.take()
+	for waited := time.Duration(0); ; waited += lookEvery {
+		if c.store.writing.TryLock() { // nobody begins anew: the store is not trusted
+			c.store.writing.Unlock()
+			return true
+		}
+		if waited > mostCommit && c.store.commits.Load() {
+			return true
+		}
+		if !c.rest(lookEvery) {
+			return false
+		}
+	}
+}
+
+// shut closes Badger, which writes its tables first, and where that fails tries again for ever.
+func (c *Catalog) shut(old *badger.DB) bool {
+	closed := make(chan error, 1)
+	go func() { closed <- old.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			c.options.Logger.Debug("catalog closed with an error", "error", err)
+		}
+		return true
+	case <-c.stop:
+		return false
+	}
+}
+
+// openAgain opens what was closed.
+func (c *Catalog) openAgain(tables map[uint64]bool) error {
+	if err := renewList(c.options.Dir, tables); err != nil {
+		return err
+	}
+	if err := c.options.removeLogs(); err != nil {
+		return err
+	}
+	c.tables.begin() // of the logs that it finds
+	db, err := c.options.openBadger(c.tables.await, c.store.fail)
+	if err != nil {
+		return err
+	}
+	ahead, err := openAhead(c.options.Dir)
+	if err == nil {
+		err = c.options.noteOpen()
+	}
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	c.store.writing.Lock() // a commit that Badger kept has ended by now, or is about to
+	defer c.store.writing.Unlock()
+	c.ahead = ahead
+	c.store.give(db)
+	return nil
+}

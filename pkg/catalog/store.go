@@ -1,0 +1,116 @@
+package catalog
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// store is Badger as readers and the committer see it, and whether it is trusted. After a sync that failed it is not: it
+// writes nothing more, its readers go on, and keep closes it and opens another one.
+type store struct {
+	mu   sync.RWMutex  // guards db and back; each read holds it shared, and no read lies in another one
+	db   *badger.DB    // nil: closed, and not open again yet
+	back chan struct{} // closed once db is there
+
+	faults sync.Mutex    // guards fault
+	fault  error         // what failed first, nil while Badger is trusted
+	failed chan struct{} // of one: fault was set
+
+	writing sync.Mutex  // held while operations are read, written and committed
+	commits atomic.Bool // Badger has a transaction. It may keep it for as long as it cannot write a table
+}
+
+// fail notes that something was not stored. What the disk holds is not known from then on.
+func (s *store) fail(err error) {
+	s.faults.Lock()
+	defer s.faults.Unlock()
+	if s.fault != nil {
+		return
+	}
+	s.fault = fleet.Full("the catalog takes no changes, as its disk failed (%v): it is read, and opened again once the disk works", err)
+	select {
+	case s.failed <- struct{}{}:
+	default:
+	}
+}
+
+// trusted is nil, or the refusal of a change.
+func (s *store) trusted() error {
+	s.faults.Lock()
+	defer s.faults.Unlock()
+	return s.fault
+}
+
+// errAway is what a read gets between the old store and the new one, where that takes longer than readAfter.
+var errAway = fleet.Away("the catalog is being opened again")
+
+const readAfter = 2 * time.Second
+
+// borrow returns the store for reading, until mu is unlocked.
+func (s *store) borrow() (*badger.DB, error) {
+	var late <-chan time.Time
+	for {
+		s.mu.RLock()
+		if s.db != nil {
+			return s.db, nil
+		}
+		back := s.back
+		s.mu.RUnlock()
+		if late == nil {
+			late = time.After(readAfter)
+		}
+		select {
+		case <-back:
+		case <-late:
+			return nil, errAway
+		}
+	}
+}
+
+// forWriting returns the store, or why nothing is written. It stays open for whoever holds writing.
+func (s *store) forWriting() (*badger.DB, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.db, s.trusted()
+}
+
+// take takes the store from its readers, who end first. Those who come meanwhile wait.
+func (s *store) take() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.db, s.back = nil, make(chan struct{})
+}
+
+// give hands out a store that is trusted.
+func (s *store) give(db *badger.DB) {
+	s.mu.Lock()
+	s.db = db
+	close(s.back)
+	s.mu.Unlock()
+	s.faults.Lock()
+	s.fault = nil
+	s.faults.Unlock()
+}
+
+// view reads in a transaction.
+func (c *Catalog) view(read func(*badger.Txn) error) error {
+	db, err := c.store.borrow()
+	if err != nil {
+		return err
+	}
+	defer c.store.mu.RUnlock()
+	return db.View(read)
+}
+
+// Fault says that the catalog takes no changes and why, "" when it does.
+func (c *Catalog) Fault() string {
+	if err := c.store.trusted(); err != nil {
+		return err.Error()
+	}
+	return ""
+}
