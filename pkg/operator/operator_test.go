@@ -130,8 +130,7 @@ func open(t *testing.T, change func(*Options)) *desk {
 func fewEvents(t *testing.T, bytes int64) *catalog.Catalog {
 	t.Helper()
 	c, err := catalog.Open(catalog.Options{
-		Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon }, Beat: func() {},
-		Fatal: func(err error) { t.Errorf("fatal: %v", err) }, MostEvents: bytes,
+		Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon }, Beat: func() {}, MostEvents: bytes,
 		Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
 	})
 	if err != nil {
