@@ -170,7 +170,7 @@ func TestHoursAndDaysAreCountedAcrossTheirEdgesAndForTheirTime(t *testing.T) {
 }
 
 func (p *plant) counterKeys() (keys []string) {
-	must(p.t, p.db.View(func(txn *badger.Txn) error {
+	must(p.t, p.store.db.View(func(txn *badger.Txn) error {
 		for _, prefix := range []string{allCountedPrefix, allCrashedPrefix} {
 			if err := each(txn, prefix, "", false, func(key string, _ *badger.Item) error { keys = append(keys, key); return nil }); err != nil {
 				return err
@@ -267,7 +267,7 @@ func TestADayOf8000DevicesWritesFewCounters(t *testing.T) {
 		}
 	}
 	keys, bytes, largest := 0, 0, 0
-	must(t, p.db.View(func(txn *badger.Txn) error {
+	must(t, p.store.db.View(func(txn *badger.Txn) error {
 		for _, prefix := range []string{allCountedPrefix, allCrashedPrefix} {
 			err := each(txn, prefix, "", false, func(key string, item *badger.Item) error {
 				keys, bytes, largest = keys+1, bytes+len(key)+int(item.ValueSize()), max(largest, int(item.ValueSize()))
