@@ -118,7 +118,11 @@ func (l *load) until(n int) {
 // within waits for n more promises, so long, and says how many were made.
 func (l *load) within(n int, patience time.Duration) (made int) {
 	end := time.Now().Add(patience)
-	late := time.AfterFunc(patience, l.noted.Broadcast)
+	late := time.AfterFunc(patience, func() {
+		l.mu.Lock() // whoever has looked at the time waits by now
+		defer l.mu.Unlock()
+		l.noted.Broadcast()
+	})
 	defer late.Stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
