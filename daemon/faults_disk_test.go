@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -99,69 +98,11 @@ func (d *disk) cut() {
 	}
 }
 
-// free is what is left for whoever is not root.
-func (d *disk) free() int64 {
-	d.t.Helper()
-	var s unix.Statfs_t
-	if err := unix.Statfs(d.dir, &s); err != nil {
-		d.t.Fatal(err)
-	}
-	return int64(s.Bavail) * s.Bsize
-}
-
-// fill leaves so many bytes free; the file that it makes is the ballast, which empty removes.
-func (d *disk) fill(leave int64) {
-	d.t.Helper()
-	f, err := os.OpenFile(d.path("ballast"), os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	// The file system needs blocks of its own to note those of a large file: a few tries come close.
-	for size := info.Size(); ; {
-		more := d.free() - leave
-		if more <= 0 {
-			return
-		}
-		switch err := unix.Fallocate(int(f.Fd()), 0, size, more); {
-		case errors.Is(err, unix.ENOSPC):
-			return
-		case err != nil:
-			d.t.Fatal(err)
-		}
-		size += more
-	}
-}
-
-// takeInodes makes empty files until there is no inode left for another one.
-func (d *disk) takeInodes() {
-	d.t.Helper()
-	if err := os.MkdirAll(d.path("inodes"), 0o700); err != nil && !errors.Is(err, unix.ENOSPC) {
-		d.t.Fatal(err)
-	}
-	for n := 0; ; n++ {
-		f, err := os.Create(d.path("inodes", fmt.Sprint(n)))
-		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.ENOENT) {
-			return
-		}
-		if err != nil {
-			d.t.Fatal(err)
-		}
-		f.Close()
-	}
-}
-
-// empty gives back what fill and takeInodes took.
+// empty removes the file "ballast", with which a row has filled it.
 func (d *disk) empty() {
 	d.t.Helper()
-	for _, name := range []string{"ballast", "inodes"} {
-		if err := os.RemoveAll(d.path(name)); err != nil {
-			d.t.Fatal(err)
-		}
+	if err := os.RemoveAll(d.path("ballast")); err != nil {
+		d.t.Fatal(err)
 	}
 }
 

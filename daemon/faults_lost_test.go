@@ -161,7 +161,7 @@ func (g *running) startOrEnd() (code int, says string, started bool) {
 	go func() { ended <- probe.Wait() }()
 	for {
 		select {
-		case <-ended: //nolint:errcheck // how it ended is in its state
+		case <-ended: //nolint:errcheck // it was killed
 			return probe.ProcessState.ExitCode(), said.String(), false
 		case <-time.After(20 * time.Millisecond):
 		}
