@@ -66,7 +66,8 @@ func TestAnswersAboutDumpsAndCrashesHaveTheMembersThatScriptsRead(t *testing.T) 
 		`{"builds":[],"next":null,"firmware_versions":{"pump":"1.0"}}`: AllBuilds{List[fleet.Build](nil), nil, map[fleet.ModelCode]fleet.Version{"pump": "1.0"}},
 		`{"firmware_version":"1.0"}`:                                   Resolve{Version: "1.0"},
 		`{"firmware_version":"1.0","force":true}`:                      Resolve{"1.0", true},
-		`{"note":""}`:          Note{},
+		`{"note":""}`:          Note{Note: new(string)},
+		`{"link":""}`:          Note{Link: new(string)},
 		`{"fingerprint":"ab"}`: Merge{"ab"},
 		`{"chains":["ab"]}`:    Split{[]string{"ab"}},
 	} {
