@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -68,7 +69,16 @@ func (d *disk) mountAgain() {
 
 func (d *disk) unmount() {
 	d.t.Helper()
-	tell(d.t, "umount", d.dir)
+	for try := 0; ; try++ { // who was killed may hold a file for a moment more
+		out, err := exec.Command("umount", d.dir).CombinedOutput()
+		if err == nil {
+			break
+		}
+		if try == 200 {
+			d.t.Fatalf("umount %s: %v\n%s", d.dir, err, out)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 	d.mounted = false
 }
 

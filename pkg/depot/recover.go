@@ -55,7 +55,12 @@ func (d *Depot) agree(ctx context.Context, codes []fleet.ModelCode, rebuild bool
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := d.recoverModel(ctx, code, rebuild); err != nil {
+		err := d.recoverModel(ctx, code, rebuild)
+		if errors.Is(err, fleet.ErrFull) { // what is recorded is served; [Depot.Reconcile] goes on when there is room
+			d.options.Logger.Warn("firmware not recovered: the disk is full", "model", code)
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("recover the firmware of model %s: %w", code, err)
 		}
 	}

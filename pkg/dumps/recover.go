@@ -122,13 +122,15 @@ func (s *Store) recoverDevice(ctx context.Context, key fleet.DeviceKey, known in
 			return err
 		}
 	}
-	if err := s.forget(ctx, key, known); err != nil {
-		return err
+	err = s.forget(ctx, key, known)
+	if err == nil && len(missing) > 0 {
+		err = s.options.Index.RecordDumps(ctx, missing)
 	}
-	if len(missing) > 0 {
-		return s.options.Index.RecordDumps(ctx, missing)
+	if errors.Is(err, fleet.ErrFull) { // the dumps are there: whoever makes room has [Store.Reconcile] tell the index
+		s.options.Logger.Warn("dumps not indexed: the disk is full", "device", key)
+		return nil
 	}
-	return nil
+	return err
 }
 
 func file(name fleet.DumpName, suffix string) string { return string(name) + suffix }

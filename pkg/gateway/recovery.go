@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/depot"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // recovery makes what lies on disk and what the catalog knows agree, and is the latch that holds callers until it has.
@@ -28,7 +30,7 @@ func (r *recovery) run(ctx context.Context) error {
 	if err := r.dumps.open(ctx); err != nil {
 		return err
 	}
-	if err := r.store.Rebuilt(ctx); err != nil {
+	if err := r.store.Rebuilt(ctx); err != nil && !errors.Is(err, fleet.ErrFull) { // then the next start rebuilds once more
 		return err
 	}
 	close(r.over)
