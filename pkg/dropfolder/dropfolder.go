@@ -62,7 +62,7 @@ type Folder struct {
 	watch     *watch // nil until Run
 
 	mu   sync.Mutex        // guards what follows
-	left map[string]string // names that are left alone, and why
+	left map[string]string // names that are not taken, and why
 	gone string            // why the folder itself cannot be read; "": it can
 }
 
@@ -242,7 +242,7 @@ func (f *Folder) look(ctx context.Context, name string) {
 
 var errForeign = errors.New("the file is not a bundle")
 
-// tell writes once about a file that is left alone.
+// tell writes once about a file that is not taken.
 func (f *Folder) tell(name, why string) {
 	why = printable(why)
 	f.mu.Lock()
@@ -250,19 +250,19 @@ func (f *Folder) tell(name, why string) {
 	f.left[name] = why
 	f.mu.Unlock()
 	if !known {
-		f.options.Logger.Warn("dropped file left alone", "file", name, "reason", why)
+		f.options.Logger.Warn("dropped file not taken", "file", name, "reason", why)
 	}
 	delete(f.waiting, name) // the next scan looks again
 }
 
-// settled forgets that a name was left alone.
+// settled forgets that a name was not taken.
 func (f *Folder) settled(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.left, name)
 }
 
-// Trouble says that the folder cannot be read, or what lies in it and is left alone, for whoever asks how the gateway is.
+// Trouble says that the folder cannot be read, or what lies in it and is not taken, for whoever asks how the gateway is.
 func (f *Folder) Trouble() []string {
 	const most = 5 // are named; a folder full of links must not fill a screen
 	f.mu.Lock()
@@ -273,9 +273,9 @@ func (f *Folder) Trouble() []string {
 	var trouble []string
 	for _, name := range slices.Sorted(maps.Keys(f.left)) {
 		if len(trouble) == most {
-			return append(trouble, fmt.Sprintf("%d more in the drop folder are left alone", len(f.left)-most))
+			return append(trouble, fmt.Sprintf("%d more in the drop folder are not taken", len(f.left)-most))
 		}
-		trouble = append(trouble, fmt.Sprintf("%q in the drop folder is left alone: %s", name, f.left[name]))
+		trouble = append(trouble, fmt.Sprintf("%q in the drop folder is not taken: %s", name, f.left[name]))
 	}
 	return trouble
 }

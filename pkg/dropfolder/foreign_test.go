@@ -69,7 +69,7 @@ func TestWhatStaysInTheFolderIsTroubleUntilItIsGone(t *testing.T) {
 	}
 	f.scan(t.Context())
 	got := strings.Join(f.Trouble(), "\n")
-	if !strings.Contains(got, `"builds" in the drop folder is left alone: it is a folder`) || !strings.Contains(got, `"latest.zip" in the drop folder is left alone: it is a symbolic link`) {
+	if !strings.Contains(got, `"builds" in the drop folder is not taken: it is a folder`) || !strings.Contains(got, `"latest.zip" in the drop folder is not taken: it is a symbolic link`) {
 		t.Errorf("the trouble is %q", got)
 	}
 	for _, path := range []string{folder, link} {

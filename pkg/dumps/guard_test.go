@@ -1,8 +1,10 @@
 package dumps
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,5 +82,54 @@ func TestAfterAFailedSyncNoDumpIsStoredUntilTheDiskWorks(t *testing.T) {
 			}
 			upload(t, s, "aaaaaaaa", "lost")
 		})
+	}
+}
+
+// fullIndex is one that takes nothing while it is full.
+type fullIndex struct {
+	*shortIndex
+	full bool
+}
+
+func (x *fullIndex) RecordDumps(ctx context.Context, dumps []fleet.Dump) error {
+	if x.full {
+		return fleet.Full("no room")
+	}
+	return x.shortIndex.RecordDumps(ctx, dumps)
+}
+
+func (x *fullIndex) RemoveDump(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
+	if x.full {
+		return fleet.Full("no room")
+	}
+	return x.shortIndex.RemoveDump(ctx, key, name)
+}
+
+func TestAStartWhoseIndexHasNoRoomServesAndTellsItLater(t *testing.T) {
+	root := t.TempDir()
+	before := openStore(t, root, newIndex(), nil)
+	lies := upload(t, before, "aaaaaaaa", "bytes")
+	x := &fullIndex{shortIndex: newIndex(), full: true}
+	for _, key := range []fleet.DeviceKey{"aaaaaaaa", "bbbbbbbb"} { // a pair that is gone, and a directory that is
+		gone := lies
+		gone.Device, gone.UploadedAt = key, lies.UploadedAt.Add(-time.Hour)
+		x.RecordDumpLater(gone)
+	}
+	var journal bytes.Buffer
+	s := openStore(t, root, x, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&journal, nil)) })
+	f, err := s.OpenDump("aaaaaaaa", lies.Name())
+	if err != nil {
+		t.Fatalf("what lies there: %v", err)
+	}
+	f.Close()
+	if said := journal.String(); strings.Count(said, "disk is full") != 1 || !strings.Contains(said, "devices=2") {
+		t.Errorf("the journal: %s", said)
+	}
+	x.full = false
+	if err := s.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(x.dumps["aaaaaaaa"]) != 1 || x.dumps["aaaaaaaa"][lies.Name()].Size != 5 || len(x.dumps["bbbbbbbb"]) != 0 {
+		t.Errorf("with room again: %v", x.dumps)
 	}
 }

@@ -28,20 +28,31 @@ func (s *Store) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	full := 0 // devices that the index could not be told of: a full disk is no reason not to start, and Reconcile tells it later
+	behind := func(err error) error {
+		if err = fleet.OfDisk(err); errors.Is(err, fleet.ErrFull) {
+			full++
+			return nil
+		}
+		return err
+	}
 	for _, e := range entries {
 		key, err := fleet.ParseDeviceKey(e.Name())
 		if err != nil || !e.IsDir() {
 			continue // quarantine, lost+found, what people leave
 		}
-		if err := s.recoverDevice(ctx, key, known[key]); err != nil {
+		if err := behind(s.recoverDevice(ctx, key, known[key])); err != nil {
 			return fmt.Errorf("device %s: %w", key, err)
 		}
 		delete(known, key)
 	}
 	for key, dumps := range known { // the directory is gone
-		if err := s.forget(ctx, key, dumps); err != nil {
+		if err := behind(s.forget(ctx, key, dumps)); err != nil {
 			return err
 		}
+	}
+	if full > 0 {
+		s.options.Logger.Warn("index of dumps not made to agree: the disk is full", "devices", full)
 	}
 	return nil
 }
@@ -122,15 +133,13 @@ func (s *Store) recoverDevice(ctx context.Context, key fleet.DeviceKey, known in
 			return err
 		}
 	}
-	err = s.forget(ctx, key, known)
-	if err == nil && len(missing) > 0 {
-		err = s.options.Index.RecordDumps(ctx, missing)
+	if err := s.forget(ctx, key, known); err != nil {
+		return err
 	}
-	if errors.Is(err, fleet.ErrFull) { // the dumps are there: whoever makes room has [Store.Reconcile] tell the index
-		s.options.Logger.Warn("dumps not indexed: the disk is full", "device", key)
-		return nil
+	if len(missing) > 0 {
+		return s.options.Index.RecordDumps(ctx, missing)
 	}
-	return err
+	return nil
 }
 
 func file(name fleet.DumpName, suffix string) string { return string(name) + suffix }

@@ -82,6 +82,8 @@ func (l *look) end(acked int64) {
 
 // arrivals follows the answers of all connections.
 type arrivals struct {
+	every time.Duration // how often it looks
+
 	mu      sync.Mutex // guards what follows
 	looks   []*look    // the one that is followed longest first
 	running bool       // a goroutine looks at them: it ends with the last one
@@ -103,7 +105,7 @@ func (a *arrivals) follow(l *look) {
 
 // run looks until nobody is left.
 func (a *arrivals) run() {
-	tick := time.NewTicker(followedEvery)
+	tick := time.NewTicker(a.every)
 	defer tick.Stop()
 	for now := range tick.C {
 		if !a.look(now) {

@@ -166,3 +166,77 @@ func TestWhatIsOnItsWayWhenTheServerEndsIsToldAsItIs(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// Whoever reads to the end of the stream hears of it from whoever closes the connection, and not from the next look.
+func TestTheEndOfAStreamWaitsForNoLook(t *testing.T) {
+	for _, secured := range []bool{false, true} {
+		register, arrivals := followed(t, make([]byte, imageSize))
+		g := NewGate()
+		g.arrivals.every = time.Hour
+		c, _ := lwip(t, served(t, g, secured, identityOf(t), register), secured)
+		if err := c.SetReadDeadline(time.Now().Add(long)); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(c, "GET /image HTTP/1.0\r\n\r\n")
+		if _, err := io.ReadFull(c, make([]byte, imageSize-8<<10)); err != nil {
+			t.Fatal(err)
+		}
+		waitFollowed(t, g, 1) // net/http is through with it, and the rest is in the kernel
+		if _, err := io.Copy(io.Discard, c); err != nil {
+			t.Errorf("TLS %v: %v", secured, err)
+		}
+		for len(arrivals) == 0 { // until the last acknowledgement has come
+			g.arrivals.look(time.Now())
+		}
+		if a := <-arrivals; !a.Whole {
+			t.Errorf("TLS %v: %+v", secured, a)
+		}
+	}
+}
+
+func waitFollowed(t *testing.T, g *Gate, n int) {
+	t.Helper()
+	for end := time.Now().Add(long); ; time.Sleep(time.Millisecond) {
+		g.arrivals.mu.Lock()
+		followed := len(g.arrivals.looks)
+		g.arrivals.mu.Unlock()
+		if followed == n {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d answers are followed, want %d", followed, n)
+		}
+	}
+}
+
+func TestOfTooManyAnswersOnTheirWayTheOldestIsGivenUp(t *testing.T) {
+	g := NewGate()
+	g.arrivals.every = time.Hour
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	connect(t, l.Addr().String())
+	nc, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	told := make(chan int, mostFollowed+10)
+	for i := range mostFollowed + 2 {
+		g.arrivals.follow(&look{client: &conn{TCPConn: nc.(*net.TCPConn)}, target: 1 << 40, complete: true, since: time.Now(), dup: -1, tell: func(a Arrival) {
+			if a.Whole {
+				t.Errorf("answer %d is whole", i)
+			}
+			told <- i
+		}})
+	}
+	if first, second := <-told, <-told; first != 0 || second != 1 || len(told) > 0 {
+		t.Errorf("given up: %d, %d and %d more", first, second, len(told))
+	}
+	g.arrivals.empty()
+	if len(told) != mostFollowed {
+		t.Errorf("%d were told in the end", len(told))
+	}
+}

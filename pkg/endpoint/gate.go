@@ -29,6 +29,7 @@ func NewGate() *Gate {
 	return &Gate{gate{
 		inside: map[netip.Prefix]map[*conn]struct{}{}, waiting: map[netip.Prefix][]*conn{}, now: time.Now,
 		mostStrangers: mostStrangers, mostOfOne: mostOfOne, mostWaiting: mostWaiting, patience: strangerPatience, writePatience: writePatience,
+		arrivals: arrivals{every: followedEvery},
 	}}
 }
 

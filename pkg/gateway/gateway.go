@@ -284,13 +284,14 @@ func (g *Gateway) tend(ctx context.Context) error {
 		if err != nil {
 			g.logger.Error("last known time not read", "error", err)
 		}
+		first := noted.IsZero() // nothing to be ahead of
 		if noted.Before(g.binary.Built) {
 			noted = g.binary.Built
 		}
 		now := time.Now()
 		watched := ahead.seen
 		due := err == nil && !now.Before(g.clock.earliest()) && ahead.note(now, noted, time.Since(started))
-		if ahead.seen && !watched {
+		if ahead.seen && !watched && !first {
 			g.logger.Warn("clock is more than a day ahead of what was noted, and is noted once it has stood for a day, or by slipway clock accept", "clock", now.UTC(), "noted", noted)
 		}
 		if due {

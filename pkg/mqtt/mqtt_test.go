@@ -403,6 +403,23 @@ func identity(t *testing.T, dir string) (tls.Certificate, string, *x509.CertPool
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file, pool
 }
 
+func TestAMessageIsReadUpToItsBounds(t *testing.T) {
+	const topic = "plant/0x0242ac110001/configuration"
+	pad := func(n int) string {
+		return `{"pad":"` + strings.Repeat("x", n) + `",` + configuration("Press 1", "1.0")[1:]
+	}
+	least := len(pad(0))
+	if m, ok := parse("plant", topic, []byte(pad(mostPayload-least))); !ok || m.name != "Press 1" || m.version != "1.0" {
+		t.Errorf("as long as may be: %+v, %v", m, ok)
+	}
+	if m, ok := parse("plant", topic, []byte(pad(mostPayload-least+1))); ok {
+		t.Errorf("a byte more: %+v", m)
+	}
+	if m, _ := parse("plant", topic, []byte(configuration(strings.Repeat("x", mostName+1), "1.0"))); m.name != "" {
+		t.Errorf("a name of %d bytes", len(m.name))
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add("plant/0x0242ac110001/configuration", []byte(configuration("Press 1", "1.0")))
 	f.Add("plant/0x0242ac110001/state", []byte(`{"online":false}`))
