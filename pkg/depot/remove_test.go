@@ -1,6 +1,7 @@
 package depot
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -97,6 +98,40 @@ func TestAModelWhoseRemovalIsCutOffIsWholeOrGone(t *testing.T) {
 		if left, err := filepath.Glob(filepath.Join(h.dir, ".gone-*")); len(left) > 0 || err != nil {
 			t.Errorf("left: %v %v", left, err)
 		}
+	}
+}
+
+// fullRecorder is a catalog that takes no build while it is full.
+type fullRecorder struct {
+	recorder
+	full bool
+}
+
+func (r *fullRecorder) RecordBuild(ctx context.Context, b fleet.Build, publish bool) (fleet.Build, fleet.Model, error) {
+	if r.full {
+		return b, fleet.Model{}, fleet.Full("no room")
+	}
+	return r.recorder.RecordBuild(ctx, b, publish)
+}
+
+func TestAStartWhoseCatalogHasNoRoomServesAndRecordsLater(t *testing.T) {
+	recorder := &fullRecorder{}
+	h := open(t, func(o *Options) {
+		recorder.recorder = o.Recorder
+		o.Recorder = recorder
+	})
+	h.model(t, "pump")
+	h.accept(t, fleet.Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: "1.0.0"}))
+	must(t, h.store.RemoveBuild(t.Context(), "pump", "1.0.0")) // a kill came between its files and its record
+	recorder.full = true
+	must(t, h.Recover(t.Context(), false))
+	fw, err := h.OpenImage(h.model(t, "pump"), "1.0.0")
+	must(t, err)
+	fw.File.Close()
+	recorder.full = false
+	must(t, h.Reconcile(t.Context()))
+	if _, err := h.store.Build("pump", "1.0.0"); err != nil {
+		t.Errorf("with room again: %v", err)
 	}
 }
 
