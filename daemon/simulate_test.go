@@ -137,7 +137,7 @@ func compareFleet(t *testing.T, sum simulate.Summary, seen api.Devices) {
 			t.Errorf("%+v is %s", p, s.State)
 		case !p.Silent && s.RunsBy != "" && s.Runs != p.Runs:
 			t.Errorf("%+v runs %q by %q", p, s.Runs, s.RunsBy)
-		case p.Kind != simulate.OTA && (s.Download == nil || s.Download.Outcome != fleet.DownloadWhole || s.Download.Version != "1.1.0"):
+		case s.Download == nil || s.Download.Outcome != fleet.DownloadWhole || s.Download.Version != "1.1.0":
 			t.Errorf("%+v has fetched %+v", p, s.Download)
 		case says && (s.RunsBy != fleet.ProofSaid || s.Runs != p.Runs):
 			t.Errorf("%+v runs %q by %q", p, s.Runs, s.RunsBy)

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -52,6 +53,7 @@ func (f *Following) End(tell func(Arrival)) {
 	}
 	w.conn.Flush() //nolint:errcheck // w.failed has it
 	acked, queued, open := w.client.queue()
+	w.client.gate.arrivals.settle(w.client, acked)
 	l := &look{client: w.client, begun: f.begun, target: acked + queued, complete: w.complete(), since: time.Now(), dup: -1, tell: tell}
 	if !open || queued == 0 {
 		l.end(acked)
@@ -117,18 +119,15 @@ func (a *arrivals) run() {
 func (a *arrivals) look(now time.Time) (more bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	kept := a.looks[:0]
-	for _, l := range a.looks {
+	a.looks = slices.DeleteFunc(a.looks, func(l *look) bool {
 		acked, _, open := l.queue()
-		if open && acked < l.target && now.Sub(l.since) < followedMost {
-			kept = append(kept, l)
-			continue
+		over := !open || acked >= l.target || now.Sub(l.since) >= followedMost
+		if over {
+			l.finish()
 		}
-		l.finish()
-	}
-	clear(a.looks[len(kept):])
-	a.looks = kept
-	a.running = len(kept) > 0
+		return over
+	})
+	a.running = len(a.looks) > 0
 	return a.running
 }
 
@@ -141,6 +140,20 @@ func (a *arrivals) empty() {
 	}
 	clear(a.looks)
 	a.looks = a.looks[:0]
+}
+
+// settle tells of the answers of a connection that have arrived by now, in their order: a client that fetches an image in
+// ranges has the one before when it has this one.
+func (a *arrivals) settle(c *conn, acked int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.looks = slices.DeleteFunc(a.looks, func(l *look) bool {
+		arrived := l.client == c && acked >= l.target
+		if arrived {
+			l.finish()
+		}
+		return arrived
+	})
 }
 
 // closing keeps the socket of a connection that net/http closes while its last answer is on its way, and says the end of
@@ -160,16 +173,12 @@ func (a *arrivals) closing(c *conn) {
 func (a *arrivals) cutting(c *conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	kept := a.looks[:0]
-	for _, l := range a.looks {
+	a.looks = slices.DeleteFunc(a.looks, func(l *look) bool {
 		if l.client == c {
 			l.finish()
-			continue
 		}
-		kept = append(kept, l)
-	}
-	clear(a.looks[len(kept):])
-	a.looks = kept
+		return l.client == c
+	})
 }
 
 func (l *look) queue() (acked, queued int64, open bool) {

@@ -104,6 +104,7 @@ func (c *conn) Close() error {
 	if c.followed.Load() {
 		acked, _, _ := c.queue()
 		c.arrived.Store(acked)
+		c.gate.arrivals.settle(c, acked)
 		c.gate.arrivals.closing(c)
 	}
 	return c.TCPConn.Close()
