@@ -2,6 +2,7 @@ package depot
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -35,10 +36,10 @@ func (d *Depot) Fault() string {
 	return ""
 }
 
-// takeBack removes the files of a build whose names could not be synced, unless there is a record of its version: nobody was
-// told that they last, and whoever sent them sends them again.
+// takeBack removes the files of a build whose names could not be synced, where there is no record of its version: nobody was
+// told that they last, and whoever sent them sends them again. A catalog that cannot be read now may have one.
 func (d *Depot) takeBack(b fleet.Build) {
-	if _, err := d.options.Recorder.Build(b.Model, b.Version); err == nil {
+	if _, err := d.options.Recorder.Build(b.Model, b.Version); !errors.Is(err, fleet.ErrUnknown) {
 		return
 	}
 	for _, suffix := range []string{imageSuffix, bundleSuffix} {

@@ -14,24 +14,32 @@ import (
 
 // OpenImage opens the image of one version of a model: the versioned file where there is one, else the flat file where
 // the version is the model's current one. Else it is ErrUnknown. One that is not what its record says is read from its
-// bundle again; where that cannot be done it is ErrDamaged, and never served.
+// bundle again; where that cannot be done it is ErrDamaged, and never served. While its record cannot be read, or was changed
+// in between, it is ErrAway.
 func (d *Depot) OpenImage(m fleet.Model, v fleet.Version) (fleet.Image, error) {
-	image, sum, err := d.openImage(m, v)
-	if sum == "" {
-		return image, err
+	for range 2 {
+		image, sum, err := d.openImage(m, v)
+		if sum == "" {
+			return image, err
+		}
+		b, unknown := d.options.Recorder.Build(m.Code, v)
+		if errors.Is(unknown, fleet.ErrUnknown) || unknown == nil && b.ImageSHA256 == sum { // a plain image has no record
+			if err == nil {
+				err = d.remember(image)
+			}
+			return image, err
+		}
+		if err == nil {
+			image.File.Close()
+		}
+		if unknown != nil {
+			return fleet.Image{}, unknown
+		}
+		if err := d.mend(b); err != nil {
+			return fleet.Image{}, err
+		}
 	}
-	b, unknown := d.options.Recorder.Build(m.Code, v)
-	if unknown != nil || b.ImageSHA256 == sum { // a plain image has no record
-		return image, err
-	}
-	if err == nil {
-		image.File.Close()
-	}
-	if err := d.mend(b); err != nil {
-		return fleet.Image{}, err
-	}
-	image, _, err = d.openImage(m, v)
-	return image, err
+	return fleet.Image{}, fleet.Away("version %s of model %s is being replaced: ask again", v, m.Code)
 }
 
 // openImage says the image's hash where it was not known before.
@@ -126,12 +134,20 @@ func (d *Depot) label(f *os.File) (fw fleet.Image, sum string, err error) {
 	d.labels.mu.Unlock()
 	if !known {
 		if l, sum, err = readLabel(f, info.Size()); err != nil {
-			return fleet.Image{}, "", err
+			return fleet.Image{}, sum, err
 		}
-		d.labels.remember(id, l)
 	}
 	fw.Version, fw.ETag = l.version, l.etag
 	return fw, sum, nil
+}
+
+// remember is called for an image that is what its record says.
+func (d *Depot) remember(image fleet.Image) error {
+	info, err := image.File.Stat()
+	if err == nil {
+		d.labels.remember(identify(info), label{version: image.Version, etag: image.ETag})
+	}
+	return err
 }
 
 func (l *labels) remember(id fileID, known label) {

@@ -20,14 +20,17 @@ func aside(path string) string {
 	return filepath.Join(filepath.Dir(path), asidePrefix+filepath.Base(path))
 }
 
-// setAside takes a file's name away; one that is not there has none.
-func setAside(path string) error {
+// setAside takes a file's name away; one that is not there has none. Where that cannot be synced the file has its name again:
+// its record stays.
+func (d *Depot) setAside(path string) error {
 	err := durable.Rename(path, aside(path))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err == nil {
-		err = durable.SyncDir(filepath.Dir(path))
+		if err = durable.SyncDir(filepath.Dir(path)); err != nil {
+			err = errors.Join(d.note(err), putBack(path))
+		}
 	}
 	return err
 }
@@ -43,6 +46,9 @@ func putBack(path string) error {
 
 // Remove removes a build: its record, then its files. The model's current one stays, and one that a device is pinned to.
 func (d *Depot) Remove(ctx context.Context, code fleet.ModelCode, v fleet.Version) error {
+	if err := d.trusted(); err != nil {
+		return err
+	}
 	defer d.locks.lock(code)()
 	return d.remove(ctx, code, v)
 }
@@ -57,7 +63,7 @@ func (d *Depot) remove(ctx context.Context, code fleet.ModelCode, v fleet.Versio
 		return fleet.Taken("version %s is the one that devices of model %s are offered: publish another one first", v, code)
 	}
 	bundle := d.path(code, v, bundleSuffix)
-	if err := setAside(bundle); err != nil {
+	if err := d.setAside(bundle); err != nil {
 		return err
 	}
 	if err := d.options.Recorder.RemoveBuild(ctx, code, v); err != nil {
@@ -84,6 +90,9 @@ func (d *Depot) removeFiles(code fleet.ModelCode, v fleet.Version) error {
 // RemoveModel removes a model that has neither devices nor builds, with its flat file and its folder. Where these cannot
 // go, such as a folder with files that no record knows of, it is refused, and the model stays.
 func (d *Depot) RemoveModel(ctx context.Context, code fleet.ModelCode) error {
+	if err := d.trusted(); err != nil {
+		return err
+	}
 	defer d.locks.lock(code)()
 	m, err := d.options.Recorder.Model(code)
 	if err != nil {
@@ -93,7 +102,7 @@ func (d *Depot) RemoveModel(ctx context.Context, code fleet.ModelCode) error {
 		return err
 	}
 	flat := d.flatPath(code)
-	if err := setAside(flat); err != nil {
+	if err := d.setAside(flat); err != nil {
 		return err
 	}
 	if err := d.options.Recorder.RemoveModel(ctx, code); err != nil {

@@ -34,13 +34,13 @@ func TestARemovalThatIsCutOffIsEndedOrHasNeverBegun(t *testing.T) {
 		cut   func(t *testing.T, h *house)
 		there bool
 	}{
-		"before the record is gone": {func(t *testing.T, h *house) { must(t, setAside(h.path("pump", "1.0.0", bundleSuffix))) }, true},
+		"before the record is gone": {func(t *testing.T, h *house) { must(t, h.setAside(h.path("pump", "1.0.0", bundleSuffix))) }, true},
 		"after the record is gone": {func(t *testing.T, h *house) {
-			must(t, setAside(h.path("pump", "1.0.0", bundleSuffix)))
+			must(t, h.setAside(h.path("pump", "1.0.0", bundleSuffix)))
 			must(t, h.store.RemoveBuild(t.Context(), "pump", "1.0.0"))
 		}, false},
 		"after its image is gone": {func(t *testing.T, h *house) {
-			must(t, setAside(h.path("pump", "1.0.0", bundleSuffix)))
+			must(t, h.setAside(h.path("pump", "1.0.0", bundleSuffix)))
 			must(t, h.store.RemoveBuild(t.Context(), "pump", "1.0.0"))
 			must(t, os.Remove(h.path("pump", "1.0.0", imageSuffix)))
 		}, false},
@@ -84,7 +84,7 @@ func TestAModelWhoseRemovalIsCutOffIsWholeOrGone(t *testing.T) {
 		image, err := firmware.Build{Code: "pump", Version: "3.0.0"}.Image()
 		must(t, err)
 		h.accept(t, fleet.Submission{Model: "pump"}, image)
-		must(t, setAside(h.flatPath("pump")))
+		must(t, h.setAside(h.flatPath("pump")))
 		if recordGone {
 			must(t, h.store.RemoveModel(t.Context(), "pump"))
 		}

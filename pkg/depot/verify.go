@@ -161,7 +161,7 @@ func (d *Depot) mend(b fleet.Build) error {
 	if err == nil && sumOf(path) == b.ImageSHA256 {
 		d.damage.forget(path)
 		d.options.Logger.Warn("image mended: it was damaged, and was read from its bundle again", "model", b.Model, "version", b.Version)
-		return d.linkAgain(b)
+		return d.note(d.linkAgain(b))
 	}
 	if errors.Is(err, fleet.ErrFull) {
 		d.options.Logger.Error("image not mended", "model", b.Model, "version", b.Version, "error", err)
