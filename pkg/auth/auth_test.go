@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/sys/unix"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -461,6 +462,29 @@ func TestKeysRotateWithOverlap(t *testing.T) {
 	other, err := OpenKeys(o.keys.dir, ES256, 24*time.Hour, func() time.Time { return o.now })
 	if err != nil || len(other.Public().Keys) != 2 || other.Public().Keys[1].Algorithm != ES256 {
 		t.Errorf("another algorithm: %+v, %v", other.Public(), err)
+	}
+}
+
+func TestAnOldKeySignsOnWhereTheDiskTakesNoNewOne(t *testing.T) {
+	o := open(t, EdDSA, pump)
+	if err := unix.Mount(o.keys.dir, o.keys.dir, "", unix.MS_BIND, ""); err != nil {
+		t.Skipf("nothing can be mounted here (%v): run as root to see what a read-only disk does", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(o.keys.dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := unix.Mount("", o.keys.dir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	later := func() time.Time { return o.now.Add(keyAge + time.Hour) }
+	k, err := OpenKeys(o.keys.dir, EdDSA, 24*time.Hour, later)
+	if err != nil || k.signing().kid != o.keys.signing().kid {
+		t.Errorf("%v", err)
+	}
+	if _, err := OpenKeys(filepath.Join(o.keys.dir, "none"), EdDSA, 24*time.Hour, later); err == nil {
+		t.Error("no key, and no error")
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/slipway-gateway/slipway/pkg/durable"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // Algorithms that the gateway signs with.
@@ -56,7 +57,7 @@ const (
 	keyAge   = 180 * 24 * time.Hour // after which a key is replaced by itself
 )
 
-// OpenKeys reads the keys below dir, or makes the first one.
+// OpenKeys reads the keys below dir, or makes the first one. On a disk that takes nothing those that are there sign on.
 func OpenKeys(dir, algorithm string, lifetime time.Duration, now func() time.Time) (*Keys, error) {
 	if algorithm != EdDSA && algorithm != ES256 {
 		return nil, fmt.Errorf("token algorithm %q: want EdDSA or ES256", algorithm)
@@ -77,7 +78,11 @@ func OpenKeys(dir, algorithm string, lifetime time.Duration, now func() time.Tim
 		k.keys = append(k.keys, read)
 	}
 	slices.SortFunc(k.keys, func(a, b key) int { return a.created.Compare(b.created) })
-	return k, k.Tend()
+	err = k.Tend()
+	if len(k.keys) > 0 && errors.Is(fleet.OfDisk(err), fleet.ErrFull) {
+		err = nil // it is tended every minute
+	}
+	return k, err
 }
 
 // Files are the names of the keys' files, oldest first.

@@ -41,12 +41,14 @@ type Identity struct {
 	trouble atomic.Pointer[string] // why it was not renewed at the last look
 }
 
-// Open reads the certificate, or makes it the first time.
+// Open reads the certificate, or makes it the first time. One that cannot be stored is served, and made anew by the next look.
 func Open(o Options) (*Identity, error) {
 	id := &Identity{options: o}
-	if err := id.refresh(); err != nil {
+	err := id.refresh()
+	if err != nil && id.current.Load() == nil {
 		return nil, err
 	}
+	id.note(err)
 	return id, nil
 }
 
@@ -96,11 +98,13 @@ func (id *Identity) Run(ctx context.Context) error {
 }
 
 // look is one look at files and addresses.
-func (id *Identity) look() {
+func (id *Identity) look() { id.note(id.refresh()) }
+
+func (id *Identity) note(err error) {
 	trouble := ""
-	if err := id.refresh(); err != nil {
+	if err != nil {
 		id.options.Logger.Error("certificate not renewed", "error", err)
-		trouble = "the certificate is served on, but cannot be renewed: " + err.Error()
+		trouble = "the certificate is served, but not renewed: " + err.Error()
 	}
 	id.trouble.Store(&trouble)
 }

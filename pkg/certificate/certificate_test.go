@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func open(t *testing.T, dir string, change func(*Options)) *Identity {
@@ -120,6 +122,36 @@ func parse(t *testing.T, caPEM []byte) *x509.Certificate {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// Devices ask for the address that the gateway has today, whatever its disk does.
+func TestALeafThatCannotBeStoredIsServedAndIsTrouble(t *testing.T) {
+	dir := t.TempDir()
+	trusted := ca(t, open(t, dir, nil))
+	if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
+		t.Skipf("nothing can be mounted here (%v): run as root to see what a read-only disk does", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := unix.Mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	id := open(t, dir, func(o *Options) { o.Hosts = func() []string { return []string{"localhost", "gw8"} } })
+	if err := handshake(t, id, trusted, "gw8", time.Now()); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(id.Trouble(), "read-only") {
+		t.Errorf("trouble %q", id.Trouble())
+	}
+	if err := unix.Mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT, ""); err != nil {
+		t.Fatal(err)
+	}
+	if id.look(); id.Trouble() != "" {
+		t.Errorf("trouble %q once it can be stored", id.Trouble())
+	}
 }
 
 func TestAnOperatorsOwnPairIsReadAgainWhenItChanges(t *testing.T) {

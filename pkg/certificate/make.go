@@ -59,11 +59,18 @@ func (id *Identity) renew() error {
 		}
 		return nil
 	}
-	if leaf, err = id.makeLeaf(ca, hosts, now); err != nil {
+	made, err := makeLeaf(ca, hosts, now)
+	if err != nil {
 		return fmt.Errorf("certificate: %w", err)
 	}
-	id.options.Logger.Info("certificate made", "hosts", hosts, "ends", leaf.Leaf.NotAfter)
+	if leaf, err = made.pair(); err != nil {
+		return fmt.Errorf("certificate: %w", err)
+	}
 	id.serve(leaf, ca)
+	if err := made.store(id.options.Dir, leafFile, leafKeyFile); err != nil {
+		return fmt.Errorf("certificate: %w", err) // it is served all the same: devices ask for this host's names of now
+	}
+	id.options.Logger.Info("certificate made", "hosts", hosts, "ends", leaf.Leaf.NotAfter)
 	return nil
 }
 
@@ -136,11 +143,18 @@ func (id *Identity) makeCA(now time.Time) (*tls.Certificate, error) {
 		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
-	return id.makePair(template, nil, caFile, caKeyFile)
+	made, err := makePair(template, nil)
+	if err == nil {
+		err = made.store(id.options.Dir, caFile, caKeyFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return loadPair(id.options.Dir, caFile, caKeyFile)
 }
 
 // makeLeaf names addresses twice, as addresses and as DNS names: old mbedTLS compares only the latter.
-func (id *Identity) makeLeaf(ca *tls.Certificate, hosts []string, now time.Time) (*tls.Certificate, error) {
+func makeLeaf(ca *tls.Certificate, hosts []string, now time.Time) (made, error) {
 	ends := now.AddDate(0, 0, leafDays).UTC()
 	if ends.After(ca.Leaf.NotAfter) {
 		ends = ca.Leaf.NotAfter
@@ -155,17 +169,20 @@ func (id *Identity) makeLeaf(ca *tls.Certificate, hosts []string, now time.Time)
 			template.IPAddresses = append(template.IPAddresses, ip)
 		}
 	}
-	return id.makePair(template, ca, leafFile, leafKeyFile)
+	return makePair(template, ca)
 }
 
-// makePair makes a key and its certificate, signed by parent or by itself. The key is durable before the certificate.
-func (id *Identity) makePair(template *x509.Certificate, parent *tls.Certificate, certName, keyName string) (*tls.Certificate, error) {
+// made is a key and its certificate, PEM.
+type made struct{ key, cert []byte }
+
+// makePair makes a key and its certificate, signed by parent or by itself.
+func makePair(template *x509.Certificate, parent *tls.Certificate) (m made, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, err
+		return m, err
 	}
 	if template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120)); err != nil {
-		return nil, err
+		return m, err
 	}
 	signer, signKey := template, any(key)
 	if parent != nil {
@@ -173,26 +190,34 @@ func (id *Identity) makePair(template *x509.Certificate, parent *tls.Certificate
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, signer, &key.PublicKey, signKey)
 	if err != nil {
-		return nil, err
+		return m, err
 	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
+		return m, err
+	}
+	m.key = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+	m.cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return m, nil
+}
+
+func (m made) pair() (*tls.Certificate, error) {
+	pair, err := tls.X509KeyPair(m.cert, m.key)
+	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(id.options.Dir, 0o700); err != nil {
-		return nil, err
+	return &pair, nil
+}
+
+// store lays both into files. The key is durable before the certificate.
+func (m made) store(dir, certName, keyName string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
 	}
-	for _, f := range []struct {
-		name, kind string
-		der        []byte
-		mode       os.FileMode
-	}{{keyName, "PRIVATE KEY", keyDER, 0o600}, {certName, "CERTIFICATE", der, 0o644}} {
-		text := pem.EncodeToMemory(&pem.Block{Type: f.kind, Bytes: f.der})
-		if err := durable.WriteFile(filepath.Join(id.options.Dir, f.name), text, f.mode); err != nil {
-			return nil, err
-		}
+	if err := durable.WriteFile(filepath.Join(dir, keyName), m.key, 0o600); err != nil {
+		return err
 	}
-	return loadPair(id.options.Dir, certName, keyName)
+	return durable.WriteFile(filepath.Join(dir, certName), m.cert, 0o644)
 }
 
 func loadPair(dir, certName, keyName string) (*tls.Certificate, error) {
