@@ -83,10 +83,12 @@ func (t *Triage) fail(ctx context.Context, c Crash, why string) error {
 		return nil
 	}
 	c.State, c.Why, c.DecodedAt, c.DecodedBy = Failed, clip(why, mostText), t.options.Now().UTC(), t.options.Version
-	t.options.Logger.Warn("dump not decoded", "device", c.Device, "model", c.Model, "version", c.DeclaredVersion, "file", c.Name, "reason", c.Why)
 	_, err := t.options.Store.RecordCrash(ctx, c, t.options.KeepPerCrash)
 	if gone(err) {
 		return nil
+	}
+	if err == nil { // else it is tried again
+		t.options.Logger.Warn("dump not decoded", "device", c.Device, "model", c.Model, "version", c.DeclaredVersion, "file", c.Name, "reason", c.Why)
 	}
 	return err
 }

@@ -137,7 +137,9 @@ func (t *Triage) Run(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
-			t.options.Logger.Error("triage stopped short", "error", err, "again_in", pause)
+			if !errors.Is(err, fleet.ErrFull) { // of which the gateway tells once, for all that it does not take
+				t.options.Logger.Error("triage stopped short", "error", err, "again_in", pause)
+			}
 			wait = pause
 		}
 		if wait == 0 {

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/durable"
@@ -70,6 +71,7 @@ type Depot struct {
 	elves   elfCache
 	damage  damage
 	guard   durable.Guard
+	untidy  atomic.Bool // what a kill has left lies there: the disk took nothing at the start
 }
 
 // New returns the depot over a folder; Recover has to run before it is used.

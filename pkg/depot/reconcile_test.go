@@ -26,7 +26,7 @@ func TestReconcileLeavesABundleThatIsHalfSent(t *testing.T) {
 	if _, err := w.Write(zip[:len(zip)/2]); err != nil { // returns once the depot has read it
 		t.Fatal(err)
 	}
-	if err := h.Reconcile(t.Context()); err != nil {
+	if err := h.Reconcile(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Write(zip[len(zip)/2:]); err != nil {
@@ -50,7 +50,7 @@ func TestReconcileRecordsABundleThatLiesThere(t *testing.T) {
 	if err := os.WriteFile(h.path("pump", "1.0.0", bundleSuffix), zip, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Reconcile(t.Context()); err != nil {
+	if err := h.Reconcile(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
 	b, err := h.store.Build("pump", "1.0.0")
@@ -83,7 +83,7 @@ func TestAModelWhoseFolderHasAStrangersFileStaysAndSaysWhy(t *testing.T) {
 		if err := h.RemoveModel(t.Context(), "pump"); err != nil {
 			t.Errorf("%s is gone: %v", name, err)
 		}
-		if err := h.Reconcile(t.Context()); err != nil {
+		if err := h.Reconcile(t.Context(), true); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := h.store.Model("pump"); !errors.Is(err, fleet.ErrUnknown) {

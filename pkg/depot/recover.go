@@ -26,6 +26,20 @@ func (d *Depot) Recover(ctx context.Context, rebuild bool) error {
 	if err != nil {
 		return err
 	}
+	err = fleet.OfDisk(d.tidy(codes))
+	if errors.Is(err, fleet.ErrFull) { // what is recorded is served; [Depot.Reconcile] does the rest
+		d.untidy.Store(true)
+		d.options.Logger.Warn("firmware not recovered: the disk takes nothing", "error", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return d.agree(ctx, codes, rebuild)
+}
+
+// tidy ends removals that were cut off, and removes temporary names.
+func (d *Depot) tidy(codes []fleet.ModelCode) error {
 	if err := d.endRemovals(codes); err != nil {
 		return err
 	}
@@ -37,17 +51,31 @@ func (d *Depot) Recover(ctx context.Context, rebuild bool) error {
 			return err
 		}
 	}
-	return d.agree(ctx, codes, rebuild)
+	return nil
 }
 
-// Reconcile is Recover with rebuild while the depot is in use: temporary names stay, they may be uploads on their way, and
-// no model is locked while a bundle is read.
-func (d *Depot) Reconcile(ctx context.Context) error {
+// Reconcile is Recover while the depot is in use: temporary names stay, they may be uploads on their way, and no model is
+// locked while a bundle is read.
+func (d *Depot) Reconcile(ctx context.Context, rebuild bool) error {
 	codes, err := d.codes()
 	if err != nil {
 		return err
 	}
-	return d.agree(ctx, codes, true)
+	if d.untidy.Load() {
+		for _, code := range codes {
+			if err := d.endRemovalsOf(code); err != nil {
+				return err
+			}
+		}
+		d.untidy.Store(false)
+	}
+	return d.agree(ctx, codes, rebuild)
+}
+
+// endRemovalsOf is endRemovals of one model while the depot is in use.
+func (d *Depot) endRemovalsOf(code fleet.ModelCode) error {
+	defer d.locks.lock(code)()
+	return d.endRemovals([]fleet.ModelCode{code})
 }
 
 func (d *Depot) agree(ctx context.Context, codes []fleet.ModelCode, rebuild bool) error {
@@ -55,7 +83,7 @@ func (d *Depot) agree(ctx context.Context, codes []fleet.ModelCode, rebuild bool
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		err := d.recoverModel(ctx, code, rebuild)
+		err := fleet.OfDisk(d.recoverModel(ctx, code, rebuild))
 		if errors.Is(err, fleet.ErrFull) { // what is recorded is served; [Depot.Reconcile] goes on when there is room
 			d.options.Logger.Warn("firmware not recovered: the disk is full", "model", code)
 			continue

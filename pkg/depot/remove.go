@@ -37,11 +37,10 @@ func (d *Depot) setAside(path string) error {
 
 // putBack gives a file its name again.
 func putBack(path string) error {
-	err := durable.Rename(aside(path), path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
+	if _, err := os.Lstat(aside(path)); errors.Is(err, os.ErrNotExist) {
+		return nil // of a read-only disk a rename says that, whatever is there
 	}
-	return err
+	return durable.Rename(aside(path), path)
 }
 
 // Remove removes a build: its record, then its files. The model's current one stays, and one that a device is pinned to.

@@ -89,7 +89,7 @@ func TestAModelWhoseRemovalIsCutOffIsWholeOrGone(t *testing.T) {
 			must(t, h.store.RemoveModel(t.Context(), "pump"))
 		}
 		must(t, h.Recover(t.Context(), false))
-		must(t, h.Reconcile(t.Context())) // a rebuild makes models of what lies there
+		must(t, h.Reconcile(t.Context(), true)) // a rebuild makes models of what lies there
 		_, err = h.store.Model("pump")
 		_, flat := os.Stat(h.flatPath("pump"))
 		if gone := errors.Is(err, fleet.ErrUnknown); gone != recordGone || errors.Is(flat, os.ErrNotExist) != recordGone {
@@ -129,7 +129,7 @@ func TestAStartWhoseCatalogHasNoRoomServesAndRecordsLater(t *testing.T) {
 	must(t, err)
 	fw.File.Close()
 	recorder.full = false
-	must(t, h.Reconcile(t.Context()))
+	must(t, h.Reconcile(t.Context(), true))
 	if _, err := h.store.Build("pump", "1.0.0"); err != nil {
 		t.Errorf("with room again: %v", err)
 	}

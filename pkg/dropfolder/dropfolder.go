@@ -22,6 +22,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // Options are the folder and what is done with its files.
@@ -75,10 +77,10 @@ type candidate struct {
 	backoff  time.Duration
 }
 
-// Open makes the folder and those below it.
+// Open makes the folder and those below it. On a disk that takes nothing it does without.
 func Open(o Options) (*Folder, error) {
 	for _, dir := range []string{o.Dir, filepath.Join(o.Dir, acceptedDir), filepath.Join(o.Dir, rejectedDir)} {
-		if err := os.MkdirAll(dir, 0o770); err != nil {
+		if err := os.MkdirAll(dir, 0o770); err != nil && !errors.Is(fleet.OfDisk(err), fleet.ErrFull) {
 			return nil, fmt.Errorf("make the drop folder: %w", err)
 		}
 	}

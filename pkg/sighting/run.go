@@ -44,7 +44,7 @@ func (b *Book) Run(ctx context.Context) error {
 		case <-company:
 			wake, company = b.wake, nil
 			if err := b.flush(ctx); err != nil {
-				b.unsaved("sightings not saved", err, pause)
+				b.unsaved("sightings", err, pause)
 				wake, company = nil, time.After(pause)
 			}
 		case <-look.C:
@@ -52,17 +52,17 @@ func (b *Book) Run(ctx context.Context) error {
 			if now := b.options.Now(); now.Sub(packedAt) >= hourly {
 				packedAt = now
 				if err := b.Pack(ctx); err != nil {
-					b.unsaved("contacts not saved", err, hourly)
+					b.unsaved("contacts", err, hourly)
 				}
 			}
 		}
 	}
 }
 
-// unsaved says why something was not saved. Of a full disk the gateway tells once, for all that it does not take.
+// unsaved says why sightings or contacts were not saved. Of a full disk the gateway tells once, for all that it does not take.
 func (b *Book) unsaved(what string, err error, again time.Duration) {
 	if !errors.Is(err, fleet.ErrFull) {
-		b.options.Logger.Error(what, "error", err, "again_in", again)
+		b.options.Logger.Error("not saved", "what", what, "error", err, "again_in", again)
 	}
 }
 
