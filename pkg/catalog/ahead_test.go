@@ -28,6 +28,10 @@ func blocks(t *testing.T, path string) (allocated, size int64) {
 // recordMany records dumps of about 1 KiB in one batch.
 func recordMany(t *testing.T, c *Catalog, from, n int) error {
 	t.Helper()
+	return c.RecordDumps(t.Context(), manyDumps(from, n))
+}
+
+func manyDumps(from, n int) []fleet.Dump {
 	piece := make([]fleet.Dump, n)
 	for i := range piece {
 		piece[i] = fleet.Dump{
@@ -35,7 +39,7 @@ func recordMany(t *testing.T, c *Catalog, from, n int) error {
 			UploadedAt: noon.Add(time.Duration(from+i) * time.Second),
 		}
 	}
-	return c.RecordDumps(t.Context(), piece)
+	return piece
 }
 
 func TestTheLogsThatBadgerWritesNextHaveTheirBlocks(t *testing.T) {

@@ -33,6 +33,10 @@ type Options struct {
 	MostEvents int64         // bytes of all events; 0: 64 MiB
 	Beat       func()        // a sign of life of the committer, at least every five seconds
 
+	// StandIn is a folder that is made, on another disk, for a copy of the catalog where its own disk takes nothing; ""
+	// makes none.
+	StandIn string
+
 	// MayBegin says why no catalog may be made where there is none: whoever has keys and firmware had a catalog. Nil
 	// makes one.
 	MayBegin func() error
@@ -58,6 +62,7 @@ type Catalog struct {
 	feed    event.Feed
 	trouble atomic.Pointer[string] // that it was found damaged
 	copied  Counts                 // that are in the folder; the committer's
+	standIn *standIn               // answers while the catalog's disk takes nothing; keep's, once that runs
 
 	store     store          // Badger, and whether it is to be trusted
 	importing sync.Mutex     // one import at a time
@@ -66,19 +71,20 @@ type Catalog struct {
 	closed    bool
 }
 
-// Open opens the catalog, or makes it. Before that it does what Badger does not: it refuses a disk without half of its
-// reserve, which takes the logs that it allocates and the tables of those that it finds, and deletes the empty log files
-// that a kill leaves and that Badger would refuse for ever.
+// Open opens the catalog, or makes it. Before that it does what Badger does not: it opens none on a disk without half of
+// its reserve, which takes the logs that it allocates and the tables of those that it finds, and deletes the empty log
+// files that a kill leaves and that Badger would refuse for ever.
 //
-// Errors: ErrFull below that half, [NewerError], [DamagedError], what MayBegin says, and a catalog that another process
-// has open.
+// Where the disk takes nothing it opens a copy in StandIn: every change is ErrFull until there is room, and then the
+// catalog itself is opened.
+//
+// Errors: ErrFull where the disk takes nothing and there is no StandIn, [ErrNoStandIn], [NewerError], [DamagedError], what
+// MayBegin says, and a catalog that another process has open.
 func Open(o Options) (*Catalog, error) {
-	free, _, err := o.Space()
-	if err != nil {
+	if err := o.takesNothing(); errors.Is(err, fleet.ErrFull) && o.StandIn != "" {
+		return openStandIn(o, err)
+	} else if err != nil {
 		return nil, err
-	}
-	if free < o.Reserve/2 {
-		return nil, fleet.Full("less than %d MiB is free for the catalog in %s: make room and start again", o.Reserve>>21, o.Dir)
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
@@ -89,14 +95,9 @@ func Open(o Options) (*Catalog, error) {
 	if err := o.prepare(); err != nil {
 		return nil, err
 	}
-	if o.Short == nil {
-		o.Short = func() {}
-	}
-	c := &Catalog{
-		options: o, tables: newTables(o), ops: make(chan *operation), stop: make(chan struct{}), done: make(chan struct{}), kept: make(chan struct{}),
-	}
-	c.store.failed = make(chan struct{}, 1)
+	c := newCatalog(o)
 	c.tables.begin() // of the logs that it finds
+	var err error
 	if c.store.db, err = o.openBadger(c.tables.await, c.store.fail); err != nil {
 		c.tables.end()
 		return nil, err
@@ -117,6 +118,18 @@ func Open(o Options) (*Catalog, error) {
 		return nil, errors.Join(err, c.closeBadger())
 	}
 	return c, nil
+}
+
+// newCatalog is one that is not open yet.
+func newCatalog(o Options) *Catalog {
+	if o.Short == nil {
+		o.Short = func() {}
+	}
+	c := &Catalog{
+		options: o, tables: newTables(o), ops: make(chan *operation), stop: make(chan struct{}), done: make(chan struct{}), kept: make(chan struct{}),
+	}
+	c.store.failed = make(chan struct{}, 1)
+	return c
 }
 
 // Created reports that what the catalog knows of files has to be rebuilt from disk: it was made by this Open, or by an
@@ -152,6 +165,10 @@ func (c *Catalog) Close() error {
 	c.later.Wait()
 	err := c.noteStop()
 	c.end()
+	if c.standIn != nil {
+		defer c.standIn.remove()
+		return c.closeBadger()
+	}
 	if errors.Is(err, fleet.ErrFull) {
 		c.options.Logger.Warn("catalog not closed", "reason", err)
 		return nil

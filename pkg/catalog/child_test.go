@@ -19,7 +19,7 @@ const (
 )
 
 var children = map[string]func(dir string, arguments []string) error{
-	"write": writeUntilKilled, "fill": fillAFleet, "idle": holdAFleet,
+	"write": writeUntilKilled, "fill": fillAFleet, "idle": holdAFleet, "die": recordAndDie,
 }
 
 func TestMain(m *testing.M) {

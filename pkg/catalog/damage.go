@@ -99,8 +99,13 @@ func (o Options) mayBegin() error {
 	return o.MayBegin()
 }
 
-// openBadger opens Badger, and turns its panics into errors. What Badger complains of later is told to failed.
-func (o Options) openBadger(beforeTable func(), failed func(error)) (db *badger.DB, err error) {
+// openBadger opens Badger. What it complains of later is told to failed.
+func (o Options) openBadger(beforeTable func(), failed func(error)) (*badger.DB, error) {
+	return o.openWith(settings(o, beforeTable, failed))
+}
+
+// openWith opens Badger, and turns its panics into errors.
+func (o Options) openWith(settings badger.Options) (db *badger.DB, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a bad sector under a mapped file
 	defer func() {
 		if r := recover(); r != nil {
@@ -110,7 +115,7 @@ func (o Options) openBadger(beforeTable func(), failed func(error)) (db *badger.
 			}
 		}
 	}()
-	db, err = badger.Open(settings(o, beforeTable, failed))
+	db, err = badger.Open(settings)
 	var path *fs.PathError
 	switch {
 	case err == nil:

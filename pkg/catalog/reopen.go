@@ -18,7 +18,7 @@ const (
 )
 
 // keep closes the store after a failed sync and opens it again, in this process, until that works. Badger itself would go
-// on: it would sync the same file again, and believe what that says.
+// on: it would sync the same file again, and believe what that says. A stand-in it replaces likewise.
 func (c *Catalog) keep() {
 	defer close(c.kept)
 	var opened time.Time
@@ -34,7 +34,11 @@ func (c *Catalog) keep() {
 		if time.Since(opened) > steady {
 			pause = tryEvery
 		}
-		if !c.reopen(pause) {
+		again := c.reopen
+		if c.standIn != nil {
+			again = c.replaceStandIn
+		}
+		if !again(pause) {
 			return
 		}
 		opened = time.Now()
@@ -72,6 +76,20 @@ func (c *Catalog) reopen(pause time.Duration) bool {
 		}
 		pause = min(2*pause, mostPause)
 	}
+}
+
+// replaceStandIn returns when the catalog itself answers, or false when it is to be closed.
+func (c *Catalog) replaceStandIn(pause time.Duration) bool {
+	for c.rest(pause) && c.waitForDisk() {
+		err := c.leaveStandIn()
+		if err == nil {
+			c.options.Logger.Info("catalog takes changes again", "dir", c.options.Dir)
+			return true
+		}
+		pause = min(2*pause, mostPause)
+		c.options.Logger.Error("catalog not opened again", "error", err, "again_in", pause)
+	}
+	return false
 }
 
 func (c *Catalog) rest(d time.Duration) bool {

@@ -80,8 +80,8 @@ func (c *Catalog) adopt() error {
 		if c.schema = int(schema); c.schema > Schema {
 			return &NewerError{"the catalog in " + c.options.Dir, c.schema}
 		}
-		if restoring, err := has(txn, keyRestoring); err != nil || restoring {
-			return errors.Join(err, fmt.Errorf("a restore into the catalog in %s was cut off: empty the folder and restore again", c.options.Dir))
+		if err := c.refuseRestoring(txn); err != nil {
+			return err
 		}
 		c.created, err = has(txn, keyNew)
 		return err
@@ -95,13 +95,26 @@ func (c *Catalog) adopt() error {
 		}
 		c.schema = Schema
 	}
-	if err := errors.Join(writeSchemaFile(c.options.Dir), c.beginCounting()); err != nil {
-		return err
-	}
-	if err := c.adoptCounts(); err != nil {
+	if err := c.adoptFiles(); err != nil {
 		return err
 	}
 	c.stopped, err = c.time(keyStopped)
+	return err
+}
+
+// adoptFiles writes the schema beside the records, and makes the counters of a catalog that has none.
+func (c *Catalog) adoptFiles() error {
+	if err := errors.Join(writeSchemaFile(c.options.Dir), c.beginCounting()); err != nil {
+		return err
+	}
+	return c.adoptCounts()
+}
+
+func (c *Catalog) refuseRestoring(txn *badger.Txn) error {
+	restoring, err := has(txn, keyRestoring)
+	if err == nil && restoring {
+		err = fmt.Errorf("a restore into the catalog in %s was cut off: empty the folder and restore again", c.options.Dir)
+	}
 	return err
 }
 

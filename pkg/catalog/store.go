@@ -27,12 +27,17 @@ type store struct {
 
 // fail notes that something was not stored. What the disk holds is not known from then on.
 func (s *store) fail(err error) {
+	s.doubt(fleet.Full("the catalog takes no changes, as its disk failed (%v): it is read, and opened again once the disk works", err))
+}
+
+// doubt has every change refused, unless it is already.
+func (s *store) doubt(refusal error) {
 	s.faults.Lock()
 	defer s.faults.Unlock()
 	if s.fault != nil {
 		return
 	}
-	s.fault = fleet.Full("the catalog takes no changes, as its disk failed (%v): it is read, and opened again once the disk works", err)
+	s.fault = refusal
 	select {
 	case s.failed <- struct{}{}:
 	default:
@@ -92,9 +97,21 @@ func (s *store) give(db *badger.DB) {
 	s.db = db
 	close(s.back)
 	s.mu.Unlock()
+	s.trust()
+}
+
+func (s *store) trust() {
 	s.faults.Lock()
+	defer s.faults.Unlock()
 	s.fault = nil
-	s.faults.Unlock()
+}
+
+// swap has readers read from another store, and returns the one before when nobody reads from it any more.
+func (s *store) swap(db *badger.DB) (before *badger.DB) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, s.db = s.db, db
+	return before
 }
 
 // view reads in a transaction.

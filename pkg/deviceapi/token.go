@@ -54,6 +54,8 @@ func (d *Door) token(w http.ResponseWriter, r *http.Request) error {
 		return e
 	case errors.Is(err, auth.ErrClock):
 		return oauthError(http.StatusServiceUnavailable, "temporarily_unavailable", "the gateway's clock is wrong").Because(err)
+	case errors.Is(err, fleet.ErrFull): // 507 is nothing that a client of OAuth knows
+		return oauthError(http.StatusServiceUnavailable, "temporarily_unavailable", "the gateway's disk takes nothing").Because(err)
 	case err != nil:
 		return refusal(err)
 	}

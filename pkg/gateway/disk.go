@@ -61,7 +61,7 @@ func freeInodes(stat unix.Statfs_t) int64 {
 type storage struct {
 	dirs   []string
 	faults []func() string             // a store that writes nothing more after a failed sync says so, else ""
-	again  func(context.Context) error // indexes what was stored while the catalog took nothing
+	again  func(context.Context) error // does what could not be done while nothing was stored
 	logger *slog.Logger
 }
 
@@ -118,7 +118,7 @@ func (s *storage) run(ctx context.Context) error {
 		if len(now) == 0 && len(before) > 0 {
 			s.logger.Info("everything is stored again")
 			if err := s.again(ctx); err != nil && ctx.Err() == nil {
-				s.logger.Error("dumps not indexed", "error", err)
+				s.logger.Error("files and records not made to agree", "error", err)
 			}
 		}
 		before = now

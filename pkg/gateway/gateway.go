@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -55,6 +56,7 @@ type Gateway struct {
 	metrics  *metrics
 	whole    *overview
 	failures failures
+	untold   atomic.Bool // the start, as the disk took nothing
 
 	doors      *ways
 	gate       *endpoint.Gate
@@ -128,7 +130,10 @@ func (g *Gateway) openKeys() (err error) {
 	if err != nil {
 		return err
 	}
-	return g.noteKeys(context.Background())
+	if err := g.noteKeys(context.Background()); err != nil && !errors.Is(err, fleet.ErrFull) { // then they are noted later
+		return err
+	}
+	return nil
 }
 
 func (g *Gateway) depotOptions(wake *waker) depot.Options {
@@ -176,7 +181,7 @@ func (g *Gateway) newStorage() *storage {
 		dirs = append(dirs, g.cfg.CoredumpsDir)
 	}
 	return &storage{
-		dirs: dirs, faults: []func() string{g.store.Fault, g.depot.Fault, g.dumps.Fault}, again: g.dumps.reconcile, logger: g.logger,
+		dirs: dirs, faults: []func() string{g.store.Fault, g.depot.Fault, g.dumps.Fault}, again: g.resume, logger: g.logger,
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,6 +16,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/certificate"
 	"github.com/slipway-gateway/slipway/pkg/config"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/systemd"
 )
 
@@ -30,8 +33,8 @@ type door struct {
 // ways are all listeners and the command line's socket.
 type ways struct {
 	doors    []door
-	socket   net.Listener
-	warnings []string // addresses in the settings that a socket of systemd overrides with another one
+	socket   net.Listener // nil: its disk takes nothing
+	warnings []string     // addresses in the settings that a socket of systemd overrides with another one
 }
 
 // listen binds everything before anything is touched: a port that is taken damages nothing. Sockets that systemd holds
@@ -74,11 +77,25 @@ func listen(cfg config.Config) (*ways, error) {
 		w.close()
 		return nil, err
 	}
-	if w.socket, err = listenSocket(cfg.Socket); err != nil {
+	w.socket, err = listenSocket(cfg.Socket)
+	if errors.Is(fleet.OfDisk(err), fleet.ErrFull) {
+		w.warnings = append(w.warnings, fmt.Sprintf("the command line cannot reach the gateway, as the disk of its socket takes nothing (%v): set a socket in /run", err))
+		return w, nil
+	}
+	if err != nil {
 		w.close()
 		return nil, err
 	}
 	return w, nil
+}
+
+// standIn is the folder for a copy of the catalog while its disk takes nothing: beside the socket, which nobody else has
+// and which is in memory.
+func (w *ways) standIn(cfg config.Config) string {
+	if w.socket == nil {
+		return filepath.Join(os.TempDir(), fmt.Sprintf("slipway-%d.catalog", os.Getpid()))
+	}
+	return cfg.Socket + ".catalog"
 }
 
 // warnIfOther tells an operator who has set an address that it is not what counts.
@@ -183,6 +200,9 @@ func (w *ways) endpoints(all, devices http.Handler, identity *certificate.Identi
 			e.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: identity.GetCertificate}
 		}
 		served = append(served, e)
+	}
+	if w.socket == nil {
+		return served
 	}
 	return append(served, endpoint.Listener{Listener: w.socket, Handler: all, Identify: markPeer})
 }

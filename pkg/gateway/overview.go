@@ -48,7 +48,7 @@ type overview struct {
 func (o *overview) Ready() bool { return o.recovery.isOver() }
 
 // Rebuild reads again what lies on disk.
-func (o *overview) Rebuild(ctx context.Context) error { return o.recovery.again(ctx) }
+func (o *overview) Rebuild(ctx context.Context) error { return o.recovery.again(ctx, true) }
 
 // Backup writes everything that cannot be found again, private keys too.
 func (o *overview) Backup(w io.Writer) error { return o.source.Write(w) }

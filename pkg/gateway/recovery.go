@@ -38,11 +38,25 @@ func (r *recovery) run(ctx context.Context) error {
 }
 
 // again reads what lies on disk once more, beside the work that goes on.
-func (r *recovery) again(ctx context.Context) error {
-	if err := r.depot.Reconcile(ctx); err != nil {
+func (r *recovery) again(ctx context.Context, rebuild bool) error {
+	if err := r.depot.Reconcile(ctx, rebuild); err != nil {
 		return err
 	}
 	return r.dumps.reconcile(ctx)
+}
+
+// resume does what could not be done while the disk took nothing.
+func (g *Gateway) resume(ctx context.Context) error {
+	g.triage.Wake()
+	if g.untold.CompareAndSwap(true, false) {
+		if err := g.started(ctx); err != nil {
+			return err
+		}
+	}
+	if err := g.recovery.again(ctx, g.store.Created()); err != nil {
+		return err
+	}
+	return g.store.Rebuilt(ctx)
 }
 
 // isOver reports that what lies on disk is known.

@@ -19,6 +19,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/config"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/systemd"
 )
 
@@ -54,8 +55,8 @@ func New(cfg config.Config, binary Binary, logger *slog.Logger) (_ *Gateway, err
 	}
 	g.store, err = catalog.Open(catalog.Options{
 		Dir: cfg.CatalogDir, Reserve: Reserve, Space: SpaceOf(cfg.CatalogDir), Short: g.ballast.short, Logger: logger, Now: time.Now,
-		KeepEvents: cfg.EventsKeep,
-		Beat:       g.watchdog.Part("catalog", partPatience), BeforeUpgrade: g.backUp,
+		KeepEvents: cfg.EventsKeep, StandIn: g.doors.standIn(cfg),
+		Beat: g.watchdog.Part("catalog", partPatience), BeforeUpgrade: g.backUp,
 		MayBegin: func() error { return mayBegin(cfg) },
 	})
 	if err != nil {
@@ -156,7 +157,8 @@ func ignoreCancel(err error) error {
 	return err
 }
 
-// makeFolders makes what lies under the state folder, and says what to do where it may not.
+// makeFolders makes what lies under the state folder, and says what to do where it may not. On a disk that takes nothing
+// it is content with folders that are there.
 func makeFolders(cfg config.Config) error {
 	for _, dir := range []struct {
 		path string
@@ -169,6 +171,9 @@ func makeFolders(cfg config.Config) error {
 			return fmt.Errorf("%w: make it a folder that user %d may write to, or set another state_dir", err, os.Getuid())
 		}
 		probe, err := os.CreateTemp(dir.path, ".probe*")
+		if errors.Is(fleet.OfDisk(err), fleet.ErrFull) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("%w: make it a folder that user %d may write to, or set another state_dir", err, os.Getuid())
 		}

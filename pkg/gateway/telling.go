@@ -33,7 +33,12 @@ func (g *Gateway) started(ctx context.Context) error {
 	if last.Seq == 0 {
 		details["before"] = "none recorded"
 	}
-	return g.store.Record(ctx, event.GatewayStarted, gatewayObject, details)
+	err = g.store.Record(ctx, event.GatewayStarted, gatewayObject, details)
+	if errors.Is(err, fleet.ErrFull) {
+		g.untold.Store(true)
+		return nil
+	}
+	return err
 }
 
 // stopped tells of a clean stop, once nothing works any more.

@@ -1,0 +1,279 @@
+package catalog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/dgraph-io/badger/v4"
+	"golang.org/x/sys/unix"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+const (
+	// mostStandIn bounds a stand-in: it lies in memory, of which a gateway has 512 MB.
+	mostStandIn = 64 << 20
+
+	// standInRoom is what Badger writes beside the copied files before it only reads them: a table of each log that a kill has
+	// left, three at most, and what it keeps for values.
+	standInRoom = 32 << 20
+)
+
+// ErrNoStandIn is a catalog on a disk that takes nothing, of which no copy could be made.
+var ErrNoStandIn = errors.New("the catalog is not read, as its disk takes nothing")
+
+// standIn is a copy of a catalog whose disk takes nothing, which answers for it. Badger replays its logs into tables
+// before it reads anything, and refuses to open for reading what was not stopped in order. So the copy is opened once for
+// writing, closed, and opened for reading only: from then on it needs no room.
+type standIn struct {
+	dir    string
+	locked *os.File // the catalog's own folder
+}
+
+// takesNothing is ErrFull where a catalog cannot be opened for writing, and says why. A file is tried, too: ext4 after an
+// error is read-only, and says so only to who writes.
+func (o Options) takesNothing() error {
+	probe, err := os.CreateTemp(o.Dir, ".probe*")
+	if err == nil {
+		probe.Close()
+		os.Remove(probe.Name()) // nobody takes one that stays for a file of the catalog
+	} else if errors.Is(err, unix.EROFS) {
+		return fleet.Full("the disk of the catalog in %s is read-only", o.Dir)
+	} else if err = fleet.OfDisk(err); errors.Is(err, fleet.ErrFull) {
+		return err
+	}
+	free, _, err := o.Space()
+	if err == nil && free < o.Reserve/2 {
+		err = fleet.Full("less than %d MiB is free for the catalog in %s: make room", o.Reserve>>21, o.Dir)
+	}
+	return err
+}
+
+// openStandIn opens a copy of the catalog for reading, and says why to whoever would change something.
+//
+// Errors: [ErrNoStandIn] where none can be made, and those of [Open].
+func openStandIn(o Options, why error) (*Catalog, error) {
+	if err := checkSchemaFile(o.Dir); err != nil {
+		return nil, err
+	}
+	c := newCatalog(o)
+	if err := c.openStandIn(); err != nil {
+		c.tables.end()
+		return nil, err
+	}
+	c.store.doubt(fleet.Full("the catalog takes no changes, and is read from a copy until it can: %v", why))
+	o.Logger.Warn("catalog read from a copy", "dir", o.Dir, "copy", o.StandIn, "reason", why)
+	go c.commit()
+	go c.keep()
+	return c, nil
+}
+
+func (c *Catalog) openStandIn() (err error) {
+	o := c.options
+	c.standIn = &standIn{dir: o.StandIn}
+	defer func() {
+		if err != nil {
+			c.standIn.remove()
+			c.standIn = nil
+		}
+	}()
+	if c.standIn.locked, err = Lock(o.Dir); err != nil {
+		return err
+	}
+	entries, err := c.standIn.locked.ReadDir(-1)
+	if err != nil {
+		return err
+	}
+	if blank(entries) {
+		return fleet.Full("there is no catalog in %s, and none can be made: the disk takes nothing", o.Dir)
+	}
+	if err := o.check(entries); err != nil {
+		return err
+	}
+	if err := c.standIn.copy(o, entries); err != nil {
+		return err
+	}
+	if c.store.db, err = o.openCopied(); err != nil {
+		return err
+	}
+	if err := c.adoptStandIn(); err != nil {
+		return errors.Join(err, c.store.db.Close())
+	}
+	return nil
+}
+
+// copy copies what holds records. Zeros are left out, of which logs are full.
+func (s *standIn) copy(o Options, entries []fs.DirEntry) error {
+	s.empty() // that a kill has left
+	if err := os.Mkdir(s.dir, 0o700); err != nil {
+		return fmt.Errorf("%w: %w", ErrNoStandIn, err)
+	}
+	left := int64(mostStandIn)
+	for _, e := range entries {
+		if !e.Type().IsRegular() {
+			continue
+		}
+		n, err := copySparse(filepath.Join(o.Dir, e.Name()), filepath.Join(s.dir, e.Name()), left)
+		if errors.Is(err, fleet.ErrFull) {
+			return fmt.Errorf("%w: a copy of it would take more than %d MiB", ErrNoStandIn, mostStandIn>>20)
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrNoStandIn, err)
+		}
+		left -= n
+	}
+	var stat unix.Statfs_t
+	if err := unix.Statfs(s.dir, &stat); err != nil {
+		return fmt.Errorf("%w: %w", ErrNoStandIn, err)
+	}
+	if free := int64(stat.Bavail) * int64(stat.Bsize); free < standInRoom { //nolint:unconvert // 32 bits wide on ARM
+		return fmt.Errorf("%w: less than %d MiB is left beside a copy in %s", ErrNoStandIn, standInRoom>>20, s.dir)
+	}
+	return Options{Dir: s.dir}.removeLogs()
+}
+
+// copySparse copies a file without its blocks of zeros, and says how many bytes it wrote. ErrFull is more than most.
+func copySparse(from, to string, most int64) (written int64, err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return 0, err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer out.Close()
+	block, zeros := make([]byte, 4096), make([]byte, 4096)
+	for at := int64(0); ; {
+		n, err := io.ReadFull(in, block)
+		if n > 0 && !bytes.Equal(block[:n], zeros[:n]) {
+			if written += int64(n); written > most {
+				return written, fleet.ErrFull
+			}
+			if _, err := out.WriteAt(block[:n], at); err != nil {
+				return written, err
+			}
+		}
+		at += int64(n)
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return written, out.Truncate(at)
+		case err != nil:
+			return written, err
+		}
+	}
+}
+
+// openCopied has Badger make tables of the copied logs, and then open them for reading only.
+func (o Options) openCopied() (*badger.DB, error) {
+	o.Dir = o.StandIn
+	var failed error
+	whole := settings(o, func() {}, func(err error) { failed = errors.Join(failed, err) }).
+		WithNumCompactors(0).WithNumLevelZeroTables(100).WithNumLevelZeroTablesStall(200). // it writes no more than it must
+		WithCompactL0OnClose(false).WithSyncWrites(false)
+	db, err := o.openWith(whole)
+	if err == nil {
+		err = errors.Join(db.Close(), failed)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoStandIn, err)
+	}
+	db, err = o.openWith(whole.WithReadOnly(true))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoStandIn, err)
+	}
+	return db, nil
+}
+
+// adoptStandIn is adopt without a change. A catalog of an older schema is not read: what it would be upgraded to is not on
+// the disk.
+func (c *Catalog) adoptStandIn() error {
+	err := c.store.db.View(func(txn *badger.Txn) error {
+		item, err := txn.Get([]byte(keySchema))
+		if err != nil {
+			return fmt.Errorf("%w: its schema: %w", ErrNoStandIn, err)
+		}
+		schema, err := readNumber(item)
+		if err != nil {
+			return err
+		}
+		switch {
+		case schema > Schema:
+			return &NewerError{"the catalog in " + c.options.Dir, int(schema)}
+		case schema < Schema:
+			return fmt.Errorf("%w: it has schema %d, and cannot be upgraded to %d", ErrNoStandIn, schema, Schema)
+		}
+		if err := c.refuseRestoring(txn); err != nil {
+			return err
+		}
+		c.created, err = has(txn, keyNew)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	c.schema = Schema
+	c.stopped, err = c.time(keyStopped)
+	return err
+}
+
+// leaveStandIn opens the catalog itself, beside the copy, and has it answer once it is whole.
+func (c *Catalog) leaveStandIn() error {
+	if s := c.standIn; s.locked != nil {
+		s.locked.Close() // Badger takes the same lock
+		s.locked = nil
+	}
+	if err := c.options.prepare(); err != nil {
+		return err
+	}
+	c.tables.begin() // of the logs that it finds
+	db, err := c.options.openBadger(c.tables.await, c.store.fail)
+	if err != nil {
+		return err
+	}
+	copied := c.store.swap(db)
+	ahead, err := c.adoptAgain()
+	if err != nil {
+		c.store.swap(copied)
+		return errors.Join(err, db.Close())
+	}
+	c.store.writing.Lock()
+	c.ahead = ahead
+	c.store.trust()
+	c.store.writing.Unlock()
+	err = copied.Close()
+	c.standIn.remove()
+	c.standIn = nil
+	return errors.Join(err, c.undoImport(context.Background()))
+}
+
+// adoptAgain is adopt of a catalog whose copy was adopted: it has the same records.
+func (c *Catalog) adoptAgain() (*ahead, error) {
+	if err := c.adoptFiles(); err != nil {
+		return nil, err
+	}
+	ahead, err := openAhead(c.options.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return ahead, c.options.noteOpen()
+}
+
+// remove removes the copy and frees the catalog's own folder.
+func (s *standIn) remove() {
+	if s.locked != nil {
+		s.locked.Close()
+	}
+	s.empty()
+}
+
+func (s *standIn) empty() {
+	os.RemoveAll(s.dir) // what stays the next start removes
+}
