@@ -22,8 +22,8 @@ type disk struct {
 	mounted bool
 }
 
-// newLoop makes a file system, "ext4" or "xfs", in a file of size bytes, and mounts it.
-func newLoop(t testing.TB, kind string, size int64) *disk {
+// newLoop makes a file system, "ext4" or "xfs", in a file of size bytes, and mounts it. Options are those of its mkfs.
+func newLoop(t testing.TB, kind string, size int64, options ...string) *disk {
 	t.Helper()
 	image := filepath.Join(t.TempDir(), "disk.img")
 	if err := os.WriteFile(image, nil, 0o600); err != nil {
@@ -32,7 +32,7 @@ func newLoop(t testing.TB, kind string, size int64) *disk {
 	if err := os.Truncate(image, size); err != nil {
 		t.Fatal(err)
 	}
-	tell(t, "mkfs."+kind, "-q", image)
+	tell(t, "mkfs."+kind, append(options, "-q", image)...)
 	return mountAt(t, "-o", "loop", "-t", kind, image)
 }
 
@@ -108,7 +108,7 @@ func (d *disk) cut() {
 	}
 }
 
-// empty removes the file "ballast", with which a row has filled it.
+// empty removes what is called "ballast", with which a row has filled it.
 func (d *disk) empty() {
 	d.t.Helper()
 	if err := os.RemoveAll(d.path("ballast")); err != nil {

@@ -93,7 +93,7 @@ func (p *plant) taken(round int) (ended string) {
 func (p *plant) check(since int) {
 	p.t.Helper()
 	for _, gone := range p.l.lost(since) {
-		if !strings.HasPrefix(gone, "dump ") || !strings.Contains(gone, "no such file") {
+		if !rotated(gone) {
 			p.t.Errorf("acknowledged and lost: %s", gone)
 		}
 	}
@@ -101,6 +101,10 @@ func (p *plant) check(since int) {
 	if trace := goTrace(p.g.log.String()); trace != "" {
 		p.t.Errorf("a Go trace in the log:\n%s", trace)
 	}
+}
+
+func rotated(gone string) bool {
+	return strings.HasPrefix(gone, "dump ") && strings.Contains(gone, "no such file")
 }
 
 // TestFaultsADiskThatIsTakenAtOnceEndsNoGateway takes all blocks of the disk under a gateway that a fleet asks, and gives
