@@ -26,9 +26,14 @@ func (g *Gateway) openBroker() (err error) {
 	return err
 }
 
+// nudger takes a nudge to its device: the broker's connection.
+type nudger interface {
+	Nudge(ctx context.Context, d fleet.Device, n mqtt.Nudge) error
+}
+
 // nudges sends what people ask of devices to the broker, and tells of it.
 type nudges struct {
-	broker *mqtt.Broker
+	broker nudger
 	store  *catalog.Catalog
 }
 
@@ -46,5 +51,10 @@ func (n *nudges) Nudge(ctx context.Context, d fleet.Device, what string) error {
 	case err != nil:
 		return err
 	}
-	return n.store.Record(ctx, event.DeviceNudged, d.Key.ObjectOf(), map[string]any{"for": what})
+	// It is sent: whoever has stopped waiting has done it, too, and an answer that says otherwise makes it restart once more.
+	err = n.store.Record(context.WithoutCancel(ctx), event.DeviceNudged, d.Key.ObjectOf(), map[string]any{"for": what})
+	if errors.Is(err, fleet.ErrFull) || errors.Is(err, fleet.ErrAway) { // of which the gateway tells by itself
+		return nil
+	}
+	return err
 }

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
@@ -239,6 +241,45 @@ func TestAStreamEndsWithItsTokenAndWithTheGateway(t *testing.T) {
 	for ok := true; ok; {
 		_, _, _, ok = others.next()
 	}
+}
+
+// silent is a stream of events in which nothing happens, but for its feed.
+type silent struct {
+	events
+	feed  event.Feed
+	looks int
+	look  func(looks int) // is called with each
+}
+
+func (s *silent) Feed() *event.Feed { return &s.feed }
+
+func (s *silent) Events(event.Filter) (event.Page, error) {
+	s.looks++
+	s.look(s.looks)
+	return event.Page{}, nil
+}
+
+func TestAStreamThatIsWokenTenThousandTimesHoldsNoMoreThanAtItsBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const wakes = 10_000
+		s := &silent{}
+		d := &door{Options{Events: s, Gateway: &calm{trusted: true}}}
+		r := httptest.NewRequest(http.MethodGet, "/api/events", nil)
+		begun := r.Context()
+		s.look = func(looks int) {
+			if r.Context() != begun {
+				t.Fatalf("after %d looks the request's context is another one", looks)
+			}
+			if looks < wakes {
+				s.feed.Wake()
+				return
+			}
+			s.feed.End()
+		}
+		if err := d.streamEvents(httptest.NewRecorder(), r, event.Filter{}); err != nil || s.looks != wakes {
+			t.Errorf("%d looks, %v", s.looks, err)
+		}
+	})
 }
 
 func TestTwoHundredOpenStreamsAllHearOfEverything(t *testing.T) {

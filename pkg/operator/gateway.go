@@ -2,6 +2,7 @@ package operator
 
 import (
 	_ "embed" // the description of the API
+	"errors"
 	"net/http"
 	"slices"
 
@@ -155,7 +156,11 @@ func (d *door) backup(w http.ResponseWriter, r *http.Request) error {
 	if err := d.Gateway.Backup(w); err != nil {
 		return err
 	}
-	return d.record(r, event.BackupCreated, nil)
+	err := d.record(r, event.BackupCreated, nil)
+	if errors.Is(err, fleet.ErrFull) || errors.Is(err, fleet.ErrAway) { // of which the gateway tells by itself
+		return nil // a backup is wanted most where nothing can be recorded any more
+	}
+	return err
 }
 
 func (d *door) rotateKeys(w http.ResponseWriter, r *http.Request) error {

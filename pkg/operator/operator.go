@@ -3,7 +3,7 @@
 //
 // Every route asks for a role, but for health, metrics, the documentation, the CA, the login form and the upload scripts. A
 // caller shows an operator token, or came through the gateway's own socket, where the
-// kernel said who it is. The door declares the few methods that it calls and turns the house's four refusals into
+// kernel said who it is. The door declares the few methods that it calls and turns the house's six refusals into
 // statuses; their sentences are meant for its users.
 package operator
 

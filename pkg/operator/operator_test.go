@@ -376,6 +376,29 @@ func TestABackupBrokenOffIsNoWholeAnswer(t *testing.T) {
 	}
 }
 
+// mute is a stream of events that takes none.
+type mute struct {
+	events
+	why error
+}
+
+func (m mute) Record(context.Context, fleet.EventKind, fleet.Object, any) error { return m.why }
+
+func TestABackupIsWholeWhereItsEventCannotBeRecorded(t *testing.T) {
+	for _, why := range []error{fleet.Full("the disk"), fleet.Away("the catalog")} {
+		d := open(t, func(o *Options) {
+			o.Events = mute{o.Events, why}
+			o.Gateway = &calm{trusted: true, backup: func(w io.Writer) error {
+				_, err := w.Write(make([]byte, 100_000))
+				return err
+			}}
+		})
+		if a := d.ask(http.MethodGet, "/api/backup", ""); a.StatusCode != http.StatusOK || len(a.body) != 100_000 {
+			t.Errorf("%v: %d, %d bytes", why, a.StatusCode, len(a.body))
+		}
+	}
+}
+
 func TestWhatTheKernelSaysOfADiskIsAStatusAndASentence(t *testing.T) {
 	for errno, want := range map[syscall.Errno]struct {
 		status int

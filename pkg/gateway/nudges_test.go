@@ -1,0 +1,43 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/catalog"
+	"github.com/slipway-gateway/slipway/pkg/event"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/pkg/mqtt"
+)
+
+// sent is a broker that takes each nudge, and calls back once it has.
+type sent func()
+
+func (s sent) Nudge(context.Context, fleet.Device, mqtt.Nudge) error {
+	s()
+	return nil
+}
+
+func TestANudgeThatWasSentIsInTheEventsAlsoWhenNobodyWaitsForItsAnswer(t *testing.T) {
+	store, err := catalog.Open(catalog.Options{
+		Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Now: time.Now, Beat: func() {},
+		Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for range 20 { // a commit and a context that has ended may both be ready
+		ctx, leave := context.WithCancel(t.Context())
+		if err := (&nudges{sent(leave), store}).Nudge(ctx, fleet.Device{Key: "aaaaaaa1", Model: "pump"}, "firmware"); err != nil {
+			t.Errorf("the answer: %v", err)
+		}
+	}
+	page, err := store.Events(event.Filter{Kinds: []string{string(event.DeviceNudged)}, Limit: 100})
+	if err != nil || len(page.Events) != 20 {
+		t.Errorf("%d events, %v", len(page.Events), err)
+	}
+}
