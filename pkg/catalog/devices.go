@@ -195,6 +195,9 @@ func (t *tx) removeDevice(key fleet.DeviceKey) (fleet.Device, error) {
 		t.delete(pinKey(d))
 	}
 	t.delete(sightingKey(key))
+	if err := t.forgetMAC(key); err != nil {
+		return d, err
+	}
 	t.news = append(t.news, func(w DeviceWatcher) { w.DeviceRemoved(key) })
 	return d, nil
 }

@@ -25,6 +25,7 @@ import (
 //	dp/<code>/<version>/<device>               index: devices that are pinned to a build
 //	df/<device>                                fleet.Sent
 //	dx/<mac>                                   a device's key: whose Wi-Fi has this MAC, as 12 hex digits
+//	dw/<device>                                the MAC of a device: the one key below dx/ that it has
 //	dr/<device>                                removal, of a device that a person has removed
 //	ds/<device>                                auth.DeviceSecrets
 //	s/<device>                                 sighting.Record
@@ -95,6 +96,7 @@ func modelKey(code fleet.ModelCode) string           { return modelPrefix + stri
 func deviceKey(key fleet.DeviceKey) string           { return devicePrefix + string(key) }
 func modelDevicesPrefix(code fleet.ModelCode) string { return "dm/" + string(code) + "/" }
 func macKey(mac string) string                       { return "dx/" + mac }
+func deviceMACKey(key fleet.DeviceKey) string        { return "dw/" + string(key) }
 func sentKey(key fleet.DeviceKey) string             { return "df/" + string(key) }
 func removedKey(key fleet.DeviceKey) string          { return "dr/" + string(key) }
 func secretsKey(key fleet.DeviceKey) string          { return "ds/" + string(key) }

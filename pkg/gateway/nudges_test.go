@@ -29,7 +29,11 @@ func TestANudgeThatWasSentIsInTheEventsAlsoWhenNobodyWaitsForItsAnswer(t *testin
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	for range 20 { // a commit and a context that has ended may both be ready
 		ctx, leave := context.WithCancel(t.Context())
 		if err := (&nudges{sent(leave), store}).Nudge(ctx, fleet.Device{Key: "aaaaaaa1", Model: "pump"}, "firmware"); err != nil {

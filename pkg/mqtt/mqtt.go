@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,6 +48,7 @@ const (
 	farewell        = 250 * time.Millisecond
 	atMostOnce      = 0 // brokers drop what is kept beyond some thousand messages to a subscriber that acknowledges each
 	atLeastOnce     = 1
+	exactlyOnce     = 2 // a grant beyond it is a refusal
 )
 
 // Broker is the connection. Its methods may be called at once.
@@ -55,16 +57,18 @@ type Broker struct {
 	whose   *whose
 	client  paho.Client
 	pace    *rate.Limiter
+	asked   chan paho.Token // the newest subscription, for Run
 
-	mu   sync.Mutex // guards what follows
-	down time.Time  // since when it is not reached, zero while it is
-	last string     // why
-	told bool       // the journal knows that it is down
+	mu      sync.Mutex // guards what follows
+	down    time.Time  // since when it is not reached, zero while it is
+	up      time.Time  // when it was reached, zero while it is not
+	told    bool       // the journal knows that it is down
+	refused []string   // topics that it does not let us hear
 }
 
 // New reads the files that the settings name. It does not connect.
 func New(o Options) (*Broker, error) {
-	b := &Broker{options: o, whose: &whose{devices: o.Devices, now: o.Now}, down: o.Now(), last: "not tried yet"}
+	b := &Broker{options: o, whose: &whose{devices: o.Devices, now: o.Now, kept: map[fleet.DeviceKey]time.Time{}}, down: o.Now(), asked: make(chan paho.Token, 1)}
 	b.pace = rate.NewLimiter(rate.Limit(float64(o.NudgesPerMinute)/60), 1)
 	c := paho.NewClientOptions().AddBroker(o.URL).SetClientID("slipway-" + strings.ToLower(string(fleet.NewDeviceKey())))
 	c.SetUsername(o.User).SetConnectTimeout(connectPatience).SetCleanSession(true).SetOrderMatters(true)
@@ -80,7 +84,7 @@ func New(o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.SetTLSConfig(secured)
+	c.SetTLSConfig(secured).SetCustomOpenConnectionFn(open)
 	c.SetOnConnectHandler(b.connected)
 	c.SetConnectionLostHandler(func(_ paho.Client, err error) { b.lost(err) })
 	c.SetConnectionNotificationHandler(func(_ paho.Client, n paho.ConnectionNotification) {
@@ -124,50 +128,127 @@ func (o Options) tls() (*tls.Config, error) {
 // Run stays connected until ctx ends.
 func (b *Broker) Run(ctx context.Context) error {
 	b.client.Connect()
-	<-ctx.Done()
-	b.client.Disconnect(uint(farewell.Milliseconds()))
-	return nil
+	var again <-chan time.Time // set: a subscription was refused
+	for {
+		select {
+		case <-ctx.Done():
+			b.client.Disconnect(uint(farewell.Milliseconds()))
+			return nil
+		case subscribed := <-b.asked:
+			again = nil
+			if !b.granted(ctx, subscribed) {
+				again = time.After(b.options.pause())
+			}
+		case <-again:
+			b.subscribe()
+		}
+	}
 }
 
-func (b *Broker) connected(c paho.Client) {
+func (b *Broker) connected(paho.Client) {
 	b.mu.Lock()
-	b.down, b.last, b.told = time.Time{}, "", false
+	b.up = b.options.Now()
+	known := b.told
+	if !known {
+		b.down = time.Time{}
+	}
 	b.mu.Unlock()
-	b.options.Logger.Info("MQTT broker reached", "broker", b.options.URL)
+	if !known { // else it is told once it has stood for a while
+		b.options.Logger.Info("MQTT broker reached", "broker", b.options.URL)
+	}
+	b.subscribe()
+}
+
+// subscribe asks for what is listened to. Run waits for the answer.
+func (b *Broker) subscribe() {
 	wanted := map[string]byte{}
 	for _, topic := range topics(b.options.Prefix) {
 		wanted[topic] = atMostOnce
 	}
-	subscribed := c.SubscribeMultiple(wanted, func(_ paho.Client, m paho.Message) { b.take(m.Topic(), m.Payload(), m.Retained()) })
-	go func() { // its answer comes through the goroutine that called this function
-		if !subscribed.WaitTimeout(connectPatience) || subscribed.Error() != nil {
-			b.options.Logger.Warn("MQTT broker refuses the subscription", "broker", b.options.URL, "error", subscribed.Error())
-		}
-	}()
+	subscribed := b.client.SubscribeMultiple(wanted, func(_ paho.Client, m paho.Message) { b.take(m.Topic(), m.Payload(), m.Retained()) })
+	select {
+	case <-b.asked: // of a connection that is no more
+	default:
+	}
+	select {
+	case b.asked <- subscribed:
+	default: // another one has just been asked for
+	}
 }
 
-// lost notes since when the broker is not reached; the journal is told once.
+// granted waits for the answer to a subscription, and notes what the broker does not grant.
+func (b *Broker) granted(ctx context.Context, subscribed paho.Token) bool {
+	refused := topics(b.options.Prefix)
+	select {
+	case <-subscribed.Done():
+		refused = refusedOf(subscribed)
+	case <-time.After(connectPatience):
+	case <-ctx.Done():
+		return true
+	}
+	b.mu.Lock()
+	news := !slices.Equal(b.refused, refused)
+	b.refused = refused
+	b.mu.Unlock()
+	if news && len(refused) > 0 {
+		b.options.Logger.Warn("MQTT broker refuses the subscription", "broker", b.options.URL, "topics", refused)
+	}
+	return len(refused) == 0
+}
+
+func refusedOf(subscribed paho.Token) (topics []string) {
+	s, ok := subscribed.(*paho.SubscribeToken)
+	if !ok {
+		return nil
+	}
+	for topic, grant := range s.Result() {
+		if grant > exactlyOnce {
+			topics = append(topics, topic)
+		}
+	}
+	slices.Sort(topics)
+	return topics
+}
+
+// lost notes since when the broker is not reached; the journal is told once. One that is lost again and again, a moment
+// after it was reached, is not reached all the while.
 func (b *Broker) lost(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.settle()
+	b.up = time.Time{}
 	if b.down.IsZero() {
 		b.down = b.options.Now()
 	}
-	b.last = fmt.Sprint(err)
 	if !b.told {
 		b.told = true
 		b.options.Logger.Warn("MQTT broker not reached", "broker", b.options.URL, "error", err)
 	}
 }
 
-// Trouble says that the broker is not reached, "" when it is.
+// settle ends the time without a broker, once a connection has stood for a while. The caller holds mu.
+func (b *Broker) settle() {
+	if b.up.IsZero() || b.down.IsZero() || b.options.Now().Sub(b.up) < connectPatience {
+		return
+	}
+	b.down, b.told = time.Time{}, false
+	b.options.Logger.Info("MQTT broker reached", "broker", b.options.URL)
+}
+
+// Trouble says that the broker is not reached, or does not let us hear what is wanted; "" when all is well. While the same
+// is wrong the words are the same: each change of them is an event. Why it is not reached the journal says.
 func (b *Broker) Trouble() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.down.IsZero() || b.options.Now().Sub(b.down) < connectPatience {
-		return ""
+	b.settle()
+	switch {
+	case !b.down.IsZero() && b.options.Now().Sub(b.down) >= connectPatience:
+		return fmt.Sprintf("the MQTT broker %s has not been reached since %s", b.options.URL, b.down.UTC().Format(time.RFC3339))
+	case len(b.refused) > 0:
+		return fmt.Sprintf("the MQTT broker %s does not grant the subscription of %s: allow it to the user that Slipway has there",
+			b.options.URL, strings.Join(b.refused, ", "))
 	}
-	return fmt.Sprintf("the MQTT broker %s has not been reached since %s: %s", b.options.URL, b.down.UTC().Format(time.RFC3339), b.last)
+	return ""
 }
 
 // Connected reports that the broker is reached.

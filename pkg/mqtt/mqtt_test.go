@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/big"
 	"net"
 	"os"
@@ -71,6 +72,7 @@ type memory struct {
 	devices []fleet.Device
 	macs    map[string]fleet.DeviceKey
 	listed  int // how often all devices were read
+	kept    int // how often a MAC was
 }
 
 func (m *memory) Device(key fleet.DeviceKey) (fleet.Device, error) {
@@ -106,7 +108,9 @@ func (m *memory) DeviceOfMAC(mac string) (fleet.DeviceKey, bool, error) {
 func (m *memory) KeepMAC(_ context.Context, mac string, key fleet.DeviceKey) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	maps.DeleteFunc(m.macs, func(_ string, owner fleet.DeviceKey) bool { return owner == key })
 	m.macs[mac] = key
+	m.kept++
 	return nil
 }
 
@@ -235,6 +239,55 @@ func TestAMACKeepsItsDeviceWhateverItsMessagesSayLater(t *testing.T) {
 	}
 }
 
+func TestANameThatWasTakenFromItsDeviceIsItsNoMore(t *testing.T) {
+	now := time.Now()
+	for what, change := range map[string]func(*fleet.Device){
+		"removed": func(d *fleet.Device) { d.Key = "bbbbbbb1" }, "renamed": func(d *fleet.Device) { d.Name = "Press 7" },
+	} {
+		m := &memory{macs: map[string]fleet.DeviceKey{}, devices: []fleet.Device{{Key: "aaaaaaa1", Model: "pump", Name: "Press 1"}}}
+		w := &whose{devices: m, now: func() time.Time { return now }, kept: map[fleet.DeviceKey]time.Time{}}
+		if key, found, err := w.find(t.Context(), told{mac: "0242ac110001", name: "Press 1"}); key != "aaaaaaa1" || !found || err != nil {
+			t.Fatalf("%s: before: %s, %v, %v", what, key, found, err)
+		}
+		m.macs = map[string]fleet.DeviceKey{}
+		change(&m.devices[0])
+		if key, found, err := w.find(t.Context(), told{mac: "0242ac110002", name: "Press 1"}); found || err != nil || len(m.macs) > 0 {
+			t.Errorf("%s: it is %s, %v, %v, kept %v", what, key, found, err, m.macs)
+		}
+	}
+}
+
+func TestANameThatIsGivenToAnotherDeviceIsThatOnesWithinAMinute(t *testing.T) {
+	now := time.Now()
+	m := &memory{macs: map[string]fleet.DeviceKey{}, devices: []fleet.Device{{Key: "aaaaaaa1", Name: "Press 1"}, {Key: "aaaaaaa2"}}}
+	w := &whose{devices: m, now: func() time.Time { return now }, kept: map[fleet.DeviceKey]time.Time{}}
+	if key, _, err := w.find(t.Context(), told{mac: "0242ac110001", name: "Press 1"}); key != "aaaaaaa1" || err != nil {
+		t.Fatalf("before: %s, %v", key, err)
+	}
+	m.devices[0].Name, m.devices[1].Name = "Press 2", "Press 1"
+	now = now.Add(readAgain)
+	if key, found, err := w.find(t.Context(), told{mac: "0242ac110002", name: "Press 1"}); key != "aaaaaaa2" || !found || err != nil {
+		t.Errorf("%s, %v, %v", key, found, err)
+	}
+}
+
+func TestOneNameUnderAThousandMACsIsKeptOnceAMinute(t *testing.T) {
+	now := time.Now()
+	m := &memory{macs: map[string]fleet.DeviceKey{}, devices: []fleet.Device{{Key: "aaaaaaa1", Name: "Press 1"}}}
+	w := &whose{devices: m, now: func() time.Time { return now }, kept: map[fleet.DeviceKey]time.Time{}}
+	for minute := range 3 {
+		for i := range 1000 {
+			if key, found, err := w.find(t.Context(), told{mac: fmt.Sprintf("%012x", minute*1000+i), name: "Press 1"}); key != "aaaaaaa1" || !found || err != nil {
+				t.Fatalf("%s, %v, %v", key, found, err)
+			}
+		}
+		now = now.Add(keepAgain)
+	}
+	if m.kept != 3 || len(w.kept) != 1 {
+		t.Errorf("%d were kept, %d are remembered", m.kept, len(w.kept))
+	}
+}
+
 func TestAFloodOfStrangersIsReadOnceAndHidesNobody(t *testing.T) {
 	b := startBroker(t, "127.0.0.1:0", nil)
 	for i := range 10_000 {
@@ -289,6 +342,7 @@ func TestABrokerThatWasAwayIsFoundAgain(t *testing.T) {
 		b = startBroker(t, address, nil)
 		until(t, "the connection", r.Connected)
 		r.subscribed(t, b)
+		r.stands(r.now().Add(connectPatience)) // it stands
 		if got := r.Trouble(); got != "" {
 			t.Errorf("trouble %q", got)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -15,11 +16,14 @@ type devices interface {
 	Device(fleet.DeviceKey) (fleet.Device, error)
 	EachDevice(yield func(fleet.Device) error) error
 	DeviceOfMAC(mac string) (key fleet.DeviceKey, found bool, err error)
+	// KeepMAC notes the MAC of a device, which has one: the one before is forgotten.
 	KeepMAC(ctx context.Context, mac string, key fleet.DeviceKey) error
 }
 
-// readAgain is how old the list of names may be when a name is not in it: thousands of messages of strangers read it once.
-const readAgain = time.Minute
+const (
+	readAgain = time.Minute // how old the list of names may be: thousands of messages of strangers read it once
+	keepAgain = time.Minute // between two MACs of one device: whoever makes up thousands with its name writes once
+)
 
 // whose finds the device that a message is of. Topics have the MAC of its Wi-Fi, which nobody has told Slipway: the name or
 // the client id in a message says once whose it is, and that is kept.
@@ -30,6 +34,7 @@ type whose struct {
 	mu    sync.Mutex // guards what follows
 	names map[string]fleet.DeviceKey
 	read  time.Time
+	kept  map[fleet.DeviceKey]time.Time // the MACs of the last minute
 }
 
 func (w *whose) find(ctx context.Context, m told) (fleet.DeviceKey, bool, error) {
@@ -47,41 +52,63 @@ func (w *whose) find(ctx context.Context, m told) (fleet.DeviceKey, bool, error)
 	if key, found, err = w.named(m); err != nil || !found {
 		return "", false, err
 	}
+	if !w.mayKeep(key) {
+		return key, true, nil
+	}
 	return key, true, w.devices.KeepMAC(ctx, m.mac, key)
 }
 
-func (w *whose) named(m told) (fleet.DeviceKey, bool, error) {
-	if _, key, err := fleet.ParseClientID(m.clientID); err == nil {
-		_, err := w.devices.Device(key)
-		if errors.Is(err, fleet.ErrUnknown) {
-			return "", false, nil
-		}
-		return key, err == nil, err
+// mayKeep reports that no MAC of the device was kept within the last minute.
+func (w *whose) mayKeep(key fleet.DeviceKey) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.now()
+	maps.DeleteFunc(w.kept, func(_ fleet.DeviceKey, at time.Time) bool { return now.Sub(at) >= keepAgain })
+	if _, lately := w.kept[key]; lately {
+		return false
 	}
-	if m.name == "" {
+	w.kept[key] = now
+	return true
+}
+
+// named is the device that a message names, if it is there and still has that name.
+func (w *whose) named(m told) (fleet.DeviceKey, bool, error) {
+	_, key, err := fleet.ParseClientID(m.clientID)
+	byID := err == nil
+	if !byID {
+		if key, err = w.byName(m.name); err != nil || key == "" {
+			return "", false, err
+		}
+	}
+	d, err := w.devices.Device(key)
+	if errors.Is(err, fleet.ErrUnknown) {
 		return "", false, nil
+	}
+	return key, err == nil && (byID || namesOf(d)[m.name]), err
+}
+
+// byName is the device that had a name when the list was read, "" for none.
+func (w *whose) byName(name string) (fleet.DeviceKey, error) {
+	if name == "" {
+		return "", nil
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	key, found := w.names[m.name]
-	if !found && w.now().Sub(w.read) >= readAgain {
-		names, err := namesOf(w.devices)
+	if w.now().Sub(w.read) >= readAgain {
+		names, err := allNames(w.devices)
 		if err != nil {
-			return "", false, err
+			return "", err
 		}
 		w.names, w.read = names, w.now()
-		key, found = w.names[m.name]
 	}
-	return key, found && key != "", nil
+	return w.names[name], nil
 }
 
-// namesOf are the names by which devices may call themselves; one that two of them have is nobody's.
-func namesOf(d devices) (map[string]fleet.DeviceKey, error) {
+// allNames are the names by which devices may call themselves; one that two of them have is nobody's.
+func allNames(d devices) (map[string]fleet.DeviceKey, error) {
 	names := map[string]fleet.DeviceKey{}
 	err := d.EachDevice(func(one fleet.Device) error {
-		own := map[string]bool{string(one.Key): true, string(one.Model) + "-" + string(one.Key): true, one.Name: true, configured(one): true}
-		delete(own, "")
-		for name := range own {
+		for name := range namesOf(one) {
 			if _, taken := names[name]; taken {
 				names[name] = ""
 				continue
@@ -91,6 +118,13 @@ func namesOf(d devices) (map[string]fleet.DeviceKey, error) {
 		return nil
 	})
 	return names, err
+}
+
+// namesOf are those of one device.
+func namesOf(d fleet.Device) map[string]bool {
+	own := map[string]bool{string(d.Key): true, string(d.Model) + "-" + string(d.Key): true, d.Name: true, configured(d): true}
+	delete(own, "")
+	return own
 }
 
 // configured is the name that a configuration of its own gives a device.
