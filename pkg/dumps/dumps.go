@@ -10,8 +10,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,11 +56,12 @@ type Store struct {
 
 	mu      sync.Mutex // guards what follows
 	devices map[fleet.DeviceKey]*shelf
-	bytes   int64     // of all pairs
-	short   string    // why a target of rotation cannot be reached, "" when it can
-	damaged int       // dumps that were found damaged since the start
-	until   time.Time // so long nobody looks again whether it can
-	pending int64     // bytes of uploads that are being written
+	bytes   int64             // of all pairs
+	short   string            // why a target of rotation cannot be reached, "" when it can
+	damaged int               // dumps that were found damaged since the start
+	unread  map[string]string // path to why a dump cannot be read
+	until   time.Time         // so long nobody looks again whether it can
+	pending int64             // bytes of uploads that are being written
 
 	folder durable.Folder // shares the syncs of Dir
 	guard  durable.Guard
@@ -131,18 +135,23 @@ func (s *Store) Usage() int64 {
 	return s.bytes
 }
 
-// Trouble says which target of rotation cannot be reached, and that dumps were found damaged since the start; "" is none.
+// Trouble says which target of rotation cannot be reached, that dumps were found damaged since the start, and that some
+// cannot be read; "" is none.
 func (s *Store) Trouble() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.damaged == 0 {
-		return s.short
+	var said []string
+	if s.damaged > 0 {
+		said = append(said, fmt.Sprintf("%d dumps were found damaged, and lie in %s: no other copy is here", s.damaged, filepath.Join(s.options.Dir, quarantine)))
 	}
-	text := fmt.Sprintf("%d dumps were found damaged, and lie in %s: no other copy is here", s.damaged, filepath.Join(s.options.Dir, quarantine))
+	if len(s.unread) > 0 {
+		first := slices.Min(slices.Collect(maps.Keys(s.unread)))
+		said = append(said, fmt.Sprintf("%d dumps cannot be read, and are left where they are: %s", len(s.unread), s.unread[first]))
+	}
 	if s.short != "" {
-		text += "; " + s.short
+		said = append(said, s.short)
 	}
-	return text
+	return strings.Join(said, "; ")
 }
 
 // missOne counts a dump that was stored and is not whole any more.

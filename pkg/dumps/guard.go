@@ -50,7 +50,7 @@ func (s *Store) Fault() string {
 // takeBack removes a pair whose names could not be synced: nobody was told of it, and its device sends it again.
 func (s *Store) takeBack(d fleet.Dump) {
 	micros := mustMicros(d.Name())
-	if !s.unshelve(d.Device, micros) {
+	if _, ok := s.unshelve(d.Device, micros); !ok {
 		return
 	}
 	defer s.settle(d.Device, micros)

@@ -146,13 +146,21 @@ func (s *Store) reconcileName(ctx context.Context, key fleet.DeviceKey, name fle
 				return d, false, nil
 			}
 			if !errors.As(err, &bad) {
-				return d, false, err
+				return d, false, s.leave(ctx, key, name, err)
 			}
 		}
-		if !s.unshelve(key, mustMicros(name)) { // removed meanwhile
+		p, ok := s.unshelve(key, mustMicros(name))
+		if !ok { // removed meanwhile
 			return d, false, nil
 		}
-	} else if !s.take(key, name) {
+		defer s.settle(key, p.micros)
+		d, whole, err = s.reconcileTaken(ctx, key, name, has)
+		if s.cannotBeRead(key, name) {
+			s.shelve(key, p)
+		}
+		return d, whole, err
+	}
+	if !s.take(key, name) {
 		return d, false, nil
 	}
 	defer s.settle(key, mustMicros(name))
@@ -183,12 +191,14 @@ func (s *Store) reconcileTaken(ctx context.Context, key fleet.DeviceKey, name fl
 		d, err = s.verifyGently(ctx, key, name)
 		var bad *damagedError
 		if err == nil {
+			s.noteRead(key, name, nil)
 			s.keep(key, name, d)
 			return d, true, nil
 		}
 		if !errors.As(err, &bad) {
-			return d, false, err
+			return d, false, s.leave(ctx, key, name, err)
 		}
+		s.noteRead(key, name, nil)
 		reason = bad.reason
 	case sidecar:
 		reason = "only its sidecar is left"
@@ -210,6 +220,20 @@ func (s *Store) reconcileTaken(ctx context.Context, key fleet.DeviceKey, name fl
 		return d, false, s.options.Index.RemoveDump(ctx, key, name)
 	}
 	return d, false, nil
+}
+
+// leave leaves a pair that cannot be read where it is: the others are looked at.
+func (s *Store) leave(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName, err error) error {
+	if ctx.Err() == nil {
+		s.noteRead(key, name, err)
+	}
+	return ctx.Err()
+}
+
+func (s *Store) cannotBeRead(key fleet.DeviceKey, name fleet.DumpName) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unread[s.Path(key, name)] != ""
 }
 
 // wholePair is the dump's file, nil where it or its sidecar is missing.

@@ -192,7 +192,13 @@ func (s *Store) check(key fleet.DeviceKey, name fleet.DumpName, e fs.DirEntry, s
 		s.options.Logger.Error("dump quarantined: it is damaged", "device", key, "file", e.Name(), "reason", bad.reason)
 		return d, false, errors.Join(s.quarantine(key, e.Name()), s.quarantine(key, file(name, sidecarSuffix)))
 	}
-	return d, err == nil, err
+	s.noteRead(key, name, err)
+	if err != nil { // what the index knows of one that cannot be read is left as it is
+		d, whole = known[name]
+		d.Device, d.UploadedAt = key, at
+		return d, whole, nil
+	}
+	return d, true, nil
 }
 
 // keep puts a pair that is whole on its shelf.

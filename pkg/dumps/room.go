@@ -120,7 +120,7 @@ func (s *Store) worthOf(c candidate) worth {
 func (s *Store) carryOut(ctx context.Context, plan []candidate) {
 	for _, c := range plan {
 		if err := s.Remove(ctx, c.key, c.name()); err != nil {
-			s.options.Logger.Error("old dump not removed", "device", c.key, "file", c.name(), "error", err)
+			s.notRemoved(c.key, c.pair, err)
 		}
 	}
 }

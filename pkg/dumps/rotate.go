@@ -20,11 +20,18 @@ func (s *Store) rotate(ctx context.Context, stored fleet.Dump) {
 			break
 		}
 		if err := s.Remove(ctx, stored.Device, victim.name()); err != nil {
-			s.options.Logger.Error("old dump not removed", "device", stored.Device, "file", victim.name(), "error", err)
+			s.notRemoved(stored.Device, victim, err)
 			return
 		}
 	}
 	s.reachTargets(ctx, stored.Size+sidecarRoom)
+}
+
+// notRemoved says why an old dump was not removed. Of a full disk the gateway tells once, for all that it does not take.
+func (s *Store) notRemoved(key fleet.DeviceKey, p pair, err error) {
+	if !errors.Is(err, fleet.ErrFull) {
+		s.options.Logger.Error("old dump not removed", "device", key, "file", p.name(), "error", err)
+	}
 }
 
 // overDevice picks the pair to remove while a device holds more than KeepPerDevice: its oldest, but not the only dump of a
@@ -57,35 +64,38 @@ func (s *Store) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.Dump
 	if err != nil {
 		return err
 	}
-	if !s.unshelve(key, micros.UnixMicro()) {
+	p, ok := s.unshelve(key, micros.UnixMicro())
+	if !ok {
 		return fleet.Unknown("dump %s of device %s is not here", name, key)
 	}
-	defer s.settle(key, micros.UnixMicro())
+	defer s.settle(key, p.micros)
 	base := filepath.Join(s.dir(key), string(name))
 	if err := os.Rename(base+sidecarSuffix, goneName(s.dir(key), name)); err != nil {
+		s.shelve(key, p)
 		return err
 	}
+	s.noteRead(key, name, nil)
 	err = s.options.Index.RemoveDump(ctx, key, name)
 	return errors.Join(err, finishRemoval(s.dir(key), name)) // on a full disk the files are what makes room
 }
 
 // unshelve forgets a pair; of two that remove it at once one wins, and the name is its own until settle.
-func (s *Store) unshelve(key fleet.DeviceKey, micros int64) bool {
+func (s *Store) unshelve(key fleet.DeviceKey, micros int64) (p pair, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sh := s.devices[key]
 	if sh == nil {
-		return false
+		return pair{}, false
 	}
 	for i, p := range sh.pairs {
 		if p.micros == micros {
 			sh.pairs = append(sh.pairs[:i], sh.pairs[i+1:]...)
 			s.bytes -= p.bytes
 			sh.move(micros)
-			return true
+			return p, true
 		}
 	}
-	return false
+	return pair{}, false
 }
 
 const goneSuffix = ".gone"

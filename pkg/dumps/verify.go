@@ -71,22 +71,21 @@ func (s *Store) Sidecar(key fleet.DeviceKey, name fleet.DumpName) (fleet.Dump, e
 }
 
 // Verify reads every pair once and compares its hash with the sidecar, at most 5 MB a second, so that it disturbs
-// nobody. It ends with ctx or after the last pair.
-func (s *Store) Verify(ctx context.Context) error {
+// nobody. One that cannot be read stays where it is, and is [Store.Trouble]. It ends with ctx or after the last pair. The
+// error is the first that kept a damaged pair from quarantine, or the index from being told: the others were looked at.
+func (s *Store) Verify(ctx context.Context) (first error) {
 	const rate = 5 << 20 // bytes a second
 	for key, names := range s.listed() {
 		for _, name := range names {
 			d, err := s.verify(key, name)
 			var bad *damagedError
-			if errors.As(err, &bad) && s.unshelve(key, mustMicros(name)) {
-				s.missOne()
-				s.options.Logger.Error("dump quarantined: it is damaged", "device", key, "file", file(name, dumpSuffix), "reason", bad.reason)
-				err = errors.Join(s.quarantine(key, file(name, dumpSuffix)), s.quarantine(key, file(name, sidecarSuffix)),
-					s.options.Index.RemoveDump(ctx, key, name))
-				s.settle(key, mustMicros(name))
-				if err != nil {
-					return err
+			if errors.As(err, &bad) {
+				err = s.remove(ctx, key, name, bad)
+				if first == nil && err != nil {
+					first = fmt.Errorf("damaged dump %s of device %s: %w", name, key, err)
 				}
+			} else {
+				s.noteRead(key, name, err)
 			}
 			select {
 			case <-ctx.Done():
@@ -95,7 +94,44 @@ func (s *Store) Verify(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return first
+}
+
+// remove takes a damaged pair to quarantine, and from the index.
+func (s *Store) remove(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName, bad *damagedError) error {
+	p, ok := s.unshelve(key, mustMicros(name))
+	if !ok {
+		return nil // removed meanwhile
+	}
+	defer s.settle(key, p.micros)
+	if err := errors.Join(s.quarantine(key, file(name, dumpSuffix)), s.quarantine(key, file(name, sidecarSuffix))); err != nil {
+		s.shelve(key, p) // it is looked at again
+		return err
+	}
+	s.noteRead(key, name, nil)
+	s.missOne()
+	s.options.Logger.Error("dump quarantined: it is damaged", "device", key, "file", file(name, dumpSuffix), "reason", bad.reason)
+	return s.options.Index.RemoveDump(ctx, key, name)
+}
+
+// noteRead remembers that a pair cannot be read, and forgets it where it can. The journal is told once of each.
+func (s *Store) noteRead(key fleet.DeviceKey, name fleet.DumpName, err error) {
+	path := s.Path(key, name)
+	s.mu.Lock()
+	before := s.unread[path]
+	if err == nil || errors.Is(err, fleet.ErrUnknown) { // removed meanwhile
+		delete(s.unread, path)
+		s.mu.Unlock()
+		return
+	}
+	if s.unread == nil {
+		s.unread = map[string]string{}
+	}
+	s.unread[path] = err.Error()
+	s.mu.Unlock()
+	if before == "" {
+		s.options.Logger.Error("dump cannot be read, and is left where it is", "device", key, "file", file(name, dumpSuffix), "error", err)
+	}
 }
 
 func mustMicros(name fleet.DumpName) int64 {
