@@ -64,6 +64,8 @@ type Catalog struct {
 	copied  Counts                 // that are in the folder; the committer's
 	standIn *standIn               // answers while the catalog's disk takes nothing; keep's, once that runs
 
+	uncopied bool // the journal knows that they could not be written; the committer's
+
 	store     store          // Badger, and whether it is to be trusted
 	importing sync.Mutex     // one import at a time
 	mu        sync.Mutex     // guards closed; later.Add is called under mu and only while closed is false, so Close can wait

@@ -293,6 +293,6 @@ func TestAClosedCatalogRefusesChanges(t *testing.T) {
 	c := open(t, t.TempDir())
 	must(t, c.Close())
 	want(t, c.AddModel(context.Background(), fleet.Model{Code: "pump"}), errClosed)
-	c.RecordDumpLater(fleet.Dump{Device: keyOf(1), UploadedAt: noon}, func() { t.Error("a dump was indexed after the end") })
+	c.RecordDumpLater(fleet.Dump{Device: keyOf(1), UploadedAt: noon}, func(error) { t.Error("a dump was indexed after the end") })
 	must(t, c.Close())
 }

@@ -37,7 +37,7 @@ type index struct {
 
 func (x index) RecordDumpLater(d fleet.Dump) {
 	*x.asked++
-	x.Catalog.RecordDumpLater(d, func() { x.later <- struct{}{} })
+	x.Catalog.RecordDumpLater(d, func(error) { x.later <- struct{}{} })
 }
 
 func (x index) settle() {

@@ -202,8 +202,11 @@ func (c *Catalog) copyCounts() {
 		err = durable.WriteFile(filepath.Join(c.options.Dir, countsFile), append(b, '\n'), 0o600)
 	}
 	if err != nil {
-		c.options.Logger.Warn("counts of the catalog not noted", "error", err)
+		if !c.uncopied { // every five seconds
+			c.options.Logger.Warn("counts of the catalog not noted", "error", err)
+		}
+		c.uncopied = true
 		return
 	}
-	c.copied = counts
+	c.copied, c.uncopied = counts, false
 }

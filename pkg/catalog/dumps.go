@@ -15,9 +15,9 @@ func (c *Catalog) RecordDumps(ctx context.Context, dumps []fleet.Dump) error {
 	return c.inPieces(ctx, len(dumps), false, func(t *tx, i int) error { return t.recordDump(dumps[i]) })
 }
 
-// RecordDumpLater indexes a dump without waiting; done is called when it is recorded. The dump is safe on disk, so an
-// error is logged: the next start indexes it.
-func (c *Catalog) RecordDumpLater(d fleet.Dump, done func()) {
+// RecordDumpLater indexes a dump without waiting; done is called when it is recorded, or could not be. The dump is safe on
+// disk, so an error is logged, but for that of a full disk, which is said once for all that it does not take.
+func (c *Catalog) RecordDumpLater(d fleet.Dump, done func(error)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -25,14 +25,10 @@ func (c *Catalog) RecordDumpLater(d fleet.Dump, done func()) {
 	}
 	c.later.Go(func() {
 		err := c.update(context.Background(), func(t *tx) error { return t.recordDump(d) })
-		if errors.Is(err, fleet.ErrFull) {
-			return // it is said once for all that the disk takes nothing, and indexed when it does again
-		}
-		if err != nil {
+		if err != nil && !errors.Is(err, fleet.ErrFull) {
 			c.options.Logger.Error("dump not indexed", "device", d.Device, "file", d.Name(), "error", err)
-			return
 		}
-		done()
+		done(err)
 	})
 }
 

@@ -97,7 +97,7 @@ func TestADumpThatNobodyWaitsForIsIndexedBeforeTheEnd(t *testing.T) {
 	c := open(t, dir)
 	done := make(chan struct{}, 20)
 	for n := range cap(done) {
-		c.RecordDumpLater(dumpAt(n), func() {
+		c.RecordDumpLater(dumpAt(n), func(error) {
 			time.Sleep(200 * time.Millisecond) // whatever it does, the end waits for it
 			done <- struct{}{}
 		})

@@ -121,6 +121,7 @@ func (t *Triage) Run(ctx context.Context) error {
 		look  = 5 * time.Second  // the watchdog wants a sign of life, and a missed wake is made good
 		pause = 15 * time.Second // after an error of the store or the disk
 	)
+	failing := false // the journal knows
 	for {
 		t.options.Beat()
 		wait := look
@@ -136,10 +137,10 @@ func (t *Triage) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err != nil {
-			if !errors.Is(err, fleet.ErrFull) { // of which the gateway tells once, for all that it does not take
-				t.options.Logger.Error("triage stopped short", "error", err, "again_in", pause)
-			}
+		if err != nil && !failing && !errors.Is(err, fleet.ErrFull) { // of which the gateway tells once, for all that it does not take
+			t.options.Logger.Error("triage stopped short", "error", err, "again_in", pause)
+		}
+		if failing = err != nil; failing {
 			wait = pause
 		}
 		if wait == 0 {

@@ -275,7 +275,7 @@ func (f *Folder) Trouble() []string {
 	var trouble []string
 	for _, name := range slices.Sorted(maps.Keys(f.left)) {
 		if len(trouble) == most {
-			return append(trouble, fmt.Sprintf("%d more in the drop folder are not taken", len(f.left)-most))
+			return append(trouble, "more in the drop folder is not taken")
 		}
 		trouble = append(trouble, fmt.Sprintf("%q in the drop folder is not taken: %s", name, f.left[name]))
 	}

@@ -24,12 +24,12 @@ type ballast struct {
 	space  func() (free, total int64, err error)
 	logger *slog.Logger
 
-	mu   sync.Mutex // guards the file
-	said string     // the last error of making it, so that it is logged once
+	mu      sync.Mutex // guards the file, and failing
+	failing failing
 }
 
 func newBallast(stateDir string, logger *slog.Logger) *ballast {
-	return &ballast{path: filepath.Join(stateDir, "ballast"), space: SpaceOf(stateDir), logger: logger}
+	return &ballast{path: filepath.Join(stateDir, "ballast"), space: SpaceOf(stateDir), logger: logger, failing: failing{}}
 }
 
 // lighten leaves no more than so many bytes of it.
@@ -45,8 +45,10 @@ func (b *ballast) lighten(left int64) {
 	} else {
 		err = os.Truncate(b.path, left)
 	}
-	if err != nil {
+	if b.failing.began("give up", err) { // which is asked for each millisecond
 		b.logger.Error("ballast not given up", "file", b.path, "error", err)
+	}
+	if err != nil {
 		return
 	}
 	b.logger.Warn("disk full, ballast given up", "file", b.path, "bytes", info.Size()-left, "left", left)
@@ -104,12 +106,9 @@ func (b *ballast) run(ctx context.Context) error {
 }
 
 func (b *ballast) note(err error) {
-	said := ""
-	if err != nil {
-		said = err.Error()
-	}
-	if said != "" && said != b.said {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failing.began("make", err) {
 		b.logger.Warn("no ballast made", "file", b.path, "error", err)
 	}
-	b.said = said
 }

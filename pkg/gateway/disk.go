@@ -2,11 +2,12 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -62,6 +63,7 @@ type storage struct {
 	dirs   []string
 	faults []func() string             // a store that writes nothing more after a failed sync says so, else ""
 	again  func(context.Context) error // does what could not be done while nothing was stored
+	debt   *debt
 	logger *slog.Logger
 }
 
@@ -102,32 +104,61 @@ func (s *storage) diskTrouble() []string {
 	return said
 }
 
+const (
+	settled    = 5 * time.Second  // without trouble: a disk that is all but full has room for a moment again and again
+	leastPause = 30 * time.Second // between two times that everything on the disk is compared with the index
+	mostPause  = 10 * time.Minute
+)
+
 // run says in the log when something is not stored any more, and when everything is again: once each, however many
-// requests are refused in between.
+// requests are refused in between. What the index is behind by it catches up on when there is room, until that has worked.
 func (s *storage) run(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	var before []string
+	seen := map[string]time.Time{} // when each reason was there last
+	var paid time.Time
+	pause := leastPause
+	failing := failing{}
 	for {
-		now := s.trouble()
-		for _, reason := range now {
-			if !slices.Contains(before, reason) {
-				s.logger.Error("nothing is stored", "reason", reason)
-			}
+		now := time.Now()
+		if s.look(now, seen) {
+			s.debt.owed.Store(true)
+			pause = leastPause
 		}
-		if len(now) == 0 && len(before) > 0 {
-			s.logger.Info("everything is stored again")
-			if err := s.again(ctx); err != nil && ctx.Err() == nil {
+		if len(seen) == 0 && now.Sub(paid) >= pause && s.debt.owed.Swap(false) {
+			err := s.debt.of(s.again(ctx))
+			if failing.began("again", err) && ctx.Err() == nil && !errors.Is(err, fleet.ErrFull) {
 				s.logger.Error("files and records not made to agree", "error", err)
 			}
+			paid = time.Now()
+			if pause = min(2*pause, mostPause); err == nil {
+				pause = leastPause
+			}
 		}
-		before = now
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
 	}
+}
+
+// look notes the reasons that there are now, and reports that all of them have gone for good.
+func (s *storage) look(now time.Time, seen map[string]time.Time) (over bool) {
+	for _, reason := range s.trouble() {
+		if _, told := seen[reason]; !told {
+			s.logger.Error("nothing is stored", "reason", reason)
+		}
+		seen[reason] = now
+	}
+	if len(seen) == 0 {
+		return false
+	}
+	maps.DeleteFunc(seen, func(_ string, last time.Time) bool { return now.Sub(last) >= settled })
+	if len(seen) == 0 {
+		s.logger.Info("everything is stored again")
+	}
+	return len(seen) == 0
 }
 
 // signing rotates the signing keys where there is room for more than the key.

@@ -53,6 +53,7 @@ type Gateway struct {
 	broker   *mqtt.Broker // nil: off
 	recovery *recovery
 	storage  *storage
+	debt     debt
 	metrics  *metrics
 	whole    *overview
 	failures failures
@@ -148,7 +149,7 @@ func (g *Gateway) dumpOptions(wake *waker) dumps.Options {
 	return dumps.Options{
 		Dir: g.cfg.CoredumpsDir, MaxBytes: g.cfg.DumpMaxBytes, KeepPerDevice: g.cfg.DumpKeepPerDevice,
 		MaxUse: g.cfg.DumpMaxUse.Of, KeepFree: g.cfg.DumpKeepFree.Of, Reserve: Reserve, Space: SpaceOf(g.cfg.CoredumpsDir),
-		Index: dumpIndex{g.store, wake}, Logger: g.logger, Now: time.Now, CleanStop: g.store.LastStop(),
+		Index: dumpIndex{g.store, wake, &g.debt}, Logger: g.logger, Now: time.Now, CleanStop: g.store.LastStop(),
 	}
 }
 
@@ -181,7 +182,7 @@ func (g *Gateway) newStorage() *storage {
 		dirs = append(dirs, g.cfg.CoredumpsDir)
 	}
 	return &storage{
-		dirs: dirs, faults: []func() string{g.store.Fault, g.depot.Fault, g.dumps.Fault}, again: g.resume, logger: g.logger,
+		dirs: dirs, faults: []func() string{g.store.Fault, g.depot.Fault, g.dumps.Fault}, again: g.resume, debt: &g.debt, logger: g.logger,
 	}
 }
 
@@ -256,25 +257,30 @@ func (g *Gateway) verify(ctx context.Context) error {
 	tick := time.NewTicker(24 * time.Hour)
 	defer tick.Stop()
 	for {
-		if err := g.store.Verify(ctx); err != nil && ctx.Err() == nil {
-			g.logger.Error("catalog damaged", "error", err)
-		}
-		if err := g.depot.Verify(ctx); err != nil && ctx.Err() == nil {
-			g.logger.Error("firmware not verified", "error", err)
-		}
-		if store, err := g.dumps.opened(); err == nil {
-			if err := store.Verify(ctx); err != nil {
-				return err
-			}
-		}
-		if ctx.Err() == nil {
-			g.logger.Info("stored data verified")
-		}
+		g.verifyStored(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// verifyStored is one pass. What it cannot do is said once, and no reason to end the gateway: the rest is looked at.
+func (g *Gateway) verifyStored(ctx context.Context) {
+	if err := g.store.Verify(ctx); err != nil && ctx.Err() == nil {
+		g.logger.Error("catalog not verified", "error", err)
+	}
+	if err := g.depot.Verify(ctx); err != nil && ctx.Err() == nil {
+		g.logger.Error("firmware not verified", "error", err)
+	}
+	if store, err := g.dumps.opened(); err == nil {
+		if err := store.Verify(ctx); err != nil && ctx.Err() == nil {
+			g.logger.Error("dumps not verified", "error", err)
+		}
+	}
+	if ctx.Err() == nil {
+		g.logger.Info("stored data verified")
 	}
 }
 
@@ -284,9 +290,10 @@ func (g *Gateway) tend(ctx context.Context) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	var ahead leap
+	failing := failing{}
 	for started := time.Now(); ; {
 		noted, err := g.store.LastKnownTime()
-		if err != nil {
+		if failing.began("read", err) {
 			g.logger.Error("last known time not read", "error", err)
 		}
 		first := noted.IsZero() // nothing to be ahead of
@@ -300,23 +307,17 @@ func (g *Gateway) tend(ctx context.Context) error {
 			g.logger.Warn("clock is more than a day ahead of what was noted, and is noted once it has stood for a day, or by slipway clock accept", "clock", now.UTC(), "noted", noted)
 		}
 		if due {
-			if err := g.store.NoteTime(now); err != nil && !errors.Is(err, fleet.ErrFull) {
+			if err := g.store.NoteTime(now); failing.began("note", err) && !errors.Is(err, fleet.ErrFull) {
 				g.logger.Error("time not noted", "error", err)
 			}
 		}
 		if g.clock.believed() {
-			if err := g.keys.Restamp(); err != nil {
+			if err := g.keys.Restamp(); failing.began("restamp", err) {
 				g.logger.Error("signing key from the future not put right", "error", err)
 			}
 		}
 		before := g.newestKey()
-		if err := g.keys.Tend(); err != nil {
-			g.logger.Error("signing keys not rotated", "error", err)
-		} else if err := g.lostKey(); err != nil {
-			g.logger.Error("key lost", "error", err)
-		} else if err := g.noteKeys(ctx); err != nil && ctx.Err() == nil {
-			g.logger.Error("keys not noted", "error", err)
-		}
+		g.tendKeys(ctx, failing)
 		g.tellKey(ctx, before)
 		select {
 		case <-ctx.Done():
@@ -324,4 +325,35 @@ func (g *Gateway) tend(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// tendKeys rotates the signing keys, misses those that are gone, and notes which there are.
+func (g *Gateway) tendKeys(ctx context.Context, failing failing) {
+	err := g.keys.Tend()
+	if failing.began("tend", err) {
+		g.logger.Error("signing keys not rotated", "error", err)
+	}
+	if err != nil {
+		return
+	}
+	err = g.lostKey()
+	if failing.began("lost", err) {
+		g.logger.Error("key lost", "error", err)
+	}
+	if err != nil {
+		return
+	}
+	if err := g.noteKeys(ctx); failing.began("keys", err) && ctx.Err() == nil {
+		g.logger.Error("keys not noted", "error", err)
+	}
+}
+
+// failing is what fails of what is done again and again: the journal is told once, and once more after it has worked.
+type failing map[string]bool
+
+// began reports that what has ended with err has not failed before.
+func (f failing) began(what string, err error) bool {
+	before := f[what]
+	f[what] = err != nil
+	return err != nil && !before
 }

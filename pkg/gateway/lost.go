@@ -18,6 +18,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/certificate"
 	"github.com/slipway-gateway/slipway/pkg/config"
+	"github.com/slipway-gateway/slipway/pkg/durable"
 )
 
 // orRestore adds to what is lost or damaged how to go on. Nothing is made anew in its place by itself: a new catalog knows no
@@ -175,7 +176,7 @@ func moveAside(dir, suffix string) (aside []string, err error) {
 	path := dir + suffix
 	for n := 2; ; n++ {
 		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-			return []string{path}, os.Rename(dir, path)
+			return []string{path}, errors.Join(os.Rename(dir, path), durable.SyncDir(filepath.Dir(dir)))
 		} else if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"sync/atomic"
 
 	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/crash"
@@ -18,10 +19,34 @@ import (
 type dumpIndex struct {
 	*catalog.Catalog
 	waker *waker
+	debt  *debt
 }
 
 func (x dumpIndex) RecordDumpLater(d fleet.Dump) {
-	x.Catalog.RecordDumpLater(d, x.waker.dumpArrived)
+	x.Catalog.RecordDumpLater(d, func(err error) {
+		if x.debt.of(err) == nil {
+			x.waker.dumpArrived()
+		}
+	})
+}
+
+func (x dumpIndex) RecordDumps(ctx context.Context, all []fleet.Dump) error {
+	return x.debt.of(x.Catalog.RecordDumps(ctx, all))
+}
+
+func (x dumpIndex) RemoveDump(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
+	return x.debt.of(x.Catalog.RemoveDump(ctx, key, name))
+}
+
+// debt is that the catalog lacks something which lies on the disk, or knows something which does not. [storage] pays it.
+type debt struct{ owed atomic.Bool }
+
+// of is err, and owes what it kept the catalog from.
+func (d *debt) of(err error) error {
+	if err != nil {
+		d.owed.Store(true)
+	}
+	return err
 }
 
 // waker tells triage what came. Depot and dumps are made before triage, which reads from both.

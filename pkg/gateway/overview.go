@@ -137,43 +137,58 @@ func (o *overview) Text(packed []byte) (string, error) { return reportText(packe
 
 // Trouble is what an operator should know.
 func (o *overview) Trouble() []string {
-	var trouble []string
+	var said []string
+	for _, one := range o.troubles() {
+		said = append(said, one.text)
+	}
+	return said
+}
+
+// trouble is something that is wrong, and a sentence about it.
+type trouble struct {
+	about string // what is wrong, while the sentence may change; "" where the sentence does not
+	text  string
+}
+
+func (t trouble) same(o trouble) bool {
+	return t.about == o.about && (t.about != "" || t.text == o.text)
+}
+
+func (o *overview) troubles() []trouble {
+	var all []trouble
+	add := func(about string, texts ...string) {
+		for _, text := range texts {
+			if text != "" {
+				all = append(all, trouble{about, text})
+			}
+		}
+	}
 	if t := o.store.Trouble(); t != "" {
-		trouble = append(trouble, orRestore(o.cfg, errors.New(t)).Error())
+		add("catalog", orRestore(o.cfg, errors.New(t)).Error())
 	}
-	trouble = append(trouble, o.depot.Trouble()...)
-	if t := o.dumps.Trouble(); t != "" {
-		trouble = append(trouble, t)
-	}
+	add("", o.depot.Trouble()...)
+	add("dumps", o.dumps.Trouble())
 	if o.folder != nil {
-		trouble = append(trouble, o.folder.Trouble()...)
+		add("", o.folder.Trouble()...)
 	}
 	if o.backups != nil {
-		if t := o.backups.Trouble(); t != "" {
-			trouble = append(trouble, t)
-		}
+		add("backups", o.backups.Trouble())
 	}
-	if t := o.gate.Trouble(); t != "" {
-		trouble = append(trouble, t)
-	}
+	add("gate", o.gate.Trouble())
 	if o.broker != nil {
-		if t := o.broker.Trouble(); t != "" {
-			trouble = append(trouble, t)
-		}
+		add("broker", o.broker.Trouble())
 	}
-	trouble = append(trouble, o.storage.trouble()...)
-	if t := o.clock.trouble(time.Now()); t != "" {
-		trouble = append(trouble, t)
-	}
+	add("", o.storage.trouble()...)
+	add("clock", o.clock.trouble(time.Now()))
 	if t := o.identity.Trouble(); t != "" {
-		trouble = append(trouble, t)
+		add("identity", t)
 	} else if err := o.lostKey(); err != nil {
-		trouble = append(trouble, err.Error())
+		add("keys", err.Error())
 	}
 	if ends := o.identity.NotAfter(); time.Until(ends) < 7*24*time.Hour {
-		trouble = append(trouble, "the certificate ends on "+ends.UTC().Format(time.RFC3339))
+		add("certificate", "the certificate ends on "+ends.UTC().Format(time.RFC3339))
 	}
-	return trouble
+	return all
 }
 
 // BaseURL is the address that people and CI are told; devices are told the one by which they came.

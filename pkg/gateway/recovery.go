@@ -22,8 +22,22 @@ type recovery struct {
 	over chan struct{} // closed when it is
 }
 
-// run is called once, at the start.
+// run is called once, at the start. A catalog that is being opened again is waited for.
 func (r *recovery) run(ctx context.Context) error {
+	for {
+		err := r.agree(ctx)
+		if !errors.Is(err, fleet.ErrAway) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func (r *recovery) agree(ctx context.Context) error {
 	if err := r.depot.Recover(ctx, r.store.Created()); err != nil {
 		return err
 	}
@@ -50,6 +64,7 @@ func (g *Gateway) resume(ctx context.Context) error {
 	g.triage.Wake()
 	if g.untold.CompareAndSwap(true, false) {
 		if err := g.started(ctx); err != nil {
+			g.untold.Store(true)
 			return err
 		}
 	}

@@ -56,8 +56,9 @@ func (g *Gateway) tell(ctx context.Context) error {
 	const every, daily = time.Minute, 24 * time.Hour
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	var known []string
+	var known []trouble
 	var noted time.Time
+	failing := failing{}
 	for {
 		var err error
 		known, err = g.tellTroubles(ctx, known)
@@ -65,7 +66,7 @@ func (g *Gateway) tell(ctx context.Context) error {
 		if now := time.Now(); err == nil && now.Sub(noted) >= daily {
 			noted, err = now, g.noteEnd()
 		}
-		if err != nil && ctx.Err() == nil && !errors.Is(err, fleet.ErrFull) { // which the journal has its own line for
+		if failing.began("tell", err) && ctx.Err() == nil && !errors.Is(err, fleet.ErrFull) { // which the journal has its own line for
 			g.logger.Error("events not recorded", "error", err)
 		}
 		select {
@@ -85,25 +86,26 @@ func (g *Gateway) noteEnd() error {
 }
 
 // tellTroubles tells what is wrong now and was not, and what was and is not. It returns what is known to have been told.
-func (g *Gateway) tellTroubles(ctx context.Context, known []string) ([]string, error) {
-	now := g.whole.Trouble()
-	for _, trouble := range now {
-		if slices.Contains(known, trouble) {
+// Trouble whose sentence changes, as it has a time or a number in it, goes on: it ends with the words that it began with.
+func (g *Gateway) tellTroubles(ctx context.Context, known []trouble) ([]trouble, error) {
+	now := g.whole.troubles()
+	for _, one := range now {
+		if slices.ContainsFunc(known, one.same) {
 			continue
 		}
-		if err := g.store.Record(ctx, event.TroubleBegan, gatewayObject, facts{"trouble": trouble}); err != nil {
+		if err := g.store.Record(ctx, event.TroubleBegan, gatewayObject, facts{"trouble": one.text}); err != nil {
 			return known, err
 		}
-		known = append(known, trouble)
+		known = append(known, one)
 	}
-	for _, trouble := range slices.Clone(known) {
-		if slices.Contains(now, trouble) {
+	for _, one := range slices.Clone(known) {
+		if slices.ContainsFunc(now, one.same) {
 			continue
 		}
-		if err := g.store.Record(ctx, event.TroubleEnded, gatewayObject, facts{"trouble": trouble}); err != nil {
+		if err := g.store.Record(ctx, event.TroubleEnded, gatewayObject, facts{"trouble": one.text}); err != nil {
 			return known, err
 		}
-		known = slices.DeleteFunc(known, func(one string) bool { return one == trouble })
+		known = slices.DeleteFunc(known, one.same)
 	}
 	return known, nil
 }
