@@ -33,7 +33,7 @@ const mostKey = 255
 
 // neverBackedUp are records of this store and this run.
 var neverBackedUp = map[string]bool{
-	keySchema: true, keyStopped: true, keyNew: true, keyRestoring: true, keyFilesKey: true, keyRestored: true, keyCounts: true,
+	keySchema: true, keyStopped: true, keyNew: true, keyRestoring: true, keyFilesKey: true, keyRestored: true, keyCounts: true, keyStock: true,
 }
 
 // Backup writes the catalog as it is at this moment; changes go on meanwhile. It holds hashes of secrets.

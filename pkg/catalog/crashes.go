@@ -90,9 +90,6 @@ func (c *Catalog) eachCrashIn(state crash.State, yield func(crash.Crash) error) 
 	})
 }
 
-// CountCrashes counts the dumps in a state.
-func (c *Catalog) CountCrashes(state crash.State) (int, error) { return c.count(statePrefix(state)) }
-
 // RecordCrash stores what became of a dump. A reported one is counted into its group, once, and the dumps that storm
 // control may remove are named: of one fingerprint and version the first and the last keep stay; 0 keeps all. A dump
 // that was removed meanwhile is ErrUnknown.

@@ -107,8 +107,8 @@ func TestADumpThatNobodyWaitsForIsIndexedBeforeTheEnd(t *testing.T) {
 		t.Errorf("%d of %d are said to be indexed", len(done), cap(done))
 	}
 	c = open(t, dir)
-	if n, err := c.CountCrashes(crash.Waiting); n != cap(done) || err != nil {
-		t.Errorf("%d wait, %v", n, err)
+	if s, err := c.Stock(); s.Dumps[crash.Waiting] != cap(done) || err != nil {
+		t.Errorf("%+v wait, %v", s, err)
 	}
 	waiting, err := c.WaitingCrashes(5)
 	if err != nil || len(waiting) != 5 || waiting[0].Name != dumpAt(0).Name() || waiting[4].Name != dumpAt(4).Name() {

@@ -16,6 +16,7 @@ import (
 //	x/new                                      until what lies on disk has been read into it
 //	x/restoring                                until a restore is over
 //	x/counts                                   Counts
+//	x/stock                                    stockRecord
 //	x/keyfiles                                 keyFiles
 //	x/restored                                 when one was
 //	xi/<number>                                device keys of an import that is not over
@@ -38,6 +39,7 @@ import (
 //	c/<device>/<name>                          crash.Crash
 //	cs/<state>/<name>/<device>                 index: crashes by state and time
 //	g/<group>                                  crash.Group; a group is named by its first chain
+//	go/<urgency>/<last seen>/<group>           index: groups by what asks for a look, the one that was seen last first
 //	gk/<fingerprint>                           crash.Chain; also where a group led that is gone
 //	gm/<group>/<fingerprint>                   index: chains of a group that count something or take dumps
 //	gn/<place>/<fingerprint>                   index: chains by what is near to them, see crash.Filed
@@ -67,6 +69,7 @@ const (
 	keyEvents    = "x/events"
 	keyCounts    = "x/counts"
 	keyCounted   = "x/counted"
+	keyStock     = "x/stock"
 
 	modelPrefix  = "m/"
 	devicePrefix = "d/"
@@ -80,6 +83,9 @@ const (
 	timePrefix  = "ut/"
 	groupPrefix = "g/"
 	chainPrefix = "gk/"
+
+	allStatesPrefix = "cs/"
+	urgencyPrefix   = "go/"
 
 	unsettledPrefix = "gu/"
 	importPrefix    = "xi/"
@@ -106,7 +112,7 @@ func tokenKey(id string) string                      { return tokenPrefix + id }
 func buildsPrefix(code fleet.ModelCode) string       { return buildPrefix + string(code) + "/" }
 func elfPrefix(hash string) string                   { return "be/" + hash }
 func deviceDumpsPrefix(key fleet.DeviceKey) string   { return dumpPrefix + string(key) + "/" }
-func statePrefix(state crash.State) string           { return "cs/" + string(state) + "/" }
+func statePrefix(state crash.State) string           { return allStatesPrefix + string(state) + "/" }
 func groupKey(group string) string                   { return groupPrefix + group }
 func chainKey(fingerprint string) string             { return chainPrefix + fingerprint }
 func membersPrefix(group string) string              { return "gm/" + group + "/" }

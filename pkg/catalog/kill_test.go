@@ -281,6 +281,9 @@ func checkIndexes(t *testing.T, c *Catalog) {
 				var g crash.Group
 				must(t, read(item, &g))
 				counted += g.Count
+				if key := urgencyKey(g); key != "" {
+					expected[key] = true
+				}
 			}
 			return nil
 		})
@@ -293,7 +296,7 @@ func checkIndexes(t *testing.T, c *Catalog) {
 	}
 	for key := range have {
 		switch kind, _, _ := strings.Cut(key, "/"); kind {
-		case "dm", "ds", "be", "ut", "c", "cs", "gc":
+		case "dm", "ds", "be", "ut", "c", "cs", "gc", "go":
 			if !expected[key] {
 				t.Errorf("%s is of nothing", key)
 			}
@@ -302,6 +305,7 @@ func checkIndexes(t *testing.T, c *Catalog) {
 		}
 	}
 	checkCounters(t, c)
+	checkStock(t, c)
 	if counted < reported {
 		t.Errorf("the groups count %d crashes, and there are %d", counted, reported)
 	}

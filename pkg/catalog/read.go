@@ -11,8 +11,11 @@ import (
 // errStop ends an iteration early.
 var errStop = errors.New("stop")
 
-// itemsRead counts the records and keys that were read: tests hold it against a bound.
+// itemsRead counts the records and keys that were read.
 var itemsRead atomic.Int64
+
+// Reads is how many records and keys this process has read of catalogs: tests of other packages hold it against a bound.
+func Reads() int64 { return itemsRead.Load() }
 
 // get reads one record.
 func get(txn *badger.Txn, key string, record any) (found bool, err error) {

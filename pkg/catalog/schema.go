@@ -107,7 +107,7 @@ func (c *Catalog) adoptFiles() error {
 	if err := errors.Join(writeSchemaFile(c.options.Dir), c.beginCounting()); err != nil {
 		return err
 	}
-	return c.adoptCounts()
+	return errors.Join(c.adoptCounts(), c.adoptStock())
 }
 
 func (c *Catalog) refuseRestoring(txn *badger.Txn) error {

@@ -3,6 +3,7 @@ package catalog
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -65,7 +66,7 @@ func (t *tx) fits() error {
 }
 
 func (t *tx) flush(txn *badger.Txn) error {
-	if err := t.count(txn); err != nil {
+	if err := errors.Join(t.count(txn), t.countStock(txn)); err != nil {
 		return err
 	}
 	for _, key := range t.order {

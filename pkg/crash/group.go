@@ -50,6 +50,18 @@ func ParseGroupState(s string) (GroupState, error) {
 	return GroupState(s), nil
 }
 
+// Urgency orders groups by what asks for a look, the least first: what came back after it was resolved, what is open, the
+// rest.
+func (g *Group) Urgency() int {
+	switch {
+	case g.Regressed:
+		return 0
+	case g.State == Open:
+		return 1
+	}
+	return 2
+}
+
 // VersionCount is how often a group was seen in one version.
 type VersionCount struct {
 	Version   fleet.Version `json:"firmware_version"`

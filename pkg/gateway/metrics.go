@@ -137,13 +137,10 @@ func (s *stock) Collect(out chan<- prometheus.Metric) {
 		}
 		gauge(lineDark, dark, line)
 	}
+	inStock, err := s.store.Stock()
 	for _, state := range crash.States {
-		n, err := s.store.CountCrashes(state)
-		counted(dumpNum, int64(n), err, string(state))
-		if state == crash.Waiting {
-			counted(waitingNum, int64(n), err)
-		}
+		counted(dumpNum, int64(inStock.Dumps[state]), err, string(state))
 	}
-	groups, err := s.store.Groups(crash.GroupFilter{State: crash.Open})
-	counted(groupNum, int64(len(groups)), err)
+	counted(waitingNum, int64(inStock.Dumps[crash.Waiting]), err)
+	counted(groupNum, int64(inStock.Open), err)
 }

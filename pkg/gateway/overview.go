@@ -72,34 +72,15 @@ func (o *overview) Status() (api.Status, error) {
 		s.Trouble = []string{}
 	}
 	s.Healthy = o.Ready() && len(s.Trouble) == 0
-	models, err := o.store.Models()
+	stock, err := o.store.Stock()
 	if err != nil {
 		return s, err
 	}
-	s.Models = len(models)
-	if s.Devices, err = o.store.CountDevices(""); err != nil {
-		return s, err
-	}
-	for _, state := range crash.States {
-		n, err := o.store.CountCrashes(state)
-		if err != nil {
-			return s, err
-		}
+	s.Models, s.Devices, s.OpenCrashes = stock.Models, stock.Devices, stock.Open
+	for _, n := range stock.Dumps {
 		s.Dumps += n
-		switch state {
-		case crash.Waiting:
-			s.Waiting = n
-		case crash.Missing:
-			s.Missing = n
-		case crash.Failed:
-			s.Failed = n
-		}
 	}
-	groups, err := o.store.Groups(crash.GroupFilter{State: crash.Open})
-	if err != nil {
-		return s, err
-	}
-	s.OpenCrashes = len(groups)
+	s.Waiting, s.Missing, s.Failed = stock.Dumps[crash.Waiting], stock.Dumps[crash.Missing], stock.Dumps[crash.Failed]
 	regrouping, err := o.store.Regrouping()
 	if err != nil {
 		return s, err

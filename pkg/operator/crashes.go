@@ -23,6 +23,8 @@ type crashes interface {
 	Dump(fleet.DeviceKey, fleet.DumpName) (crash.Listed, error)
 	Dumps(crash.DumpFilter) (page []crash.Listed, next crash.Ref, err error)
 	EachGroup(crash.GroupFilter, func(crash.Group)) error
+	// UrgentGroups are the first of all groups by what asks for a look, and how many there are.
+	UrgentGroups(limit int) (groups []crash.Group, total int, err error)
 	// Group finds a group by its fingerprint, by that of one of its chains, or by one that it had before.
 	Group(address string) (crash.Group, []crash.VersionCount, []crash.Chain, error)
 	GroupDumps(address string, limit int) ([]crash.Listed, error)

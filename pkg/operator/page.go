@@ -2,12 +2,10 @@ package operator
 
 import (
 	"bytes"
-	"cmp"
 	"embed"
 	"errors"
 	"html/template"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -83,12 +81,7 @@ func (d *door) page(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	total := 0
-	groups := first[crash.Group]{limit: shownRows, order: byUrgency}
-	err = d.Crashes.EachGroup(crash.GroupFilter{}, func(g crash.Group) {
-		total++
-		groups.add(g)
-	})
+	groups, total, err := d.Crashes.UrgentGroups(shownRows)
 	if err != nil {
 		return err
 	}
@@ -97,26 +90,9 @@ func (d *door) page(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return render(w, http.StatusOK, "page.html", map[string]any{
-		"Status": status, "Models": models, "Groups": groups.rows[:min(total, shownRows)], "MoreGroups": max(0, total-shownRows),
+		"Status": status, "Models": models, "Groups": groups, "MoreGroups": total - len(groups),
 		"Dumps": showAll(dumps),
 	})
-}
-
-// byUrgency puts regressions first, then what is open, each by when it was last seen.
-func byUrgency(a, b crash.Group) int {
-	rank := func(g crash.Group) int {
-		switch {
-		case g.Regressed:
-			return 0
-		case g.State == crash.Open:
-			return 1
-		}
-		return 2
-	}
-	if x, y := rank(a), rank(b); x != y {
-		return x - y
-	}
-	return cmp.Or(b.LastSeen.Compare(a.LastSeen), strings.Compare(a.Fingerprint, b.Fingerprint))
 }
 
 func (d *door) crashPage(w http.ResponseWriter, r *http.Request) error {
