@@ -37,7 +37,10 @@ func (c *Catalog) Stock() (Stock, error) {
 		if _, err := get(txn, keyCounts, &counts); err != nil {
 			return err
 		}
-		_, err := get(txn, keyStock, &n)
+		known, err := get(txn, keyStock, &n)
+		if err == nil && !known {
+			n, _, err = takeStock(txn) // of a copy of what an older version wrote
+		}
 		return err
 	})
 	return Stock{counts, n.Dumps, n.Groups, n.Open}, err
@@ -48,23 +51,43 @@ func (c *Catalog) Stock() (Stock, error) {
 func (c *Catalog) UrgentGroups(limit int) (groups []crash.Group, total int, err error) {
 	err = c.view(func(txn *badger.Txn) error {
 		var n stockRecord
-		if _, err := get(txn, keyStock, &n); err != nil {
+		known, err := get(txn, keyStock, &n)
+		if err != nil {
 			return err
 		}
+		var keys []string
+		if known {
+			keys, err = firstKeys(txn, urgencyPrefix, limit)
+		} else {
+			var order map[string]bool
+			n, order, err = takeStock(txn) // likewise
+			keys = slices.Sorted(maps.Keys(order))
+		}
 		total = n.Groups
-		return each(txn, urgencyPrefix, "", false, func(key string, _ *badger.Item) error {
-			if len(groups) == limit {
-				return errStop
-			}
+		for _, key := range keys[:min(limit, len(keys))] {
 			var g crash.Group
 			found, err := get(txn, groupKey(lastPart(key)), &g)
+			if err != nil {
+				return err
+			}
 			if found {
 				groups = append(groups, g)
 			}
-			return err
-		})
+		}
+		return err
 	})
 	return groups, total, err
+}
+
+func firstKeys(txn *badger.Txn, prefix string, limit int) (keys []string, err error) {
+	err = each(txn, prefix, "", false, func(key string, _ *badger.Item) error {
+		if len(keys) == limit {
+			return errStop
+		}
+		keys = append(keys, key)
+		return nil
+	})
+	return keys, err
 }
 
 // urgencyKey is a group's place among all, "" for one that counts nothing.
