@@ -16,9 +16,9 @@ func modelVersionsCommand() *cobra.Command {
 		Use:   "versions CODE",
 		Short: "Show what a model's devices run, and how often each version crashes",
 		Long: "Show what a model's devices run, and how often each version crashes: crashes a device-day, with the 90 % interval,\n" +
-			"of the last 24 hours and of the last 7 days (of UTC). A device-day is 24 hours in which a device was heard; of devices\n" +
-			"that are heard at boots only, or rarely, fewer are seen than there were. --format json has the counts by the hour for\n" +
-			"48 hours, and by the day for 90 days.",
+			"of the last 24 hours and of the last 7 days (of UTC). A device-day is 24 hours in which a device was heard, or between\n" +
+			"two contacts of one that was live by its own rhythm or asks at its boots only. --format json has the counts by the hour\n" +
+			"for 48 hours, and by the day for 90 days.",
 		Args: cobra.ExactArgs(1),
 	}
 	format := addFormat(cmd)

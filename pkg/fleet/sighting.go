@@ -97,5 +97,5 @@ type VersionRuns struct {
 	Version   string `json:"firmware_version"` // "": nobody knows
 	Devices   int    `json:"devices"`
 	Live      int    `json:"live"`
-	BootsOnly int    `json:"boots_only"` // of them, such as are heard at boots only: fewer device-hours are seen than there were
+	BootsOnly int    `json:"boots_only"` // of them, such as are heard at boots only
 }

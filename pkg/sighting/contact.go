@@ -54,7 +54,7 @@ func percentile95(gaps []uint32) uint32 {
 
 // resume takes over what was stored of a device's contacts.
 func (e *entry) resume(c contact) {
-	e.hour = c.heard / (1000 * secondsOfHour) // as it was counted with it
+	e.hour = hourOf(c.heard) // as it was counted with it
 	if c.heard >= e.Heard {
 		e.Heard = c.heard
 	}

@@ -10,11 +10,20 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// A device counts for an hour when it is heard in it, once, for the version that it runs after that contact. The counts wait
+// A device counts for an hour when it is heard in it, once, for the version that it runs after that contact. Between two
+// contacts it counts for each hour, for the version that it ran then, where nothing says that it was off: it is heard again
+// while it is live by its own rhythm, or it asks at its boots only, whose silence says nothing. So a device that asks every
+// three hours counts as much as one that asks every five minutes, and one that boots once a day as much as both. A longer
+// gap counts as mostBetween hours: one that lay on a shelf for a month must not make a bad version look good.
+//
+// The counts wait
 // in memory for the contacts' hourly packing, and are stored right after these: after a kill the book goes on from the
 // contacts, and counts no hour of a device twice. What was not stored by then is lost, two hours of a device at most.
 
 const secondsOfHour = 3600
+
+// mostBetween are counted of the hours between two contacts: those of a day.
+const mostBetween = 24
 
 // mostHours bounds what waits: models, versions and hours. Devices can make versions up.
 const mostHours = 4096
@@ -30,13 +39,36 @@ type hourCount struct{ heard, refused int }
 // countHour counts the hour of a contact. A clock that was set back by a little has the hour that was counted already; one
 // that was set back further counts anew, as hours do pass while it was wrong. The caller holds mu.
 func (b *Book) countHour(e *entry, wall int64) {
-	hour := wall / (1000 * secondsOfHour)
+	hour := hourOf(wall)
 	if hour <= e.hour && hour+1 >= e.hour {
 		return
 	}
 	e.hour = hour
 	b.addHour(e.model, e.Runs, hour, hourCount{heard: 1})
 }
+
+// countBetween counts the hours between the last contact and one that begins now, before that one is taken in. A clock that
+// went forward has no more hours than have passed. The caller holds mu.
+func (b *Book) countBetween(e *entry, wall int64, now moment) {
+	if e.Heard == 0 || e.hour == 0 || hourOf(wall) <= e.hour+1 {
+		return
+	}
+	if state := e.state(now, b.floors); state != fleet.Live && state != fleet.BootsOnly {
+		return
+	}
+	until := hourOf(wall)
+	from := max(e.hour+1, until-mostBetween)
+	if e.last > 0 { // else the gateway was away in between, and only the clock knows
+		from = max(from, until-int64((now-e.last)/(1000*secondsOfHour)))
+	}
+	for hour := from; hour < until; hour++ {
+		e.hour = hour
+		b.addHour(e.model, e.Runs, hour, hourCount{heard: 1})
+	}
+}
+
+// hourOf is the hour since 1970 that a time in milliseconds lies in.
+func hourOf(wall int64) int64 { return wall / (1000 * secondsOfHour) }
 
 func (b *Book) addHour(model fleet.ModelCode, version string, hour int64, n hourCount) {
 	key := hourKey{model, version, hour}

@@ -125,3 +125,97 @@ func TestTheDevicesOfAModelAreCountedByVersion(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// boots is a device of the kind that asks at its boots only: a token, and the configuration a few seconds later.
+func (s *shelf) boots(b *Book, after time.Duration, version string) {
+	s.hears(b, after, fleet.Seen{By: fleet.HeardToken})
+	s.hears(b, 3*time.Second, fleet.Seen{By: fleet.HeardConfig, Said: fleet.Said{Version: version}})
+}
+
+// heardHours is how many device-hours are counted, by version.
+func heardHours(b *Book) string {
+	counts := map[string]int{}
+	for _, h := range b.Hours() {
+		counts[h.Version] += h.Heard
+	}
+	return fmt.Sprint(counts) // in the order of the versions
+}
+
+func TestADeviceThatIsHeardRarelyCountsForTheHoursInWhichItRan(t *testing.T) {
+	const hour, day = time.Hour, 24 * time.Hour
+	for name, c := range map[string]struct {
+		play func(s *shelf, b *Book)
+		want string
+	}{
+		"it boots once a day": {func(s *shelf, b *Book) {
+			for range 5 {
+				s.boots(b, day, "1.0")
+			}
+		}, "map[:1 1.0:73]"}, // 3 days, and two hours of when nobody knew its rhythm
+		"it boots once a day, and is updated": {func(s *shelf, b *Book) {
+			for range 4 {
+				s.boots(b, day, "1.0")
+			}
+			s.boots(b, day, "1.1") // until now it ran 1.0
+			s.boots(b, day, "1.1")
+		}, "map[:1 1.0:73 1.1:24]"},
+		"it boots after a month in a drawer": {func(s *shelf, b *Book) {
+			for range 4 {
+				s.boots(b, hour, "1.0")
+			}
+			s.boots(b, 30*day, "1.0")
+		}, "map[:1 1.0:28]"},
+		"it asks every three hours": {func(s *shelf, b *Book) {
+			for range 9 {
+				s.hears(b, 3*hour, saying("1.0"))
+			}
+		}, "map[1.0:23]"},
+		"it asks every five minutes, and is off for the night": {func(s *shelf, b *Book) {
+			for range 24 {
+				s.hears(b, 5*time.Minute, saying("1.0"))
+			}
+			s.hears(b, 12*hour, saying("1.0"))
+		}, "map[1.0:4]"}, // 12:05 to 14:00, and 02:00
+		"its clock goes forward, and it asks at boots only": {func(s *shelf, b *Book) {
+			for range 4 {
+				s.boots(b, time.Minute, "1.0")
+			}
+			b.epoch = b.epoch.Add(10 * hour) // the clock went forward, and no hour has passed
+			s.boots(b, 10*hour, "1.0")
+		}, "map[:1 1.0:1]"},
+		"its broker says when it goes": {func(s *shelf, b *Book) {
+			for range 4 {
+				s.boots(b, hour, "1.0")
+			}
+			s.hears(b, 5*hour, fleet.Seen{By: fleet.HeardMQTT, Said: fleet.Said{Offline: true}})
+			s.boots(b, 10*hour, "1.0")
+		}, "map[:1 1.0:8]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := shelfOf(1, "")
+			b := s.open(t)
+			c.play(s, b)
+			if got := heardHours(b); got != c.want {
+				t.Errorf("counted are %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestARareDeviceCountsForTheHoursOverARestart(t *testing.T) {
+	s := shelfOf(1, "")
+	b := s.open(t)
+	for range 4 {
+		s.boots(b, 24*time.Hour, "1.0")
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	counted := len(s.hours)
+	s.now = s.now.Add(10 * time.Hour)
+	b = s.open(t)
+	s.boots(b, 14*time.Hour, "1.0")
+	if got := heardHours(b); got != "map[1.0:24]" {
+		t.Errorf("after %d that are stored: %s", counted, got)
+	}
+}

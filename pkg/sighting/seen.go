@@ -28,6 +28,9 @@ func (b *Book) Seen(s fleet.Seen) {
 		return
 	}
 	if s.Said.Offline {
+		if !s.Kept { // it ran until now
+			b.countBetween(e, wall, at)
+		}
 		e.offline = true
 		return
 	}
@@ -45,6 +48,7 @@ func (b *Book) Seen(s fleet.Seen) {
 	if begun-e.last > b.floors.once() {
 		changed = e.rest(e.Heard, rollback)
 	}
+	b.countBetween(e, wall, at)
 	e.hear(s.By, begun, at, b.floors)
 	b.meet(e, s, wall)
 	changed = e.starts(s, wall, at, b.floors) || changed
