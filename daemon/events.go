@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -174,7 +175,7 @@ func (f *follower) run(newest int) error {
 		if f.cmd.Context().Err() != nil {
 			return nil // that is how it ends
 		}
-		if err != nil && (!known || f.last == "") {
+		if refused(err) || err != nil && (!known || f.last == "") {
 			return err
 		}
 		select {
@@ -183,6 +184,12 @@ func (f *follower) run(newest int) error {
 		case <-time.After(followAgain):
 		}
 	}
+}
+
+// refused reports that the gateway has said no: it will say so again.
+func refused(err error) bool {
+	var answer *answerError
+	return errors.As(err, &answer) && answer.status < http.StatusInternalServerError
 }
 
 // before prints the newest events, and goes on behind them.

@@ -88,7 +88,7 @@ type Provisioning struct {
 type Door struct {
 	options Options
 	uploads *paces
-	unnoted sync.Map // fleet.DeviceKey to fleet.Sent: images that were sent while nothing could be noted
+	unnoted sync.Map // fleet.DeviceKey to unnoted
 }
 
 // New makes the door.

@@ -42,13 +42,13 @@ func (d *Door) image(w http.ResponseWriter, r *http.Request, device fleet.Device
 	sent := fleet.Sent{Version: image.Version, ETag: image.ETag}
 	switch {
 	case goesOn(r):
-		if before, known, err := d.lastSent(device.Key); err != nil {
+		if before, known, err := d.lastSent(device); err != nil {
 			return err
 		} else if known && before.Version == sent.Version && before.ETag != sent.ETag {
 			return startOver(w, image.Size) // the build was replaced in the middle of its download
 		}
 	case r.Method == http.MethodGet && r.Header.Get("If-None-Match") != image.ETag:
-		d.noteSent(r.Context(), device.Key, sent)
+		d.noteSent(r.Context(), device, sent)
 	}
 	return d.serve(w, r, device, image)
 }

@@ -27,7 +27,7 @@ func goesOn(r *http.Request) bool {
 // half of one build and the second half of another are a dead device. Where that image is gone, or was taken from the
 // device, the download starts over.
 func (d *Door) restOfFirmware(w http.ResponseWriter, r *http.Request, device fleet.Device, model fleet.Model) error {
-	sent, known, err := d.lastSent(device.Key)
+	sent, known, err := d.lastSent(device)
 	if err != nil {
 		return err
 	}
@@ -71,19 +71,42 @@ func startOver(w http.ResponseWriter, size int64) error {
 	}
 }
 
-func (d *Door) lastSent(key fleet.DeviceKey) (fleet.Sent, bool, error) {
-	if s, ok := d.unnoted.Load(key); ok {
-		return s.(fleet.Sent), true, nil
+// unnoted is an image that was sent while nothing could be noted, and what was known then. Whatever has since become of the
+// record or the device may have taken that image from it: then nothing is known, and the download starts over.
+type unnoted struct {
+	sent   fleet.Sent
+	record fleet.Sent // the zero one for none
+	device fleet.Device
+}
+
+func (u unnoted) holds(record fleet.Sent, now fleet.Device) bool {
+	was := u.device
+	return u.record == record && was.Model == now.Model && was.Pin == now.Pin && was.CreatedAt.Equal(now.CreatedAt) && was.NotBefore.Equal(now.NotBefore)
+}
+
+func (d *Door) lastSent(device fleet.Device) (fleet.Sent, bool, error) {
+	record, known, err := d.options.Offers.LastSent(device.Key)
+	if err != nil {
+		return fleet.Sent{}, false, err
 	}
-	return d.options.Offers.LastSent(key)
+	if u, ok := d.unnoted.Load(device.Key); ok {
+		u := u.(unnoted)
+		return u.sent, u.holds(record, device), nil
+	}
+	return record, known, nil
 }
 
 // noteSent is on stable storage before the first byte goes out. On a disk that takes nothing firmware is served all the
 // same, and the door remembers by itself, until the gateway ends.
-func (d *Door) noteSent(ctx context.Context, key fleet.DeviceKey, s fleet.Sent) {
-	if err := d.options.Offers.NoteSent(ctx, key, s); err != nil {
-		d.unnoted.Store(key, s)
+func (d *Door) noteSent(ctx context.Context, device fleet.Device, s fleet.Sent) {
+	err := d.options.Offers.NoteSent(ctx, device.Key, s)
+	if err == nil {
+		d.unnoted.Delete(device.Key)
 		return
 	}
-	d.unnoted.Delete(key)
+	if record, _, err := d.options.Offers.LastSent(device.Key); err == nil {
+		d.unnoted.Store(device.Key, unnoted{s, record, device})
+		return
+	}
+	d.unnoted.Store(device.Key, unnoted{}) // whatever the record says, it is not what is sent now: holds for nobody
 }

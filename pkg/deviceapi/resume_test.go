@@ -115,6 +115,50 @@ func TestOnADiskThatTakesNothingDownloadsGoOnAllTheSame(t *testing.T) {
 	}
 }
 
+func TestADeviceThatWasPinnedGoesOnWithNothingThatWasNotedNowhere(t *testing.T) {
+	for name, change := range map[string]func(r *rig){
+		"it is pinned": func(r *rig) { r.devices["aaaaaaa1"] = fleet.Device{Key: "aaaaaaa1", Model: "pump", Pin: "1.0"} },
+		"the record of what it was sent is taken from it": func(r *rig) { delete(r.sent, "aaaaaaa1") },
+	} {
+		r := open(t, nil)
+		publish(r, "1.0")
+		r.do(t, "GET", "/api/iot/firmware", nil, pumpsToken)
+		publish(r, "1.1")
+		r.full = fleet.Full("no room")
+		r.do(t, "GET", "/api/iot/firmware", nil, pumpsToken)
+		change(r)
+		got := r.do(t, "GET", "/api/iot/firmware", nil, pumpsToken, "Range: bytes=4096-")
+		if got.status != http.StatusRequestedRangeNotSatisfiable || got.length != 0 {
+			t.Errorf("%s: %d, version %s", name, got.status, got.header.Get("X-Firmware-Version"))
+		}
+	}
+}
+
+func TestSeveralRangesInOneAnswerAreNoWholeImage(t *testing.T) {
+	r := open(t, nil)
+	publish(r, "1.0")
+	if got := r.do(t, "GET", "/api/iot/firmware", nil, pumpsToken, "Range: bytes=0-1,3-4"); got.status != http.StatusPartialContent {
+		t.Fatal(got.status)
+	}
+	r.do(t, "GET", "/api/iot/firmware", nil, pumpsToken) // on the same connection: the answer before has arrived
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.seen {
+		if s.Transfer != nil && s.Transfer.Arrived < s.Transfer.Size {
+			t.Errorf("%+v", s.Transfer)
+		}
+	}
+	whole := 0
+	for _, s := range r.seen {
+		if s.Transfer != nil && s.Transfer.Whole {
+			whole++
+		}
+	}
+	if whole > 1 {
+		t.Errorf("%d whole images", whole)
+	}
+}
+
 func TestAPinnedDeviceIsOfferedItsBuildOnEveryRoute(t *testing.T) {
 	r := open(t, nil)
 	r.devices["aaaaaaa1"] = fleet.Device{Key: "aaaaaaa1", Model: "pump", Pin: "1.0"}

@@ -3,6 +3,7 @@ package deviceapi
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -41,8 +42,11 @@ func (y *way) written() {
 		y.door.options.Sightings.Seen(y.seen)
 		return
 	}
+	if strings.HasPrefix(y.w.Header().Get("Content-Type"), "multipart/") { // several ranges in one answer: how much of which is not known
+		return
+	}
 	if part := y.w.Header().Get("Content-Range"); part != "" {
-		if n, _ := fmt.Sscanf(part, "bytes %d-%d/", &t.From, &t.To); n != 2 { // several ranges in one answer, or none: 416
+		if n, _ := fmt.Sscanf(part, "bytes %d-%d/", &t.From, &t.To); n != 2 { // none: 416
 			return
 		}
 		t.To++
@@ -52,7 +56,7 @@ func (y *way) written() {
 		if t.Whole = a.Whole; t.Whole {
 			t.Arrived = t.To - t.From
 		}
-		y.seen.At = y.door.options.Now()
+		y.seen.At = y.door.options.Now().Add(-a.Ago) // a device that fell silent meanwhile was heard then, and not now
 		y.door.options.Sightings.Seen(y.seen)
 	})
 }

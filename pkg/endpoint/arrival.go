@@ -21,8 +21,9 @@ const (
 // Arrival is what has become of an answer. What net/http has written says nothing of that: with a device's small window
 // the last 20 KiB of an image are in the kernel when the handler returns, and a whole image that nobody reads would be.
 type Arrival struct {
-	Bytes int64 // that the client's TCP has acknowledged, header and TLS's own bytes included
-	Whole bool  // the answer was written to its end, and all of it was acknowledged
+	Bytes int64         // that the client's TCP has acknowledged, header and TLS's own bytes included
+	Whole bool          // the answer was written to its end, and all of it was acknowledged
+	Ago   time.Duration // since more of it was seen to be acknowledged
 }
 
 // Following is an answer that is being looked after.
@@ -37,8 +38,8 @@ func Follow(w http.ResponseWriter) *Following {
 	f := &Following{w: rw}
 	if rw != nil && rw.client != nil {
 		rw.client.followed.Store(true)
-		acked, queued, _ := rw.client.queue()
-		f.begun = acked + queued
+		q := rw.client.queue()
+		f.begun = q.acked + q.held
 	}
 	return f
 }
@@ -51,15 +52,20 @@ func (f *Following) End(tell func(Arrival)) {
 		tell(Arrival{Whole: w == nil || w.complete()})
 		return
 	}
-	w.conn.Flush() //nolint:errcheck // w.failed has it
-	acked, queued, open := w.client.queue()
-	w.client.gate.arrivals.settle(w.client, acked)
-	l := &look{client: w.client, begun: f.begun, target: acked + queued, complete: w.complete(), since: time.Now(), dup: -1, tell: tell}
-	if !open || queued == 0 {
-		l.end(acked)
+	w.note(w.conn.Flush())
+	q := w.client.queue()
+	all := &w.client.gate.arrivals
+	now := time.Now()
+	// Of a socket that we have closed nobody knows what it held: without a bound whatever had arrived would be all.
+	l := &look{
+		client: w.client, begun: f.begun, target: q.acked + q.held, acked: q.acked, complete: w.complete() && q.known, since: now, moved: now, dup: -1, tell: tell,
+	}
+	if q.open && q.held > 0 {
+		all.settle(w.client, q.acked)
+		all.follow(l)
 		return
 	}
-	w.client.gate.arrivals.follow(l)
+	all.settle(w.client, q.acked, l)
 }
 
 // complete reports that the answer was written to its end.
@@ -72,14 +78,19 @@ func (w *response) complete() bool {
 type look struct {
 	client        *conn
 	begun, target int64 // of acknowledged bytes: where the answer begins and where it ends
+	acked         int64 // when it was looked at last
 	complete      bool
 	since         time.Time
-	dup           int // of the socket, once net/http has closed its own; -1 before
+	moved         time.Time // when more was acknowledged
+	dup           int       // of the socket, once net/http has closed its own; -1 before
 	tell          func(Arrival)
 }
 
-func (l *look) end(acked int64) {
-	l.tell(Arrival{Bytes: max(0, min(acked, l.target)-l.begun), Whole: l.complete && acked >= l.target})
+// saw notes what is acknowledged by now.
+func (l *look) saw(acked int64, now time.Time) {
+	if acked > l.acked {
+		l.acked, l.moved = acked, now
+	}
 }
 
 // arrivals follows the answers of all connections.
@@ -88,14 +99,41 @@ type arrivals struct {
 
 	mu      sync.Mutex // guards what follows
 	looks   []*look    // the one that is followed longest first
+	over    []func()   // tells of those that are over, in their order, and were not told yet
 	running bool       // a goroutine looks at them: it ends with the last one
+
+	telling sync.Mutex // held while one is told, so that they keep their order: nobody who holds mu waits for it
+}
+
+// tell tells of those that are over. Whoever is told may take its time: nobody waits for that to look at another answer.
+func (a *arrivals) tell() {
+	a.telling.Lock()
+	defer a.telling.Unlock()
+	for {
+		a.mu.Lock()
+		if len(a.over) == 0 {
+			a.mu.Unlock()
+			return
+		}
+		next := a.over[0]
+		a.over = a.over[1:]
+		a.mu.Unlock()
+		next()
+	}
 }
 
 func (a *arrivals) follow(l *look) {
+	if a.add(l) {
+		a.tell()
+	}
+}
+
+// add reports that it gave one up.
+func (a *arrivals) add(l *look) (gaveUp bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.looks) >= mostFollowed {
-		a.looks[0].finish()
+	if gaveUp = len(a.looks) >= mostFollowed; gaveUp {
+		a.finish(a.looks[0])
 		a.looks = a.looks[1:]
 	}
 	a.looks = append(a.looks, l)
@@ -103,6 +141,7 @@ func (a *arrivals) follow(l *look) {
 		a.running = true
 		go a.run()
 	}
+	return gaveUp
 }
 
 // run looks until nobody is left.
@@ -117,43 +156,47 @@ func (a *arrivals) run() {
 }
 
 func (a *arrivals) look(now time.Time) (more bool) {
+	a.drop(func(l *look) bool {
+		q := l.queue()
+		l.saw(q.acked, now)
+		return !q.open || q.acked >= l.target || now.Sub(l.since) >= followedMost
+	})
+	a.tell()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.running = len(a.looks) > 0 || len(a.over) > 0
+	return a.running
+}
+
+// drop ends the looks that are over.
+func (a *arrivals) drop(over func(*look) bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.looks = slices.DeleteFunc(a.looks, func(l *look) bool {
-		acked, _, open := l.queue()
-		over := !open || acked >= l.target || now.Sub(l.since) >= followedMost
-		if over {
-			l.finish()
+		gone := over(l)
+		if gone {
+			a.finish(l)
 		}
-		return over
+		return gone
 	})
-	a.running = len(a.looks) > 0
-	return a.running
 }
 
 // empty gives up all that is left: the gateway ends.
 func (a *arrivals) empty() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, l := range a.looks {
-		l.finish()
-	}
-	clear(a.looks)
-	a.looks = a.looks[:0]
+	a.drop(func(*look) bool { return true })
+	a.tell()
 }
 
-// settle tells of the answers of a connection that have arrived by now, in their order: a client that fetches an image in
-// ranges has the one before when it has this one.
-func (a *arrivals) settle(c *conn, acked int64) {
+// settle tells of the answers of a connection that have arrived by now, in their order, and then of those that were never
+// followed: a client that fetches an image in ranges has the one before when it has this one.
+func (a *arrivals) settle(c *conn, acked int64, unfollowed ...*look) {
+	a.drop(func(l *look) bool { return l.client == c && acked >= l.target })
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.looks = slices.DeleteFunc(a.looks, func(l *look) bool {
-		arrived := l.client == c && acked >= l.target
-		if arrived {
-			l.finish()
-		}
-		return arrived
-	})
+	for _, l := range unfollowed {
+		a.finish(l)
+	}
+	a.mu.Unlock()
+	a.tell()
 }
 
 // closing keeps the socket of a connection that net/http closes while its last answer is on its way, and says the end of
@@ -169,53 +212,58 @@ func (a *arrivals) closing(c *conn) {
 	}
 }
 
-// cutting ends what is followed of a connection that is to be reset.
+// cutting ends what is followed of a connection that is to be reset. Whoever cuts it holds the gate's lock: it is told with
+// the next look.
 func (a *arrivals) cutting(c *conn) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.looks = slices.DeleteFunc(a.looks, func(l *look) bool {
-		if l.client == c {
-			l.finish()
-		}
-		return l.client == c
-	})
+	a.drop(func(l *look) bool { return l.client == c })
 }
 
-func (l *look) queue() (acked, queued int64, open bool) {
+// queue is what is known of an answer's connection.
+func (l *look) queue() queue {
 	if l.dup >= 0 {
 		return queueOf(l.dup)
 	}
 	return l.client.queue()
 }
 
-// finish tells what has arrived until now, and gives the copy of the socket back.
-func (l *look) finish() {
-	acked, _, _ := l.queue()
+// finish has it told what has arrived until now, and gives the copy of the socket back. The caller holds mu.
+func (a *arrivals) finish(l *look) {
+	now := time.Now()
+	l.saw(l.queue().acked, now)
 	if l.dup >= 0 {
 		unix.Close(l.dup) //nolint:errcheck // nothing is left to do about it
 	}
-	l.end(acked)
+	told := Arrival{Bytes: max(0, min(l.acked, l.target)-l.begun), Whole: l.complete && l.acked >= l.target, Ago: now.Sub(l.moved)}
+	a.over = append(a.over, func() { l.tell(told) })
 }
 
-// queue is what the client's TCP has acknowledged since the connection began, and what the kernel still holds for it.
-func (c *conn) queue() (acked, queued int64, open bool) {
+// queue is what goes to a client.
+type queue struct {
+	acked int64 // bytes that its TCP has acknowledged since the connection began
+	held  int64 // what the kernel still holds for it
+	open  bool
+	known bool // the kernel was asked; else the socket is gone, with what it held
+}
+
+func (c *conn) queue() queue {
+	q := queue{}
 	raw, err := c.SyscallConn()
 	if err == nil {
-		err = raw.Control(func(fd uintptr) { acked, queued, open = queueOf(int(fd)) })
+		err = raw.Control(func(fd uintptr) { q = queueOf(int(fd)) })
 	}
-	if err != nil {
-		return c.arrived.Load(), 0, false // it was closed
+	if err != nil || !q.known {
+		return queue{acked: c.arrived.Load()}
 	}
-	return acked, queued, open
+	return q
 }
 
 // queueOf asks twice for what was acknowledged: an acknowledgement between the questions would be counted on both sides or
 // on none.
-func queueOf(fd int) (acked, queued int64, open bool) {
+func queueOf(fd int) queue {
 	for {
 		before, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 		if err != nil {
-			return 0, 0, false
+			return queue{}
 		}
 		n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
 		if err != nil {
@@ -223,10 +271,10 @@ func queueOf(fd int) (acked, queued int64, open bool) {
 		}
 		after, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 		if err != nil {
-			return 0, 0, false
+			return queue{}
 		}
 		if before.Bytes_acked == after.Bytes_acked {
-			return int64(after.Bytes_acked), int64(n), after.State != unix.BPF_TCP_CLOSE
+			return queue{acked: int64(after.Bytes_acked), held: int64(n), open: after.State != unix.BPF_TCP_CLOSE, known: true}
 		}
 	}
 }

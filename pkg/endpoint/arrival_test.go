@@ -240,3 +240,147 @@ func TestOfTooManyAnswersOnTheirWayTheOldestIsGivenUp(t *testing.T) {
 		t.Errorf("%d were told in the end", len(told))
 	}
 }
+
+// ended plays one answer of n bytes on a connection of its own: between comes after the handler has written it and before it
+// says so.
+func ended(t *testing.T, n int, play func(c *net.TCPConn), between func(rw *response, c *conn)) Arrival {
+	t.Helper()
+	arrivals := make(chan Arrival, 1)
+	register := func(rs *Routes) {
+		rs.Handle("GET", "/image", "", func(w http.ResponseWriter, _ *http.Request) error {
+			answer := Follow(w)
+			err := Write(w, http.StatusOK, make([]byte, n))
+			between(w.(*response), w.(*response).client)
+			answer.End(func(a Arrival) { arrivals <- a })
+			return err
+		})
+	}
+	c, plain := lwip(t, served(t, NewGate(), false, identityOf(t), register), false)
+	fmt.Fprint(c, "GET /image HTTP/1.1\r\nHost: x\r\n\r\n")
+	play(plain)
+	select {
+	case a := <-arrivals:
+		return a
+	case <-time.After(long):
+		t.Fatal("nothing is told")
+		return Arrival{}
+	}
+}
+
+func TestAnAnswerWhoseConnectionIsGoneBeforeItsEndIsNotWhole(t *testing.T) {
+	reset := func(written <-chan struct{}, read int) func(c *net.TCPConn) {
+		return func(c *net.TCPConn) {
+			<-written
+			if _, err := io.ReadFull(c, make([]byte, read)); err != nil {
+				t.Error(err)
+			}
+			_ = c.SetLinger(0)
+			_ = c.Close()
+		}
+	}
+	for name, test := range map[string]struct {
+		n, read int
+		between func(rw *response, c *conn)
+	}{
+		"it was reset while all was in net/http's buffer": {1024, 0, func(_ *response, c *conn) {
+			for c.queue().open {
+				time.Sleep(time.Millisecond)
+			}
+		}},
+		"it was reset while the rest was in the kernel": {20 << 10, 1024, func(rw *response, c *conn) {
+			if err := rw.conn.Flush(); err != nil {
+				t.Error(err)
+			}
+			for c.queue().open {
+				time.Sleep(time.Millisecond)
+			}
+		}},
+		"the gate cut it": {20 << 10, 1024, func(rw *response, c *conn) {
+			if err := rw.conn.Flush(); err != nil {
+				t.Error(err)
+			}
+			for c.queue().acked < 1024 {
+				time.Sleep(time.Millisecond)
+			}
+			c.cut()
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			written := make(chan struct{})
+			play := reset(written, test.read)
+			if name == "the gate cut it" {
+				play = func(*net.TCPConn) { <-written }
+			}
+			a := ended(t, test.n, play, func(rw *response, c *conn) {
+				close(written)
+				test.between(rw, c)
+			})
+			if a.Whole || a.Bytes < int64(test.read) {
+				t.Errorf("%+v", a)
+			}
+		})
+	}
+}
+
+func TestWhoeverIsToldOfAnArrivalMayTakeItsTime(t *testing.T) {
+	g := NewGate()
+	a := &g.arrivals
+	a.every = time.Hour
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	connect(t, l.Addr().String())
+	nc, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	c := &conn{TCPConn: nc.(*net.TCPConn), gate: &g.gate}
+	order := make(chan int, 2)
+	told, goOn := make(chan struct{}), make(chan struct{})
+	a.follow(&look{client: c, target: 0, dup: -1, since: time.Now(), tell: func(Arrival) {
+		close(told)
+		<-goOn
+		order <- 1
+	}})
+	ended := make(chan struct{})
+	go func() {
+		a.look(time.Now()) // it has arrived
+		close(ended)
+	}()
+	<-told
+	done := make(chan struct{})
+	go func() {
+		a.follow(&look{client: c, target: 1 << 40, dup: -1, since: time.Now(), tell: func(Arrival) { order <- 2 }})
+		a.closing(c)
+		a.cutting(c)
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(long):
+		t.Error("others wait for it")
+	}
+	close(goOn)
+	<-ended
+	a.empty()
+	if first, second := <-order, <-order; first != 1 || second != 2 {
+		t.Errorf("told %d, then %d", first, second)
+	}
+}
+
+func TestAnArrivalSaysHowLongAgoItsLastByteWas(t *testing.T) {
+	g := NewGate()
+	g.arrivals.every = time.Hour
+	now := time.Now()
+	var told Arrival
+	l := &look{client: &conn{TCPConn: new(net.TCPConn)}, acked: 100, target: 1000, complete: true, since: now.Add(-time.Hour), moved: now.Add(-time.Hour), dup: -1, tell: func(a Arrival) { told = a }}
+	l.client.arrived.Store(100)
+	g.arrivals.follow(l)
+	g.arrivals.empty()
+	if told.Ago < time.Hour || told.Whole || told.Bytes != 100 {
+		t.Errorf("%+v", told)
+	}
+}

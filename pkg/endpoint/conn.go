@@ -102,7 +102,7 @@ func (c *conn) slowness(now time.Time) float64 {
 // after a failed write in the middle of it.
 func (c *conn) Close() error {
 	if c.followed.Load() {
-		acked, _, _ := c.queue()
+		acked := c.queue().acked
 		c.arrived.Store(acked)
 		c.gate.arrivals.settle(c, acked)
 		c.gate.arrivals.closing(c)
@@ -112,6 +112,9 @@ func (c *conn) Close() error {
 
 // cut ends a connection at once: what is still queued for the client is thrown away.
 func (c *conn) cut() {
+	if c.followed.Load() {
+		c.arrived.Store(c.queue().acked)
+	}
 	c.gate.arrivals.cutting(c)
 	c.SetLinger(0)    //nolint:errcheck // then it is closed in the usual way
 	c.TCPConn.Close() //nolint:errcheck // the client's matter

@@ -27,7 +27,7 @@ func (g *Gateway) openBook() (err error) {
 		stopped = last
 	}
 	g.book, err = sighting.Open(sighting.Options{
-		Store: g.store, Builds: &knownBuilds{store: g.store, depot: g.depot, rollbacks: map[string]bool{}}, UpWithin: g.cfg.RolloutUpWithin,
+		Store: g.store, Builds: &knownBuilds{store: g.store, depot: g.depot, rollbacks: map[string]bool{}, strangers: map[elfOf]time.Time{}}, UpWithin: g.cfg.RolloutUpWithin,
 		Stopped: stopped, Restored: restored, Told: g.lineChanged, Beat: g.watchdog.Part("sightings", partPatience),
 		Logger: g.logger, Now: time.Now,
 	})
@@ -58,12 +58,30 @@ type knownBuilds struct {
 	store *catalog.Catalog
 	depot *depot.Depot
 
-	mu        sync.Mutex      // guards rollbacks
-	rollbacks map[string]bool // by the image's hash
+	mu        sync.Mutex          // guards what follows
+	rollbacks map[string]bool     // by the image's hash
+	strangers map[elfOf]time.Time // when the catalog was asked
 }
+
+// elfOf is an ELF that a device of a model names, and that no build has. It names it with each request.
+type elfOf struct {
+	model  fleet.ModelCode
+	prefix string
+}
+
+// Bounds of what is remembered.
+const (
+	mostRollbacks = 1000 // more builds than a gateway has
+	mostStrangers = 10_000
+	strangerFor   = time.Minute // a build that comes meanwhile is found a minute later
+)
 
 // VersionOfELF is the build of a model whose ELF's hash begins so.
 func (k *knownBuilds) VersionOfELF(model fleet.ModelCode, prefix string) fleet.Version {
+	elf := elfOf{model, prefix}
+	if k.stranger(elf) {
+		return ""
+	}
 	builds, err := k.store.BuildsByELF(prefix)
 	if err != nil {
 		return ""
@@ -73,11 +91,22 @@ func (k *knownBuilds) VersionOfELF(model fleet.ModelCode, prefix string) fleet.V
 			return b.Version
 		}
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.strangers) >= mostStrangers {
+		clear(k.strangers)
+	}
+	k.strangers[elf] = time.Now()
 	return ""
 }
 
-// mostRollbacks are remembered: more builds than a gateway has.
-const mostRollbacks = 1000
+// stranger reports that no build had the ELF a moment ago.
+func (k *knownBuilds) stranger(elf elfOf) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at, known := k.strangers[elf]
+	return known && time.Since(at) < strangerFor
+}
 
 // Rollback looks into a build's bundle, once. Where it cannot be read, rollback may be on.
 func (k *knownBuilds) Rollback(model fleet.ModelCode, v fleet.Version) bool {
@@ -86,14 +115,16 @@ func (k *knownBuilds) Rollback(model fleet.ModelCode, v fleet.Version) bool {
 		return true
 	}
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	on, known := k.rollbacks[b.ImageSHA256]
+	k.mu.Unlock()
 	if known {
 		return on
 	}
 	if on, err = k.depot.Rollback(model, v); err != nil {
 		on = true
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if len(k.rollbacks) >= mostRollbacks {
 		clear(k.rollbacks)
 	}

@@ -32,7 +32,7 @@ func (e *entry) starts(s fleet.Seen, wall int64, at moment, f floors) bool {
 			e.booted(byID, wall, at)
 		}
 		return true
-	case e.BootID != 0: // it tells of each boot
+	case e.BootID != 0 && e.noIDs < leastBoots: // it tells of each boot
 		return false
 	case s.Said.Started:
 		if e.bootBy == byAsking && at-e.boot <= f.boot() {

@@ -14,7 +14,8 @@ const mostGaps = 24
 const mostContacts = 32
 
 // hear takes a request into the contact that goes on, or begins another. begun and at are the request's begin and end.
-func (e *entry) hear(by fleet.HeardBy, begun, at moment, f floors) {
+func (e *entry) hear(s fleet.Seen, begun, at moment, f floors) {
+	by := s.By
 	switch {
 	case e.Heard == 0: // the first
 	case begun-e.last <= f.once(), begun-e.boot <= f.boot(), by == fleet.HeardConfig && begun-e.token <= f.boot():
@@ -24,7 +25,11 @@ func (e *entry) hear(by fleet.HeardBy, begun, at moment, f floors) {
 			e.gap(begun - e.last)
 		}
 	}
-	e.last, e.missed = max(e.last, at), false
+	if at >= e.last { // else it is news of what was a contact then
+		e.last, e.missed = at, false
+	}
+	e.contactIDs = e.contactIDs || s.Said.BootID != ""
+	e.contactAsked = e.contactAsked || s.Transfer == nil && by != fleet.HeardToken && by != fleet.HeardMQTT
 }
 
 // end closes the contact that went on.
@@ -34,7 +39,13 @@ func (e *entry) end() {
 		e.Contacts |= 1
 	}
 	e.Closed = min(e.Closed+1, mostContacts)
-	e.contactBoots = false
+	switch {
+	case e.contactIDs:
+		e.noIDs = 0
+	case e.contactAsked:
+		e.noIDs = min(e.noIDs+1, leastBoots)
+	}
+	e.contactBoots, e.contactAsked, e.contactIDs = false, false, false
 }
 
 func (e *entry) gap(length moment) {
@@ -64,7 +75,8 @@ func (e *entry) resume(c contact) {
 	}
 }
 
-// leastBoots of contacts that are all boots tell that a device asks at no other time.
+// leastBoots of contacts that are all boots tell that a device asks at no other time; and so many without the id of a boot,
+// that it no longer runs the firmware that told one.
 const leastBoots = 3
 
 // bootsOnly reports that all of the last contacts were boots. The one that goes on counts once it is one, or once it is

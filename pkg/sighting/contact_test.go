@@ -248,3 +248,107 @@ func (s *shelf) pollers(b *Book, n int, over time.Duration, silent func(i int) b
 		}
 	}
 }
+
+func TestFirmwareThatTellsOfNoBootAnyMoreIsSeenToBootAsItAsks(t *testing.T) {
+	s := shelfOf(1, "")
+	b := s.open(t)
+	s.plays(b, asked{0, bootID("a")}, asked{time.Hour, bootID("b")}) // and goes back to what tells no id
+	for range 2 * leastBoots {
+		s.plays(b, asked{time.Hour, token()}, asked{time.Second, config()})
+	}
+	if got := sightingOf(b, 0); got.Boots < 1+leastBoots {
+		t.Errorf("%d boots", got.Boots)
+	}
+	boots := sightingOf(b, 0).Boots
+	s.plays(b, asked{time.Hour, bootID("c")}) // and to what does
+	s.plays(b, asked{time.Hour, bootID("c")}, asked{time.Minute, token()}, asked{time.Second, config()})
+	if got := sightingOf(b, 0); got.Boots != boots+1 {
+		t.Errorf("%d boots, and %d before", got.Boots, boots)
+	}
+}
+
+func TestTheEndOfADownloadThatIsToldLateMakesNobodyHeardLater(t *testing.T) {
+	s := shelfOf(1, "")
+	b := s.open(t)
+	s.hears(b, 0, fleet.Seen{By: fleet.HeardFirmware})
+	begun := s.now
+	late := fleet.Seen{ // its last byte arrived after a minute
+		Device: keyOf(0), At: begun.Add(time.Minute), By: fleet.HeardFirmware, Address: address,
+		Transfer: &fleet.Transfer{Version: "1.1", Size: 1 << 20, To: 1 << 20, Arrived: 1 << 19, Begun: begun},
+	}
+	s.hears(b, 2*time.Minute, fleet.Seen{By: fleet.HeardMQTT})
+	heard := sightingOf(b, 0).HeardAt
+	s.hears(b, time.Minute, fleet.Seen{By: fleet.HeardMQTT, Said: fleet.Said{Offline: true}})
+	s.now = begun.Add(12 * time.Minute)
+	b.Seen(late)
+	if got := sightingOf(b, 0); got.State != fleet.Silent || !got.HeardAt.Equal(heard) || got.HeardBy != fleet.HeardMQTT || got.Download == nil {
+		t.Errorf("%s, heard at %s by %s, want %s; %+v", got.State, got.HeardAt, got.HeardBy, heard, got.Download)
+	}
+	s.hears(b, time.Minute, fleet.Seen{By: fleet.HeardMQTT})
+	if got := sightingOf(b, 0); got.State != fleet.Live {
+		t.Errorf("heard again: %s", got.State)
+	}
+}
+
+// slow is a shelf whose builds are asked for a long time.
+type slow struct {
+	*shelf
+	asked, goOn chan struct{}
+}
+
+func (s slow) VersionOfELF(fleet.ModelCode, string) fleet.Version {
+	s.asked <- struct{}{}
+	<-s.goOn
+	return "1.1"
+}
+
+func (s slow) Rollback(fleet.ModelCode, fleet.Version) bool {
+	s.asked <- struct{}{}
+	<-s.goOn
+	return false
+}
+
+func TestWhileTheBuildsAreAskedNobodyWaitsForTheBook(t *testing.T) {
+	s := slow{shelfOf(2, ""), make(chan struct{}), make(chan struct{})}
+	o := s.options()
+	o.Builds = s
+	b, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := func(from int64, to int64) fleet.Seen {
+		return fleet.Seen{By: fleet.HeardFirmware, Transfer: &fleet.Transfer{Version: "1.1", Size: 1 << 20, From: from, To: to, Arrived: to - from, Whole: true}}
+	}
+	asks := func(what string, ask func()) {
+		t.Helper()
+		done := make(chan struct{})
+		go func() {
+			ask()
+			close(done)
+		}()
+		<-s.asked
+		b.Seen(fleet.Seen{Device: keyOf(1), At: s.now, By: fleet.HeardVersion, Address: address}) // would wait for ever
+		if got := sightingOf(b, 1); got.State != fleet.Live {
+			t.Errorf("%s: %s", what, got.State)
+		}
+		s.goOn <- struct{}{}
+		<-done
+	}
+	asks("an ELF", func() {
+		s.hears(b, 0, fleet.Seen{Said: fleet.Said{ELFSHA256: "11111111aaaaaaaa", BootID: "a"}})
+	})
+	if got := sightingOf(b, 0); got.Runs != "1.1" {
+		t.Errorf("it runs %q", got.Runs)
+	}
+	s.hears(b, time.Minute, got(0, 1<<20)) // whole
+	s.hears(b, time.Minute, bootID("b"))
+	s.hears(b, time.Minute, bootID("c"))
+	s.hears(b, time.Minute, got(0, 1<<10)) // a check, once it is over
+	s.now = s.now.Add(time.Minute)
+	asks("a check that is over", b.Look)
+	s.hears(b, time.Minute, got(0, 1<<10))
+	asks("another one", func() { s.hears(b, time.Minute, fleet.Seen{}) })
+	broken := got(0, 1<<10)
+	broken.Transfer.Whole = false
+	asks("one that wanted no more", func() { s.hears(b, time.Minute, broken) })
+}

@@ -62,20 +62,20 @@ func (f *fetch) covered() bool {
 }
 
 // transferred weighs what arrived of an image, and reports that there is something to save.
-func (e *entry) transferred(t fleet.Transfer, at int64, rollback func() bool) (changed bool) {
+func (e *entry) transferred(t fleet.Transfer, at int64, known answers) (changed bool) {
 	end := t.From + t.Arrived
 	switch {
 	case t.Version == "":
 		return false
 	case t.NotModified:
 		e.Checked = at
-		return e.checked(t.Version, at, rollback)
+		return e.checked(t.Version, at, known)
 	case t.Size <= 0 || t.Arrived <= 0:
 		return false
 	case end <= firstBlock && end < t.Size:
 		if !t.Whole { // it asked for more and wanted no more
 			e.Checked = at
-			return e.checked(t.Version, at, rollback)
+			return e.checked(t.Version, at, known)
 		}
 		e.begin(t)
 		e.check = t.Version // unless it goes on: see [entry.rest]
@@ -109,11 +109,11 @@ func (e *entry) begin(t fleet.Transfer) {
 }
 
 // rest is called once the contact is over: a device that fetched the first block, and nothing more, has checked.
-func (e *entry) rest(at int64, rollback func() bool) (changed bool) {
+func (e *entry) rest(at int64, known answers) (changed bool) {
 	if e.check == "" {
 		return false
 	}
 	v := e.check
 	e.check, e.Checked = "", at
-	return e.checked(v, at, rollback)
+	return e.checked(v, at, known)
 }

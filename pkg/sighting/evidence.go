@@ -89,9 +89,9 @@ func (r *Record) dumped(d fleet.SeenDump, at int64) (changed bool) {
 	return r.believe(evidence{string(d.Declared), "", fleet.ProofDump, at}) || changed
 }
 
-// checked weighs that the device asked for v and wanted no more than its first block. rollback is asked where it matters.
-func (r *Record) checked(v fleet.Version, at int64, rollback func() bool) (changed bool) {
-	if r.Whole != v || at < r.WholeAt || r.leftSince(v) || r.BootsSince == 0 || r.BootsSince > 1 && rollback() {
+// checked weighs that the device asked for v and wanted no more than its first block.
+func (r *Record) checked(v fleet.Version, at int64, known answers) (changed bool) {
+	if r.Whole != v || at < r.WholeAt || r.leftSince(v) || r.BootsSince == 0 || r.asksRollback() && known.rollback(v) {
 		return false
 	}
 	return r.believe(evidence{string(v), "", fleet.ProofBehaved, at})

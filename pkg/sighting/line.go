@@ -82,21 +82,42 @@ func darkFrom(all []presence) (from moment, dark bool) {
 
 // Look looks for lines that went dark or are lit again, and for contacts that are over.
 func (b *Book) Look() {
+	known := b.askOfChecks()
 	b.mu.Lock()
-	changes := b.look(b.now())
+	changes := b.look(b.now(), known)
 	b.mu.Unlock()
 	for _, c := range changes {
 		b.options.Told(c)
 	}
 }
 
-func (b *Book) look(now moment) (changes []LineChange) {
-	lines := map[string][]presence{}
-	for _, e := range b.devices {
+// askOfChecks asks the builds of the devices whose last contact was a check, and is over.
+func (b *Book) askOfChecks() map[fleet.DeviceKey]answers {
+	known, models := map[fleet.DeviceKey]answers{}, map[fleet.DeviceKey]fleet.ModelCode{}
+	now := b.now()
+	b.mu.Lock()
+	for key, e := range b.devices {
 		if e.check != "" && now-e.last > b.floors.once() {
-			if e.rest(e.Heard, func() bool { return b.options.Builds.Rollback(e.model, e.Whole) }) {
-				b.save(e)
+			known[key], models[key] = answers{whole: e.Whole, goBack: true}, e.model
+			if !e.asksRollback() || e.check != e.Whole {
+				delete(models, key)
 			}
+		}
+	}
+	b.mu.Unlock()
+	for key, model := range models {
+		a := known[key]
+		a.goBack = b.options.Builds.Rollback(model, a.whole)
+		known[key] = a
+	}
+	return known
+}
+
+func (b *Book) look(now moment, known map[fleet.DeviceKey]answers) (changes []LineChange) {
+	lines := map[string][]presence{}
+	for key, e := range b.devices {
+		if a, asked := known[key]; asked && e.check != "" && now-e.last > b.floors.once() && e.rest(e.Heard, a) {
+			b.save(e)
 		}
 		if e.place == "" {
 			continue

@@ -61,17 +61,21 @@ type entry struct {
 	labels []string // shared
 	place  string   // the line that it stands on: as named, or the network that it comes from
 
-	last   moment // contact
-	token  moment // its last token request
-	boot   moment // its last boot, of esp-mdm: of the token
-	gaps   [mostGaps]uint32
-	hour   int64 // since 1970: the last that it was counted for
-	number uint8 // of gaps that say something
-	next   uint8 // of the gaps to be written
-	bootBy bootBy
+	last      moment // contact
+	offlineAt moment // when its broker said that it is offline
+	token     moment // its last token request
+	boot      moment // its last boot, of esp-mdm: of the token
+	gaps      [mostGaps]uint32
+	hour      int64 // since 1970: the last that it was counted for
+	number    uint8 // of gaps that say something
+	next      uint8 // of the gaps to be written
+	bootBy    bootBy
+	noIDs     uint8 // contacts in a row in which it asked and told no boot id
 
 	named        bool // place is a person's word
 	contactBoots bool // the contact that goes on is a boot
+	contactAsked bool // it was a request over HTTP, other than for a token
+	contactIDs   bool // it told the boot's id
 	offline      bool // its broker says so
 	unsaved      bool // it is in dirty
 	moved        bool // address or agent are others than those that are stored

@@ -13,6 +13,7 @@ const mostAgent = 64
 // Seen takes in what was seen of a device. It is called for each request, and costs next to nothing: what follows from it
 // is saved later, by Run.
 func (b *Book) Seen(s fleet.Seen) {
+	known := b.ask(s)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e := b.devices[s.Device]
@@ -20,7 +21,6 @@ func (b *Book) Seen(s fleet.Seen) {
 		return
 	}
 	at, wall := b.moment(s.At), millis(s.At)
-	rollback := func() bool { return b.options.Builds.Rollback(e.model, e.Whole) }
 	if s.Dump != nil { // it was uploaded a while ago: that was a contact then
 		if e.dumped(*s.Dump, wall) {
 			b.save(e)
@@ -31,11 +31,11 @@ func (b *Book) Seen(s fleet.Seen) {
 		if !s.Kept { // it ran until now
 			b.countBetween(e, wall, at)
 		}
-		e.offline = true
+		e.offline, e.offlineAt = true, at
 		return
 	}
 	if s.Kept { // nobody knows how old it is: it is better than nothing, and nothing else
-		if e.RunsBy == "" && b.listen(e, s.Said, wall) {
+		if e.RunsBy == "" && b.listen(e, s.Said, known, wall) {
 			b.save(e)
 		}
 		return
@@ -46,15 +46,15 @@ func (b *Book) Seen(s fleet.Seen) {
 	}
 	changed := false
 	if begun-e.last > b.floors.once() {
-		changed = e.rest(e.Heard, rollback)
+		changed = e.rest(e.Heard, known)
 	}
 	b.countBetween(e, wall, at)
-	e.hear(s.By, begun, at, b.floors)
-	b.meet(e, s, wall)
+	e.hear(s, begun, at, b.floors)
+	b.meet(e, s, at, wall)
 	changed = e.starts(s, wall, at, b.floors) || changed
-	changed = b.listen(e, s.Said, wall) || changed
+	changed = b.listen(e, s.Said, known, wall) || changed
 	if s.Transfer != nil {
-		changed = e.transferred(*s.Transfer, wall, rollback) || changed
+		changed = e.transferred(*s.Transfer, wall, known) || changed
 	}
 	b.countHour(e, wall)
 	if changed {
@@ -62,9 +62,54 @@ func (b *Book) Seen(s fleet.Seen) {
 	}
 }
 
+// answers are what the builds say of a device. They read the catalog and bundles: they are asked while nobody waits for the
+// book, and for what the device had shown by then.
+type answers struct {
+	version fleet.Version // of the build whose ELF it names, "" where there is none
+	whole   fleet.Version // of the last download that was whole
+	goBack  bool          // that one's bootloader goes back to the image before
+}
+
+// rollback is true where nobody knows.
+func (a answers) rollback(whole fleet.Version) bool { return a.whole != whole || a.goBack }
+
+// ask finds out what may be needed to weigh what was seen; of most requests that is nothing.
+func (b *Book) ask(s fleet.Seen) (a answers) {
+	b.mu.Lock()
+	e := b.devices[s.Device]
+	if e == nil {
+		b.mu.Unlock()
+		return a
+	}
+	model, elf := e.model, s.Said.ELFSHA256 != "" && !e.knows(s.Said)
+	a.whole = e.Whole
+	checks := e.asksRollback() && (e.check == e.Whole || s.Transfer != nil && s.Transfer.Version == e.Whole && !s.Transfer.Whole)
+	b.mu.Unlock()
+	if elf {
+		a.version = b.options.Builds.VersionOfELF(model, s.Said.ELFSHA256)
+	}
+	a.goBack = !checks || b.options.Builds.Rollback(model, a.whole)
+	return a
+}
+
+// asksRollback reports that it matters whether the device's bootloader goes back: see [Record.checked].
+func (r *Record) asksRollback() bool { return r.Whole != "" && r.BootsSince > 1 }
+
+// knows reports that what a device says of its ELF was found out before.
+func (r *Record) knows(said fleet.Said) bool {
+	return shortELF(said.ELFSHA256) == r.ELF && r.RunsBy == fleet.ProofSaid && r.Runs != "" && (said.Version == "" || said.Version == r.Runs)
+}
+
 // meet notes by which way, from where and by which client the device came.
-func (b *Book) meet(e *entry, s fleet.Seen, wall int64) {
-	e.Heard, e.HeardBy, e.offline = wall, s.By, false
+// The end of a download may be told minutes after its last byte: it makes nobody heard later than that.
+func (b *Book) meet(e *entry, s fleet.Seen, at moment, wall int64) {
+	if at >= e.offlineAt {
+		e.offline = false
+	}
+	if wall < e.Heard && s.Transfer != nil {
+		return
+	}
+	e.Heard, e.HeardBy = wall, s.By
 	if address := s.Address.Unmap().WithZone(""); address.IsValid() && address != e.Address {
 		e.Address, e.moved = address, true
 		b.settle(e)
@@ -76,19 +121,17 @@ func (b *Book) meet(e *entry, s fleet.Seen, wall int64) {
 }
 
 // listen takes in the device's own word of what it runs.
-func (b *Book) listen(e *entry, said fleet.Said, wall int64) (changed bool) {
+func (b *Book) listen(e *entry, said fleet.Said, known answers, wall int64) (changed bool) {
 	if said.Version == "" && said.ELFSHA256 == "" {
 		return false
 	}
 	word := evidence{said.Version, shortELF(said.ELFSHA256), fleet.ProofSaid, wall}
 	switch {
 	case word.elf == "":
-	case word.elf == e.ELF && e.RunsBy == fleet.ProofSaid && e.Runs != "" && (said.Version == "" || said.Version == e.Runs):
+	case e.knows(said):
 		word.version = e.Runs // as it was found out before
-	default:
-		if v := b.options.Builds.VersionOfELF(e.model, said.ELFSHA256); v != "" {
-			word.version = string(v)
-		}
+	case known.version != "":
+		word.version = string(known.version)
 	}
 	if word.version == e.Runs {
 		word.version = e.Runs
