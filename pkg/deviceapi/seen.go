@@ -21,17 +21,13 @@ func (d *Door) seen(r *http.Request, key fleet.DeviceKey, by fleet.HeardBy) flee
 //
 //	X-Running-Version      the version that it runs
 //	X-Running-ELF-SHA256   hex, the whole hash of its ELF or as much as its log shows of it
-//	X-OTA-State            the state of the running image, as ESP-IDF names it
 //	X-Boot-ID              any text that is new at each boot
-//	X-Reset-Reason         why it booted
 //
-// and what Arduino's HTTPUpdate sends: x-ESP32-version, -sketch-md5 and -sketch-sha256. What is longer than 64 bytes or not
-// printable is as good as not said.
+// and the version that Arduino's HTTPUpdate sends: x-ESP32-version. What is longer than 64 bytes or not printable is as good as
+// not said.
 func saidBy(h http.Header) fleet.Said {
 	s := fleet.Said{
-		Version: word(h, "X-Running-Version"), ELFSHA256: hexWord(h, "X-Running-Elf-Sha256"), OTAState: word(h, "X-Ota-State"),
-		BootID: word(h, "X-Boot-Id"), ResetReason: word(h, "X-Reset-Reason"),
-		SketchMD5: hexWord(h, "X-Esp32-Sketch-Md5"), SketchSHA256: hexWord(h, "X-Esp32-Sketch-Sha256"),
+		Version: word(h, "X-Running-Version"), ELFSHA256: hexWord(h, "X-Running-Elf-Sha256"), BootID: word(h, "X-Boot-Id"),
 	}
 	if s.Version == "" {
 		s.Version = word(h, "X-Esp32-Version")

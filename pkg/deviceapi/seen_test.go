@@ -3,6 +3,7 @@ package deviceapi
 import (
 	"encoding/json"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -72,11 +73,11 @@ func TestADeviceSaysOfItselfWhatIsShortAndPrintable(t *testing.T) {
 	}{
 		"nothing": {http.Header{}, fleet.Said{}},
 		"all": {header(
-			"X-Running-Version", "1.4.2", "X-Running-ELF-SHA256", hash, "X-OTA-State", "valid", "X-Boot-ID", "b1", "X-Reset-Reason", "panic",
-		), fleet.Said{Version: "1.4.2", ELFSHA256: strings.ToLower(hash), OTAState: "valid", BootID: "b1", ResetReason: "panic"}},
+			"X-Running-Version", "1.4.2", "X-Running-ELF-SHA256", hash, "X-Boot-ID", "b1",
+		), fleet.Said{Version: "1.4.2", ELFSHA256: strings.ToLower(hash), BootID: "b1"}},
 		"Arduino": {header(
 			"x-ESP32-version", "14.3.0(tasmota32)", "x-ESP32-sketch-md5", hash[:32], "x-ESP32-sketch-sha256", hash,
-		), fleet.Said{Version: "14.3.0(tasmota32)", SketchMD5: strings.ToLower(hash[:32]), SketchSHA256: strings.ToLower(hash)}},
+		), fleet.Said{Version: "14.3.0(tasmota32)"}},
 		"its own header counts more":    {header("X-Running-Version", "1.4.2", "x-ESP32-version", "core"), fleet.Said{Version: "1.4.2"}},
 		"nine digits, as its log has":   {header("X-Running-ELF-SHA256", "0123456789"), fleet.Said{ELFSHA256: "0123456789"}},
 		"too few digits":                {header("X-Running-ELF-SHA256", "0123"), fleet.Said{}},
@@ -84,12 +85,38 @@ func TestADeviceSaysOfItselfWhatIsShortAndPrintable(t *testing.T) {
 		"64 bytes":                      {header("X-Boot-ID", strings.Repeat("b", 64)), fleet.Said{BootID: strings.Repeat("b", 64)}},
 		"65 bytes":                      {header("X-Boot-ID", strings.Repeat("b", 65), "X-Running-Version", strings.Repeat("1", 65)), fleet.Said{}},
 		"what a terminal would obey":    {header("X-Running-Version", "1\x1b[2J"), fleet.Said{}},
-		"what is no ASCII":              {header("X-Reset-Reason", "Überspannung"), fleet.Said{}},
+		"what is no ASCII":              {header("X-Boot-ID", "Überspannung"), fleet.Said{}},
 		"twice, which of the two is it": {http.Header{"X-Running-Version": {"1", "2"}}, fleet.Said{}},
 	} {
 		if got := saidBy(c.header); got != c.want {
 			t.Errorf("%s: %+v", name, got)
 		}
+	}
+}
+
+func TestTheReadmeNamesTheHeadersThatAreRead(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(readme), "## What a device may say of itself")
+	table, _, _ = strings.Cut(table, "```")
+	said := fleet.Said{}
+	for _, row := range strings.Split(table, "\n") {
+		cells := strings.Split(row, "|")
+		if len(cells) < 3 || !strings.Contains(cells[1], "`X-") {
+			continue
+		}
+		for _, name := range strings.Split(strings.ReplaceAll(cells[1], "`", ""), ",") {
+			one := saidBy(header(strings.TrimSpace(name), "0123456789abcdef"))
+			if one == (fleet.Said{}) {
+				t.Errorf("%s is in the README, and is not read", name)
+			}
+			said.Version, said.ELFSHA256, said.BootID = said.Version+one.Version, said.ELFSHA256+one.ELFSHA256, said.BootID+one.BootID
+		}
+	}
+	if said.Version == "" || said.ELFSHA256 == "" || said.BootID == "" {
+		t.Errorf("what is read is not in the README: %+v", said)
 	}
 }
 

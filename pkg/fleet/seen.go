@@ -37,15 +37,11 @@ const (
 // Said is what the device says of itself in this request or message: its own word, believed as such. Members that it does
 // not say are empty.
 type Said struct {
-	Version      string // of what it runs
-	ELFSHA256    string // hex, or a prefix of it
-	OTAState     string
-	BootID       string // new at each boot
-	ResetReason  string
-	SketchMD5    string // of the running image, as Arduino sends it
-	SketchSHA256 string
-	Started      bool // the message tells of a start
-	Offline      bool // a last will: the device is gone
+	Version   string // of what it runs
+	ELFSHA256 string // hex, or a prefix of it
+	BootID    string // new at each boot
+	Started   bool   // the message tells of a start
+	Offline   bool   // a last will: the device is gone
 }
 
 // Transfer is an image on its way to a device: what was asked for, and what arrived.
