@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,34 @@ import (
 func without(t *testing.T, file string, changes ...string) (program string) {
 	t.Helper()
 	return compiled(t, map[string]string{file: changed(t, file, changes...)})
+}
+
+// shared are programs that the controls of several rows run, by what was changed in them, and sharedDir is where they lie.
+var (
+	shared    = map[string]string{}
+	sharedDir string
+)
+
+// sharedWithout is without for the controls of several rows: it builds once.
+func sharedWithout(t *testing.T, file, with, instead string) (program string) {
+	t.Helper()
+	what := file + with
+	if program, built := shared[what]; built {
+		return program
+	}
+	if sharedDir == "" {
+		dir, err := os.MkdirTemp("", "slw")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sharedDir = dir
+	}
+	program = filepath.Join(sharedDir, fmt.Sprintf("slipway%d", len(shared)))
+	if err := os.Rename(without(t, file, with, instead), program); err != nil {
+		t.Fatal(err)
+	}
+	shared[what] = program
+	return program
 }
 
 // changed is a file of the tree with lines changed.
@@ -60,6 +89,6 @@ func compiled(t *testing.T, files map[string]string) (program string) {
 	}
 	program = filepath.Join(dir, "slipway")
 	yesterday := time.Now().Add(-24 * time.Hour).UTC().Format(time.RFC3339)
-	tell(t, "go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-ldflags", "-X main.built="+yesterday, "-o", program, ".")
+	tell(t, "go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-ldflags", "-s -w -X main.built="+yesterday, "-o", program, ".")
 	return program
 }

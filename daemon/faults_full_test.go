@@ -59,34 +59,44 @@ func (p *plant) ballast(there bool) {
 	})
 }
 
-// taken takes the whole disk under load for a while, and says how the gateway ended, "" while it goes on. What fills logs,
-// and so makes tables, are configurations of 8 KiB.
-func (p *plant) taken(round int) (ended string) {
-	p.t.Helper()
+// fatten begins a load that fills logs, and so makes tables: by configurations of 8 KiB.
+func (p *plant) fatten(round int) {
 	p.l.begin(round)
 	fat := `{"deviceName":"` + strings.Repeat("x", 8<<10) + `"}`
 	for i := range 4 {
 		d := p.l.devices[1+i%2]
 		p.l.each(func(int) { p.l.asked(http.StatusOK, "PUT", "/api/devices/"+d.Key+"/config", p.l.admin, []byte(fat)) })
 	}
+}
+
+// taken takes the whole disk under load for a while, and says how the gateway ended, "" while it goes on.
+func (p *plant) taken(round int) (ended string) {
+	p.t.Helper()
+	p.fatten(round)
 	p.l.until(1 + rand.IntN(60))
-	for over := time.After(time.Second); over != nil && ended == ""; { // how long the disk is full, not a wait
-		p.d.takeAll()
-		select {
-		case err := <-p.g.ended:
-			p.g.cmd = nil
-			ended = fmt.Sprint(err)
-		case <-over:
-			over = nil
-		case <-time.After(20 * time.Millisecond): // and takes what the gateway gives up, too
-		}
-	}
+	ended = p.during(time.Second, p.d.takeAll) // and what the gateway gives up, too
 	p.d.empty()
 	if ended == "" {
 		p.l.until(10) // it takes what comes again
 	}
 	p.l.end()
 	return ended
+}
+
+// during does something again and again for as long as a disk takes nothing, and says how the gateway ended meanwhile, "" where
+// it goes on.
+func (p *plant) during(d time.Duration, do func()) (ended string) {
+	for over := time.After(d); ; { // not a wait
+		do()
+		select {
+		case err := <-p.g.ended:
+			p.g.cmd = nil
+			return fmt.Sprint(err)
+		case <-over:
+			return ""
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // check is load's; but whoever uploads on a full disk has older dumps rotated away for it, whole pairs.
@@ -141,14 +151,18 @@ func endOf(t *testing.T, kind, file, with, instead string) string {
 	defer p.close()
 	for round := range 5 * mostControlCuts {
 		if ended := p.taken(round); ended != "" {
-			word := "ended"
-			if strings.Contains(p.g.log.String(), "SIGBUS") {
-				word = "SIGBUS"
-			}
-			return fmt.Sprintf("%s in round %d", word, round+1)
+			return fmt.Sprintf("%s in round %d", p.endWord(), round+1)
 		}
 	}
 	return ""
+}
+
+// endWord is by what the gateway has ended.
+func (p *plant) endWord() string {
+	if strings.Contains(p.g.log.String(), "SIGBUS") {
+		return "SIGBUS"
+	}
+	return "ended"
 }
 
 // TestFaultsAStartOnAFullDiskServes starts a gateway on a disk that has not a block left. It gives up its ballast, serves

@@ -82,6 +82,7 @@ func (f *fault) needsRoot() {
 func init() {
 	conclude = func(code int) int {
 		printTable(os.Stdout)
+		os.RemoveAll(sharedDir)
 		for _, f := range table {
 			if f.failed && code == 0 {
 				code = 1
