@@ -88,6 +88,9 @@ func (o Options) prepare() error {
 	if err := o.check(entries); err != nil {
 		return err
 	}
+	if err := mendList(o.Dir); err != nil {
+		return err
+	}
 	return o.removeEmptyLogs(entries)
 }
 

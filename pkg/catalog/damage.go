@@ -7,8 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
+	"syscall"
 
 	"github.com/dgraph-io/badger/v4"
+	"golang.org/x/sys/unix"
 
 	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -120,10 +123,21 @@ func (o Options) openWith(settings badger.Options) (db *badger.DB, err error) {
 	switch {
 	case err == nil:
 		return db, nil
-	case errors.As(err, &path):
+	case errors.As(err, &path), ofDisk(err):
 		return nil, fmt.Errorf("open the catalog in %s: %w", o.Dir, err)
 	}
 	return nil, o.damaged("%v", err)
+}
+
+// ofDisk reports that an error is the kernel's word about the disk: what Badger stands on leaves only its text. Nobody is to
+// restore a backup because of it.
+func ofDisk(err error) bool {
+	for _, said := range []syscall.Errno{unix.EIO, unix.ENOSPC, unix.EDQUOT, unix.EROFS} {
+		if strings.Contains(err.Error(), said.Error()) {
+			return true
+		}
+	}
+	return false
 }
 
 // noteOpen says on the disk that the catalog is open.

@@ -4,8 +4,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/pb"
@@ -30,34 +33,127 @@ func tablesOf(db *badger.DB) map[uint64]bool {
 	return tables
 }
 
+// tableList is what the file says.
+type tableList struct {
+	tables map[uint64]*pb.ManifestChange // those that there are to be
+	undone bool                          // a merge that did not take place is in the file
+}
+
+// readList reads the list, and leaves out merges that did not take place: where an entry could not be synced Badger deletes
+// the tables that it has made, goes on with those that it made them of, and leaves the entry in the file. By it the old
+// tables would be nobody's, and be deleted at the next start.
+func readList(dir string) (l tableList, err error) {
+	f, err := os.Open(filepath.Join(dir, manifestFile))
+	if err != nil {
+		return l, err
+	}
+	defer f.Close()
+	if _, _, err := badger.ReplayManifestFile(f, 0, badger.DefaultOptions(dir)); err != nil {
+		return l, fmt.Errorf("%s: %w", manifestFile, err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return l, err
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return l, err
+	}
+	var sets []*pb.ManifestChangeSet
+	for rest := text[len(listMagic):]; len(rest) >= 8; {
+		length := int64(binary.BigEndian.Uint32(rest))
+		if length > int64(len(rest)-8) {
+			break // an entry that was cut off: Badger leaves it out, too
+		}
+		set := &pb.ManifestChangeSet{}
+		if err := proto.Unmarshal(rest[8:8+length], set); err != nil {
+			return l, fmt.Errorf("%s: %w", manifestFile, err)
+		}
+		sets = append(sets, set)
+		rest = rest[8+length:]
+	}
+	deleted := map[uint64]bool{} // by a later entry: that they have no file is right
+	for i := len(sets) - 1; i >= 0; i-- {
+		if neverDone(sets[i], deleted, dir) {
+			sets[i], l.undone = nil, true
+			continue
+		}
+		for _, c := range sets[i].Changes {
+			if c.Op == pb.ManifestChange_DELETE {
+				deleted[c.Id] = true
+			}
+		}
+	}
+	l.tables = map[uint64]*pb.ManifestChange{}
+	for _, set := range sets {
+		for _, c := range set.GetChanges() {
+			if c.Op == pb.ManifestChange_CREATE {
+				l.tables[c.Id] = c
+			} else {
+				delete(l.tables, c.Id)
+			}
+		}
+	}
+	return l, nil
+}
+
+// neverDone reports that a merge has left none of its tables, and all of those that it was made of.
+func neverDone(set *pb.ManifestChangeSet, deleted map[uint64]bool, dir string) bool {
+	made, merged := 0, 0
+	for _, c := range set.Changes {
+		_, err := os.Stat(table.NewFilename(c.Id, dir))
+		gone := os.IsNotExist(err)
+		if c.Op == pb.ManifestChange_CREATE {
+			if made++; !gone || deleted[c.Id] {
+				return false
+			}
+		} else if merged++; gone {
+			return false
+		}
+	}
+	return made > 0 && merged > 0
+}
+
 // renewList writes the list of tables into a new file, because the old one may not be what the disk has. A table that Badger
 // lists and has deleted, as its entry could not be synced, is left out: what it held is still in a log or in other tables.
 // One that the store has read from stays, so that its loss is noticed.
 func renewList(dir string, had map[uint64]bool) error {
-	path := filepath.Join(dir, badger.ManifestFilename)
-	f, err := os.Open(path)
+	l, err := readList(dir)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	list, _, err := badger.ReplayManifestFile(f, 0, badger.DefaultOptions(dir))
-	if err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
-	changes := &pb.ManifestChangeSet{}
-	for id, t := range list.Tables {
+	for id := range l.tables {
 		if _, err := os.Stat(table.NewFilename(id, dir)); os.IsNotExist(err) && !had[id] {
-			continue
+			delete(l.tables, id)
 		}
+	}
+	return l.write(dir)
+}
+
+// mendList writes the list anew where a merge is in it that did not take place.
+func mendList(dir string) error {
+	l, err := readList(dir)
+	if os.IsNotExist(err) || err == nil && !l.undone {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return l.write(dir)
+}
+
+func (l tableList) write(dir string) error {
+	changes := &pb.ManifestChangeSet{}
+	for _, id := range slices.Sorted(maps.Keys(l.tables)) {
+		t := l.tables[id]
 		changes.Changes = append(changes.Changes, &pb.ManifestChange{
-			Op: pb.ManifestChange_CREATE, Id: id, Level: uint32(t.Level), KeyId: t.KeyID, Compression: uint32(t.Compression),
+			Op: pb.ManifestChange_CREATE, Id: id, Level: t.Level, KeyId: t.KeyId, Compression: t.Compression,
 		})
 	}
 	content, err := listEntry(changes)
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(path, append(append([]byte{}, listMagic...), content...), 0o600)
+	return durable.WriteFile(filepath.Join(dir, badger.ManifestFilename), append(append([]byte{}, listMagic...), content...), 0o600)
 }
 
 // listEntry is changes as they stand in the list.

@@ -168,3 +168,41 @@ func TestATableThatBadgerListedAndDeletedIsLeftOutAndALostOneIsNot(t *testing.T)
 		t.Error("a table that is lost is not noticed")
 	}
 }
+
+// A merge whose entry could not be synced is one that did not take place: Badger has deleted what it made and goes on with the
+// tables that it merged, and the entry in its list says that those are nobody's.
+func TestTablesOfAMergeThatDidNotTakePlaceAreNotLost(t *testing.T) {
+	for name, again := range map[string]func(dir string, had map[uint64]bool) error{
+		"the store is opened again": renewList,
+		"a start after a kill":      func(string, map[uint64]bool) error { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			c := open(t, dir)
+			must(t, c.AddModel(t.Context(), fleet.Model{Code: "pump"}))
+			must(t, c.Close()) // writes a table
+			l, err := readList(dir)
+			must(t, err)
+			had := map[uint64]bool{}
+			merge := []*pb.ManifestChange{{Op: pb.ManifestChange_CREATE, Id: 99, Level: 6}}
+			for id := range l.tables {
+				had[id] = true
+				merge = append(merge, &pb.ManifestChange{Op: pb.ManifestChange_DELETE, Id: id})
+			}
+			entry, err := listEntry(&pb.ManifestChangeSet{Changes: merge})
+			must(t, err)
+			f, err := os.OpenFile(filepath.Join(dir, manifestFile), os.O_APPEND|os.O_WRONLY, 0)
+			must(t, err)
+			_, err = f.Write(entry)
+			must(t, errors.Join(err, f.Close()))
+			must(t, again(dir, had))
+			if c, err = Open(settled(t, dir)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Model("pump"); err != nil {
+				t.Error(err)
+			}
+			must(t, c.Close())
+		})
+	}
+}

@@ -135,7 +135,10 @@ func (s *standIn) copy(o Options, entries []fs.DirEntry) error {
 	if free := int64(stat.Bavail) * int64(stat.Bsize); free < standInRoom { //nolint:unconvert // 32 bits wide on ARM
 		return fmt.Errorf("%w: less than %d MiB is left beside a copy in %s", ErrNoStandIn, standInRoom>>20, s.dir)
 	}
-	return Options{Dir: s.dir}.removeLogs()
+	if err := errors.Join(mendList(s.dir), Options{Dir: s.dir}.removeLogs()); err != nil {
+		return fmt.Errorf("%w: %w", ErrNoStandIn, err)
+	}
+	return nil
 }
 
 // copySparse copies a file without its blocks of zeros, and says how many bytes it wrote. ErrFull is more than most.

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/fb"
 	"github.com/dgraph-io/badger/v4/table"
 	"golang.org/x/sys/unix"
@@ -153,17 +153,16 @@ func atOnce(int) error { return nil }
 // that is known without tables which the MANIFEST does not name: such a table is left by a kill while it was made of others,
 // which are then still there. One that knows more says that the MANIFEST has lost its end.
 func (o Options) checkTables(files map[string]bool, logged uint64) error {
-	f, err := os.Open(filepath.Join(o.Dir, manifestFile))
-	if err != nil {
+	list, err := readList(o.Dir)
+	var unread *fs.PathError
+	if errors.As(err, &unread) {
 		return err
 	}
-	defer f.Close()
-	manifest, _, err := badger.ReplayManifestFile(f, 0, settings(o, func() {}, func(error) {}))
 	if err != nil {
-		return o.damaged("%s: %v", manifestFile, err)
+		return o.damaged("%v", err)
 	}
 	newest := logged
-	for id := range manifest.Tables {
+	for id := range list.tables {
 		name := table.IDToFilename(id)
 		if !files[name] {
 			return o.damaged("its file %s is lost", name)
@@ -176,7 +175,7 @@ func (o Options) checkTables(files map[string]bool, logged uint64) error {
 	}
 	for name := range files {
 		id, ok := table.ParseFileID(name)
-		if _, known := manifest.Tables[id]; !ok || known {
+		if _, known := list.tables[id]; !ok || known {
 			continue
 		}
 		version, err := verifyTable(filepath.Join(o.Dir, name), atOnce)

@@ -178,7 +178,7 @@ func makeFolders(cfg config.Config) error {
 			return fmt.Errorf("%w: make it a folder that user %d may write to, or set another state_dir", err, os.Getuid())
 		}
 		probe.Close()
-		if err := os.Remove(probe.Name()); err != nil {
+		if err := os.Remove(probe.Name()); err != nil && !errors.Is(fleet.OfDisk(err), fleet.ErrFull) {
 			return err
 		}
 	}
