@@ -1,0 +1,125 @@
+//go:build faults
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// writeCalls are the system calls by which the gateway changes a disk or waits for it, but for write, which also is what it
+// says to clients and to its own event loop, and openat, which has rows of its own.
+const writeCalls = "pwrite64,fsync,fdatasync,msync,renameat,renameat2,linkat,unlinkat,mkdirat,fallocate,ftruncate"
+
+// injected is a program that runs the gateway with an error in place of the n-th call of each name of each of its threads.
+func injected(t *testing.T, dir, program, calls, errno string, n int) string {
+	t.Helper()
+	path := filepath.Join(dir, "injected")
+	script := fmt.Sprintf("#!/bin/sh\nexec strace -D -f --seccomp-bpf -qqq -o /dev/null -e signal=none -e trace=%[1]s -e inject=%[1]s:error=%[2]s:when=%[3]d %[4]s \"$@\"\n",
+		calls, errno, n, program)
+	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// afflicted starts the gateway with such errors, lets the fleet ask it and ends it. It says what became of it.
+func (p *plant) afflicted(round int, program, calls, errno string, n int) (became string) {
+	p.t.Helper()
+	p.g.program = injected(p.t, p.d.dir, program, calls, errno, n)
+	defer func() { p.g.program = "" }()
+	if err := p.g.tryStart(); err != nil {
+		return "no start"
+	}
+	p.l.begin(round)
+	p.l.within(40, 5*time.Second)
+	p.l.end()
+	for end := time.Now().Add(testPatience); ; time.Sleep(20 * time.Millisecond) { // it polls
+		select {
+		case <-p.g.ended: //nolint:errcheck // how it ended is in its log
+			p.g.cmd = nil
+			return "ended"
+		default:
+		}
+		wrong := p.l.served()
+		if wrong == "" {
+			p.g.end()
+			return "served"
+		}
+		if time.Now().After(end) {
+			p.t.Fatalf("never again: %s\n%s", wrong, p.g.log)
+		}
+	}
+}
+
+// spread are n values up to most, closer at the beginning.
+func spread(n, most int) []int {
+	values := make([]int, 0, n)
+	for i := 1; i <= n; i++ {
+		values = append(values, max(i, most*i*i/(n*n)))
+	}
+	return values
+}
+
+// TestFaultsAnErrorOfACallThatWritesLosesNothing has the kernel refuse the n-th call of each name that writes, at a start and
+// while a fleet asks, once of each thread. The gateway serves on, or ends without a trace and starts again; nothing that
+// was acknowledged is lost either way.
+func TestFaultsAnErrorOfACallThatWritesLosesNothing(t *testing.T) {
+	slipway, err := exec.LookPath("slipway")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range []struct {
+		errno, what, calls string
+		short, longer      []int
+	}{
+		{"EIO", "that writes", writeCalls, spread(12, 60), spread(100, 100)},
+		{"ENOSPC", "that writes", writeCalls, spread(12, 60), spread(100, 100)},
+		{"EIO", "that opens", "openat", spread(6, 200), spread(300, 300)},
+	} {
+		t.Run(of.errno+" "+of.what, func(t *testing.T) {
+			values, errno := of.short, of.errno
+			if long {
+				values = of.longer
+			}
+			row := newFault(t, fmt.Sprintf("%s from the n-th call %s", errno, of.what), "ext4", len(values))
+			row.needsRoot()
+			p := newPlantOn(t, newDisk(t, "ext4"), "")
+			p.l.begin(0)
+			p.l.until(20)
+			p.l.end()
+			fate := map[string]int{}
+			for round, n := range values {
+				p.g.stop()
+				fate[p.afflicted(1+round, slipway, of.calls, errno, n)]++
+				if trace := goTrace(p.g.log.String()); trace != "" {
+					t.Errorf("a Go trace in the log:\n%s", trace)
+				}
+				said := p.g.log.String()
+				p.g.start()
+				p.check(0)
+				if t.Failed() {
+					t.Fatalf("%s at call %d\n%s", errno, n, said)
+				}
+			}
+			row.found("%d served on, %d ended and %d did not start, until the next start; %d acknowledged, none lost",
+				fate["served"], fate["ended"], fate["no start"], p.l.answers())
+			deaf := sharedWithout(t, "pkg/durable/disk.go", "unix.RENAME_NOREPLACE); err != nil {", "unix.RENAME_NOREPLACE); false {")
+			noticed := ""
+			for n := 1; n <= mostControlCuts && noticed == ""; n++ {
+				p.g.stop()
+				p.afflicted(len(values)+n, deaf, "renameat2", errno, n)
+				p.g.start()
+				if gone := p.l.lost(len(values) + 1); len(gone) > 0 {
+					noticed = fmt.Sprintf("%d lost at call %d", len(gone), n)
+				}
+			}
+			p.close()
+			row.noticed("nobody looks at the error of a rename", noticed)
+		})
+	}
+}
