@@ -48,7 +48,7 @@ type gate struct {
 	queued   int                      // of all waiting
 	closed   int64                    // by the gate, since the start
 	crowded  time.Time                // when it last closed one
-	crowding string                   // the address
+	crowding string                   // the address that it closed the first one of, of those that came within minutes
 }
 
 // Crowd is what the gate sees.
@@ -71,7 +71,7 @@ func (g *gate) Trouble() string {
 	if g.closed == 0 || g.now().Sub(g.crowded) > crowdedFor {
 		return ""
 	}
-	return fmt.Sprintf("too many connections without good credentials, the most of them from %s: the slowest are closed", g.crowding)
+	return fmt.Sprintf("too many connections without good credentials, first from %s: the slowest are closed", g.crowding)
 }
 
 // whose is the address that a connection is counted under.
@@ -216,13 +216,17 @@ func (g *gate) evict(from netip.Prefix, least time.Duration) bool {
 	return true
 }
 
+// note keeps the first address of a crowd: while it lasts it is the same trouble, in the same words.
 func (g *gate) note(from netip.Prefix) {
-	g.closed++
-	g.crowded = g.now()
-	g.crowding = from.String()
-	if from.IsSingleIP() {
-		g.crowding = from.Addr().String()
+	now := g.now()
+	if g.closed == 0 || now.Sub(g.crowded) > crowdedFor {
+		g.crowding = from.String()
+		if from.IsSingleIP() {
+			g.crowding = from.Addr().String()
+		}
 	}
+	g.closed++
+	g.crowded = now
 }
 
 // empty closes whoever waits.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"syscall"
@@ -235,5 +236,28 @@ func TestAnIPv6HostIsItsNetwork(t *testing.T) {
 		if got := whose(&net.TCPAddr{IP: net.ParseIP(address), Zone: "eth0"}); got.String() != want {
 			t.Errorf("%s counts as %s, want %s", address, got, want)
 		}
+	}
+}
+
+func TestACrowdIsOneTroubleInTheSameWordsWhileItLasts(t *testing.T) {
+	now := time.Now()
+	g := &NewGate().gate
+	g.now = func() time.Time { return now }
+	g.note(netip.MustParsePrefix("10.0.0.1/32"))
+	first := g.Trouble()
+	for i := range 100 {
+		now = now.Add(crowdedFor / 2)
+		g.note(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 1, byte(i)}), 32))
+		if got := g.Trouble(); got != first || !strings.Contains(got, "10.0.0.1") {
+			t.Fatalf("%q, then %q", first, got)
+		}
+	}
+	now = now.Add(crowdedFor + 1)
+	if got := g.Trouble(); got != "" {
+		t.Errorf("it is over: %q", got)
+	}
+	g.note(netip.MustParsePrefix("10.0.0.2/32"))
+	if got := g.Trouble(); !strings.Contains(got, "10.0.0.2") {
+		t.Errorf("another one: %q", got)
 	}
 }
