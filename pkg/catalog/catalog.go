@@ -61,6 +61,7 @@ type Catalog struct {
 	stopped time.Time
 	feed    event.Feed
 	trouble atomic.Pointer[string] // that it was found damaged
+	unread  atomic.Pointer[string] // that it could not be read
 	copied  Counts                 // that are in the folder; the committer's
 	standIn *standIn               // answers while the catalog's disk takes nothing; keep's, once that runs
 
@@ -154,7 +155,7 @@ func (c *Catalog) Rebuilt(ctx context.Context) error {
 func (c *Catalog) LastStop() time.Time { return c.stopped }
 
 // Close waits for what was handed in, notes that the stop was clean, and closes the store. On a disk that is all but
-// full, and after a failed sync, it leaves Badger as a power cut would, which costs nothing that was acknowledged:
+// writing its tables then is what ends in SIGBUS. Whoever looks after their room goes on as long as Badger does.
 // writing its tables then is what ends in SIGBUS.
 func (c *Catalog) Close() error {
 	c.mu.Lock()
@@ -170,6 +171,9 @@ func (c *Catalog) Close() error {
 	if c.standIn != nil {
 		defer c.standIn.remove()
 		return c.closeBadger()
+	}
+	if err == nil {
+		err = c.store.trusted() // it may have failed since, and be closed already
 	}
 	if errors.Is(err, fleet.ErrFull) {
 		c.options.Logger.Warn("catalog not closed", "reason", err)
@@ -190,6 +194,9 @@ func (c *Catalog) closeBadger() error {
 	var err error
 	if c.ahead != nil {
 		err = c.ahead.drop()
+	}
+	if c.store.db == nil { // it was closed to be opened again
+		return err
 	}
 	return errors.Join(err, c.store.db.Close())
 }

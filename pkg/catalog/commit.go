@@ -111,7 +111,11 @@ func (c *Catalog) commitBatches(op *operation) {
 			refusal = t.fits()
 		}
 		if refusal == nil && !b.takes(t) {
-			if err := c.commitBatch(b); err != nil {
+			err := c.commitBatch(b)
+			if err == nil {
+				err = c.store.trusted() // else it may have been taken away, and closed, while it kept the commit
+			}
+			if err != nil {
 				op.done <- err
 				return
 			}
@@ -141,8 +145,12 @@ func (c *Catalog) commitBatches(op *operation) {
 	}
 }
 
-// prepare makes sure that Badger finds the blocks for a batch, whatever others do to the disk.
+// prepare makes sure that Badger finds the blocks for a batch, whatever others do to the disk. A store that was taken away
+// while it kept a commit is not touched any more.
 func (c *Catalog) prepare() error {
+	if err := c.store.trusted(); err != nil {
+		return err
+	}
 	taken, err := c.ahead.keep()
 	if taken {
 		c.tables.begin() // of the log that is full now

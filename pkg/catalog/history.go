@@ -8,6 +8,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/slipway-gateway/slipway/pkg/event"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // Bounds of one page: a filter that finds little looks at so many and says where to go on.
@@ -142,18 +143,65 @@ func (h *history) before(f event.Filter) uint64 {
 	return h.ledger.Anchor.Seq + uint64(n)
 }
 
-// ExportEvents calls begin with what the first event follows from, then yield for each as it is stored, of one moment.
+// ExportEvents calls begin with what the first event follows from, then yield for each as it is stored, of one moment. It
+// holds nothing while they run: whoever takes the events may be slow. ErrAway says that the oldest events went meanwhile.
 func (c *Catalog) ExportEvents(begin func(anchor event.Link) error, yield func(raw []byte) error) error {
-	return c.view(func(txn *badger.Txn) error {
+	var l ledger
+	err := c.view(func(txn *badger.Txn) (err error) {
+		l, err = readLedger(txn)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := begin(l.Anchor); err != nil {
+		return err
+	}
+	for after := l.Anchor.Seq; after < l.Head.Seq; {
+		var page [][]byte
+		if page, after, err = c.exported(after, l.Head.Seq); err != nil {
+			return err
+		}
+		for _, raw := range page {
+			if err := yield(raw); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// exported are the events behind one, up to head, of a page: last is the number of the last one of it.
+func (c *Catalog) exported(after, head uint64) (page [][]byte, last uint64, err error) {
+	last = head
+	bytes := 0
+	err = c.view(func(txn *badger.Txn) error {
 		l, err := readLedger(txn)
 		if err != nil {
 			return err
 		}
-		if err := begin(l.Anchor); err != nil {
-			return err
+		if l.Anchor.Seq > after {
+			return fleet.Away("the oldest events went while they were read: read them again")
 		}
-		return each(txn, eventPrefix, "", false, func(_ string, item *badger.Item) error { return item.Value(yield) })
+		return each(txn, eventPrefix, eventKey(after), false, func(key string, item *badger.Item) error {
+			if key > eventKey(head) {
+				return errStop
+			}
+			raw, err := item.ValueCopy(nil)
+			if err != nil {
+				return err
+			}
+			page = append(page, raw)
+			if bytes += len(raw); bytes < mostShown {
+				return nil
+			}
+			if last, err = strconv.ParseUint(lastPart(key), 16, 64); err != nil {
+				return err
+			}
+			return errStop
+		})
 	})
+	return page, last, err
 }
 
 // LastEvent is the newest event's number and hash.

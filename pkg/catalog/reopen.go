@@ -52,21 +52,18 @@ func (c *Catalog) reopen(pause time.Duration) bool {
 		return false
 	}
 	old := c.store.db // only keep replaces it
-	if !c.takeFromAll() {
+	if !c.noteClosed() || !c.takeFromAll() {
 		return false
 	}
 	tables := tablesOf(old)
 	if err := c.ahead.drop(); err != nil {
 		c.options.Logger.Debug("catalog closed with an error", "error", err)
 	}
-	if err := c.options.noteClosed(); err != nil { // or a kill between the two would look like a log that is lost
-		c.options.Logger.Debug("catalog closed with an error", "error", err)
-	}
 	if !c.shut(old) {
 		return false
 	}
 	for {
-		err := c.openAgain(tables)
+		err := c.openAgain(&tables)
 		if err == nil {
 			return true
 		}
@@ -90,6 +87,21 @@ func (c *Catalog) replaceStandIn(pause time.Duration) bool {
 		c.options.Logger.Error("catalog not opened again", "error", err, "again_in", pause)
 	}
 	return false
+}
+
+// noteClosed returns once the disk knows that the catalog is not open: Badger is closed after that only, as a kill in between
+// would look like a log that is lost, and the next start would refuse the catalog.
+func (c *Catalog) noteClosed() bool {
+	for {
+		err := c.options.noteClosed()
+		if err == nil {
+			return true
+		}
+		c.options.Logger.Debug("catalog not closed yet", "error", err)
+		if !c.rest(tryEvery) || !c.waitForDisk() {
+			return false
+		}
+	}
 }
 
 func (c *Catalog) rest(d time.Duration) bool {
@@ -155,14 +167,15 @@ func (c *Catalog) shut(old *badger.DB) bool {
 	}
 }
 
-// openAgain opens what was closed.
-func (c *Catalog) openAgain(tables map[uint64]bool) error {
-	if err := renewList(c.options.Dir, tables); err != nil {
+// openAgain opens what was closed. Tables are those that it had, and those of a Badger that it has closed again.
+func (c *Catalog) openAgain(tables *map[uint64]bool) error {
+	if err := renewList(c.options.Dir, *tables); err != nil {
 		return err
 	}
 	if err := c.options.removeLogs(); err != nil {
 		return err
 	}
+	c.store.begin()
 	c.tables.begin() // of the logs that it finds
 	db, err := c.options.openBadger(c.tables.await, c.store.fail)
 	if err != nil {
@@ -172,12 +185,29 @@ func (c *Catalog) openAgain(tables map[uint64]bool) error {
 	if err == nil {
 		err = c.options.noteOpen()
 	}
-	if err != nil {
-		return errors.Join(err, db.Close())
+	if err == nil {
+		err = c.handOut(db, ahead)
 	}
+	if err == nil {
+		return nil
+	}
+	*tables = tablesOf(db)
+	if ahead != nil {
+		err = errors.Join(err, ahead.drop())
+	}
+	if c.noteClosed() {
+		c.shut(db)
+	}
+	return err
+}
+
+// handOut gives the committer and the readers another Badger, unless that has failed already.
+func (c *Catalog) handOut(db *badger.DB, ahead *ahead) error {
 	c.store.writing.Lock() // a commit that Badger kept has ended by now, or is about to
 	defer c.store.writing.Unlock()
-	c.ahead = ahead
-	c.store.give(db)
-	return nil
+	err := c.store.give(db)
+	if err == nil {
+		c.ahead = ahead
+	}
+	return err
 }

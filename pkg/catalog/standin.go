@@ -236,6 +236,7 @@ func (c *Catalog) leaveStandIn() error {
 	if err := c.options.prepare(); err != nil {
 		return err
 	}
+	c.store.begin()
 	c.tables.begin() // of the logs that it finds
 	db, err := c.options.openBadger(c.tables.await, c.store.fail)
 	if err != nil {
@@ -243,18 +244,34 @@ func (c *Catalog) leaveStandIn() error {
 	}
 	copied := c.store.swap(db)
 	ahead, err := c.adoptAgain()
+	if err == nil {
+		err = c.trustIn(ahead)
+	}
 	if err != nil {
 		c.store.swap(copied)
-		return errors.Join(err, db.Close())
+		if ahead != nil {
+			err = errors.Join(err, ahead.drop())
+		}
+		if c.noteClosed() {
+			err = errors.Join(err, db.Close())
+		}
+		return err
 	}
-	c.store.writing.Lock()
-	c.ahead = ahead
-	c.store.trust()
-	c.store.writing.Unlock()
 	err = copied.Close()
 	c.standIn.remove()
 	c.standIn = nil
 	return errors.Join(err, c.undoImport(context.Background()))
+}
+
+// trustIn has the committer write to the catalog that readers have, unless that has failed already.
+func (c *Catalog) trustIn(ahead *ahead) error {
+	c.store.writing.Lock()
+	defer c.store.writing.Unlock()
+	err := c.store.trust()
+	if err == nil {
+		c.ahead = ahead
+	}
+	return err
 }
 
 // adoptAgain is adopt of a catalog whose copy was adopted: it has the same records.

@@ -17,8 +17,10 @@ type store struct {
 	db   *badger.DB    // nil: closed, and not open again yet
 	back chan struct{} // closed once db is there
 
-	faults sync.Mutex    // guards fault
+	faults sync.Mutex    // guards fault, anew and early
 	fault  error         // what failed first, nil while Badger is trusted
+	anew   bool          // another Badger is being opened, and is not handed out yet
+	early  error         // what that one has failed with already
 	failed chan struct{} // of one: fault was set
 
 	writing sync.Mutex  // held while operations are read, written and committed
@@ -34,6 +36,9 @@ func (s *store) fail(err error) {
 func (s *store) doubt(refusal error) {
 	s.faults.Lock()
 	defer s.faults.Unlock()
+	if s.anew && s.early == nil {
+		s.early = refusal
+	}
 	if s.fault != nil {
 		return
 	}
@@ -91,19 +96,41 @@ func (s *store) take() {
 	s.db, s.back = nil, make(chan struct{})
 }
 
-// give hands out a store that is trusted.
-func (s *store) give(db *badger.DB) {
-	s.mu.Lock()
-	s.db = db
-	close(s.back)
-	s.mu.Unlock()
-	s.trust()
-}
-
-func (s *store) trust() {
+// begin says that what fails from now on is another Badger, which is being opened.
+func (s *store) begin() {
 	s.faults.Lock()
 	defer s.faults.Unlock()
-	s.fault = nil
+	s.anew, s.early = true, nil
+}
+
+// give hands out a store that is trusted, or returns what has failed since begin.
+func (s *store) give(db *badger.DB) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults.Lock()
+	defer s.faults.Unlock()
+	if err := s.mayTrust(); err != nil {
+		return err
+	}
+	s.db = db
+	close(s.back)
+	return nil
+}
+
+// trust is give where readers have the store already.
+func (s *store) trust() error {
+	s.faults.Lock()
+	defer s.faults.Unlock()
+	return s.mayTrust()
+}
+
+// mayTrust has changes accepted again unless something has failed since begin. The caller holds faults.
+func (s *store) mayTrust() error {
+	s.anew = false
+	if s.early == nil {
+		s.fault = nil
+	}
+	return s.early
 }
 
 // swap has readers read from another store, and returns the one before when nobody reads from it any more.

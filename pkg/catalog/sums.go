@@ -1,9 +1,11 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"io/fs"
@@ -149,14 +151,23 @@ func forget(path string) {
 
 func atOnce(int) error { return nil }
 
+// unread reports that the disk did not let a file be read, which says nothing about what is in it.
+func unread(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path) && !errors.Is(err, fs.ErrNotExist)
+}
+
+func (o Options) unread(err error) error {
+	return fmt.Errorf("the catalog in %s cannot be read, which is no damage of what it holds: %w", o.Dir, err)
+}
+
 // checkTables compares the tables that there are with the MANIFEST, and reads all of them. Beyond is the largest version
 // that is known without tables which the MANIFEST does not name: such a table is left by a kill while it was made of others,
 // which are then still there. One that knows more says that the MANIFEST has lost its end.
 func (o Options) checkTables(files map[string]bool, logged uint64) error {
 	list, err := readList(o.Dir)
-	var unread *fs.PathError
-	if errors.As(err, &unread) {
-		return err
+	if unread(err) {
+		return o.unread(err)
 	}
 	if err != nil {
 		return o.damaged("%v", err)
@@ -168,6 +179,9 @@ func (o Options) checkTables(files map[string]bool, logged uint64) error {
 			return o.damaged("its file %s is lost", name)
 		}
 		version, err := verifyTable(filepath.Join(o.Dir, name), atOnce)
+		if unread(err) {
+			return o.unread(err)
+		}
 		if err != nil {
 			return o.damaged("%s: %v", name, err)
 		}
@@ -179,6 +193,9 @@ func (o Options) checkTables(files map[string]bool, logged uint64) error {
 			continue
 		}
 		version, err := verifyTable(filepath.Join(o.Dir, name), atOnce)
+		if unread(err) {
+			return o.unread(err)
+		}
 		if err == nil && version > newest {
 			return o.damaged("%s does not name %s, which holds newer records than all the others", manifestFile, name)
 		}
@@ -201,10 +218,28 @@ func (c *Catalog) Verify(ctx context.Context) error {
 			return nil
 		}
 	}
-	return c.say(c.verify(pace))
+	err := c.say(c.verify(pace))
+	switch {
+	case unread(err):
+		text := err.Error()
+		c.unread.Store(&text)
+	case err == nil:
+		c.unread.Store(nil)
+	}
+	return err
 }
 
-// verify reads every table from the disk. Tables that are merged away meanwhile are nobody's any more.
+// Unread says that a file of the catalog could not be read when that was last tried, else "". It is no [Catalog.Trouble]:
+// nothing is known to be damaged.
+func (c *Catalog) Unread() string {
+	if text := c.unread.Load(); text != nil {
+		return *text
+	}
+	return ""
+}
+
+// verify reads every table from the disk. Tables that are merged away meanwhile are nobody's any more. Damage comes before
+// what cannot be read.
 func (c *Catalog) verify(pace func(bytes int) error) error {
 	db, err := c.store.borrow()
 	if err != nil {
@@ -212,6 +247,7 @@ func (c *Catalog) verify(pace func(bytes int) error) error {
 	}
 	tables := db.Tables()
 	c.store.mu.RUnlock()
+	var first error
 	for _, t := range tables {
 		name := table.IDToFilename(t.ID)
 		path := filepath.Join(c.options.Dir, name)
@@ -220,8 +256,12 @@ func (c *Catalog) verify(pace func(bytes int) error) error {
 			if errors.Is(err, context.Canceled) {
 				return err
 			}
+			if unread(err) {
+				first = cmp.Or(first, c.options.unread(err))
+				continue
+			}
 			return c.options.damaged("%s: %v", name, err)
 		}
 	}
-	return nil
+	return first
 }

@@ -147,6 +147,7 @@ func (o *overview) troubles() []trouble {
 	if t := o.store.Trouble(); t != "" {
 		add("catalog", orRestore(o.cfg, errors.New(t)).Error())
 	}
+	add("unread catalog", o.store.Unread())
 	add("", o.depot.Trouble()...)
 	add("dumps", o.dumps.Trouble())
 	if o.folder != nil {
