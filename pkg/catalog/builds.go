@@ -80,7 +80,7 @@ func (c *Catalog) RecordBuild(ctx context.Context, b fleet.Build, publish bool) 
 		t.mark(elfKey(b))
 		pin(m, b.Chip, b.Project)
 		if publish {
-			m.FirmwareVersion = b.Version
+			m.FirmwareVersion, m.ImageSHA256 = b.Version, ""
 		}
 		return nil
 	})
@@ -116,16 +116,16 @@ func (c *Catalog) PublishVersion(ctx context.Context, code fleet.ModelCode, v fl
 		if err == nil && !there {
 			err = unknownBuild(code, v)
 		}
-		m.FirmwareVersion = v
+		m.FirmwareVersion, m.ImageSHA256 = v, ""
 		return err
 	})
 }
 
-// PublishImage sets the version of a plain image, and pins chip and project where they are open.
-func (c *Catalog) PublishImage(ctx context.Context, code fleet.ModelCode, v fleet.Version, chip, project string) (fleet.Model, error) {
+// PublishImage sets the version and the hash of a plain image, and pins chip and project where they are open.
+func (c *Catalog) PublishImage(ctx context.Context, code fleet.ModelCode, v fleet.Version, sha256, chip, project string) (fleet.Model, error) {
 	return c.changeModel(ctx, code, func(t *tx, m *fleet.Model) error {
 		t.tell(event.BuildAccepted, fleet.BuildObject(code, v), facts{"plain_image": true, "published": true})
-		m.FirmwareVersion = v
+		m.FirmwareVersion, m.ImageSHA256 = v, sha256
 		pin(m, chip, project)
 		return nil
 	})

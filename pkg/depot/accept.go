@@ -2,6 +2,8 @@ package depot
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 
@@ -29,7 +31,7 @@ func (d *Depot) accept(ctx context.Context, s fleet.Submission) (fleet.Accepted,
 	if err := d.room(max(s.Size, 0)); err != nil {
 		return fleet.Accepted{}, err
 	}
-	t, size, err := d.spool(s)
+	t, size, sum, err := d.spool(s)
 	if err != nil {
 		return fleet.Accepted{}, err
 	}
@@ -39,9 +41,9 @@ func (d *Depot) accept(ctx context.Context, s fleet.Submission) (fleet.Accepted,
 		return fleet.Accepted{}, err
 	}
 	if string(head) == "PK\x03\x04" {
-		return d.acceptBundle(ctx, s, t, size)
+		return d.acceptBundle(ctx, s, t, size, sum)
 	}
-	return d.acceptImage(ctx, s, t, size)
+	return d.acceptImage(ctx, s, t, size, sum)
 }
 
 // room refuses before anything is written what would take the disk below its reserve.
@@ -56,16 +58,17 @@ func (d *Depot) room(n int64) error {
 	return nil
 }
 
-// spool lands the body under a temporary name beside its destination, bounded by what it is and not by what it claims.
-func (d *Depot) spool(s fleet.Submission) (*durable.Landing, int64, error) {
+// spool lands the body under a temporary name beside its destination, bounded by what it is and not by what it claims. It
+// returns its hash as well.
+func (d *Depot) spool(s fleet.Submission) (t *durable.Landing, size int64, sum string, err error) {
 	if s.Size > d.options.MaxBytes {
-		return nil, 0, fleet.Refused("the upload is larger than %d bytes", d.options.MaxBytes)
+		return nil, 0, "", fleet.Refused("the upload is larger than %d bytes", d.options.MaxBytes)
 	}
-	t, err := durable.Begin(d.options.Dir, fileMode)
-	if err != nil {
-		return nil, 0, err
+	if t, err = durable.Begin(d.options.Dir, fileMode); err != nil {
+		return nil, 0, "", err
 	}
-	n, err := io.Copy(t, io.LimitReader(s.Body, d.options.MaxBytes+1))
+	hash := sha256.New()
+	n, err := io.Copy(io.MultiWriter(t, hash), io.LimitReader(s.Body, d.options.MaxBytes+1))
 	switch {
 	case err != nil:
 	case n == 0:
@@ -77,9 +80,9 @@ func (d *Depot) spool(s fleet.Submission) (*durable.Landing, int64, error) {
 	}
 	if err != nil {
 		t.Drop()
-		return nil, 0, err
+		return nil, 0, "", err
 	}
-	return t, n, nil
+	return t, n, hex.EncodeToString(hash.Sum(nil)), nil
 }
 
 // fits refuses an image for another chip or project than the model's first build pinned.

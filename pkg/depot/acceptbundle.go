@@ -14,7 +14,7 @@ import (
 )
 
 // acceptBundle takes a bundle's whole way: verify, land ZIP and image, record, replace the flat file, wake who waits.
-func (d *Depot) acceptBundle(ctx context.Context, s fleet.Submission, t *durable.Landing, size int64) (fleet.Accepted, error) {
+func (d *Depot) acceptBundle(ctx context.Context, s fleet.Submission, t *durable.Landing, size int64, sum string) (fleet.Accepted, error) {
 	b, err := d.readBundle(t.File(), size, s.Model)
 	if err != nil {
 		return fleet.Accepted{}, err
@@ -28,7 +28,7 @@ func (d *Depot) acceptBundle(ctx context.Context, s fleet.Submission, t *durable
 		return fleet.Accepted{}, err
 	}
 	build := buildOf(b, code, version, size)
-	build.Origin, build.AcceptedAt = s.Origin, d.options.Now().UTC()
+	build.BundleSHA256, build.Origin, build.AcceptedAt = sum, s.Origin, d.options.Now().UTC()
 	accepted := fleet.Accepted{Kind: fleet.KindBundle, Build: build, Warnings: b.Warnings}
 
 	defer d.locks.lock(code)()
@@ -66,6 +66,7 @@ func (d *Depot) intact(b fleet.Build) bool {
 	defer zip.Close()
 	read, err := d.readBundle(zip, b.BundleSize, b.Model)
 	return err == nil && b.SameFirmware(buildOf(read, b.Model, b.Version, b.BundleSize)) &&
+		(b.BundleSHA256 == "" || sumOf(d.path(b.Model, b.Version, bundleSuffix)) == b.BundleSHA256) &&
 		sumOf(d.path(b.Model, b.Version, imageSuffix)) == b.ImageSHA256
 }
 

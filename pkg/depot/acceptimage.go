@@ -18,7 +18,7 @@ const mostImage = 16 << 20
 
 // acceptImage takes a plain image: it replaces the flat file and nothing else, and is offered at once. The flat file
 // comes before the record, as the next start can read the version from the file and not the other way round.
-func (d *Depot) acceptImage(ctx context.Context, s fleet.Submission, t *durable.Landing, size int64) (fleet.Accepted, error) {
+func (d *Depot) acceptImage(ctx context.Context, s fleet.Submission, t *durable.Landing, size int64, sum string) (fleet.Accepted, error) {
 	if s.Model == "" {
 		return fleet.Accepted{}, fleet.Refused("not a ZIP: a plain image does not name its model, so push it to its model")
 	}
@@ -33,10 +33,6 @@ func (d *Depot) acceptImage(ctx context.Context, s fleet.Submission, t *durable.
 		return fleet.Accepted{}, err
 	}
 	version, err := fleet.ParseVersion(image.App.Version)
-	if err != nil {
-		return fleet.Accepted{}, err
-	}
-	sum, err := hashFile(t.File(), size)
 	if err != nil {
 		return fleet.Accepted{}, err
 	}
@@ -63,17 +59,18 @@ func (d *Depot) acceptImage(ctx context.Context, s fleet.Submission, t *durable.
 	case !errors.Is(err, fleet.ErrUnknown):
 		return fleet.Accepted{}, err
 	}
-	if model.FirmwareVersion == version && sumOf(d.flatPath(s.Model)) == sum {
+	if model.FirmwareVersion == version && model.ImageSHA256 == sum && sumOf(d.flatPath(s.Model)) == sum {
 		return accepted, nil
 	}
 	accepted.Changed = true
 	if err := t.Replace(d.flatPath(s.Model)); err != nil {
 		return fleet.Accepted{}, err
 	}
+	d.damage.forget(d.flatPath(s.Model))
 	if err := durable.SyncDir(d.options.Dir); err != nil {
 		return fleet.Accepted{}, err
 	}
-	if _, err := d.options.Recorder.PublishImage(ctx, s.Model, version, image.Chip, image.App.Project); err != nil {
+	if _, err := d.options.Recorder.PublishImage(ctx, s.Model, version, sum, image.Chip, image.App.Project); err != nil {
 		return fleet.Accepted{}, err
 	}
 	return accepted, nil

@@ -32,8 +32,8 @@ type recorder interface {
 	RecordBuild(ctx context.Context, b fleet.Build, publish bool) (fleet.Build, fleet.Model, error)
 	// PublishVersion sets the model's version.
 	PublishVersion(context.Context, fleet.ModelCode, fleet.Version) (fleet.Model, error)
-	// PublishImage sets the version of a plain image, and pins chip and project where they are open.
-	PublishImage(ctx context.Context, code fleet.ModelCode, v fleet.Version, chip, project string) (fleet.Model, error)
+	// PublishImage sets the version and the hash of a plain image, and pins chip and project where they are open.
+	PublishImage(ctx context.Context, code fleet.ModelCode, v fleet.Version, sha256, chip, project string) (fleet.Model, error)
 	// RemoveModel says ErrTaken where the model has devices or builds.
 	RemoveModel(context.Context, fleet.ModelCode) error
 	RemoveBuild(context.Context, fleet.ModelCode, fleet.Version) error

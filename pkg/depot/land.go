@@ -37,6 +37,7 @@ func (d *Depot) setFlat(code fleet.ModelCode, image string) error {
 	if err := l.Replace(flat); err != nil {
 		return err
 	}
+	d.damage.forget(flat)
 	return durable.SyncDir(d.options.Dir)
 }
 

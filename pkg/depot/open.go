@@ -22,8 +22,8 @@ func (d *Depot) OpenImage(m fleet.Model, v fleet.Version) (fleet.Image, error) {
 		if sum == "" {
 			return image, err
 		}
-		b, unknown := d.options.Recorder.Build(m.Code, v)
-		if errors.Is(unknown, fleet.ErrUnknown) || unknown == nil && b.ImageSHA256 == sum { // a plain image has no record
+		b, want, unread := d.recorded(m.Code, v)
+		if unread == nil && (want == sum || want == "") {
 			if err == nil {
 				err = d.remember(image)
 			}
@@ -32,14 +32,33 @@ func (d *Depot) OpenImage(m fleet.Model, v fleet.Version) (fleet.Image, error) {
 		if err == nil {
 			image.File.Close()
 		}
-		if unknown != nil {
-			return fleet.Image{}, unknown
+		if unread != nil {
+			return fleet.Image{}, unread
 		}
 		if err := d.mend(b); err != nil {
 			return fleet.Image{}, err
 		}
 	}
 	return fleet.Image{}, fleet.Away("version %s of model %s is being replaced: ask again", v, m.Code)
+}
+
+// recorded is the hash that an image should have, and its build, which of a plain image has no bundle. It is "" for a plain
+// image that was recorded before there were hashes of them, and for one that is none any more.
+func (d *Depot) recorded(code fleet.ModelCode, v fleet.Version) (b fleet.Build, sum string, err error) {
+	b, err = d.options.Recorder.Build(code, v)
+	if !errors.Is(err, fleet.ErrUnknown) {
+		return b, b.ImageSHA256, err
+	}
+	m, err := d.options.Recorder.Model(code)
+	if err != nil || m.FirmwareVersion != v {
+		return b, "", err
+	}
+	return plain(m), m.ImageSHA256, nil
+}
+
+// plain is a model's plain image as a build.
+func plain(m fleet.Model) fleet.Build {
+	return fleet.Build{Model: m.Code, Version: m.FirmwareVersion, ImageSHA256: m.ImageSHA256}
 }
 
 // openImage says the image's hash where it was not known before.
@@ -50,6 +69,9 @@ func (d *Depot) openImage(m fleet.Model, v fleet.Version) (image fleet.Image, su
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) && v == m.FirmwareVersion {
+		if what, damaged := d.damage.of(d.flatPath(m.Code)); damaged {
+			return image, "", fleet.Damaged("%s", what)
+		}
 		f, err = os.Open(d.flatPath(m.Code))
 	}
 	if errors.Is(err, fs.ErrNotExist) {

@@ -259,6 +259,9 @@ func (d *Depot) recordFound(ctx context.Context, code fleet.ModelCode, v fleet.V
 	}
 	build := buildOf(b, code, v, info.Size())
 	build.Origin, build.AcceptedAt = fleet.Found, info.ModTime().UTC()
+	if build.BundleSHA256, err = hashFile(f, info.Size()); err != nil {
+		return err
+	}
 	if err := d.restoreImage(build); err != nil {
 		return err
 	}
@@ -357,10 +360,16 @@ func (d *Depot) recoverFlat(ctx context.Context, m fleet.Model, rebuild bool) er
 		d.options.Logger.Error("flat file is not an image", "model", m.Code, "error", err)
 		return nil
 	}
-	if version == m.FirmwareVersion || m.FirmwareVersion == "" && !rebuild && d.options.Manual {
+	sum, err := hashFile(f, info.Size())
+	if err != nil {
+		return err
+	}
+	// An upload of the same version may have been cut off before its record. What a disk has changed has the old time.
+	replaced := m.ImageSHA256 != "" && m.ImageSHA256 != sum && image.HashAppended && image.HashValid && info.ModTime().After(m.UpdatedAt)
+	if version == m.FirmwareVersion && !replaced || m.FirmwareVersion == "" && !rebuild && d.options.Manual {
 		return nil
 	}
-	_, err = d.options.Recorder.PublishImage(ctx, m.Code, version, image.Chip, image.App.Project)
+	_, err = d.options.Recorder.PublishImage(ctx, m.Code, version, sum, image.Chip, image.App.Project)
 	return err
 }
 

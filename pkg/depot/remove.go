@@ -107,6 +107,7 @@ func (d *Depot) RemoveModel(ctx context.Context, code fleet.ModelCode) error {
 	if err := d.options.Recorder.RemoveModel(ctx, code); err != nil {
 		return errors.Join(err, putBack(flat))
 	}
+	d.damage.forget(flat)
 	// The folder comes first: it is the one that may not go, and a model without a folder is whole.
 	for _, path := range []string{d.modelDir(code), aside(flat)} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {

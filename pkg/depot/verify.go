@@ -1,6 +1,7 @@
 package depot
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,8 +20,9 @@ import (
 
 // damage remembers which files were found damaged: they are not served until they are whole again.
 type damage struct {
-	mu    sync.Mutex        // guards found
-	found map[string]string // path to what an operator should know
+	mu     sync.Mutex        // guards found
+	found  map[string]string // path to what an operator should know
+	unread map[string]string // path to why it cannot be read, which is no damage
 
 	mending sync.Mutex // one at a time: 8,000 devices may ask for the same image
 }
@@ -38,6 +40,19 @@ func (d *damage) forget(path string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.found, path)
+	delete(d.unread, path)
+}
+
+// notRead notes that a file cannot be read, and reports that this is new.
+func (d *damage) notRead(path string, err error) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.unread == nil {
+		d.unread = map[string]string{}
+	}
+	_, known := d.unread[path]
+	d.unread[path] = fmt.Sprintf("firmware cannot be read, and is left as it is: %v", err)
+	return !known
 }
 
 func (d *damage) of(path string) (what string, damaged bool) {
@@ -47,17 +62,17 @@ func (d *damage) of(path string) (what string, damaged bool) {
 	return what, damaged
 }
 
-// Trouble is what lies damaged in the depot and could not be mended.
+// Trouble is what lies damaged in the depot and could not be mended, and what cannot be read.
 func (d *Depot) Trouble() []string {
 	d.damage.mu.Lock()
 	defer d.damage.mu.Unlock()
-	return slices.Sorted(maps.Values(d.damage.found))
+	return slices.Concat(slices.Sorted(maps.Values(d.damage.found)), slices.Sorted(maps.Values(d.damage.unread)))
 }
 
 // Verify reads every bundle, image and ELF once, at most 5 MB a second, and compares them with their records. A damaged
-// image is read from its bundle again, a damaged ELF goes and is inflated at need; a damaged bundle is [Depot.Trouble]. It
-// ends with ctx or after the last one.
-func (d *Depot) Verify(ctx context.Context) error {
+// image is read from its bundle again, a damaged ELF goes and is inflated at need; a damaged bundle or plain image is
+// [Depot.Trouble], and so is what cannot be read, which stays as it is. It ends with ctx or after the last one.
+func (d *Depot) Verify(ctx context.Context) (first error) {
 	models, err := d.options.Recorder.Models()
 	if err != nil {
 		return err
@@ -67,37 +82,62 @@ func (d *Depot) Verify(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if m.ImageSHA256 != "" {
+			first = cmp.Or(first, d.verifyImage(ctx, d.flatPath(m.Code), plain(m)))
+		}
 		for _, b := range builds {
-			if err := d.verifyBuild(ctx, b); err != nil {
-				return fmt.Errorf("version %s of model %s: %w", b.Version, b.Model, err)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err := d.verifyBuild(ctx, b); first == nil && err != nil {
+				first = fmt.Errorf("version %s of model %s: %w", b.Version, b.Model, err)
 			}
 		}
 	}
-	return nil
+	return first
 }
 
 func (d *Depot) verifyBuild(ctx context.Context, b fleet.Build) error {
-	if err := d.verifyBundle(ctx, b); err != nil {
-		return err
-	}
-	sum, err := gentleSum(ctx, d.path(b.Model, b.Version, imageSuffix))
+	return cmp.Or(d.verifyBundle(ctx, b), d.verifyImage(ctx, d.path(b.Model, b.Version, imageSuffix), b), d.verifyELF(ctx, b))
+}
+
+func (d *Depot) verifyImage(ctx context.Context, path string, b fleet.Build) error {
+	sum, err := gentleSum(ctx, path)
 	if err != nil {
-		return err
+		return d.leave(ctx, path, err)
 	}
 	if sum == b.ImageSHA256 {
-		d.damage.forget(d.path(b.Model, b.Version, imageSuffix))
-	} else if err := d.mend(b); err != nil {
-		return err
+		d.damage.forget(path)
+		return nil
 	}
+	return d.mend(b)
+}
+
+func (d *Depot) verifyELF(ctx context.Context, b fleet.Build) error {
 	elf := d.path(b.Model, b.Version, elfSuffix)
-	sum, err = gentleSum(ctx, elf)
-	if err != nil || sum == "" || sum == b.ELFSHA256 {
-		return err
+	sum, err := gentleSum(ctx, elf)
+	if err != nil {
+		return d.leave(ctx, elf, err)
+	}
+	d.damage.forget(elf)
+	if sum == "" || sum == b.ELFSHA256 {
+		return nil
 	}
 	defer d.locks.lock(b.Model)()
 	if d.isCurrent(b) {
 		d.options.Logger.Warn("inflated ELF removed: it is damaged", "model", b.Model, "version", b.Version)
 		d.elves.forget(elf)
+	}
+	return nil
+}
+
+// leave leaves a file that cannot be read as it is: the others are looked at.
+func (d *Depot) leave(ctx context.Context, path string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if d.damage.notRead(path, err) {
+		d.options.Logger.Error("firmware cannot be read, and is left as it is", "error", err)
 	}
 	return nil
 }
@@ -110,24 +150,39 @@ func (d *Depot) verifyBundle(ctx context.Context, b fleet.Build) error {
 		return d.noteBundle(b, "is lost")
 	}
 	if err != nil {
-		return err
+		return d.leave(ctx, path, err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	read, err := d.readBundle(gentle{ctx, f}, info.Size(), b.Model)
+	whole, err := d.isWhole(gentle{ctx, f}, f, b)
 	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err == nil && b.SameFirmware(buildOf(read, b.Model, b.Version, info.Size())):
+	case err != nil:
+		return d.leave(ctx, path, err)
+	case whole:
 		d.damage.forget(path)
 		return nil
 	case !d.isAt(f, b): // replaced meanwhile
 		return nil
 	}
 	return d.noteBundle(b, "is damaged")
+}
+
+// isWhole compares a bundle with its record: byte for byte where its hash is known, else by what is in it. The error is that
+// of reading it.
+func (d *Depot) isWhole(r io.ReaderAt, f *os.File, b fleet.Build) (bool, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	if b.BundleSHA256 != "" {
+		sum, err := hashFile(r, info.Size())
+		return sum == b.BundleSHA256, err
+	}
+	read, err := d.readBundle(r, info.Size(), b.Model)
+	var path *fs.PathError
+	if errors.As(err, &path) || errors.Is(err, context.Canceled) {
+		return false, err
+	}
+	return err == nil && b.SameFirmware(buildOf(read, b.Model, b.Version, info.Size())), nil
 }
 
 // noteBundle notes what has become of a bundle, unless its build has gone or was replaced meanwhile.
@@ -142,15 +197,18 @@ func (d *Depot) noteBundle(b fleet.Build, what string) error {
 	return nil
 }
 
-// isCurrent reports that a build is still recorded as it was. The caller holds the model's lock.
+// isCurrent reports that a build, or a plain image, is still recorded as it was. The caller holds the model's lock.
 func (d *Depot) isCurrent(b fleet.Build) bool {
-	now, err := d.options.Recorder.Build(b.Model, b.Version)
-	return err == nil && now.ImageSHA256 == b.ImageSHA256 && now.ELFSHA256 == b.ELFSHA256
+	now, _, err := d.recorded(b.Model, b.Version)
+	return err == nil && now.SameFirmware(b) && now.BundleSHA256 == b.BundleSHA256
 }
 
 // mend reads a build's image from its bundle once more, where what lies there is not it. Where that cannot be done the
-// image is noted as damaged.
+// image is noted as damaged. A plain image has no bundle.
 func (d *Depot) mend(b fleet.Build) error {
+	if b.ELFSHA256 == "" {
+		return d.notePlain(b)
+	}
 	d.damage.mending.Lock()
 	defer d.damage.mending.Unlock()
 	path := d.path(b.Model, b.Version, imageSuffix)
@@ -171,6 +229,18 @@ func (d *Depot) mend(b fleet.Build) error {
 		return nil
 	}
 	d.damage.note(path, fmt.Sprintf("the image of version %s of model %s is damaged and is not served: send the same bundle again", b.Version, b.Model))
+	d.options.Logger.Error("image on the disk is damaged", "model", b.Model, "version", b.Version)
+	return nil
+}
+
+// notePlain notes that a plain image is damaged, unless it was replaced meanwhile.
+func (d *Depot) notePlain(b fleet.Build) error {
+	defer d.locks.lock(b.Model)()
+	path := d.flatPath(b.Model)
+	if !d.isCurrent(b) || sumOf(path) == b.ImageSHA256 {
+		return nil
+	}
+	d.damage.note(path, fmt.Sprintf("the image of version %s of model %s is damaged and is not served: send it again", b.Version, b.Model))
 	d.options.Logger.Error("image on the disk is damaged", "model", b.Model, "version", b.Version)
 	return nil
 }

@@ -5,21 +5,22 @@ import "time"
 // Build is one accepted bundle of a model. Its files are assets/<model>/firmware-<version>.zip and .bin. A plain image
 // is no build: it replaces the flat file and sets the model's version.
 type Build struct {
-	Model       ModelCode `json:"model_code"`
-	Version     Version   `json:"firmware_version"`
-	Chip        string    `json:"chip"`
-	Project     string    `json:"project"`
-	IDFVersion  string    `json:"idf_version"`
-	GitCommit   string    `json:"git_commit,omitempty"`
-	BundleSize  int64     `json:"bundle_size"` // bytes
-	ImageSize   int64     `json:"image_size"`  // bytes
-	ImageSHA256 string    `json:"image_sha256"`
-	ELFSHA256   string    `json:"elf_sha256"` // of the ELF file; a dump's hash is a prefix of it
-	ELFSize     int64     `json:"elf_size"`   // bytes
-	Origin      Origin    `json:"origin"`
-	Sequence    uint64    `json:"sequence"` // order of acceptance over all models, set by the catalog
-	AcceptedAt  time.Time `json:"accepted_at"`
-	Warnings    []string  `json:"warnings,omitempty"`
+	Model        ModelCode `json:"model_code"`
+	Version      Version   `json:"firmware_version"`
+	Chip         string    `json:"chip"`
+	Project      string    `json:"project"`
+	IDFVersion   string    `json:"idf_version"`
+	GitCommit    string    `json:"git_commit,omitempty"`
+	BundleSize   int64     `json:"bundle_size"`             // bytes
+	BundleSHA256 string    `json:"bundle_sha256,omitempty"` // of the ZIP; "" in what was recorded before there was one
+	ImageSize    int64     `json:"image_size"`              // bytes
+	ImageSHA256  string    `json:"image_sha256"`
+	ELFSHA256    string    `json:"elf_sha256"` // of the ELF file; a dump's hash is a prefix of it
+	ELFSize      int64     `json:"elf_size"`   // bytes
+	Origin       Origin    `json:"origin"`
+	Sequence     uint64    `json:"sequence"` // order of acceptance over all models, set by the catalog
+	AcceptedAt   time.Time `json:"accepted_at"`
+	Warnings     []string  `json:"warnings,omitempty"`
 }
 
 // Origin is the way by which a build came.

@@ -12,6 +12,7 @@ type Model struct {
 	Chip            string            `json:"chip,omitempty"`             // pinned by the first build, such as "ESP32-C3"
 	Project         string            `json:"project,omitempty"`          // pinned by the first build
 	FirmwareVersion Version           `json:"firmware_version,omitempty"` // published last; "" until something is
+	ImageSHA256     string            `json:"image_sha256,omitempty"`     // of a plain image that is published; a bundle's is its build's
 	Config          json.RawMessage   `json:"config,omitempty"`           // default configuration, with placeholders
 	Provisioning    map[string]string `json:"provisioning,omitempty"`
 	CreatedAt       time.Time         `json:"created_at"`
