@@ -56,7 +56,7 @@ test: ## every test, and which were skipped; with the race detector where a C co
 test-syncs: ## takes each sync out in turn, in a copy, and prints the test that fails without it
 	$(GO) run ./testdata/syncs
 
-test-faults: ## what befalls a gateway, as a table; four minutes, hours with SLIPWAY_FAULTS=long; RUN=NAME: only some rows
+test-faults: ## what befalls a gateway, as a table; five minutes, hours with SLIPWAY_FAULTS=long; RUN=NAME: only some rows
 	cd daemon && $(GO) test -tags faults -count=1 -timeout 12h -run '^TestFaults$(RUN)'
 
 test-32: ## the packages' tests where an int has 32 bits, as on armv7; on amd64, which runs such programs as they are

@@ -11,7 +11,7 @@ import (
 	"text/tabwriter"
 )
 
-// long is the length by hand, SLIPWAY_FAULTS=long; .ci/run takes the short one, four minutes for all rows.
+// long is the length by hand, SLIPWAY_FAULTS=long; .ci/run takes the short one, five minutes for all rows.
 var long = os.Getenv("SLIPWAY_FAULTS") == "long"
 
 // times is how often a row does its fault.

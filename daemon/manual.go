@@ -68,9 +68,13 @@ func commandPage(w io.Writer) {
 		{"/var/lib/slipway/drop/", "where members of the group slipway-drop put firmware bundles"},
 		{"/var/lib/slipway/keys/ca.crt", "the CA certificate that devices carry"},
 		{defaultSocket, "the command line's way to the gateway, for root and the group slipway"},
+		{defaultSocket + ".catalog", "a copy of the catalog, at most 64 MiB, after a start on a disk that takes nothing"},
 	} {
 		fmt.Fprintf(w, "*%s*\n: %s\n\n", f[0], plain(f[1]))
 	}
+	fmt.Fprint(w, "# A DISK THAT TAKES NOTHING\n\n"+plain("On a disk that is full, out of inodes or read-only the gateway starts and runs: tokens, "+
+		"configuration, firmware and the page are served from what can be read, and changes are answered with 507 until the disk takes them. "+
+		"'slipway status' says why. Where no copy of the catalog can be made the start ends with the reason.")+"\n\n")
 	fmt.Fprint(w, "# SEE ALSO\n\n**slipway.yaml**(5), **systemctl**(1), **journalctl**(1)\n")
 }
 
