@@ -31,6 +31,8 @@ import (
 //	ds/<device>                                auth.DeviceSecrets
 //	s/<device>                                 sighting.Record
 //	sp/<number>                                when many devices were heard, packed by the sightings
+//	sl/<line>                                  storedLine, by the hash of its name
+//	sl/<line>/<number>                         who fell silent with it, packed by the sightings
 //	o/<id>                                     auth.OperatorToken
 //	b/<code>/<version>                         fleet.Build
 //	be/<elf sha256>/<code>/<version>           index: builds by ELF
@@ -78,6 +80,7 @@ const (
 
 	sightingPrefix = "s/"
 	contactsPrefix = "sp/"
+	linePrefix     = "sl/"
 
 	dumpPrefix  = "u/"
 	timePrefix  = "ut/"

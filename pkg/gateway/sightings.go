@@ -1,14 +1,12 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"sync"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/depot"
-	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/sighting"
 )
@@ -28,7 +26,7 @@ func (g *Gateway) openBook() (err error) {
 	}
 	g.book, err = sighting.Open(sighting.Options{
 		Store: g.store, Builds: &knownBuilds{store: g.store, depot: g.depot, rollbacks: map[string]bool{}, strangers: map[elfOf]time.Time{}}, UpWithin: g.cfg.RolloutUpWithin,
-		Stopped: stopped, Restored: restored, Told: g.lineChanged, Beat: g.watchdog.Part("sightings", partPatience),
+		Stopped: stopped, Restored: restored, Beat: g.watchdog.Part("sightings", partPatience),
 		Logger: g.logger, Now: time.Now,
 	})
 	if err != nil {
@@ -36,21 +34,6 @@ func (g *Gateway) openBook() (err error) {
 	}
 	g.store.WatchDevices(g.book)
 	return nil
-}
-
-// lineChanged leaves an event of a line, and with it a line in the journal.
-func (g *Gateway) lineChanged(c sighting.LineChange) {
-	kind := event.LineLit
-	if c.Dark {
-		kind = event.LineDark
-	}
-	details := struct {
-		Since   time.Time `json:"since"`
-		Devices int       `json:"devices"`
-	}{c.Since, c.Devices}
-	if err := g.store.Record(context.Background(), kind, fleet.Object{Type: "line", ID: c.Line}, details); err != nil {
-		g.logger.Error("event not recorded", "kind", kind, "line", c.Line, "error", err)
-	}
 }
 
 // knownBuilds are the builds as the sightings ask for them.

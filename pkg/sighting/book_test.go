@@ -25,6 +25,7 @@ type shelf struct {
 	records  map[fleet.DeviceKey]Record
 	contacts [][]byte
 	hours    []fleet.HourCount
+	lines    map[string]LineRecord
 	commits  int
 	fails    error
 }
@@ -76,6 +77,39 @@ func (s *shelf) SaveHours(_ context.Context, hours []fleet.HourCount) error {
 	return s.fails
 }
 
+func (s *shelf) EachLine(yield func(LineRecord) error) error {
+	for _, r := range s.lines {
+		if err := yield(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *shelf) SaveLine(_ context.Context, line LineRecord, told *LineChange) error {
+	if s.fails != nil {
+		return s.fails
+	}
+	if s.lines == nil {
+		s.lines = map[string]LineRecord{}
+	}
+	s.lines[line.Line] = line
+	if line.Since.IsZero() && len(line.Silent) == 0 {
+		delete(s.lines, line.Line)
+	}
+	if told != nil {
+		s.changes = append(s.changes, *told)
+	}
+	return nil
+}
+
+// look has the book look at its lines.
+func (s *shelf) look(b *Book) {
+	if err := b.Look(context.Background()); err != nil && s.fails == nil {
+		panic(err)
+	}
+}
+
 func (*shelf) ForgetCounted(context.Context) error { return nil }
 
 func (*shelf) VersionOfELF(_ fleet.ModelCode, prefix string) fleet.Version {
@@ -100,7 +134,7 @@ func shelfOf(n int, line string) *shelf {
 
 func (s *shelf) options() Options {
 	return Options{
-		Store: s, Builds: s, UpWithin: 15 * time.Minute, Told: func(c LineChange) { s.changes = append(s.changes, c) }, Beat: func() {},
+		Store: s, Builds: s, UpWithin: 15 * time.Minute, Beat: func() {},
 		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return s.now },
 	}
 }

@@ -244,7 +244,7 @@ func (s *shelf) pollers(b *Book, n int, over time.Duration, silent func(i int) b
 			}
 		}
 		if s.now.Second()%15 == 0 {
-			b.Look()
+			s.look(b)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func play(t *testing.T, seen ...fleet.Seen) (*shelf, *Book) {
 		s.hears(b, 10*time.Minute, one)
 	}
 	s.now = s.now.Add(10 * time.Minute)
-	b.Look() // what is over, is over
+	s.look(b) // what is over, is over
 	return s, b
 }
 

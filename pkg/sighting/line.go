@@ -2,6 +2,7 @@ package sighting
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"time"
 
@@ -27,6 +28,12 @@ type presence struct {
 	last  moment // contact
 	until moment // it was live
 	due   bool   // since its last contact, and not heard
+}
+
+// lineChanged is a line that waits to be stored, and what is told of it; nil: nothing.
+type lineChanged struct {
+	line string
+	told *LineChange
 }
 
 // darkLine is a line that is dark.
@@ -80,15 +87,24 @@ func darkFrom(all []presence) (from moment, dark bool) {
 	return from, dark
 }
 
-// Look looks for lines that went dark or are lit again, and for contacts that are over.
-func (b *Book) Look() {
+// Look looks for lines that went dark or are lit again, and for contacts that are over. The lines that changed are stored,
+// with their events; those that could not be wait for the next look.
+func (b *Book) Look(ctx context.Context) error {
 	known := b.askOfChecks()
 	b.mu.Lock()
-	changes := b.look(b.now(), known)
+	b.look(b.now(), known)
+	waiting := b.changed
+	b.changed = nil
 	b.mu.Unlock()
-	for _, c := range changes {
-		b.options.Told(c)
+	for i, c := range waiting {
+		if err := b.options.Store.SaveLine(ctx, b.lineRecord(c.line), c.told); err != nil {
+			b.mu.Lock()
+			b.changed = append(waiting[i:], b.changed...)
+			b.mu.Unlock()
+			return err
+		}
 	}
+	return nil
 }
 
 // askOfChecks asks the builds of the devices whose last contact was a check, and is over.
@@ -113,7 +129,7 @@ func (b *Book) askOfChecks() map[fleet.DeviceKey]answers {
 	return known
 }
 
-func (b *Book) look(now moment, known map[fleet.DeviceKey]answers) (changes []LineChange) {
+func (b *Book) look(now moment, known map[fleet.DeviceKey]answers) {
 	lines := map[string][]presence{}
 	for key, e := range b.devices {
 		if a, asked := known[key]; asked && e.check != "" && now-e.last > b.floors.once() && e.rest(e.Heard, a) {
@@ -130,21 +146,28 @@ func (b *Book) look(now moment, known map[fleet.DeviceKey]answers) (changes []Li
 		if b.dark[name] == nil {
 			if from, dark := darkFrom(all); dark {
 				b.dark[name] = b.darken(all, from)
-				changes = append(changes, LineChange{name, true, b.dark[name].since, len(b.dark[name].members)})
+				b.change(name, &LineChange{name, true, b.dark[name].since, len(b.dark[name].members)})
 			}
-		} else {
-			b.dark[name].join(all)
+		} else if b.dark[name].join(all) {
+			b.change(name, nil)
 		}
 	}
 	for name, d := range b.dark {
 		if b.isLit(d) {
 			b.light(d)
 			delete(b.dark, name)
-			changes = append(changes, LineChange{name, false, d.since, len(d.members)})
+			b.change(name, &LineChange{name, false, d.since, len(d.members)})
 		}
 	}
-	slices.SortFunc(changes, func(a, b LineChange) int { return cmp.Compare(a.Line, b.Line) })
-	return changes
+	slices.SortStableFunc(b.changed, func(a, b lineChanged) int { return cmp.Compare(a.line, b.line) })
+}
+
+// change has a line stored, with what is told of it. One that waits with nothing to tell is stored as it is then.
+func (b *Book) change(line string, told *LineChange) {
+	if told == nil && slices.ContainsFunc(b.changed, func(c lineChanged) bool { return c.line == line }) {
+		return
+	}
+	b.changed = append(b.changed, lineChanged{line, told})
 }
 
 func (b *Book) darken(all []presence, from moment) *darkLine {
@@ -160,8 +183,8 @@ func (b *Book) darken(all []presence, from moment) *darkLine {
 	return d
 }
 
-// join takes in those whose turn to be missed comes while the line is dark.
-func (d *darkLine) join(all []presence) {
+// join takes in those whose turn to be missed comes while the line is dark, and reports that there are some.
+func (d *darkLine) join(all []presence) (joined bool) {
 	since := moment(0)
 	for _, last := range d.members {
 		since = max(since, last)
@@ -169,8 +192,10 @@ func (d *darkLine) join(all []presence) {
 	for _, p := range all {
 		if _, in := d.members[p.e.Device]; !in && p.due && p.until >= since {
 			d.members[p.e.Device] = p.last
+			joined = true
 		}
 	}
+	return joined
 }
 
 // isLit reports that half of those that fell silent were heard. One that is gone says nothing.

@@ -148,7 +148,7 @@ func TestAStartGivesEachDeviceItsWholeRhythm(t *testing.T) {
 	}
 	for range 18 {
 		s.now = s.now.Add(15 * time.Second)
-		b.Look()
+		s.look(b)
 	}
 	all(0)
 	if len(s.changes) != 0 {

@@ -48,7 +48,9 @@ func (b *Book) Run(ctx context.Context) error {
 				wake, company = nil, time.After(pause)
 			}
 		case <-look.C:
-			b.Look()
+			if err := b.Look(ctx); err != nil {
+				b.unsaved("lines", err, b.floors.look())
+			}
 			if now := b.options.Now(); now.Sub(packedAt) >= hourly {
 				packedAt = now
 				if err := b.Pack(ctx); err != nil {

@@ -30,6 +30,9 @@ type store interface {
 	SaveSightings(ctx context.Context, records []Record) error
 	// SaveContacts replaces all values by these.
 	SaveContacts(ctx context.Context, values [][]byte) error
+	EachLine(yield func(LineRecord) error) error
+	// SaveLine stores what is known of a line in place of what was, with the event of what is told of it, nil for nothing.
+	SaveLine(ctx context.Context, line LineRecord, told *LineChange) error
 	// SaveHours adds to what was counted before, all of it or nothing.
 	SaveHours(ctx context.Context, hours []fleet.HourCount) error
 	// ForgetCounted removes what was counted so long ago that nobody is shown it.
@@ -51,8 +54,7 @@ type Options struct {
 	UpWithin time.Duration // all floors are parts or multiples of it
 	Stopped  time.Time     // a time that had passed for certain when the gateway worked last
 	Restored time.Time     // when the catalog was restored from a backup, zero for never
-	Told     func(LineChange)
-	Beat     func() // a sign of life, at least every five seconds
+	Beat     func()        // a sign of life, at least every five seconds
 	Logger   *slog.Logger
 	Now      func() time.Time
 }
@@ -72,6 +74,7 @@ type Book struct {
 	sets    map[string][]string // labels that many have together
 	dirty   []*entry
 	dark    map[string]*darkLine
+	changed []lineChanged         // lines that wait to be stored
 	hours   map[hourKey]hourCount // that wait to be stored
 }
 
@@ -121,7 +124,10 @@ func Open(o Options) (*Book, error) {
 		}
 	}
 	b.placeInTime()
-	return b, nil
+	return b, o.Store.EachLine(func(r LineRecord) error {
+		b.resumeLine(r)
+		return nil
+	})
 }
 
 // placeInTime gives the devices that were heard before the start their moments: as long ago as it was at the last stop.

@@ -72,7 +72,7 @@ func (h *house) open() {
 	restored, err := h.store.Restored()
 	must(h.t, err)
 	h.book, err = sighting.Open(sighting.Options{
-		Store: h.store, Builds: builds{}, UpWithin: 15 * time.Minute, Stopped: stopped, Restored: restored, Told: func(sighting.LineChange) {},
+		Store: h.store, Builds: builds{}, UpWithin: 15 * time.Minute, Stopped: stopped, Restored: restored,
 		Beat: func() {}, Logger: h.options.Logger, Now: h.options.Now,
 	})
 	must(h.t, err)
@@ -174,7 +174,7 @@ func playHours(t testing.TB, hours int) int64 {
 			h.poll(i, fleet.Seen{By: fleet.HeardFirmware, Transfer: &fleet.Transfer{Version: "1.0.0", Size: 1 << 20, To: 1 << 20, Arrived: 2048, Begun: h.now}})
 		}
 		must(t, h.book.Flush(t.Context()))
-		h.book.Look()
+		must(t, h.book.Look(t.Context()))
 		if minute%60 == 59 {
 			must(t, h.book.Pack(t.Context()))
 		}
