@@ -52,7 +52,7 @@ func (t *tx) recordDump(d fleet.Dump) error {
 // the reserve, as removing dumps is how the disk gets room again.
 func (c *Catalog) RemoveDump(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
 	op := newOperation(func(t *tx) error {
-		if err := t.tellGone(key, name, c.options.Now()); err != nil {
+		if err := t.tellGone(key, name); err != nil {
 			return err
 		}
 		t.delete(dumpKey(key, name))

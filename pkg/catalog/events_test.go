@@ -19,6 +19,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/pkg/sighting"
 )
 
 // eventsOf are all that a filter picks, page by page.
@@ -72,10 +73,18 @@ func checkEvents(t *testing.T, c *Catalog) {
 	counted := map[string]int{}
 	index := 0
 	for _, e := range eventsOf(t, c, event.Filter{}) {
-		counted[string(e.Kind)+" "+e.Object.ID]++
+		counted[string(e.Kind)+" "+e.Object.ID] += timesOf(t, e)
 		counted[string(e.Kind)]++
 		index += len(event.Subjects(e.Object))
 	}
+	must(t, c.view(func(txn *badger.Txn) error { // what is told of within the hour
+		return each(txn, pacedPrefix, "", false, func(key string, item *badger.Item) error {
+			var p paced
+			must(t, read(item, &p))
+			counted[string(p.Kind)+" "+lastPart(key)] += p.Times
+			return nil
+		})
+	}))
 	marks, err := c.count(objectEventPrefix)
 	if must(t, err); marks != index {
 		t.Errorf("%d events are listed by object, and there are %d", marks, index)
@@ -108,6 +117,16 @@ func checkEvents(t *testing.T, c *Catalog) {
 			t.Errorf("%d events are %s, and %d changes were made", counted[kind], kind, want)
 		}
 	}
+}
+
+// timesOf is how often what an event tells of has happened.
+func timesOf(t *testing.T, e fleet.Event) int {
+	t.Helper()
+	said := struct{ Times int }{1}
+	if e.Details != nil {
+		must(t, json.Unmarshal(e.Details, &said))
+	}
+	return said.Times
 }
 
 func TestWhoeverChangesARecordIsInItsEvent(t *testing.T) {
@@ -355,8 +374,8 @@ func TestDumpsThatGoByThemselvesAreToldOnceAnHourWithCounts(t *testing.T) {
 		must(t, c.RemoveDump(ctx, d.Device, d.Name()))
 	}
 	now = now.Add(2 * time.Hour)
-	must(t, c.TellRotations(t.Context()))
-	must(t, c.TellRotations(t.Context()))
+	must(t, c.TellPaced(t.Context()))
+	must(t, c.TellPaced(t.Context()))
 	sum, events := 0, eventsOf(t, c, event.Filter{})
 	for _, e := range events {
 		var said struct{ Dumps int }
@@ -388,5 +407,69 @@ func TestABackupCarriesTheEventsAndTheChainGoesOn(t *testing.T) {
 	}
 	if last := eventsOf(t, restored, event.Filter{After: 20}); len(last) != 1 || last[0].Kind != event.BackupRestored {
 		t.Errorf("%+v", last)
+	}
+}
+
+// TestADeviceThatProvisionsItselfAgainAndAgainIsToldOfOnceAnHour: what it does is counted, and none of it is lost.
+func TestADeviceThatProvisionsItselfAgainAndAgainIsToldOfOnceAnHour(t *testing.T) {
+	o := settled(t, t.TempDir())
+	now := noon
+	o.Now = func() time.Time { return now }
+	c, err := Open(o)
+	must(t, err)
+	defer func() { must(t, c.Close()) }()
+	must(t, c.AddModel(t.Context(), fleet.Model{Code: "pump"}))
+	must(t, c.AddDevice(t.Context(), fleet.Device{Key: keyOf(1), Model: "pump"}, auth.DeviceSecrets{Current: "0"}))
+	ctx := event.WithActor(t.Context(), event.By{Actor: fleet.Actor{Type: fleet.DeviceActor, ID: string(keyOf(1))}})
+	const loops, hours = 720, 3 // one each 15 seconds
+	for n := range loops {
+		now = noon.Add(time.Duration(n) * hours * time.Hour / loops)
+		must(t, c.UpdateDeviceSecrets(ctx, keyOf(1), func(s *auth.DeviceSecrets) error { s.Next = auth.HashSecret(fmt.Sprint(n)); return nil }))
+		must(t, c.UpdateDeviceSecrets(ctx, keyOf(1), func(s *auth.DeviceSecrets) error { s.Current, s.Next = s.Next, ""; return nil }))
+		must(t, c.TellPaced(t.Context()))
+	}
+	now = now.Add(2 * time.Hour)
+	must(t, c.TellPaced(t.Context()))
+	must(t, c.TellPaced(t.Context()))
+	events := eventsOf(t, c, event.Filter{Kinds: []string{"device.secret_rotated"}})
+	times := 0
+	for _, e := range events {
+		times += timesOf(t, e)
+	}
+	if len(events) > 2*(hours+1) || times != 2*loops {
+		t.Errorf("%d events tell of %d rotations, and there were %d", len(events), times, 2*loops)
+	}
+	if first := events[0]; first.Actor.Type != fleet.DeviceActor || !first.At.Equal(noon) {
+		t.Errorf("the first is told at once, by whom it is: %+v", first)
+	}
+	if n, err := c.count(pacedPrefix); n != 0 || err != nil {
+		t.Errorf("%d still wait, %v", n, err)
+	}
+}
+
+func TestARollbackThatWasSeenIsToldOnce(t *testing.T) {
+	o := settled(t, t.TempDir())
+	now := noon
+	o.Now = func() time.Time { return now }
+	c, err := Open(o)
+	must(t, err)
+	defer func() { must(t, c.Close()) }()
+	must(t, c.AddModel(t.Context(), fleet.Model{Code: "pump"}))
+	must(t, c.AddDevice(t.Context(), fleet.Device{Key: keyOf(1), Model: "pump"}, auth.DeviceSecrets{}))
+	save := func(text string) {
+		t.Helper()
+		r := sighting.Record{Device: keyOf(1)}
+		must(t, json.Unmarshal([]byte(text), &r))
+		must(t, c.SaveSightings(t.Context(), []sighting.Record{r}))
+	}
+	save(`{"runs":"1.1"}`)
+	save(`{"runs":"1.0","back":{"version":"1.1","at":1000}}`)
+	save(`{"runs":"1.0","back":{"version":"1.1","at":1000},"boots":1}`)
+	save(`{"runs":"1.0","back":{"version":"1.1","at":2000,"dump":true}}`)
+	now = now.Add(2 * time.Hour)
+	must(t, c.TellPaced(t.Context()))
+	events := eventsOf(t, c, event.Filter{Object: keyOf(1).ObjectOf(), Kinds: []string{"device.went_back"}})
+	if len(events) != 2 || string(events[0].Details) != `{"by":"said","runs":"1.0","seen":"1970-01-01T00:00:01Z","times":1,"version":"1.1"}` || timesOf(t, events[1]) != 1 {
+		t.Errorf("%+v", events)
 	}
 }

@@ -57,7 +57,7 @@ import (
 //	nx/<code>/<version>/<device>               crash.Series of a device that crashed
 //	e/<number>                                 fleet.Event as it is hashed; numbers are 16 hex digits
 //	eo/<object>/<number>                       index: events of an object, by its hash
-//	er/<device>                                rotation: dumps that went and were not told of yet
+//	er/<topic>/<device>                        paced: what happened often, and was not told of yet
 const (
 	keySchema    = "x/schema"
 	keyClock     = "x/clock"
@@ -98,7 +98,7 @@ const (
 
 	eventPrefix       = "e/"
 	objectEventPrefix = "eo/"
-	rotationPrefix    = "er/"
+	pacedPrefix       = "er/"
 )
 
 func modelKey(code fleet.ModelCode) string           { return modelPrefix + string(code) }
@@ -143,9 +143,8 @@ func crashedKey(code fleet.ModelCode, version string, device fleet.DeviceKey) st
 	return crashedPrefix(code, version) + string(device)
 }
 
-func sequence(n uint64) string                  { return fmt.Sprintf("%016x", n) }
-func eventKey(seq uint64) string                { return eventPrefix + sequence(seq) }
-func rotationKey(device fleet.DeviceKey) string { return rotationPrefix + string(device) }
+func sequence(n uint64) string   { return fmt.Sprintf("%016x", n) }
+func eventKey(seq uint64) string { return eventPrefix + sequence(seq) }
 
 func modelDeviceKey(code fleet.ModelCode, key fleet.DeviceKey) string {
 	return modelDevicesPrefix(code) + string(key)

@@ -35,8 +35,7 @@ func (c *Catalog) UpdateDeviceSecrets(ctx context.Context, key fleet.DeviceKey, 
 		if err := change(&s); err != nil {
 			return err
 		}
-		t.tellSecrets(key, before, s)
-		return t.put(secretsKey(key), s)
+		return errors.Join(t.tellSecrets(key, before, s), t.put(secretsKey(key), s))
 	})
 }
 

@@ -3,10 +3,12 @@ package catalog
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/dgraph-io/badger/v4"
 
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/sighting"
 )
@@ -52,8 +54,26 @@ func (c *Catalog) SaveSightings(ctx context.Context, records []sighting.Record) 
 		if err != nil || !known {
 			return err
 		}
-		return t.put(sightingKey(records[i].Device), records[i])
+		return errors.Join(t.tellBack(records[i]), t.put(sightingKey(records[i].Device), records[i]))
 	})
+}
+
+// tellBack tells of a rollback that was not known before.
+func (t *tx) tellBack(now sighting.Record) error {
+	back := now.WentBack()
+	if back == nil {
+		return nil
+	}
+	var before sighting.Record
+	if _, err := t.get(sightingKey(now.Device), &before); err != nil {
+		return err
+	}
+	if known := before.WentBack(); known != nil && known.At.Equal(back.At) {
+		return nil
+	}
+	return t.tellPaced(paced{
+		Topic: "went_back", Kind: event.DeviceWentBack, Details: facts{"version": back.Version, "runs": now.Runs, "by": back.By, "seen": back.At},
+	}, now.Device)
 }
 
 // Contacts are the values that SaveContacts has stored.

@@ -1,12 +1,8 @@
 package catalog
 
 import (
-	"context"
 	"encoding/json"
 	"slices"
-	"time"
-
-	"github.com/dgraph-io/badger/v4"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/crash"
@@ -143,90 +139,30 @@ func (t *tx) tellNews(g crash.Group, c crash.Crash, news crash.News) {
 	t.tell(kind, groupObject(g), details)
 }
 
-// tellSecrets tells that a device's secret was rotated: handed out, or used for the first time.
-func (t *tx) tellSecrets(key fleet.DeviceKey, before, after auth.DeviceSecrets) {
+// tellSecrets tells that a device's secret was rotated: handed out, or used for the first time. A device that provisions
+// itself again and again is told of once an hour.
+func (t *tx) tellSecrets(key fleet.DeviceKey, before, after auth.DeviceSecrets) error {
 	switch {
 	case before.Current != after.Current:
-		t.tell(event.DeviceSecretRotated, key.ObjectOf(), facts{"step": "used for the first time, and the old one is forgotten"})
+		return t.tellPaced(paced{Topic: "secret_used", Kind: event.DeviceSecretRotated, Details: facts{"step": "used for the first time, and the old one is forgotten"}}, key)
 	case before.Next != after.Next:
-		t.tell(event.DeviceSecretRotated, key.ObjectOf(), facts{"step": "handed out"})
+		return t.tellPaced(paced{Topic: "secret_handed_out", Kind: event.DeviceSecretRotated, Details: facts{"step": "handed out"}}, key)
 	}
+	return nil
 }
 
 func tokenObject(o auth.OperatorToken) fleet.Object { return fleet.Object{Type: "token", ID: o.ID} }
 
 // tellGone tells of a dump that goes: by itself, or because a person wants it. One that is not on record is no news.
-func (t *tx) tellGone(key fleet.DeviceKey, name fleet.DumpName, now time.Time) error {
+func (t *tx) tellGone(key fleet.DeviceKey, name fleet.DumpName) error {
 	there, err := t.has(dumpKey(key, name))
 	if err != nil || !there {
 		return err
 	}
 	if t.by.Actor.Type != fleet.Person {
-		return t.tellRotation(key, now)
+		t.by = event.Itself
+		return t.tellPaced(paced{Topic: "dump_rotated", Kind: event.DumpRotated}, key)
 	}
 	t.tell(event.DumpRemoved, fleet.Object{Type: "dump", ID: string(key) + "/" + string(name)}, nil)
 	return nil
-}
-
-// rotation is what went of a device's dumps by itself since its last event.
-type rotation struct {
-	Told  time.Time `json:"told"`
-	Dumps int       `json:"dumps"`
-}
-
-// rotationsEvery bounds the events about a device whose dumps keep coming and going.
-const rotationsEvery = time.Hour
-
-// tellRotation counts a dump that went by itself, and tells of all that did once an hour.
-func (t *tx) tellRotation(key fleet.DeviceKey, now time.Time) error {
-	t.by = event.Itself
-	var r rotation
-	if _, err := t.get(rotationKey(key), &r); err != nil {
-		return err
-	}
-	r.Dumps++
-	if r.due(now) {
-		t.tell(event.DumpRotated, key.ObjectOf(), facts{"dumps": r.Dumps})
-		r = rotation{Told: now.UTC()}
-	}
-	return t.put(rotationKey(key), r)
-}
-
-// due reports that an hour has passed, or that the clock was set back.
-func (r rotation) due(now time.Time) bool {
-	age := now.Sub(r.Told)
-	return age < 0 || age >= rotationsEvery
-}
-
-// TellRotations tells of dumps that went by themselves more than an hour ago and were not told of since.
-func (c *Catalog) TellRotations(ctx context.Context) error {
-	now := c.options.Now()
-	var devices []fleet.DeviceKey
-	err := c.view(func(txn *badger.Txn) error {
-		return each(txn, rotationPrefix, "", false, func(key string, item *badger.Item) error {
-			var r rotation
-			if err := read(item, &r); err != nil {
-				return err
-			}
-			if r.due(now) {
-				devices = append(devices, fleet.DeviceKey(lastPart(key)))
-			}
-			return nil
-		})
-	})
-	if err != nil {
-		return err
-	}
-	return c.inPieces(ctx, len(devices), true, func(t *tx, i int) error {
-		var r rotation
-		key := rotationKey(devices[i])
-		if found, err := t.get(key, &r); err != nil || !found || !r.due(now) {
-			return err
-		}
-		if r.Dumps > 0 {
-			t.tell(event.DumpRotated, devices[i].ObjectOf(), facts{"dumps": r.Dumps})
-		}
-		t.delete(key)
-		return nil
-	})
 }

@@ -30,6 +30,7 @@ const (
 	DeviceNudged         fleet.EventKind = "device.nudged"
 	DeviceSecretReplaced fleet.EventKind = "device.secret_replaced"
 	DeviceSecretRotated  fleet.EventKind = "device.secret_rotated"
+	DeviceWentBack       fleet.EventKind = "device.went_back"
 
 	ConfigChanged       fleet.EventKind = "config.changed"
 	ProvisioningChanged fleet.EventKind = "provisioning.changed"
@@ -49,9 +50,11 @@ const (
 	LineDark fleet.EventKind = "line.dark"
 	LineLit  fleet.EventKind = "line.lit"
 
-	TokenCreated fleet.EventKind = "token.created"
-	TokenRevoked fleet.EventKind = "token.revoked"
-	KeysRotated  fleet.EventKind = "keys.rotated"
+	TokenCreated   fleet.EventKind = "token.created"
+	TokenRevoked   fleet.EventKind = "token.revoked"
+	SessionStarted fleet.EventKind = "session.started"
+	SessionEnded   fleet.EventKind = "session.ended"
+	KeysRotated    fleet.EventKind = "keys.rotated"
 
 	SignInFailed       fleet.EventKind = "sign_in.failed"
 	TokenRequestFailed fleet.EventKind = "token_request.failed"
@@ -101,7 +104,8 @@ var Table = []Row{
 	{DeviceRemoved, []string{"DELETE /api/devices/{key}", "slipway device rm"}},
 	{DeviceNudged, []string{"POST /api/devices/{key}/nudge", "slipway device nudge"}},
 	{DeviceSecretReplaced, []string{"POST /api/devices/{key}/secret", "slipway device secret"}},
-	{DeviceSecretRotated, []string{"GET /api/iot/provisioning", "the first use of a rotated secret"}},
+	{DeviceSecretRotated, []string{"GET /api/iot/provisioning", "the first use of a rotated secret: each one an hour and device, with counts"}},
+	{DeviceWentBack, []string{"a rollback that was seen: one an hour and device, with counts"}},
 	{ConfigChanged, []string{"PUT /api/devices/{key}/config", "DELETE /api/devices/{key}/config", patchDevice, "PATCH /api/device-models/{code}", "POST /api/device-models", "slipway device set", "slipway model set", "slipway model add"}},
 	{ProvisioningChanged, []string{patchDevice, "PATCH /api/device-models/{code}", "POST /api/device-models", "slipway device set", "slipway model set", "slipway model add"}},
 	{CrashNew, []string{"a dump whose cause nobody knew"}},
@@ -118,6 +122,8 @@ var Table = []Row{
 	{LineLit, []string{"half of them were heard again"}},
 	{TokenCreated, []string{"POST /api/tokens", "slipway token create"}},
 	{TokenRevoked, []string{"DELETE /api/tokens/{id}", "slipway token revoke"}},
+	{SessionStarted, []string{"POST /login"}},
+	{SessionEnded, []string{"POST /logout"}},
 	{KeysRotated, []string{"POST /api/keys/rotate", "slipway token rotate-key", "a signing key that is half a year old"}},
 	{SignInFailed, []string{"POST /login", "a token that is not known, on any route for people: one a minute and source, with counts"}},
 	{TokenRequestFailed, []string{"POST /api/oauth/token", "a wrong client secret, on any route for devices: one a minute and source, with counts"}},
@@ -142,7 +148,6 @@ var Silent = map[string]string{
 	"POST /api/devices/{key}/token": "a token is minted and nothing is stored",
 	"slipway device token":          "a token is minted and nothing is stored",
 	"POST /api/iot/coredump":        "a device's dumps are no acts: crash.new and crash.regressed tell what matters of them",
-	"POST /logout":                  "the browser forgets its token, and the gateway has nothing to forget",
 	"slipway catalog new":           "a catalog that is new has no events yet, and its first says that none were recorded before",
 	"slipway serve":                 "gateway.started and gateway.stopped tell of it",
 }

@@ -50,7 +50,7 @@ func (g *Gateway) stopped() {
 	}
 }
 
-// tell tells now and then: of troubles that began and ended, of strangers who failed, of dumps that went by themselves; and
+// tell tells now and then: of troubles that began and ended, of strangers who failed, of what devices do often; and
 // once a day it has the journal note the end of the chain, which is the anchor outside.
 func (g *Gateway) tell(ctx context.Context) error {
 	const every, daily = time.Minute, 24 * time.Hour
@@ -62,7 +62,7 @@ func (g *Gateway) tell(ctx context.Context) error {
 	for {
 		var err error
 		known, err = g.tellTroubles(ctx, known)
-		err = errors.Join(err, g.tellFailures(ctx), g.store.TellRotations(ctx))
+		err = errors.Join(err, g.tellFailures(ctx), g.store.TellPaced(ctx))
 		if now := time.Now(); err == nil && now.Sub(noted) >= daily {
 			noted, err = now, g.noteEnd()
 		}

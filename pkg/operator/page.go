@@ -2,6 +2,7 @@ package operator
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"errors"
 	"html/template"
@@ -13,6 +14,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -170,11 +172,34 @@ func (d *door) login(w http.ResponseWriter, r *http.Request) error {
 		return render(w, http.StatusForbidden, "login.html", map[string]any{"Refusal": "This token pushes firmware and cannot read the page."})
 	}
 	endpoint.ShowedCredentials(w)
+	if err := d.tellSession(r, known, event.SessionStarted); err != nil {
+		return err
+	}
 	return d.setCookie(w, r, token, 30*24*time.Hour)
 }
 
+// logout has the browser forget its token. Who has none, or one that counts no more, has no session to end.
 func (d *door) logout(w http.ResponseWriter, r *http.Request) error {
+	if cookie, err := r.Cookie(cookieName); err == nil {
+		known, err := d.Operators.Authenticate(cookie.Value)
+		if err == nil {
+			err = d.tellSession(r, known, event.SessionEnded)
+		}
+		if err != nil && !errors.Is(err, auth.ErrNoToken) && !errors.Is(err, auth.ErrToken) {
+			return err
+		}
+	}
 	return d.setCookie(w, r, "", -time.Second)
+}
+
+// tellSession tells that somebody signed in or out. On a full disk people are let in all the same.
+func (d *door) tellSession(r *http.Request, who auth.OperatorToken, kind fleet.EventKind) error {
+	d.actAs(r, who)
+	err := d.Events.Record(context.WithoutCancel(r.Context()), kind, fleet.Object{Type: "token", ID: who.ID}, nil)
+	if errors.Is(err, fleet.ErrFull) {
+		return nil
+	}
+	return err
 }
 
 func (d *door) setCookie(w http.ResponseWriter, r *http.Request, token string, age time.Duration) error {

@@ -61,3 +61,16 @@ func TestAnswersAreForTheirCallerOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoHasNoSessionEndsNone(t *testing.T) {
+	d := open(t, nil)
+	for _, cookie := range []string{"", cookieName + "=slw_00000000_x", cookieName + "=" + d.tokens[auth.Viewer]} {
+		before := d.head()
+		if a := d.ask(http.MethodPost, "/logout", "", "Cookie", cookie); a.StatusCode != http.StatusSeeOther {
+			t.Errorf("%q: %s", cookie, a.Status)
+		}
+		if left := d.head() - before; (left == 1) != strings.Contains(cookie, d.tokens[auth.Viewer]) {
+			t.Errorf("%q leaves %d events", cookie, left)
+		}
+	}
+}

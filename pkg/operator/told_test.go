@@ -138,6 +138,8 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		{"POST /api/catalog/rebuild", "/api/catalog/rebuild", "", 200, "catalog.rebuilt"},
 		{"GET /api/backup", "/api/backup", "", 200, "backup.created"},
 		{"POST /login", "/login", "token=slw_00000000_x", 401, "sign_in.failed"},
+		{"POST /login", "/login", "token=" + d.tokens[auth.Operator], 303, "session.started"},
+		{"POST /logout", "/logout", "", 303, "session.ended"},
 		{"DELETE " + models + "/{code}", models + "/valve", "", 409, ""},
 	}
 	// The model goes last, with its device and its build.
@@ -150,7 +152,7 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 	for _, one := range acts {
 		before := d.head()
 		method, _, _ := strings.Cut(one.route, " ")
-		a := d.ask(method, one.path, one.body, "Content-Type", "application/x-www-form-urlencoded")
+		a := d.ask(method, one.path, one.body, "Content-Type", "application/x-www-form-urlencoded", "Cookie", cookieName+"="+d.tokens[auth.Operator])
 		if a.StatusCode != one.status {
 			t.Errorf("%s: %s %s", one.route, a.Status, a.body)
 		}

@@ -345,7 +345,7 @@ func TestWhileTheBuildsAreAskedNobodyWaitsForTheBook(t *testing.T) {
 	s.hears(b, time.Minute, bootID("c"))
 	s.hears(b, time.Minute, got(0, 1<<10)) // a check, once it is over
 	s.now = s.now.Add(time.Minute)
-	asks("a check that is over", b.Look)
+	asks("a check that is over", func() { s.look(b) })
 	s.hears(b, time.Minute, got(0, 1<<10))
 	asks("another one", func() { s.hears(b, time.Minute, fleet.Seen{}) })
 	broken := got(0, 1<<10)

@@ -102,6 +102,18 @@ func timeOf(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
+// WentBack is the last rollback that was seen, nil without one.
+func (r *Record) WentBack() *fleet.WentBack {
+	if r.Back == nil {
+		return nil
+	}
+	seen := &fleet.WentBack{Version: r.Back.Version, At: timeOf(r.Back.At), By: fleet.ProofSaid}
+	if r.Back.Dump {
+		seen.By = fleet.ProofDump
+	}
+	return seen
+}
+
 // sighting is what people are shown.
 func (e *entry) sighting(now moment, f floors) fleet.Sighting {
 	s := fleet.Sighting{
@@ -109,12 +121,7 @@ func (e *entry) sighting(now moment, f floors) fleet.Sighting {
 		BootedAt: timeOf(e.Booted), Boots: int(e.Boots), Runs: e.Runs, RunsELF: e.ELF, RunsBy: e.RunsBy, RunsSince: timeOf(e.RunsSince),
 		CheckedAt: timeOf(e.Checked), Restored: e.Restored && e.RunsBy != "",
 	}
-	if b := e.Back; b != nil {
-		s.WentBack = &fleet.WentBack{Version: b.Version, At: timeOf(b.At), By: fleet.ProofSaid}
-		if b.Dump {
-			s.WentBack.By = fleet.ProofDump
-		}
-	}
+	s.WentBack = e.WentBack()
 	if d := e.Download; d != nil {
 		s.Download = &fleet.Download{Version: d.Version, Bytes: d.Bytes, Size: d.Size, Outcome: fleet.DownloadBroken, At: timeOf(d.At)}
 		if d.Whole {
