@@ -271,3 +271,76 @@ func TestFaultsADiskThatBecomesReadOnlyIsReadFrom(t *testing.T) {
 		p.close()
 	})
 }
+
+// TestFaultsAStartWithoutRoomForACopyServesImagesAndKeys starts a gateway on a read-only disk, with too little memory for a copy
+// of its catalog.
+func TestFaultsAStartWithoutRoomForACopyServesImagesAndKeys(t *testing.T) {
+	row := newFault(t, "a start on a read-only disk, no room for a copy", "tmpfs", times(1, 10))
+	row.needsRoot()
+	p := newPlantOn(t, newDisk(t, "tmpfs"), "")
+	p.g.drop("seven.zip", bundleOf(t, loadModel, "7.0.0"))
+	p.g.within(testPatience, "the bundle", func() bool { return p.g.exists("drop", "accepted", "seven.zip") })
+	small := mountAt(t, "-t", "tmpfs", "-o", "size=16m", "tmpfs")
+	for round := range row.rounds {
+		p.l.begin(round)
+		p.l.until(20)
+		p.l.end()
+		p.g.end()
+		p.d.readOnly(true)
+		usual := p.g.socket
+		p.g.socket = small.path("s")
+		p.g.start()
+		if wrong := p.l.bare("7.0.0"); wrong != "" {
+			t.Errorf("%s\n%s", wrong, p.g.log)
+		}
+		p.d.readOnly(false)
+		if err := <-p.g.ended; err != nil {
+			t.Errorf("it ended with %v\n%s", err, p.g.log)
+		}
+		p.g.cmd, p.g.socket = nil, usual
+		p.g.start()
+		p.check(0)
+	}
+	row.found("keys and images served, ended in order when it could be written; %d acknowledged, none lost", p.l.answers())
+	p.g.stop()
+	p.d.readOnly(true)
+	usual := p.g.socket
+	p.g.socket = small.path("s")
+	p.g.program = sharedWithout(t, "pkg/gateway/serve.go", "errors.Is(err, catalog.ErrNoStandIn)", "false")
+	noticed := ""
+	if err := p.g.tryStart(); err != nil {
+		noticed = "no start"
+	}
+	p.g.program, p.g.socket = "", usual
+	p.close()
+	row.noticed("nothing is served without a catalog", noticed)
+}
+
+// bare says what is not served of keys and images, or is served beyond them, "" for nothing.
+func (l *load) bare(version string) string {
+	for _, of := range []struct {
+		status              int
+		method, path, token string
+	}{
+		{http.StatusOK, "GET", "/api/health", ""},
+		{http.StatusOK, "GET", "/.well-known/jwks.json", ""},
+		{http.StatusOK, "GET", "/ca.crt", ""},
+		{http.StatusOK, "GET", "/api/iot/firmware/" + version, l.tokens[0]},
+		{http.StatusNotFound, "GET", "/api/iot/firmware/99.0.0", l.tokens[0]},
+		{http.StatusUnauthorized, "GET", "/api/iot/firmware/" + version, l.admin},
+		{http.StatusServiceUnavailable, "GET", "/api/iot/firmware", l.tokens[0]},
+		{http.StatusServiceUnavailable, "GET", "/api/iot/config", l.tokens[0]},
+		{http.StatusServiceUnavailable, "POST", "/api/oauth/token", ""},
+		{http.StatusServiceUnavailable, "POST", uploadPath("esp32c3", "1.0.0"), l.tokens[0]},
+		{http.StatusServiceUnavailable, "GET", "/api/devices", l.admin},
+	} {
+		a, ok := l.asked(of.status, of.method, of.path, of.token, nil)
+		if !ok {
+			return answered(of.path, a)
+		}
+		if of.path == "/api/health" && !strings.Contains(string(a.body), "degraded") {
+			return string(a.body)
+		}
+	}
+	return ""
+}

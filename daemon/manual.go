@@ -74,7 +74,7 @@ func commandPage(w io.Writer) {
 	}
 	fmt.Fprint(w, "# A DISK THAT TAKES NOTHING\n\n"+plain("On a disk that is full, out of inodes or read-only the gateway starts and runs: tokens, "+
 		"configuration, firmware and the page are served from what can be read, and changes are answered with 507 until the disk takes them. "+
-		"'slipway status' says why. Where no copy of the catalog can be made the start ends with the reason.")+"\n\n")
+		"'slipway status' says why. Where no copy of the catalog can be made it serves keys, and images by their version, and ends in order once the disk takes something.")+"\n\n")
 	fmt.Fprint(w, "# SEE ALSO\n\n**slipway.yaml**(5), **systemctl**(1), **journalctl**(1)\n")
 }
 

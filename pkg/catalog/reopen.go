@@ -71,7 +71,9 @@ func (c *Catalog) reopen(pause time.Duration) bool {
 		if !c.rest(pause) || !c.waitForDisk() {
 			return false
 		}
-		pause = min(2*pause, mostPause)
+		if !ofDisk(err) {
+			pause = min(2*pause, mostPause)
+		}
 	}
 }
 

@@ -57,6 +57,7 @@ type Gateway struct {
 	metrics  *metrics
 	whole    *overview
 	failures failures
+	bare     *bare       // nil: there is a catalog
 	untold   atomic.Bool // the start, as the disk took nothing
 
 	doors      *ways
@@ -109,10 +110,21 @@ func (g *Gateway) assemble() (err error) {
 }
 
 // openKeys opens who signs, whose tokens count, and the TLS identity.
-func (g *Gateway) openKeys() (err error) {
+func (g *Gateway) openKeys() error {
 	if err := g.lostKey(); err != nil {
 		return orRestore(g.cfg, err)
 	}
+	if err := g.readKeys(); err != nil {
+		return err
+	}
+	if err := g.noteKeys(context.Background()); err != nil && !errors.Is(err, fleet.ErrFull) { // then they are noted later
+		return err
+	}
+	return nil
+}
+
+// readKeys is openKeys without what the catalog knows of them.
+func (g *Gateway) readKeys() (err error) {
 	if g.keys, err = auth.OpenKeys(g.cfg.KeysDir(), g.cfg.TokenAlgorithm, g.cfg.TokenLifetime, time.Now); err != nil {
 		return orRestore(g.cfg, err)
 	}
@@ -128,13 +140,7 @@ func (g *Gateway) openKeys() (err error) {
 	if err != nil && g.cfg.TLSCert == "" {
 		err = orRestore(g.cfg, err)
 	}
-	if err != nil {
-		return err
-	}
-	if err := g.noteKeys(context.Background()); err != nil && !errors.Is(err, fleet.ErrFull) { // then they are noted later
-		return err
-	}
-	return nil
+	return err
 }
 
 func (g *Gateway) depotOptions(wake *waker) depot.Options {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -59,6 +60,9 @@ func New(cfg config.Config, binary Binary, logger *slog.Logger) (_ *Gateway, err
 		Beat: g.watchdog.Part("catalog", partPatience), BeforeUpgrade: g.backUp,
 		MayBegin: func() error { return mayBegin(cfg) },
 	})
+	if errors.Is(err, catalog.ErrNoStandIn) {
+		return g, g.openBare(err)
+	}
 	if err != nil {
 		return nil, damaged(cfg, err)
 	}
@@ -82,6 +86,9 @@ func (g *Gateway) backUp(c *catalog.Catalog) (file string, err error) {
 // Run recovers, says ready, and works until ctx ends or a part fails. What New and recovery found odd is in the log.
 func (g *Gateway) Run(ctx context.Context) error {
 	g.warn()
+	if g.bare != nil {
+		return g.runBare(ctx)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	work, working := errgroup.WithContext(ctx)
@@ -170,6 +177,7 @@ func makeFolders(cfg config.Config) error {
 		if err := os.MkdirAll(dir.path, dir.mode); err != nil {
 			return fmt.Errorf("%w: make it a folder that user %d may write to, or set another state_dir", err, os.Getuid())
 		}
+		removeProbes(dir.path)
 		probe, err := os.CreateTemp(dir.path, ".probe*")
 		if errors.Is(fleet.OfDisk(err), fleet.ErrFull) {
 			continue
@@ -183,4 +191,15 @@ func makeFolders(cfg config.Config) error {
 		}
 	}
 	return nil
+}
+
+// removeProbes removes what an earlier start could not.
+func removeProbes(dir string) {
+	left, err := filepath.Glob(filepath.Join(dir, ".probe*"))
+	if err != nil {
+		return // the pattern is right
+	}
+	for _, path := range left {
+		os.Remove(path)
+	}
 }
