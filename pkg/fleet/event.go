@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"encoding/json"
+	"strconv"
 	"time"
 )
 
@@ -55,3 +56,6 @@ func (c ModelCode) ObjectOf() Object { return Object{Type: "model", ID: string(c
 func BuildObject(code ModelCode, v Version) Object {
 	return Object{Type: "build", ID: string(code) + "/" + string(v)}
 }
+
+// RolloutID is "<model>/<number>".
+func RolloutID(code ModelCode, number int) string { return string(code) + "/" + strconv.Itoa(number) }
