@@ -23,6 +23,7 @@ type Rollout struct {
 	Window    string           `json:"window,omitempty"`   // when devices may be offered it, such as "Mo-Fr 22:00-05:00"; "": always
 	Retreat   bool             `json:"retreat,omitempty"`  // by itself, once it has halted
 	Accepted  []string         `json:"accepted,omitempty"` // fingerprints that a person has accepted: they count no more
+	Rate      float64          `json:"base_rate"`          // crashes a device and day of the base at the start, which the plan's differences are added to
 	Tolerated float64          `json:"tolerated_loss"`     // share of updates that may end badly
 	Counts    RolloutCounts    `json:"counts"`
 	Evidence  RolloutEvidence  `json:"evidence"`
@@ -36,6 +37,7 @@ type Rollout struct {
 	// Elapsed is the time that the gateway has worked on it: what it was away, it did not see, and nobody is judged by it.
 	Elapsed    Duration `json:"elapsed"`
 	WaveOpened Duration `json:"wave_opened"`            // of Elapsed
+	Resumed    Duration `json:"resumed,omitempty"`      // of Elapsed: when a person has let it go on last
 	Advanced   bool     `json:"advanced,omitempty"`     // a person has ended the rest and the gate of the open wave
 	Counted    uint64   `json:"counted_from,omitempty"` // evidence is made of the marks from this number on
 	Again      bool     `json:"again,omitempty"`        // attempts at this version before it do not count
@@ -156,11 +158,12 @@ type Member struct {
 // Mark is what one device adds to the evidence, once in each stream. The marks in their order are the evidence.
 type Mark struct {
 	Number      uint64   `json:"n"`
-	At          Duration `json:"at"`            // of the rollout's elapsed time
-	New         bool     `json:"new,omitempty"` // it ran the new build
-	Bad         bool     `json:"bad,omitempty"` // of an update: it ended badly
-	Risk        [2]int   `json:"risk"`          // devices of its line that ran the new and the old build and could have done the same, just before
-	Fingerprint string   `json:"fp,omitempty"`  // of a crash that nobody had seen before the rollout
+	At          Duration `json:"at"`             // of the rollout's elapsed time
+	New         bool     `json:"new,omitempty"`  // it ran the new build
+	Bad         bool     `json:"bad,omitempty"`  // of an update: it ended badly
+	Back        bool     `json:"back,omitempty"` // of a bad one: the device went back, and is not lost
+	Risk        [2]int   `json:"risk"`           // devices of its line that ran the new and the old build and could have done the same, just before
+	Fingerprint string   `json:"fp,omitempty"`   // of a crash that nobody had seen before the rollout
 	Frame       string   `json:"frame,omitempty"`
 }
 
@@ -298,7 +301,8 @@ type Explanation struct {
 	Ended     ShareCount       `json:"ended_badly"` // of judged updates
 	New       ShareCount       `json:"new_crashed"` // of the devices that have or had the build
 	Old       ShareCount       `json:"old_crashed"`
-	Silent    [2]ShareCount    `json:"silent"` // of the new build's devices and the old one's
+	Expected  float64          `json:"expected_crashes"` // of the new build's devices, had they crashed as the old one's did
+	Silent    [2]ShareCount    `json:"silent"`           // of the new build's devices and the old one's
 	Gates     []Gate           `json:"gates"`
 	Lines     []string         `json:"lines"`  // sentences, the newest evidence first
 	Slots     ShareCount       `json:"slots"`  // that are taken, of those that there are

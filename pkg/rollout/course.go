@@ -1,0 +1,254 @@
+package rollout
+
+import (
+	"slices"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// Presence is how a device is heard.
+type Presence struct {
+	State   fleet.DeviceState
+	Line    string        // as named, or the network that it comes from
+	Ago     time.Duration // since its last contact
+	Booted  time.Duration // since its last boot; 0: none was seen
+	Rhythm  time.Duration // 0: none
+	Missing bool          // due and not heard
+	Checks  bool          // it asks for the image at each boot and stops in its first block: so it shows by itself what it runs
+}
+
+// sightings are what a course asks about devices.
+type sightings interface {
+	Presence(fleet.DeviceKey) Presence
+	// HeardAgo is how long ago half of a line's live devices were heard last, or longer; a line with fewer than three borrows
+	// the model's others. False where nobody was heard.
+	HeardAgo(model fleet.ModelCode, line string) (time.Duration, bool)
+}
+
+// settings are those of one course.
+type settings struct {
+	alpha, beta  float64
+	upWithin     time.Duration // U: all floors are parts or multiples of it
+	decideWithin time.Duration // a gate that neither opens nor halts for so long asks a person
+	rollback     bool          // the build's bootloader goes back to the image before: a device that is heard again shows nothing
+}
+
+// course is one rollout on its way. It has no clock: each call says how much time has passed since the start, of which the
+// gateway worked. Nothing in it is for two goroutines at once.
+type course struct {
+	fleet.Rollout
+	settings
+	sightings sightings
+
+	members   map[fleet.DeviceKey]*member
+	lines     map[string]*line
+	order     []*member
+	cut       int // of order: those whose wave is open
+	counts    map[fleet.MemberState]int
+	inCut     map[fleet.MemberState]int
+	crashed   int
+	slots     int // that are taken
+	onInCut   int // members in the cut that are neither off nor skipped
+	queue     queue
+	evidence  *evidence
+	marks     uint64 // the number of the last
+	finishing bool   // nothing is waited for any more: it ends once its version is what the model is offered
+	boots     int    // of devices that run the build, their first with it included
+	before    int    // members on in the cut when the open wave opened
+
+	hold    string // why the gateway itself holds: the disk, the clock; "" for nothing
+	blind   bool
+	outside bool // of the window
+	dark    int  // lines
+	holdOff time.Duration
+
+	saved  time.Duration // when the rollout's record was handed out last
+	stale  bool          // the rollout's record waits to be saved
+	dirty  []*member
+	told   []Told
+	wall   time.Time // of the call
+	halted func()    // called in the moment of a halt
+}
+
+// newCourse makes the course of a rollout without members.
+func newCourse(r fleet.Rollout, s settings, seen sightings) *course {
+	if u := r.Plan.UpWithin.Of(); u > 0 {
+		s.upWithin = u
+	}
+	c := &course{
+		Rollout: r, settings: s, sightings: seen, members: map[fleet.DeviceKey]*member{}, lines: map[string]*line{},
+		counts: map[fleet.MemberState]int{}, inCut: map[fleet.MemberState]int{},
+	}
+	c.evidence = c.freshEvidence()
+	return c
+}
+
+func (c *course) freshEvidence() *evidence {
+	return newEvidence(c.Tolerated, (c.Rate+ruledOutDaily(c.Plan))/c.Rate)
+}
+
+// add makes a device a member. It is placed by arrange, or by enter.
+func (c *course) add(record fleet.Member) *member {
+	m := &member{Member: record, at: -1}
+	m.hash = hashOf(fleet.RolloutID(c.Model, c.Number), record.Device)
+	m.named = c.First != nil && (c.First.Line != "" && c.First.Line == record.Line || slices.Contains(c.First.Keys, record.Device))
+	m.line = c.lineOf(record.Line)
+	m.line.members = append(m.line.members, m)
+	c.members[record.Device] = m
+	c.order = append(c.order, m)
+	c.enumerate(m, 1)
+	return m
+}
+
+func (c *course) lineOf(name string) *line {
+	l := c.lines[name]
+	if l == nil {
+		l = &line{name: name}
+		c.lines[name] = l
+	}
+	return l
+}
+
+// enumerate counts a member in or out.
+func (c *course) enumerate(m *member, by int) {
+	c.counts[m.State] += by
+	if m.Crash != nil && m.Crash.New {
+		c.crashed += by
+	}
+	if m.holdsSlot() {
+		c.slots += by
+	}
+	if m.inCut {
+		c.inCut[m.State] += by
+		if m.State != fleet.MemberOff && m.State != fleet.MemberSkipped {
+			c.onInCut += by
+		}
+	}
+	if by > 0 {
+		m.crash, m.quiet = m.risk(m.Member.Crash != nil), m.risk(m.Silence != nil)
+	}
+	m.line.count(&m.line.crash, m.crash, by)
+	m.line.count(&m.line.quiet, m.quiet, by)
+}
+
+// change changes a member, and all that is counted of it.
+func (c *course) change(m *member, how func()) {
+	c.enumerate(m, -1)
+	how()
+	c.enumerate(m, 1)
+	c.save(m)
+}
+
+func (c *course) save(m *member) {
+	if !m.dirty {
+		m.dirty = true
+		c.dirty = append(c.dirty, m)
+	}
+}
+
+// step brings a member into a state.
+func (c *course) step(m *member, s fleet.MemberState, now time.Duration, how func()) {
+	c.change(m, func() {
+		m.State, m.Since = s, fleet.Duration(now)
+		if how != nil {
+			how()
+		}
+	})
+}
+
+func (c *course) tell(kind fleet.EventKind, more map[string]any) {
+	details := map[string]any{"model": c.Model, "version": c.Version, "rollout": c.Number}
+	if c.Wave > 0 {
+		details["wave"] = c.Wave
+	}
+	for name, value := range more {
+		details[name] = value
+	}
+	c.told = append(c.told, Told{kind, c.ObjectOf(), details})
+	c.stale = true
+}
+
+func (c *course) tellDevice(kind fleet.EventKind, m *member, why string) {
+	c.told = append(c.told, Told{kind, m.Device.ObjectOf(), map[string]any{
+		"model": c.Model, "version": c.Version, "rollout": c.Number, "line": m.line.name, "why": why,
+	}})
+}
+
+// forward reports that the rollout brings its version; else it takes it back.
+func (c *course) forward() bool {
+	return c.State != fleet.RolloutRetreating && c.State != fleet.RolloutRetreated
+}
+
+// aim is the version that members are brought to.
+func (c *course) aim() fleet.Version {
+	if c.forward() {
+		return c.Version
+	}
+	return c.Base
+}
+
+// budget is how many members may hold a slot.
+func (c *course) budget() int { return max(c.Plan.Unproven, c.counts[fleet.MemberHealthy]) }
+
+// Change takes what waits to be saved.
+func (c *course) drain(now time.Duration) (ch Change, any bool) {
+	ch = Change{Model: c.Model, Number: c.Number, Told: c.told}
+	for _, m := range c.dirty {
+		m.dirty = false
+		if c.members[m.Device] == m {
+			ch.Members = append(ch.Members, m.Member)
+		}
+	}
+	c.told, c.dirty = nil, nil
+	if c.stale || len(ch.Members) > 0 && now-c.saved >= evidenceEvery {
+		r := c.show(now)
+		ch.Rollout, c.saved, c.stale = &r, now, false
+	}
+	return ch, ch.Rollout != nil || len(ch.Members) > 0 || len(ch.Told) > 0
+}
+
+// evidenceEvery is how often the evidence is written down while members change.
+const evidenceEvery = 10 * time.Minute
+
+// show is the rollout with what follows from its members.
+func (c *course) show(now time.Duration) fleet.Rollout {
+	r := c.Rollout
+	r.Elapsed = fleet.Duration(now)
+	r.Counts = fleet.RolloutCounts{
+		Waiting: c.counts[fleet.MemberWaiting], Offered: c.counts[fleet.MemberOffered], Fetching: c.counts[fleet.MemberFetching],
+		Fetched: c.counts[fleet.MemberFetched], Up: c.counts[fleet.MemberUp], Healthy: c.counts[fleet.MemberHealthy],
+		Lost: c.counts[fleet.MemberLost], Back: c.counts[fleet.MemberBack], Off: c.counts[fleet.MemberOff],
+		Skipped: c.counts[fleet.MemberSkipped], Crashed: c.crashed,
+	}
+	r.Evidence, r.Signature = c.evidence.values(), c.signature()
+	r.Dark = []string{}
+	for name, l := range c.lines {
+		if l.dark && len(l.members) > 0 {
+			r.Dark = append(r.Dark, name)
+		}
+	}
+	slices.Sort(r.Dark)
+	return r
+}
+
+// signature is the new one that says the most against the build, with the devices that could have had it.
+func (c *course) signature() *fleet.SignatureCounts {
+	s := c.evidence.signatures.worst()
+	if s == nil {
+		return nil
+	}
+	has, old := c.sides()
+	return &fleet.SignatureCounts{
+		Fingerprint: s.fingerprint, Frame: s.frame,
+		New: fleet.ShareCount{Devices: s.devices[0], Of: max(has, s.devices[0])}, Old: fleet.ShareCount{Devices: s.devices[1], Of: max(old, s.devices[1])},
+	}
+}
+
+// sides are how many members run the new build, or ran it, and how many the old one.
+func (c *course) sides() (has, old int) {
+	for _, s := range []fleet.MemberState{fleet.MemberUp, fleet.MemberHealthy, fleet.MemberLost, fleet.MemberBack} {
+		has += c.counts[s]
+	}
+	return has, len(c.members) - has - c.counts[fleet.MemberSkipped]
+}

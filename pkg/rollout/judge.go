@@ -1,0 +1,186 @@
+package rollout
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/event"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// mark notes the first time that something happened to a member, which is evidence from then on.
+func (c *course) mark(m *member, k kind, mark fleet.Mark, now time.Duration) {
+	at, mine := map[kind]**fleet.Mark{ofEnd: &m.Ended, ofCrash: &m.Member.Crash, ofSilence: &m.Silence}[k], none
+	switch k {
+	case ofCrash:
+		mark.Risk, mine = m.line.crash, m.crash
+	case ofSilence:
+		mark.Risk, mine = m.line.quiet, m.quiet
+	}
+	if *at != nil {
+		return
+	}
+	if k != ofEnd && mine == none { // it was not counted as at risk, and was
+		m.line.count(&mark.Risk, map[bool]class{true: ofNew, false: ofOld}[mark.New], 1)
+	}
+	c.marks++
+	mark.Number, mark.At = c.marks, fleet.Duration(now)
+	c.change(m, func() { *at = &mark })
+	if !c.isEvidence(mark) {
+		return
+	}
+	c.evidence.add(k, mark, mark.Bad && !mark.Back)
+}
+
+// isEvidence reports that a mark is evidence: it was made since a person has said "go on", and is of nothing that they accepted.
+func (c *course) isEvidence(m fleet.Mark) bool {
+	return m.Number >= c.Counted && (m.Fingerprint == "" || !slices.Contains(c.Accepted, m.Fingerprint))
+}
+
+// numbered is a mark with what it is of.
+type numbered struct {
+	kind kind
+	fleet.Mark
+	lost bool
+}
+
+// marksOf are the marks of members in their order.
+func marksOf(members []fleet.Member) []numbered {
+	var all []numbered
+	for _, m := range members {
+		if m.Ended != nil {
+			all = append(all, numbered{ofEnd, *m.Ended, m.Ended.Bad && !m.Ended.Back})
+		}
+		if m.Crash != nil {
+			all = append(all, numbered{ofCrash, *m.Crash, false})
+		}
+		if m.Silence != nil {
+			all = append(all, numbered{ofSilence, *m.Silence, false})
+		}
+	}
+	slices.SortFunc(all, func(a, b numbered) int { return cmp.Compare(a.Number, b.Number) })
+	return all
+}
+
+// recount makes the evidence anew, of the members' marks.
+func (c *course) recount() {
+	records := make([]fleet.Member, 0, len(c.members))
+	for _, m := range c.members {
+		records = append(records, m.Member)
+	}
+	c.evidence = c.freshEvidence()
+	for _, m := range marksOf(records) {
+		c.marks = max(c.marks, m.Number)
+		if c.isEvidence(m.Mark) {
+			c.evidence.add(m.kind, m.Mark, m.lost)
+		}
+	}
+}
+
+// judge halts the rollout where the evidence is enough.
+func (c *course) judge(now time.Duration) {
+	switch c.State {
+	case fleet.RolloutRunning, fleet.RolloutHeld, fleet.RolloutPaused:
+	default:
+		return
+	}
+	v := c.evidence.values()
+	if v.Total < 1/c.alpha {
+		return
+	}
+	c.halt(c.reason(v), now)
+}
+
+// halt ends all offers in this moment.
+func (c *course) halt(why string, now time.Duration) {
+	c.State, c.Why, c.EndedAt = fleet.RolloutHalted, why, c.wall
+	v := c.evidence.values()
+	more := map[string]any{"why": why, "devices": c.sidesNew(), "evidence": math.Round(v.Total)}
+	if s := c.signature(); s != nil && c.evidence.crash.more() {
+		more["signature"], more["frame"] = s.Fingerprint, s.Frame
+		more["new"], more["old"] = fmt.Sprintf("%d/%d", s.New.Devices, s.New.Of), fmt.Sprintf("%d/%d", s.Old.Devices, s.Old.Of)
+	}
+	c.tell(event.RolloutHalted, more)
+	for _, m := range c.order { // who was offered it and does not have it is offered the base again
+		if m.State == fleet.MemberOffered || m.State == fleet.MemberFetching {
+			c.step(m, fleet.MemberWaiting, now, func() { m.OfferedAt = time.Time{} })
+			c.lookNoMore(m)
+		}
+	}
+	if c.halted != nil {
+		c.halted()
+	}
+	if c.Retreat && !c.untestedRetreat() {
+		c.retreat(now)
+	}
+}
+
+func (c *course) sidesNew() int {
+	has, _ := c.sides()
+	return has
+}
+
+// reason is why, in one sentence of the stream that says the most.
+func (c *course) reason(v fleet.RolloutEvidence) string {
+	e := c.evidence
+	switch most := max(v.Loss, v.Crash, v.Silence, v.Signature); most {
+	case v.Loss:
+		return c.lossReason()
+	case v.Signature:
+		n := e.signatures.worst()
+		if n != nil && v.Crash < 1 {
+			return fmt.Sprintf("one crash is new with it, on %d devices", n.devices[0])
+		}
+		return c.crashReason()
+	case v.Crash:
+		return c.crashReason()
+	}
+	return fmt.Sprintf("falls silent %s times as often", times(c.ratioOf(e.silent, e.silence)))
+}
+
+func (c *course) lossReason() string {
+	e := c.evidence
+	how := "did not come back or went back"
+	switch e.lost {
+	case e.bad:
+		how = "did not come back"
+	case 0:
+		how = "went back"
+	}
+	return fmt.Sprintf("%d of the first %d devices %s", e.bad, e.judged, how)
+}
+
+func (c *course) crashReason() string {
+	e := c.evidence
+	if e.crashed[1] == 0 {
+		return fmt.Sprintf("crashes %d times where %.1f were to be expected", e.crashed[0], e.expected)
+	}
+	return fmt.Sprintf("crashes %s times as often", times(c.ratioOf(e.crashed, e.crash)))
+}
+
+// ratioOf is the ratio of the grid that explains best what was seen, refined by what was counted.
+func (c *course) ratioOf(_ [2]int, r ratio) float64 {
+	// The likelihoods of the grid, each as heavy as it explains what was seen: their weighted mean of logarithms.
+	most := slices.Max(r.l)
+	sum, weight := 0.0, 0.0
+	for i, l := range r.l {
+		w := math.Exp(l - most)
+		sum += w * math.Log(r.grid[i])
+		weight += w
+	}
+	return math.Exp(sum / weight)
+}
+
+func times(x float64) string { return fmt.Sprintf("%.1f", x) }
+
+// wordsOf joins words as people do.
+func wordsOf(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+}

@@ -1,0 +1,86 @@
+package rollout
+
+import (
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/event"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// untestedRetreat reports that no device was seen to go from the new build to the base by being offered it.
+func (c *course) untestedRetreat() bool { return false }
+
+// retreat offers the base to who has the build, in waves of its own: the plan's, of those that have it.
+func (c *course) retreat(now time.Duration) {
+	c.State, c.Why, c.EndedAt = fleet.RolloutRetreating, "", time.Time{}
+	c.Wave, c.cut, c.before = 0, 0, 0
+	for _, m := range c.order {
+		c.lookNoMore(m)
+		c.enumerate(m, -1)
+		m.inCut = false
+		if m.Has && m.held == "" {
+			m.State, m.Since, m.Excused, m.Attempts, m.OfferedAt, m.FetchedAt = fleet.MemberWaiting, fleet.Duration(now), false, 0, time.Time{}, time.Time{}
+			if m.unseen {
+				m.State = fleet.MemberOff
+			}
+			c.save(m)
+		}
+		c.enumerate(m, 1)
+	}
+	c.tell(event.RolloutRetreating, map[string]any{"devices": c.having()})
+	c.openRetreat(now)
+}
+
+// having are the members that have the build.
+func (c *course) having() int {
+	n := 0
+	for _, m := range c.order {
+		if m.Has {
+			n++
+		}
+	}
+	return n
+}
+
+// openRetreat opens the next wave: as many more of those that have the build as the wave has devices.
+func (c *course) openRetreat(now time.Duration) {
+	c.Wave++
+	c.WaveOpened = fleet.Duration(now)
+	all := c.having()
+	n := all
+	if c.Wave <= len(c.Plan.Waves) {
+		n = sizeOf(c.Plan.Waves[c.Wave-1], all)
+	}
+	for ; c.cut < len(c.order) && n > 0; c.cut++ {
+		m := c.order[c.cut]
+		if m.Has {
+			n--
+		}
+		c.enumerate(m, -1)
+		m.inCut = true
+		c.enumerate(m, 1)
+	}
+	c.tell(event.RolloutWaveOpened, map[string]any{"retreat": true})
+}
+
+// advanceRetreat goes on with a retreat. Nothing has to be ruled out: the base is known.
+func (c *course) advanceRetreat(now time.Duration) {
+	waiting, flying := 0, 0
+	for _, m := range c.order {
+		switch {
+		case !m.Has && !inFlight(m.State):
+		case inFlight(m.State) && !m.Excused:
+			flying++
+		case m.State == fleet.MemberWaiting && m.inCut:
+			waiting++
+		}
+	}
+	switch {
+	case waiting+flying > 0:
+	case c.cut < len(c.order):
+		c.openRetreat(now)
+	default:
+		c.State, c.Why, c.EndedAt = fleet.RolloutRetreated, "", c.wall
+		c.tell(event.RolloutRetreated, map[string]any{"devices": c.having()})
+	}
+}

@@ -1,0 +1,381 @@
+package rollout
+
+import (
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/event"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// mostAttempts of a device end in skipping it.
+const mostAttempts = 2
+
+// These are the changes that a course is fed. now is the elapsed time of the rollout.
+
+// word is what the rollout says of a device: the version that it is to be offered, whoever asks and whenever. It changes
+// nothing: a device gets its turn by take.
+func (c *course) word(device fleet.DeviceKey) (v fleet.Version, ok bool) {
+	m := c.members[device]
+	if m == nil {
+		return "", false
+	}
+	return c.wordOf(m)
+}
+
+func (c *course) wordOf(m *member) (v fleet.Version, ok bool) {
+	if m.State == fleet.MemberSkipped && !(m.Has && m.held == "") {
+		return "", false
+	}
+	switch c.State {
+	case fleet.RolloutRetreating, fleet.RolloutRetreated:
+		if m.Has && !m.turned() {
+			return c.Version, true
+		}
+		return "", false
+	case fleet.RolloutRunning, fleet.RolloutHeld, fleet.RolloutPaused:
+		if m.Has && m.State != fleet.MemberSkipped || m.State == fleet.MemberOffered || m.State == fleet.MemberFetching {
+			return c.Version, true
+		}
+	case fleet.RolloutHalted, fleet.RolloutReplaced:
+		if m.Has && m.State != fleet.MemberSkipped {
+			return c.Version, true
+		}
+	}
+	return "", false
+}
+
+// turned reports, in a retreat, that it is a member's turn, or was.
+func (m *member) turned() bool { return m.State != fleet.MemberWaiting }
+
+// mayTake reports that a device that asks now gets its turn.
+func (c *course) mayTake(m *member) bool {
+	switch {
+	case c.State != fleet.RolloutRunning && c.State != fleet.RolloutRetreating, c.slots >= c.budget(), m.Has == c.forward():
+		return false
+	case m.State == fleet.MemberOff: // it is here: it asks
+		return m.inCut
+	case m.State == fleet.MemberBack: // again
+		return c.forward() && m.inCut
+	}
+	return m.State == fleet.MemberWaiting && m.inCut
+}
+
+// take gives a device its turn, if it is. The offer counts once it is on stable storage: see [Rollouts.Name].
+func (c *course) take(device fleet.DeviceKey, now time.Duration) bool {
+	m := c.members[device]
+	if m == nil || !c.mayTake(m) {
+		return false
+	}
+	c.step(m, fleet.MemberOffered, now, func() {
+		m.unseen, m.OfferedAt, m.Wave, m.Excused = false, c.wall, max(m.Wave, c.Wave), false
+	})
+	c.lookAt(m, now+2*c.upWithin)
+	return true
+}
+
+// giveBack takes an offer back that could not be written down.
+func (c *course) giveBack(device fleet.DeviceKey, now time.Duration) {
+	if m := c.members[device]; m != nil && m.State == fleet.MemberOffered {
+		c.step(m, fleet.MemberWaiting, now, func() { m.OfferedAt = time.Time{} })
+		c.lookNoMore(m)
+	}
+}
+
+// stray makes a member of a device that fetches the build without having been offered it.
+func (c *course) stray(m *member, now time.Duration) {
+	c.step(m, fleet.MemberOffered, now, func() {
+		m.OfferedAt, m.Wave, m.Strayed, m.unseen = c.wall, max(m.Wave, c.Wave), true, false
+	})
+	c.lookAt(m, now+2*c.upWithin)
+}
+
+// Fetching tells that more than the first block of a version has arrived at a device.
+func (c *course) fetching(device fleet.DeviceKey, v fleet.Version, now time.Duration) {
+	m := c.members[device]
+	if m == nil || v != c.aim() || !c.active() {
+		return
+	}
+	if !inFlight(m.State) && c.forward() && !m.Has {
+		c.stray(m, now)
+	}
+	if m.State == fleet.MemberOffered || m.State == fleet.MemberFetching {
+		if m.State == fleet.MemberOffered {
+			c.step(m, fleet.MemberFetching, now, nil)
+		}
+		c.lookAt(m, now+2*c.upWithin)
+	}
+}
+
+// Broken tells that a download ended in its middle.
+func (c *course) broke(device fleet.DeviceKey, v fleet.Version, now time.Duration) {
+	c.fetching(device, v, now)
+	if m := c.members[device]; m != nil && m.State == fleet.MemberFetching {
+		m.brokeAt = now
+		c.change(m, func() { m.Broken++ })
+	}
+}
+
+// active reports that what devices do is taken in: also after a halt, as who has the build goes on having it.
+func (c *course) active() bool {
+	return c.State != fleet.RolloutDraft && c.State != fleet.RolloutReplaced && c.State != fleet.RolloutFinished
+}
+
+// fetched tells that a device has the whole of a version.
+func (c *course) fetched(device fleet.DeviceKey, v fleet.Version, now time.Duration) {
+	m := c.members[device]
+	if m == nil || v != c.aim() || !c.active() {
+		return
+	}
+	switch {
+	case m.State == fleet.MemberUp || m.State == fleet.MemberHealthy:
+		if c.forward() { // again: the first did not take
+			c.wentBack(m, "fetched the whole image again", now)
+		}
+		return
+	case m.State == fleet.MemberFetched || m.State == fleet.MemberLost:
+		if c.forward() && c.Rollback() && now-m.Since.Of() > c.upWithin/8 {
+			c.wentBack(m, "fetched the whole image again", now)
+			return
+		}
+	case m.State == fleet.MemberSkipped:
+		return
+	case !inFlight(m.State) && c.forward():
+		c.stray(m, now)
+	}
+	c.step(m, fleet.MemberFetched, now, func() {
+		m.FetchedAt = c.wall
+		m.Attempts++
+		if c.forward() {
+			m.Has = true
+		}
+	})
+	c.lookAt(m, now+c.patience(m))
+}
+
+// Rollback reports that the build's bootloader goes back by itself.
+func (c *course) Rollback() bool { return c.rollback }
+
+// patience is how long a device has to be up, or to show that it is healthy: U, or three of its rhythms.
+func (c *course) patience(m *member) time.Duration {
+	return max(c.upWithin, 3*c.sightings.Presence(m.Device).Rhythm)
+}
+
+// runs tells what a device was found to run.
+func (c *course) runs(device fleet.DeviceKey, v string, by fleet.UpBy, now time.Duration) {
+	m := c.members[device]
+	if m == nil || v != string(c.aim()) || !c.active() {
+		return
+	}
+	if by == fleet.UpHeard && m.State != fleet.MemberFetched {
+		return
+	}
+	switch m.State {
+	case fleet.MemberUp, fleet.MemberHealthy:
+		if m.UpBy == fleet.UpHeard && by != fleet.UpHeard {
+			c.change(m, func() { m.UpBy = by })
+		}
+		return
+	case fleet.MemberLost, fleet.MemberOff:
+		if m.State == fleet.MemberLost {
+			c.tellDevice(event.DeviceFound, m, "it runs "+v)
+		}
+	case fleet.MemberSkipped:
+		return
+	}
+	if !c.forward() && !m.Has {
+		return
+	}
+	c.step(m, fleet.MemberUp, now, func() {
+		m.UpAt, m.UpBy, m.unseen, m.Why = c.wall, by, false, ""
+		if c.forward() {
+			m.Has = true
+		}
+	})
+	if c.forward() {
+		c.boots++
+	}
+	c.lookAt(m, now+c.patience(m))
+}
+
+// booted tells of a boot that nothing explains.
+func (c *course) booted(device fleet.DeviceKey, now time.Duration) {
+	m := c.members[device]
+	if m == nil || !c.forward() {
+		return
+	}
+	switch m.State {
+	case fleet.MemberUp:
+		c.boots++
+		if c.sightings.Presence(device).State == fleet.BootsOnly {
+			c.lookAt(m, now+c.patience(m))
+		}
+	case fleet.MemberHealthy:
+		c.boots++
+	}
+}
+
+// back tells that a device was found to have left a version for the one before.
+func (c *course) back(device fleet.DeviceKey, v fleet.Version, why string, now time.Duration) {
+	m := c.members[device]
+	if m == nil || v != c.Version || !c.forward() || !m.Has || !c.active() {
+		return
+	}
+	c.wentBack(m, why, now)
+}
+
+func (c *course) wentBack(m *member, why string, now time.Duration) {
+	if m.State == fleet.MemberBack || m.State == fleet.MemberSkipped {
+		return
+	}
+	c.mark(m, ofEnd, fleet.Mark{Bad: true, Back: true, New: true}, now)
+	c.step(m, fleet.MemberBack, now, func() {
+		m.JudgedAt, m.Why, m.Has, m.unseen = c.wall, why, false, false
+		if m.Attempts >= mostAttempts {
+			m.State, m.Why = fleet.MemberSkipped, "went back twice"
+		}
+	})
+	c.lookNoMore(m)
+	c.tellDevice(event.DeviceWentBack, m, why)
+	c.judge(now)
+}
+
+// crashes tells of a crash: of the build that the dump was made of. A fingerprint is named where nobody had seen it before the
+// rollout.
+func (c *course) crashes(device fleet.DeviceKey, v fleet.Version, fingerprint, frame string, now time.Duration) {
+	m := c.members[device]
+	if m == nil || !c.forward() || !c.active() {
+		return
+	}
+	isNew := v == c.Version
+	if !isNew && m.Has { // of before it had the build
+		return
+	}
+	if !isNew && m.brokeAt > 0 && now-m.brokeAt < c.upWithin/8 {
+		return // some firmware aborts on a download that breaks
+	}
+	switch {
+	case isNew && m.State == fleet.MemberHealthy:
+		c.step(m, fleet.MemberUp, now, nil)
+	case isNew && (m.State == fleet.MemberFetched || m.State == fleet.MemberLost || m.State == fleet.MemberFetching || m.State == fleet.MemberOffered):
+		c.runs(device, string(v), fleet.UpDump, now)
+	}
+	if isNew && m.State == fleet.MemberUp { // until it has been quiet for a while
+		c.lookAt(m, now+c.patience(m))
+	}
+	if m.Member.Crash != nil || m.named {
+		return
+	}
+	c.mark(m, ofCrash, fleet.Mark{New: isNew, Fingerprint: fingerprint, Frame: frame}, now)
+	c.judge(now)
+}
+
+// missed tells that a device was not heard for the longer of 2 U and three of its rhythms, while its line was lit.
+func (c *course) missed(device fleet.DeviceKey, now time.Duration) {
+	m := c.members[device]
+	if m == nil || m.unseen || !c.active() {
+		return
+	}
+	switch m.State {
+	case fleet.MemberWaiting:
+		c.silent(m, now)
+		c.step(m, fleet.MemberOff, now, func() { m.unseen = true })
+		c.extend()
+	case fleet.MemberOffered, fleet.MemberFetching:
+		c.silent(m, now)
+		c.step(m, fleet.MemberOff, now, func() { m.unseen, m.OfferedAt = true, time.Time{} })
+		c.lookNoMore(m)
+		c.extend()
+	case fleet.MemberUp:
+		c.silent(m, now)
+		c.change(m, func() { m.unseen = true })
+		c.lose(m, now)
+	case fleet.MemberHealthy:
+		c.silent(m, now)
+		c.change(m, func() { m.unseen = true })
+	default:
+		c.change(m, func() { m.unseen = true })
+	}
+	c.judge(now)
+}
+
+func (c *course) silent(m *member, now time.Duration) {
+	if m.Silence == nil && c.forward() && m.quiet != none {
+		c.mark(m, ofSilence, fleet.Mark{New: m.quiet == ofNew}, now)
+	}
+}
+
+// heard tells that a device is heard again that was missed, or that was lost or off.
+func (c *course) heard(device fleet.DeviceKey, now time.Duration) {
+	m := c.members[device]
+	if m == nil {
+		return
+	}
+	if m.unseen {
+		c.change(m, func() { m.unseen = false })
+	}
+	switch m.State {
+	case fleet.MemberOff:
+		c.step(m, fleet.MemberWaiting, now, nil)
+	case fleet.MemberLost: // what it runs will show
+		c.tellDevice(event.DeviceFound, m, "it is heard again")
+		c.step(m, fleet.MemberFetched, now, func() { m.Why = "" })
+		c.lookAt(m, now+c.patience(m))
+	}
+}
+
+// changed tells that a person has pinned, revoked or moved a device, or put an end to that; why is "" where nothing stands
+// against the build.
+func (c *course) heldBack(device fleet.DeviceKey, why string, now time.Duration) {
+	m := c.members[device]
+	if m == nil || m.held == why {
+		return
+	}
+	m.held = why
+	switch {
+	case why != "":
+		c.step(m, fleet.MemberSkipped, now, func() { m.Why = why })
+		c.lookNoMore(m)
+		c.extend()
+	case m.State == fleet.MemberSkipped:
+		c.step(m, fleet.MemberWaiting, now, func() { m.Why, m.Has = "", false })
+	}
+}
+
+// removed takes a device out, and what it has shown with it.
+func (c *course) removed(device fleet.DeviceKey) {
+	m := c.members[device]
+	if m == nil {
+		return
+	}
+	c.lookNoMore(m)
+	c.enumerate(m, -1)
+	c.leave(m)
+	delete(c.members, device)
+	if m.Ended != nil || m.Member.Crash != nil || m.Silence != nil {
+		c.recount()
+	}
+	c.extend()
+}
+
+// moved puts a member on another line. Its marks stay where they were made.
+func (c *course) moved(device fleet.DeviceKey, name string) {
+	m := c.members[device]
+	if m == nil || m.line.name == name {
+		return
+	}
+	c.enumerate(m, -1)
+	m.line.members = remove(m.line.members, m)
+	m.line, m.Line = c.lineOf(name), name
+	m.line.members = append(m.line.members, m)
+	c.enumerate(m, 1)
+	c.save(m)
+}
+
+func remove(all []*member, m *member) []*member {
+	for i, o := range all {
+		if o == m {
+			return append(all[:i:i], all[i+1:]...)
+		}
+	}
+	return all
+}

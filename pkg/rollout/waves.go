@@ -1,0 +1,291 @@
+package rollout
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/event"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// bootNoise is the share of boots that crash in a good build: what a gate compares with.
+const bootNoise = 0.001
+
+// tick does what time brings: deadlines, holding, the next wave, the end.
+func (c *course) tick(now time.Duration) {
+	c.holds(now)
+	for len(c.queue) > 0 && c.queue[0].due <= now {
+		m := c.queue[0]
+		c.lookNoMore(m)
+		c.look(m, now)
+	}
+	switch c.State {
+	case fleet.RolloutRunning:
+		c.advance(now)
+	case fleet.RolloutRetreating:
+		c.advanceRetreat(now)
+	}
+}
+
+// look decides what becomes of a member whose time is over.
+func (c *course) look(m *member, now time.Duration) {
+	switch m.State {
+	case fleet.MemberOffered, fleet.MemberFetching:
+		if m.Has == c.forward() { // it has what it is brought to
+			return
+		}
+		c.step(m, fleet.MemberWaiting, now, func() { m.OfferedAt = time.Time{} })
+	case fleet.MemberFetched:
+		c.lookAtFetched(m, now)
+	case fleet.MemberUp:
+		c.lookAtUp(m, now)
+	}
+}
+
+// again is how soon something is looked at again that could not be decided.
+func (c *course) again(now time.Duration) time.Duration {
+	return now + max(c.upWithin/15, time.Millisecond)
+}
+
+// lookAtFetched decides on a device that had time to be up. It is lost where it was not heard, and half of its line was heard
+// after its deadline: so it is no fault of the line.
+func (c *course) lookAtFetched(m *member, now time.Duration) {
+	p := c.sightings.Presence(m.Device)
+	deadline := m.Since.Of() + c.patience(m)
+	heardAt := now - p.Ago
+	switch {
+	case heardAt > m.Since.Of()+c.upWithin/180: // it is here; what it runs will show
+		c.lookAt(m, now+c.patience(m))
+	case m.line.dark:
+		c.change(m, func() { m.Since = fleet.Duration(now) }) // its time stands still
+		c.lookAt(m, c.again(now))
+	default:
+		ago, ok := c.sightings.HeardAgo(c.Model, m.line.name)
+		if !ok || now-ago <= deadline {
+			c.lookAt(m, c.again(now))
+			return
+		}
+		c.lose(m, now)
+	}
+}
+
+// lose says that a device has not come back.
+func (c *course) lose(m *member, now time.Duration) {
+	if c.forward() {
+		c.mark(m, ofEnd, fleet.Mark{Bad: true, New: true}, now)
+	}
+	c.step(m, fleet.MemberLost, now, func() { m.JudgedAt, m.Why = c.wall, "not heard since it had the build" })
+	c.lookNoMore(m)
+	c.tellDevice(event.DeviceLost, m, m.Why)
+	c.judge(now)
+}
+
+// lookAtUp decides whether a device is healthy.
+func (c *course) lookAtUp(m *member, now time.Duration) {
+	p := c.sightings.Presence(m.Device)
+	switch {
+	case m.UpBy == fleet.UpHeard && (p.Checks || c.rollback): // that it was heard shows nothing of what it runs
+		c.lookAt(m, now+c.patience(m))
+	case p.State != fleet.BootsOnly && (p.Missing || m.unseen), m.line.dark:
+		c.lookAt(m, c.again(now))
+	default:
+		if c.forward() {
+			c.mark(m, ofEnd, fleet.Mark{New: true}, now)
+		}
+		c.step(m, fleet.MemberHealthy, now, func() {
+			m.JudgedAt, m.Excused = c.wall, false
+			m.Has = c.forward()
+		})
+	}
+}
+
+// onAll are the members that count: neither off nor skipped.
+func (c *course) onAll() int {
+	return len(c.members) - c.counts[fleet.MemberOff] - c.counts[fleet.MemberSkipped]
+}
+
+// target is how many members the open wave lets have the build.
+func (c *course) target() int {
+	if c.Wave == 0 {
+		return 0
+	}
+	if c.Wave == 1 && c.First != nil {
+		return 0 // those that were named, and nobody else
+	}
+	return sizeOf(c.Plan.Waves[c.Wave-1], c.onAll())
+}
+
+// extend lets the open wave reach as many members as it is to, where some are off.
+func (c *course) extend() {
+	target := c.target()
+	for c.cut < len(c.order) && (c.onInCut < target || c.Wave > 0 && c.order[c.cut].named) {
+		m := c.order[c.cut]
+		c.enumerate(m, -1)
+		m.inCut = true
+		c.enumerate(m, 1)
+		c.cut++
+	}
+}
+
+// judged are the members of the open wave, and of those before it, that are on, and how many of them a verdict is there of.
+func (c *course) judged() fleet.ShareCount {
+	done := 0
+	for _, s := range []fleet.MemberState{fleet.MemberHealthy, fleet.MemberLost, fleet.MemberBack} {
+		done += c.inCut[s]
+	}
+	return fleet.ShareCount{Devices: done, Of: c.onInCut}
+}
+
+// advance opens the next wave where it may be opened, or ends the rollout.
+func (c *course) advance(now time.Duration) {
+	if c.Wave == 0 {
+		c.open(now)
+		return
+	}
+	c.extend()
+	if c.stuck() {
+		c.halt(c.lossReason(), now)
+		return
+	}
+	last := c.Wave == len(c.Plan.Waves)
+	if last {
+		c.finishing = c.finishing || c.over()
+		return
+	}
+	wave := c.Plan.Waves[c.Wave-1]
+	opened := c.WaveOpened.Of()
+	j := c.judged()
+	switch {
+	case c.Advanced:
+		c.open(now)
+		return
+	case now < opened+wave.Rest.Of(), 10*(j.Of-j.Devices) > j.Of-c.before:
+		return
+	}
+	if !c.ruledOut() {
+		c.ask(now)
+		return
+	}
+	c.open(now)
+}
+
+// open opens the next wave.
+func (c *course) open(now time.Duration) {
+	c.before = c.onInCut
+	c.Wave++
+	c.WaveOpened, c.Advanced = fleet.Duration(now), false
+	c.extend()
+	c.tell(event.RolloutWaveOpened, map[string]any{"devices": c.onInCut})
+}
+
+// stuck reports that every slot is held by a device that is lost or went back: nothing can go on, so that no evidence will ever
+// come to decide it. With a build that loses one of a hundred it does not happen.
+func (c *course) stuck() bool {
+	bad := 0
+	if c.slots < c.budget() {
+		return false
+	}
+	for _, s := range []fleet.MemberState{fleet.MemberOffered, fleet.MemberFetching, fleet.MemberFetched, fleet.MemberUp} {
+		bad += c.counts[s]
+	}
+	return bad == 0
+}
+
+// over reports that nothing more is waited for.
+func (c *course) over() bool {
+	if c.counts[fleet.MemberWaiting] > 0 {
+		return false
+	}
+	open := 0
+	for _, s := range []fleet.MemberState{fleet.MemberOffered, fleet.MemberFetching, fleet.MemberFetched, fleet.MemberUp} {
+		open += c.counts[s]
+	}
+	return open == 0 || open == c.excused()
+}
+
+// excused are the members in flight that a person has excused.
+func (c *course) excused() int {
+	n := 0
+	for _, m := range c.order {
+		if m.Excused && inFlight(m.State) {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *course) finish(now time.Duration) {
+	c.State, c.Why, c.EndedAt = fleet.RolloutFinished, "", c.wall
+	c.Elapsed = fleet.Duration(now)
+	c.tell(event.RolloutFinished, map[string]any{"devices": c.counts[fleet.MemberHealthy]})
+}
+
+// bootLikelihood is the logarithm of how much better a good build explains the boots than one of whose boots the share p crash,
+// negated.
+func (c *course) bootLikelihood(p float64) float64 {
+	bad := min(c.evidence.crashed[0], c.boots)
+	return float64(bad)*math.Log(p/bootNoise) + float64(c.boots-bad)*math.Log((1-p)/(1-bootNoise))
+}
+
+// ruledOut reports that all that the open wave's plan asks for is refuted.
+func (c *course) ruledOut() bool {
+	w, level := c.wave(), math.Log(c.beta)
+	return (w.BootCrash == 0 || c.bootLikelihood(w.BootCrash) <= level) && (w.Daily == 0 || c.evidence.daily.l[0] <= level)
+}
+
+func (c *course) wave() fleet.Wave { return c.Plan.Waves[max(c.Wave, 1)-1] }
+
+// gates are what must be ruled out before the next wave.
+func (c *course) gates() (gates []fleet.Gate) {
+	w, level := c.wave(), math.Log(c.beta)
+	if p := w.BootCrash; p > 0 {
+		gates = append(gates, gate(fmt.Sprintf("%s of boots crash", percent(p)), c.bootLikelihood(p), level))
+	}
+	if w.Daily > 0 {
+		gates = append(gates, gate(fmt.Sprintf("%+.1f points a day", 100*w.Daily), c.evidence.daily.l[0], level))
+	}
+	return gates
+}
+
+func gate(what string, l, level float64) fleet.Gate {
+	g := fleet.Gate{What: what, Ruled: l <= level, Needs: 1}
+	if !g.Ruled {
+		g.Needs = 0 // nobody can say
+		if l < 0 {
+			g.Needs = level / l
+		}
+	}
+	return g
+}
+
+func percent(p float64) string { return fmt.Sprintf("%g %%", math.Round(1000*p)/10) }
+
+// ask pauses a rollout whose gate has neither opened nor halted for long, and asks a person.
+func (c *course) ask(now time.Duration) {
+	if now < max(c.WaveOpened.Of(), c.Resumed.Of())+c.decideWithin {
+		return
+	}
+	c.State = fleet.RolloutPaused
+	c.Why = fmt.Sprintf("not decided after %g days whether it is worse: most likely it crashes %s times as often. Go on?",
+		math.Round(10*c.decideWithin.Hours()/24)/10, times(c.likely()))
+	c.tell(event.RolloutPaused, map[string]any{"why": c.Why})
+}
+
+// resumed lets a paused rollout go on, or wait on.
+func (c *course) resumed(now time.Duration) {
+	c.State, c.Why, c.Resumed = fleet.RolloutRunning, "", fleet.Duration(now)
+}
+
+// likely is how many times as often the new build's devices have crashed as the old one's, by their shares at risk.
+func (c *course) likely() float64 {
+	e := c.evidence
+	if e.expected == 0 {
+		return 1
+	}
+	old := float64(e.crashed[0]+e.crashed[1]) - e.expected
+	if old <= 0 || e.crashed[1] == 0 {
+		return float64(e.crashed[0]) / e.expected
+	}
+	return float64(e.crashed[0]) / e.expected * old / float64(e.crashed[1])
+}
