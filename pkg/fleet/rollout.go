@@ -19,12 +19,15 @@ type Rollout struct {
 	Dark      []string         `json:"dark"` // lines with members that are dark
 	Plan      Plan             `json:"plan"`
 	Target    Target           `json:"target"`
-	First     *First           `json:"first,omitempty"`    // nil: by the order of all
-	Window    string           `json:"window,omitempty"`   // when devices may be offered it, such as "Mo-Fr 22:00-05:00"; "": always
-	Retreat   bool             `json:"retreat,omitempty"`  // by itself, once it has halted
-	Accepted  []string         `json:"accepted,omitempty"` // fingerprints that a person has accepted: they count no more
-	Rate      float64          `json:"base_rate"`          // crashes a device and day of the base at the start, which the plan's differences are added to
-	Tolerated float64          `json:"tolerated_loss"`     // share of updates that may end badly
+	First     *First           `json:"first,omitempty"`      // nil: by the order of all
+	Window    string           `json:"window,omitempty"`     // when devices may be offered it, such as "Mo-Fr 22:00-05:00"; "": always
+	Retreat   bool             `json:"retreat,omitempty"`    // by itself, once it has halted
+	Accepted  []string         `json:"accepted,omitempty"`   // fingerprints that a person has accepted: they count no more
+	Rate      float64          `json:"base_rate"`            // crashes a device and day of the base at the start, which the plan's differences are added to
+	Tolerated float64          `json:"tolerated_loss"`       // share of updates that may end badly
+	Warnings  []string         `json:"warnings,omitempty"`   // what it cannot see, and why
+	NoRetreat string           `json:"no_retreat,omitempty"` // why it cannot be taken back; "": it can
+	Tested    bool             `json:"tested,omitempty"`     // a device was moved back to the base, and runs
 	Counts    RolloutCounts    `json:"counts"`
 	Evidence  RolloutEvidence  `json:"evidence"`
 	Signature *SignatureCounts `json:"signature"` // the new one that says the most against it; nil: none
@@ -251,6 +254,8 @@ type RolloutOrder struct {
 	Again     bool
 	Untested  bool
 	HaltFirst bool
+	Reason    string
+	By        string // who asks
 }
 
 // RolloutVerb is what a person does to a rollout.
@@ -334,4 +339,13 @@ type ForecastRow struct {
 	Have     int     `json:"have"`    // devices that run it when it halts, median
 	HaveMost int     `json:"have_95"` // 95th percentile
 	Days     float64 `json:"days"`    // until then, median
+}
+
+// Traits are what a build's files say about how an update to it can be watched.
+type Traits struct {
+	SecureVersion uint32 // the bootloader takes no image with a lower one, once it has booted this
+	Rollback      bool   // the bootloader goes back to the image before, where the new one is not confirmed
+	Dumps         bool   // it writes core dumps
+	Halts         bool   // it stops at a panic, and does not restart
+	Known         bool   // there is an sdkconfig; else the three before are guesses
 }

@@ -195,8 +195,9 @@ func (c *course) budget() int { return max(c.Plan.Unproven, c.counts[fleet.Membe
 func (c *course) drain(now time.Duration) (ch Change, any bool) {
 	ch = Change{Model: c.Model, Number: c.Number, Told: c.told}
 	for _, m := range c.dirty {
+		waits := m.dirty && !m.pending
 		m.dirty = false
-		if c.members[m.Device] == m {
+		if waits && c.members[m.Device] == m {
 			ch.Members = append(ch.Members, m.Member)
 		}
 	}

@@ -114,7 +114,7 @@ func (c *course) halt(why string, now time.Duration) {
 	if c.halted != nil {
 		c.halted()
 	}
-	if c.Retreat && !c.untestedRetreat() {
+	if c.Retreat && c.NoRetreat == "" {
 		c.retreat(now)
 	}
 }

@@ -7,9 +7,6 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// untestedRetreat reports that no device was seen to go from the new build to the base by being offered it.
-func (c *course) untestedRetreat() bool { return false }
-
 // retreat offers the base to who has the build, in waves of its own: the plan's, of those that have it.
 func (c *course) retreat(now time.Duration) {
 	c.State, c.Why, c.EndedAt = fleet.RolloutRetreating, "", time.Time{}

@@ -23,6 +23,9 @@ func (c *course) word(device fleet.DeviceKey) (v fleet.Version, ok bool) {
 }
 
 func (c *course) wordOf(m *member) (v fleet.Version, ok bool) {
+	if m.pending {
+		return "", false
+	}
 	if m.State == fleet.MemberSkipped && !(m.Has && m.held == "") {
 		return "", false
 	}
@@ -163,7 +166,13 @@ func (c *course) patience(m *member) time.Duration {
 // runs tells what a device was found to run.
 func (c *course) runs(device fleet.DeviceKey, v string, by fleet.UpBy, now time.Duration) {
 	m := c.members[device]
-	if m == nil || v != string(c.aim()) || !c.active() {
+	if m == nil || !c.active() {
+		return
+	}
+	if v == string(c.Base) && m.Has && by != fleet.UpHeard && (m.held != "" || !c.forward()) && !c.Tested {
+		c.Tested, c.stale = true, true // it was moved back, by a pin or a retreat, and runs
+	}
+	if v != string(c.aim()) {
 		return
 	}
 	if by == fleet.UpHeard && m.State != fleet.MemberFetched {

@@ -1,0 +1,341 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/slipway-gateway/slipway/pkg/event"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// fewDevices are those below which +0.5 points a day cannot be ruled out in a month at 5 %.
+const fewDevices = 2000
+
+// smallFleet is where the plan "small" is the right one.
+const smallFleet = 200
+
+// order is what a person asks for, checked and completed.
+type order struct {
+	fleet.RolloutOrder
+	base    fleet.Version
+	rate    float64
+	devices []Placed
+	blind   []string // what cannot be seen, and why
+}
+
+// check refuses what cannot be begun, and says what it cannot see.
+func (rs *Rollouts) check(o fleet.RolloutOrder) (x order, err error) {
+	x.RolloutOrder = o
+	m, err := rs.options.Store.Model(o.Model)
+	if err != nil {
+		return x, err
+	}
+	if _, err := rs.options.Store.Build(o.Model, o.Version); err != nil {
+		return x, err
+	}
+	switch {
+	case m.FirmwareVersion == "":
+		return x, fleet.Refused("model %s is offered nothing yet: its first build is published to all at once, by slipway firmware publish", o.Model)
+	case m.FirmwareVersion == o.Version:
+		return x, fleet.Refused("version %s is what model %s is offered already", o.Version, o.Model)
+	}
+	x.base = m.FirmwareVersion
+	if x.Plan, err = rs.planOf(o); err != nil {
+		return x, err
+	}
+	if _, err := parseWindow(o.Window); err != nil {
+		return x, err
+	}
+	if len(o.Reason) > mostReason {
+		return x, fleet.Refused("a reason has at most %d bytes", mostReason)
+	}
+	rs.options.Book.EachDevice(o.Model, func(d Placed) {
+		if picks(o.Target, d) {
+			x.devices = append(x.devices, d)
+		}
+	})
+	if len(x.devices) == 0 {
+		return x, fleet.Refused("the rollout would have no device: model %s has none that the target picks", o.Model)
+	}
+	if err := x.checkFirst(); err != nil {
+		return x, err
+	}
+	x.rate = rs.rateOf(o.Model, x.base)
+	return x, x.look(rs.options.Firmware)
+}
+
+// mostReason bounds what people write, in bytes.
+const mostReason = 400
+
+// planOf completes the plan: of who names none it is the model's, or else the setting's.
+func (rs *Rollouts) planOf(o fleet.RolloutOrder) (fleet.Plan, error) {
+	if len(o.Plan.Waves) == 0 && o.Plan.Name == "" {
+		return rs.Plan(o.Model)
+	}
+	if len(o.Plan.Waves) == 0 {
+		own, found, err := rs.options.Store.RolloutPlan(o.Model)
+		if err == nil && found && own.Name == o.Plan.Name {
+			return own, nil
+		}
+	}
+	return CheckPlan(o.Plan)
+}
+
+// checkFirst refuses a first wave that names nobody.
+func (x *order) checkFirst() error {
+	if x.First == nil {
+		return nil
+	}
+	if (x.First.Line == "") == (len(x.First.Keys) == 0) {
+		return fleet.Refused("first: want either a line or keys")
+	}
+	if len(x.First.Keys) > 1000 {
+		return fleet.Refused("first: %d keys, at most 1000", len(x.First.Keys))
+	}
+	for _, d := range x.devices {
+		if d.Line == x.First.Line || slices.Contains(x.First.Keys, d.Key) {
+			return nil
+		}
+	}
+	return fleet.Refused("first: no device of the rollout is among those")
+}
+
+// look refuses builds that no rollout can bring, and says which streams are blind.
+func (x *order) look(f firmware) error {
+	var n, o fleet.Traits
+	var err error
+	if n, err = f.Traits(x.Model, x.Version); err != nil {
+		return err
+	}
+	if o, err = f.Traits(x.Model, x.base); err != nil && !errors.Is(err, fleet.ErrUnknown) {
+		return err
+	}
+	say := func(format string, args ...any) { x.blind = append(x.blind, fmt.Sprintf(format, args...)) }
+	if n.SecureVersion < o.SecureVersion {
+		return fleet.Refused("the image's secure version is %d and that of %s is %d: bootloaders that have seen that one take no image with a lower one", n.SecureVersion, x.base, o.SecureVersion)
+	}
+	if n.SecureVersion > o.SecureVersion {
+		say("it cannot be taken back: its secure version is %d, that of %s is %d", n.SecureVersion, x.base, o.SecureVersion)
+	}
+	switch {
+	case !n.Known:
+		say("there is no sdkconfig of it: whether it writes core dumps and goes back by itself is not known")
+	default:
+		if !n.Dumps {
+			say("it writes no core dumps: boots that nothing explains stand in for crashes")
+		}
+		if n.Halts {
+			say("it stops at a panic: a crash is seen as silence")
+		}
+		if n.Rollback {
+			say("its bootloader goes back to the image before unless the firmware marks itself valid: a device counts as up when it says so")
+		} else {
+			say("its bootloader does not go back by itself: a device that does not start stays dead")
+		}
+	}
+	on, bootsOnly := 0, 0
+	for _, d := range x.devices {
+		if d.State == fleet.BootsOnly {
+			bootsOnly++
+		}
+		if d.State != fleet.Silent && d.State != fleet.Never {
+			on++
+		}
+	}
+	if bootsOnly > 0 {
+		say("%d of %d devices ask at their boots only: that they fall silent later is not seen without mqtt.url", bootsOnly, len(x.devices))
+	}
+	switch daily := ruledOutDaily(x.Plan); {
+	case on < smallFleet:
+		say("%d devices are heard: +0.5 points of crashes a day cannot be seen among so few", on)
+	case daily > 0 && daily < 0.01 && on < fewDevices:
+		say("%+.1f points a day cannot be ruled out in a month with %d devices at 5 %%: let the wave be 20 %%, or leave it to new signatures", 100*daily, on)
+	}
+	if x.Plan.Name == "urgent" {
+		say("the plan urgent sees a build that is dead at once or crashes at boot, and rules out nothing else")
+	}
+	return nil
+}
+
+// usualRate is what is taken for the base's crashes a device and day where nobody knows.
+const usualRate = 0.002
+
+func (rs *Rollouts) rateOf(code fleet.ModelCode, base fleet.Version) float64 {
+	if r := rs.options.Rate(code, base); r > 0 {
+		return min(max(r, usualRate/20), 0.2)
+	}
+	return usualRate
+}
+
+// Start begins a rollout, or makes a draft.
+func (rs *Rollouts) Start(ctx context.Context, o fleet.RolloutOrder) (fleet.Rollout, error) {
+	x, err := rs.check(o)
+	if err != nil {
+		return fleet.Rollout{}, err
+	}
+	if err := rs.acts(o.Model); err != nil {
+		return fleet.Rollout{}, err
+	}
+	defer rs.acted(o.Model)
+	if err := rs.makeRoom(ctx, o); err != nil {
+		return fleet.Rollout{}, err
+	}
+	now := rs.options.Now()
+	r := fleet.Rollout{
+		Model: o.Model, Version: o.Version, Base: x.base, State: fleet.RolloutRunning, Plan: x.Plan, Target: listed(o.Target), First: o.First,
+		Window: o.Window, Retreat: o.Retreat, Tolerated: rs.options.Tolerated, Rate: x.rate, CreatedAt: now.UTC(), Again: o.Again,
+		StartedBy: o.By, Warnings: x.blind, Dark: []string{}, NoRetreat: x.cannotRetreat(rs.options.Firmware),
+	}
+	kind := event.RolloutStarted
+	var told []Told
+	if o.Draft || !o.StartAt.IsZero() {
+		r.State, r.StartAt = fleet.RolloutDraft, o.StartAt.UTC()
+		if o.StartAt.IsZero() {
+			r.StartAt = o.StartAt
+		}
+		kind = event.RolloutDrafted
+	} else {
+		r.StartedAt = now.UTC()
+	}
+	told = append(told, Told{kind, fleet.Object{Type: "rollout"}, map[string]any{
+		"model": o.Model, "version": o.Version, "base": x.base, "plan": x.Plan.Name, "devices": len(x.devices),
+	}})
+	before := rs.failedWith(o)
+	if r, err = rs.options.Store.AddRollout(ctx, r, Change{Model: o.Model, Rollout: &r, Told: told}); err != nil {
+		return fleet.Rollout{}, err
+	}
+	return rs.begin(r, x, before), nil
+}
+
+// listed has lists that are never null.
+func listed(t fleet.Target) fleet.Target {
+	t.Lines, t.Labels, t.Keys = append([]string{}, t.Lines...), append([]string{}, t.Labels...), append([]fleet.DeviceKey{}, t.Keys...)
+	return t
+}
+
+// cannotRetreat says why a rollout cannot be taken back, "" where it can.
+func (x *order) cannotRetreat(f firmware) string {
+	n, err := f.Traits(x.Model, x.Version)
+	o, errOld := f.Traits(x.Model, x.base)
+	if err == nil && errOld == nil && n.SecureVersion > o.SecureVersion {
+		return fmt.Sprintf("the secure version went up from %d to %d: bootloaders take no image with a lower one", o.SecureVersion, n.SecureVersion)
+	}
+	return ""
+}
+
+// acts marks that something is being written of a model's rollouts: what a person asks for comes one after the other.
+func (rs *Rollouts) acts(code fleet.ModelCode) error {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if rs.acting[code] {
+		return fleet.Taken("somebody is changing the rollouts of %s at this moment: try again", code)
+	}
+	rs.acting[code] = true
+	return nil
+}
+
+func (rs *Rollouts) acted(code fleet.ModelCode) {
+	rs.mu.Lock()
+	delete(rs.acting, code)
+	rs.mu.Unlock()
+	rs.soon()
+}
+
+// makeRoom refuses a second unfinished rollout, or halts the first where that is asked for.
+func (rs *Rollouts) makeRoom(ctx context.Context, o fleet.RolloutOrder) error {
+	rs.mu.Lock()
+	p := rs.models[o.Model]
+	if p == nil || p.course == nil {
+		rs.mu.Unlock()
+		return nil
+	}
+	c, now := p.course, p.elapsed(rs.options.Now())
+	c.wall = rs.options.Now().UTC()
+	switch {
+	case !c.State.Unfinished():
+		if c.State == fleet.RolloutHalted || c.State == fleet.RolloutRetreated {
+			c.State, c.Why = fleet.RolloutReplaced, "replaced by the rollout of "+string(o.Version)
+			c.stale = true
+		}
+	case !o.HaltFirst:
+		rs.mu.Unlock()
+		return standing(c.Rollout)
+	default:
+		c.halt("halted by "+o.By+": for the rollout of "+string(o.Version), now)
+		c.State = fleet.RolloutReplaced
+	}
+	change, any := c.drain(now)
+	rs.mu.Unlock()
+	if !any {
+		return nil
+	}
+	if err := rs.options.Store.SaveRollout(ctx, change); err != nil {
+		rs.mu.Lock()
+		c.putBack(change)
+		rs.mu.Unlock()
+		return err
+	}
+	return nil
+}
+
+// standing names the rollout that stands in the way.
+func standing(r fleet.Rollout) error {
+	return fleet.Taken("rollout %d of %s brings %s and is %s: it must end first, or be halted with --halt-first", r.Number, r.Model, r.Version, r.State)
+}
+
+// failedWith are the devices that were skipped by an earlier rollout of the same version, for having failed with it.
+func (rs *Rollouts) failedWith(o fleet.RolloutOrder) map[fleet.DeviceKey]int {
+	if o.Again {
+		return nil
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	failed := map[fleet.DeviceKey]int{}
+	p := rs.models[o.Model]
+	if p == nil || p.course == nil || p.course.Version != o.Version {
+		return nil
+	}
+	for key, m := range p.course.members {
+		if m.Attempts > 0 && (m.State == fleet.MemberBack || m.State == fleet.MemberSkipped && m.held == "") {
+			failed[key] = m.Attempts
+		}
+	}
+	return failed
+}
+
+// begin makes the course of a rollout that is on record.
+func (rs *Rollouts) begin(r fleet.Rollout, x order, failed map[fleet.DeviceKey]int) fleet.Rollout {
+	c := newCourse(r, rs.settingsOf(r), rs.options.Book)
+	for _, d := range x.devices {
+		m := fleet.Member{Device: d.Key, Line: d.Line, State: rs.first(d), Attempts: failed[d.Key]}
+		if d.Barred != "" {
+			m.Why = d.Barred
+		}
+		if m.Attempts >= mostAttempts {
+			m.State, m.Why = fleet.MemberSkipped, "went back twice"
+		}
+		c.add(m).held = d.Barred
+	}
+	c.arrange()
+	c.halted = func() { rs.haltedNow(c) }
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	p := rs.progressOf(r.Model)
+	if old := p.course; old != nil {
+		p.older = append(p.older, old.Rollout)
+		for key, m := range old.members {
+			if m.Has && m.State != fleet.MemberSkipped && old.Base == r.Base {
+				p.sticks[key] = old.Version
+			}
+		}
+	}
+	p.course, p.from, p.before, p.based = c, rs.options.Now(), 0, r.Base
+	p.window, _ = parseWindow(r.Window)
+	for _, name := range rs.options.Book.DarkLines() {
+		c.darkened(name, true)
+	}
+	c.wall = rs.options.Now().UTC()
+	return c.show(0)
+}

@@ -1,0 +1,111 @@
+package rollout
+
+import (
+	"context"
+
+	"github.com/slipway-gateway/slipway/pkg/event"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// Word is what the rollouts of a device's model say of it. It changes nothing.
+func (rs *Rollouts) Word(d fleet.Device) fleet.Word {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return rs.wordOf(d)
+}
+
+func (rs *Rollouts) wordOf(d fleet.Device) (w fleet.Word) {
+	p := rs.models[d.Model]
+	if p == nil {
+		return w
+	}
+	if c := p.course; c != nil {
+		if m := c.members[d.Key]; m != nil {
+			if v, ok := c.wordOf(m); ok {
+				return fleet.Word{Rollout: v}
+			}
+			if m.Has || m.State == fleet.MemberSkipped && m.Why != "" && m.held == "" {
+				return w // it is taken back, or it has failed with it
+			}
+		}
+	}
+	w.Stick = p.sticks[d.Key]
+	return w
+}
+
+// Turn gives a device its turn, where it is the one of a rollout: it is on record that it is offered the build when Turn
+// returns. It is called before an answer names a version to the device, and costs nothing where nothing changes.
+func (rs *Rollouts) Turn(ctx context.Context, d fleet.Device) {
+	if d.Revoked || d.Pin != "" {
+		return
+	}
+	rs.mu.Lock()
+	p := rs.models[d.Model]
+	if p == nil || p.course == nil {
+		rs.mu.Unlock()
+		return
+	}
+	c, now := p.course, rs.options.Now()
+	c.wall = now.UTC()
+	if !c.take(d.Key, p.elapsed(now)) {
+		rs.mu.Unlock()
+		return
+	}
+	rs.write(ctx, p, c, d.Key)
+}
+
+// Strays tells that a device is about to be sent a build by its own wish. Where a rollout has that build it becomes a member,
+// which is on record when Strays returns.
+func (rs *Rollouts) Strays(ctx context.Context, d fleet.Device, v fleet.Version) {
+	rs.mu.Lock()
+	p := rs.models[d.Model]
+	if p == nil || p.course == nil {
+		rs.mu.Unlock()
+		return
+	}
+	c, now := p.course, rs.options.Now()
+	m := c.members[d.Key]
+	if m == nil || v != c.Version || !c.State.Unfinished() || !c.forward() || c.State == fleet.RolloutDraft || m.Has || m.State != fleet.MemberWaiting && m.State != fleet.MemberOff {
+		rs.mu.Unlock()
+		return
+	}
+	c.wall = now.UTC()
+	c.stray(m, p.elapsed(now))
+	rs.write(ctx, p, c, d.Key)
+}
+
+// write puts a member's offer on record, and takes it back where that fails. The caller holds the lock, which is released.
+func (rs *Rollouts) write(ctx context.Context, p *progress, c *course, device fleet.DeviceKey) {
+	m := c.members[device]
+	m.pending = true
+	change := Change{Model: c.Model, Number: c.Number, Members: []fleet.Member{m.Member}}
+	rs.mu.Unlock()
+	err := rs.options.Store.SaveRollout(event.ByItself(context.WithoutCancel(ctx)), change)
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	m.pending = false
+	if err != nil {
+		c.giveBack(device, p.elapsed(rs.options.Now()))
+		return
+	}
+	if m.State == fleet.MemberOffered { // else more has become of it
+		m.dirty = false
+	}
+}
+
+// Taken reports that a build that a device has begun to fetch is not its any more: its rollout has halted before it had the
+// whole.
+func (rs *Rollouts) Taken(d fleet.Device, v fleet.Version) bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	p := rs.models[d.Model]
+	if p == nil || p.course == nil || p.course.Version != v || p.course.State == fleet.RolloutFinished {
+		return false
+	}
+	c := p.course
+	if c.State == fleet.RolloutHalted || c.State == fleet.RolloutRetreated || c.State == fleet.RolloutRetreating {
+		m := c.members[d.Key]
+		return m != nil && !m.Has
+	}
+	return false
+}

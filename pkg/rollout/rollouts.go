@@ -1,0 +1,446 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/event"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// store is what rollouts need of the catalog.
+type store interface {
+	Model(fleet.ModelCode) (fleet.Model, error)
+	Build(fleet.ModelCode, fleet.Version) (fleet.Build, error)
+	// EachRollout calls yield for all rollouts, of each model by number.
+	EachRollout(yield func(fleet.Rollout) error) error
+	EachMember(code fleet.ModelCode, number int, yield func(fleet.Member) error) error
+	// AddRollout gives a rollout the next number of its model; a second unfinished one is ErrTaken.
+	AddRollout(ctx context.Context, r fleet.Rollout, c Change) (fleet.Rollout, error)
+	SaveRollout(ctx context.Context, c Change) error
+	RolloutPlan(fleet.ModelCode) (p fleet.Plan, found bool, err error)
+	SaveRolloutPlan(ctx context.Context, code fleet.ModelCode, p fleet.Plan) error
+}
+
+// Placed is a device as the book of sightings has it.
+type Placed struct {
+	Key    fleet.DeviceKey
+	Line   string // as named, or the network that it comes from
+	Labels []string
+	Barred string // why it gets no build of a rollout: that it is pinned or revoked; "" for nothing
+	State  fleet.DeviceState
+	Booted time.Duration // since its last boot; 0: none was seen
+}
+
+// book is what is seen of devices.
+type book interface {
+	sightings
+	// EachDevice calls yield for the devices of a model. No record is read.
+	EachDevice(model fleet.ModelCode, yield func(Placed))
+	// DarkLines are the lines that are dark now.
+	DarkLines() []string
+	// QuietFor is how long no device at all was heard, and the longest rhythm of those that are live.
+	QuietFor() (quiet, rhythm time.Duration)
+}
+
+// firmware is what is known of builds, and who offers one to all.
+type firmware interface {
+	Traits(fleet.ModelCode, fleet.Version) (fleet.Traits, error)
+	Publish(context.Context, fleet.ModelCode, fleet.Version) (fleet.Model, error)
+}
+
+// Options are what rollouts stand on.
+type Options struct {
+	Store        store
+	Book         book
+	Firmware     firmware
+	Rate         func(code fleet.ModelCode, v fleet.Version) float64 // crashes a device and day; 0: not known
+	Hold         func() string                                       // why nothing may be offered now; "" for nothing
+	Halted       func(code fleet.ModelCode, v fleet.Version)         // in the moment of a halt
+	Nudge        func(code fleet.ModelCode, devices []fleet.DeviceKey)
+	Plan         string // the plan of who names none
+	Alpha, Beta  float64
+	Tolerated    float64 // share of updates that may end badly
+	UpWithin     time.Duration
+	DecideWithin time.Duration
+	Beat         func()
+	Logger       *slog.Logger
+	Now          func() time.Time
+}
+
+// Rollouts are those of all models. Its methods may be called at once. None holds the lock while it writes.
+type Rollouts struct {
+	options Options
+	wake    chan struct{}
+	began   time.Time
+
+	mu     sync.Mutex // guards what follows, and all courses
+	models map[fleet.ModelCode]*progress
+	acting map[fleet.ModelCode]bool // a start or an act is being written
+}
+
+// progress is what goes on with one model.
+type progress struct {
+	course *course // the newest; nil: there was none
+	window *window
+	from   time.Time                         // when the course was begun or read
+	before time.Duration                     // that had elapsed then
+	older  []fleet.Rollout                   // by number
+	sticks map[fleet.DeviceKey]fleet.Version // of older ones, while the published version is their base
+	based  fleet.Version                     // that version
+}
+
+func (p *progress) elapsed(now time.Time) time.Duration { return p.before + now.Sub(p.from) }
+
+// Open reads all rollouts. What devices did while the gateway was away is found out by what they are seen to run.
+func Open(o Options) (*Rollouts, error) {
+	rs := &Rollouts{
+		options: o, wake: make(chan struct{}, 1), began: o.Now(),
+		models: map[fleet.ModelCode]*progress{}, acting: map[fleet.ModelCode]bool{},
+	}
+	err := o.Store.EachRollout(func(r fleet.Rollout) error {
+		p := rs.progressOf(r.Model)
+		if n := len(p.older); n > 0 && p.older[n-1].Number >= r.Number {
+			return nil
+		}
+		p.older = append(p.older, r)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for code, p := range rs.models {
+		if len(p.older) == 0 {
+			continue
+		}
+		newest := p.older[len(p.older)-1]
+		p.older = p.older[:len(p.older)-1]
+		if err := rs.reopen(p, newest); err != nil {
+			return nil, err
+		}
+		if err := rs.findSticks(code, p); err != nil {
+			return nil, err
+		}
+	}
+	return rs, nil
+}
+
+func (rs *Rollouts) progressOf(code fleet.ModelCode) *progress {
+	p := rs.models[code]
+	if p == nil {
+		p = &progress{sticks: map[fleet.DeviceKey]fleet.Version{}}
+		rs.models[code] = p
+	}
+	return p
+}
+
+// settingsOf are the settings of a rollout's course.
+func (rs *Rollouts) settingsOf(r fleet.Rollout) settings {
+	s := settings{alpha: rs.options.Alpha, beta: rs.options.Beta, upWithin: rs.options.UpWithin, decideWithin: rs.options.DecideWithin}
+	if t, err := rs.options.Firmware.Traits(r.Model, r.Version); err == nil {
+		s.rollback = t.Rollback
+	}
+	return s
+}
+
+// reopen makes the course of a rollout that was written down, and its evidence anew.
+func (rs *Rollouts) reopen(p *progress, r fleet.Rollout) error {
+	known := map[fleet.DeviceKey]fleet.Member{}
+	err := rs.options.Store.EachMember(r.Model, r.Number, func(m fleet.Member) error {
+		known[m.Device] = m
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	c := newCourse(r, rs.settingsOf(r), rs.options.Book)
+	p.course, p.from, p.before = c, rs.options.Now(), r.Elapsed.Of()
+	p.window, _ = parseWindow(r.Window)
+	latest := r.Elapsed
+	rs.options.Book.EachDevice(r.Model, func(d Placed) {
+		m, is := known[d.Key]
+		if !is {
+			if !picks(r.Target, d) || r.State == fleet.RolloutFinished || r.State == fleet.RolloutReplaced {
+				return
+			}
+			m = fleet.Member{Device: d.Key, State: rs.first(d)}
+		}
+		m.Line = d.Line
+		latest = max(latest, m.Since)
+		one := c.add(m)
+		one.held = d.Barred
+	})
+	p.before = latest.Of()
+	c.arrange()
+	c.restore(p.before)
+	c.halted = func() { rs.haltedNow(c) }
+	for _, name := range rs.options.Book.DarkLines() {
+		c.darkened(name, true)
+	}
+	stored := r.Evidence
+	c.recount()
+	if now := c.evidence.values(); stored.Total > 0 && r.State.Unfinished() && !near(stored.Total, now.Total) {
+		rs.options.Logger.Info("evidence computed again", "model", r.Model, "rollout", r.Number, "stored", stored.Total, "computed", now.Total)
+	}
+	c.holdOff = p.before + c.upWithin/2
+	return nil
+}
+
+func near(a, b float64) bool { return a == b || a/b < 1.000001 && b/a < 1.000001 }
+
+// restore finds again what follows from the records: which waves are open, and when who is looked at.
+func (c *course) restore(now time.Duration) {
+	if c.Wave > 0 {
+		c.extend()
+		c.before = min(c.onInCut, c.sizeBefore())
+	}
+	for _, m := range c.order {
+		if inFlight(m.State) {
+			c.lookAt(m, max(now, m.Since.Of())+c.upWithin)
+		}
+		if !m.inCut && m.Wave > 0 { // it was in before, whatever its place is now
+			c.enumerate(m, -1)
+			m.inCut = true
+			c.enumerate(m, 1)
+		}
+		if m.State == fleet.MemberUp || m.State == fleet.MemberHealthy {
+			c.boots++
+		}
+	}
+}
+
+// sizeBefore is the size of the wave before the open one.
+func (c *course) sizeBefore() int {
+	if c.Wave < 2 {
+		return 0
+	}
+	return sizeOf(c.Plan.Waves[c.Wave-2], c.onAll())
+}
+
+// first is the state in which a device becomes a member.
+func (rs *Rollouts) first(d Placed) fleet.MemberState {
+	switch {
+	case d.Barred != "":
+		return fleet.MemberSkipped
+	case d.State == fleet.Silent, d.State == fleet.Never, d.State == fleet.BootsOnly && d.Booted > rs.options.DecideWithin:
+		return fleet.MemberOff
+	}
+	return fleet.MemberWaiting
+}
+
+// picks reports that a device is one of a target's.
+func picks(t fleet.Target, d Placed) bool {
+	return (len(t.Lines) == 0 || slices.Contains(t.Lines, d.Line)) && (len(t.Keys) == 0 || slices.Contains(t.Keys, d.Key)) &&
+		(len(t.Labels) == 0 || slices.ContainsFunc(t.Labels, func(l string) bool { return slices.Contains(d.Labels, l) }))
+}
+
+// findSticks finds who has a build of an older rollout, and goes on being offered it.
+func (rs *Rollouts) findSticks(code fleet.ModelCode, p *progress) error {
+	clear(p.sticks)
+	m, err := rs.options.Store.Model(code)
+	if errors.Is(err, fleet.ErrUnknown) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.based = m.FirmwareVersion
+	for _, r := range p.older {
+		if r.Base != m.FirmwareVersion || r.State == fleet.RolloutFinished {
+			continue
+		}
+		err := rs.options.Store.EachMember(code, r.Number, func(m fleet.Member) error {
+			switch {
+			case m.Has && m.State != fleet.MemberSkipped:
+				p.sticks[m.Device] = r.Version
+			case m.FetchedAt.IsZero():
+			default:
+				delete(p.sticks, m.Device)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// haltedNow is called in the moment of a halt, with the lock held.
+func (rs *Rollouts) haltedNow(c *course) {
+	if rs.options.Halted != nil {
+		go rs.options.Halted(c.Model, c.Version)
+	}
+}
+
+// Run lets time pass for all rollouts until ctx ends, and writes down what becomes of them.
+func (rs *Rollouts) Run(ctx context.Context) error {
+	every := max(min(rs.options.UpWithin/60, 5*time.Second), 20*time.Millisecond)
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		rs.options.Beat()
+		rs.Tick(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-rs.wake:
+		}
+	}
+}
+
+// Close writes down what waits, after Run.
+func (rs *Rollouts) Close() { rs.save(context.Background()) }
+
+// Tick is one round of Run.
+func (rs *Rollouts) Tick(ctx context.Context) {
+	hold := rs.options.Hold()
+	quiet, rhythm := rs.options.Book.QuietFor()
+	now := rs.options.Now()
+	rs.mu.Lock()
+	var finishing []*progress
+	for _, p := range rs.models {
+		c := p.course
+		if c == nil {
+			continue
+		}
+		c.wall = now.UTC()
+		if c.State == fleet.RolloutDraft && !c.StartAt.IsZero() && !now.Before(c.StartAt) {
+			_ = c.resume(fleet.RolloutAct{Reason: "its time has come"}, p.elapsed(now)) // a draft can be started
+		}
+		c.hold, c.outside = hold, !p.window.open(now)
+		c.blind = quiet > max(2*c.upWithin/3, 3*rhythm)
+		c.tick(p.elapsed(now))
+		if c.finishing && c.State != fleet.RolloutFinished && c.forward() && c.State != fleet.RolloutHalted {
+			finishing = append(finishing, p)
+		}
+	}
+	rs.mu.Unlock()
+	for _, p := range finishing {
+		rs.finish(ctx, p)
+	}
+	rs.save(ctx)
+	rs.nudge()
+}
+
+// finish offers the build to all, and ends the rollout then: in between nobody is offered anything else than before.
+func (rs *Rollouts) finish(ctx context.Context, p *progress) {
+	c := p.course
+	if _, err := rs.options.Firmware.Publish(event.ByItself(ctx), c.Model, c.Version); err != nil {
+		if !errors.Is(err, fleet.ErrFull) && ctx.Err() == nil {
+			rs.options.Logger.Error("rollout not finished", "model", c.Model, "version", c.Version, "error", err)
+		}
+		return
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if p.course == c && c.State != fleet.RolloutHalted {
+		c.finish(p.elapsed(rs.options.Now()))
+		clear(p.sticks)
+		p.based = c.Version
+	}
+}
+
+// save writes down what waits. What could not be written waits on.
+func (rs *Rollouts) save(ctx context.Context) {
+	type waiting struct {
+		c      *course
+		change Change
+	}
+	var all []waiting
+	rs.mu.Lock()
+	now := rs.options.Now()
+	for code, p := range rs.models {
+		if p.course == nil || rs.acting[code] {
+			continue
+		}
+		if change, any := p.course.drain(p.elapsed(now)); any {
+			all = append(all, waiting{p.course, change})
+		}
+	}
+	rs.mu.Unlock()
+	for _, w := range all {
+		err := rs.options.Store.SaveRollout(event.ByItself(ctx), w.change)
+		if err == nil {
+			continue
+		}
+		rs.mu.Lock()
+		w.c.putBack(w.change)
+		rs.mu.Unlock()
+		if !errors.Is(err, fleet.ErrFull) && ctx.Err() == nil {
+			rs.options.Logger.Error("rollout not saved", "model", w.c.Model, "rollout", w.c.Number, "error", err)
+		}
+	}
+}
+
+// putBack has a change wait again that could not be written.
+func (c *course) putBack(ch Change) {
+	c.told = append(ch.Told, c.told...)
+	c.stale = c.stale || ch.Rollout != nil
+	for _, r := range ch.Members {
+		if m := c.members[r.Device]; m != nil {
+			c.save(m)
+		}
+	}
+}
+
+// soon has Run look at once.
+func (rs *Rollouts) soon() {
+	select {
+	case rs.wake <- struct{}{}:
+	default:
+	}
+}
+
+// nudge asks devices to restart whose turn it is and who ask at their boots only.
+func (rs *Rollouts) nudge() {
+	if rs.options.Nudge == nil {
+		return
+	}
+	type turn struct {
+		code    fleet.ModelCode
+		devices []fleet.DeviceKey
+	}
+	var turns []turn
+	rs.mu.Lock()
+	for code, p := range rs.models {
+		if c := p.course; c != nil {
+			if devices := c.nudged(p.elapsed(rs.options.Now())); len(devices) > 0 {
+				turns = append(turns, turn{code, devices})
+			}
+		}
+	}
+	rs.mu.Unlock()
+	for _, t := range turns {
+		rs.options.Nudge(t.code, t.devices)
+	}
+}
+
+// mostNudged are asked at a time, and nobody again before it had its time to be up.
+const mostNudged = 10
+
+// nudged are members whose turn it is, who ask at boots only, and who were not nudged lately.
+func (c *course) nudged(now time.Duration) (devices []fleet.DeviceKey) {
+	if c.State != fleet.RolloutRunning && c.State != fleet.RolloutRetreating {
+		return nil
+	}
+	free := min(c.budget()-c.slots, mostNudged)
+	for _, m := range c.order[:c.cut] {
+		if len(devices) >= free {
+			break
+		}
+		if !c.mayTake(m) || m.State == fleet.MemberOff || m.nudgedAt > 0 && now-m.nudgedAt < 4*c.upWithin {
+			continue
+		}
+		if c.sightings.Presence(m.Device).State == fleet.BootsOnly {
+			m.nudgedAt = now
+			devices = append(devices, m.Device)
+		}
+	}
+	return devices
+}
