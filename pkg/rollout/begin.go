@@ -21,7 +21,7 @@ type order struct {
 	fleet.RolloutOrder
 	base    fleet.Version
 	rate    float64
-	devices []Placed
+	devices []fleet.Placed
 	blind   []string // what cannot be seen, and why
 }
 
@@ -51,7 +51,7 @@ func (rs *Rollouts) check(o fleet.RolloutOrder) (x order, err error) {
 	if len(o.Reason) > mostReason {
 		return x, fleet.Refused("a reason has at most %d bytes", mostReason)
 	}
-	rs.options.Book.EachDevice(o.Model, func(d Placed) {
+	rs.options.Book.EachDevice(o.Model, func(d fleet.Placed) {
 		if picks(o.Target, d) {
 			x.devices = append(x.devices, d)
 		}

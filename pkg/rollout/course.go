@@ -7,20 +7,9 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Presence is how a device is heard.
-type Presence struct {
-	State   fleet.DeviceState
-	Line    string        // as named, or the network that it comes from
-	Ago     time.Duration // since its last contact
-	Booted  time.Duration // since its last boot; 0: none was seen
-	Rhythm  time.Duration // 0: none
-	Missing bool          // due and not heard
-	Checks  bool          // it asks for the image at each boot and stops in its first block: so it shows by itself what it runs
-}
-
 // sightings are what a course asks about devices.
 type sightings interface {
-	Presence(fleet.DeviceKey) Presence
+	Presence(fleet.DeviceKey) fleet.Presence
 	// HeardAgo is how long ago half of a line's live devices were heard last, or longer; a line with fewer than three borrows
 	// the model's others. False where nobody was heard.
 	HeardAgo(model fleet.ModelCode, line string) (time.Duration, bool)

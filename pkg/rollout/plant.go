@@ -164,10 +164,10 @@ func (p *plant) wait(daily float64) time.Duration {
 }
 
 // Presence is how the sightings would see a device.
-func (p *plant) Presence(key fleet.DeviceKey) Presence {
+func (p *plant) Presence(key fleet.DeviceKey) fleet.Presence {
 	d := &p.devices[indexOf(key)]
 	l := &p.lines[d.line]
-	seen := Presence{State: fleet.Live, Line: l.name, Rhythm: polls, Ago: time.Minute}
+	seen := fleet.Presence{State: fleet.Live, Line: l.name, Rhythm: polls, Ago: time.Minute}
 	if d.dead || !l.on {
 		seen.State, seen.Missing, seen.Ago = fleet.Silent, true, day
 	}

@@ -26,21 +26,11 @@ type store interface {
 	SaveRolloutPlan(ctx context.Context, code fleet.ModelCode, p fleet.Plan) error
 }
 
-// Placed is a device as the book of sightings has it.
-type Placed struct {
-	Key    fleet.DeviceKey
-	Line   string // as named, or the network that it comes from
-	Labels []string
-	Barred string // why it gets no build of a rollout: that it is pinned or revoked; "" for nothing
-	State  fleet.DeviceState
-	Booted time.Duration // since its last boot; 0: none was seen
-}
-
 // book is what is seen of devices.
 type book interface {
 	sightings
 	// EachDevice calls yield for the devices of a model. No record is read.
-	EachDevice(model fleet.ModelCode, yield func(Placed))
+	EachDevice(model fleet.ModelCode, yield func(fleet.Placed))
 	// DarkLines are the lines that are dark now.
 	DarkLines() []string
 	// QuietFor is how long no device at all was heard, and the longest rhythm of those that are live.
@@ -161,7 +151,7 @@ func (rs *Rollouts) reopen(p *progress, r fleet.Rollout) error {
 	p.course, p.from, p.before = c, rs.options.Now(), r.Elapsed.Of()
 	p.window, _ = parseWindow(r.Window)
 	latest := r.Elapsed
-	rs.options.Book.EachDevice(r.Model, func(d Placed) {
+	rs.options.Book.EachDevice(r.Model, func(d fleet.Placed) {
 		m, is := known[d.Key]
 		if !is {
 			if !picks(r.Target, d) || r.State == fleet.RolloutFinished || r.State == fleet.RolloutReplaced {
@@ -222,7 +212,7 @@ func (c *course) sizeBefore() int {
 }
 
 // first is the state in which a device becomes a member.
-func (rs *Rollouts) first(d Placed) fleet.MemberState {
+func (rs *Rollouts) first(d fleet.Placed) fleet.MemberState {
 	switch {
 	case d.Barred != "":
 		return fleet.MemberSkipped
@@ -233,7 +223,7 @@ func (rs *Rollouts) first(d Placed) fleet.MemberState {
 }
 
 // picks reports that a device is one of a target's.
-func picks(t fleet.Target, d Placed) bool {
+func picks(t fleet.Target, d fleet.Placed) bool {
 	return (len(t.Lines) == 0 || slices.Contains(t.Lines, d.Line)) && (len(t.Keys) == 0 || slices.Contains(t.Keys, d.Key)) &&
 		(len(t.Labels) == 0 || slices.ContainsFunc(t.Labels, func(l string) bool { return slices.Contains(d.Labels, l) }))
 }

@@ -95,7 +95,7 @@ func (rs *Rollouts) Crashed(code fleet.ModelCode, d fleet.DeviceKey, v fleet.Ver
 }
 
 // Placed tells of a device that was added, or whose line, labels or bars have changed.
-func (rs *Rollouts) Placed(code fleet.ModelCode, d Placed) {
+func (rs *Rollouts) Placed(code fleet.ModelCode, d fleet.Placed) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	for model, p := range rs.models {
