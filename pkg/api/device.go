@@ -20,6 +20,7 @@ type Device struct {
 	Place    string         `json:"line_effective,omitempty"` // its line, or the network that it comes from
 	Offered  *fleet.Version `json:"offered"`                  // null: nothing
 	Sighting fleet.Sighting `json:"sighting"`
+	Rollout  *Membership    `json:"rollout,omitempty"` // nil: it is in none
 }
 
 // ShowDevice adds what follows from it. offered is "" for nothing.

@@ -47,6 +47,24 @@ const (
 	DumpRemoved fleet.EventKind = "dump.removed"
 	DumpRotated fleet.EventKind = "dump.rotated"
 
+	DeviceLost     fleet.EventKind = "device.lost"
+	DeviceFound    fleet.EventKind = "device.found"
+	DeviceWentBack fleet.EventKind = "device.went_back"
+
+	RolloutStarted     fleet.EventKind = "rollout.started"
+	RolloutWaveOpened  fleet.EventKind = "rollout.wave_opened"
+	RolloutHeld        fleet.EventKind = "rollout.held"
+	RolloutReleased    fleet.EventKind = "rollout.released"
+	RolloutPaused      fleet.EventKind = "rollout.paused"
+	RolloutResumed     fleet.EventKind = "rollout.resumed"
+	RolloutAdvanced    fleet.EventKind = "rollout.advanced"
+	RolloutExcused     fleet.EventKind = "rollout.excused"
+	RolloutHalted      fleet.EventKind = "rollout.halted"
+	RolloutRetreating  fleet.EventKind = "rollout.retreating"
+	RolloutRetreated   fleet.EventKind = "rollout.retreated"
+	RolloutFinished    fleet.EventKind = "rollout.finished"
+	RolloutPlanChanged fleet.EventKind = "rollout.plan_changed"
+
 	LineDark fleet.EventKind = "line.dark"
 	LineLit  fleet.EventKind = "line.lit"
 
@@ -90,6 +108,7 @@ const (
 // alarming kinds are warnings in the journal.
 var alarming = map[fleet.EventKind]bool{
 	BuildRejected: true, CrashRegressed: true, SignInFailed: true, TokenRequestFailed: true, DropRejected: true, LineDark: true, TroubleBegan: true,
+	RolloutHalted: true, DeviceLost: true, DeviceWentBack: true,
 }
 
 // Row is a kind and all that leaves it: routes ("POST /api/devices"), commands ("slipway device add"), and in other words
@@ -104,7 +123,7 @@ type Row struct {
 var Table = []Row{
 	{BuildAccepted, []string{upload, "slipway firmware add", "a bundle in the drop folder", "a bundle found on the disk"}},
 	{BuildRejected, []string{upload, "slipway firmware add"}},
-	{BuildPublished, []string{"POST /api/device-models/{code}/builds/{version}/publish", "slipway firmware publish", upload, "slipway firmware add", "a bundle in the drop folder"}},
+	{BuildPublished, []string{publish, "slipway firmware publish", upload, "slipway firmware add", "a bundle in the drop folder", "a rollout that is finished"}},
 	{BuildReplaced, []string{upload, "slipway firmware add", "a bundle that lay damaged on the disk and came again"}},
 	{BuildRemoved, []string{"DELETE /api/device-models/{code}/builds/{version}", "slipway firmware rm", "retention"}},
 	{ModelAdded, []string{"POST /api/device-models", "slipway model add", "a dropped bundle, where drop.create_models is set", "rebuilding"}},
@@ -134,6 +153,24 @@ var Table = []Row{
 	{CrashNoted, []string{"POST /api/crashes/{fingerprint}/note", "slipway crash note"}},
 	{DumpRemoved, []string{"DELETE /api/coredumps/{key}/{name}", "slipway dump rm"}},
 	{DumpRotated, []string{"rotation, one an hour and device with counts"}},
+	{DeviceLost, []string{"a device of a rollout that was not heard after its update"}},
+	{DeviceFound, []string{"a device that was lost and is heard again"}},
+	{DeviceWentBack, []string{"a device of a rollout that runs the build before again"}},
+	{RolloutStarted, []string{rollouts, "slipway rollout start", "the time that a draft starts at"}},
+	{RolloutWaveOpened, []string{"a wave whose rest is over and whose gate is open"}},
+	{RolloutHeld, []string{"a gateway that hears nobody, a window that is closed, lines that are dark, a full disk, a clock that is not believed"}},
+	{RolloutReleased, []string{"the end of what held it"}},
+	{RolloutPaused, []string{rollout + "pause", "slipway rollout pause", "a gate that has neither opened nor halted for 14 days"}},
+	{RolloutResumed, []string{rollout + "resume", "slipway rollout resume"}},
+	{RolloutAdvanced, []string{rollout + "advance", "slipway rollout advance"}},
+	{RolloutExcused, []string{rollout + "excuse", "slipway rollout excuse"}},
+	{RolloutHalted, []string{
+		rollout + "halt", "slipway rollout halt", "a build that is shown to be worse", rollouts, "slipway rollout start", publish, "slipway firmware publish",
+	}},
+	{RolloutRetreating, []string{rollout + "retreat", "slipway rollout retreat", "a halt, where a retreat was said before"}},
+	{RolloutRetreated, []string{"a retreat that has reached everybody"}},
+	{RolloutFinished, []string{rollout + "finish", "slipway rollout finish", "a rollout that has reached everybody"}},
+	{RolloutPlanChanged, []string{"PUT /api/device-models/{code}/rollout-plan", "slipway rollout plan"}},
 	{LineDark, []string{"devices of a line that fell silent together"}},
 	{LineLit, []string{"half of them were heard again"}},
 	{TokenCreated, []string{"POST /api/tokens", "slipway token create"}},
@@ -157,6 +194,9 @@ var Table = []Row{
 const (
 	upload      = "POST /api/pipeline/models/{code}/firmware"
 	patchDevice = "PATCH /api/devices/{key}"
+	publish     = "POST /api/device-models/{code}/builds/{version}/publish"
+	rollouts    = "POST /api/device-models/{code}/rollouts"
+	rollout     = rollouts + "/{number}/"
 )
 
 // Silent are routes and commands that look as if they changed something, and why they leave no event.

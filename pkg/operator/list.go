@@ -29,6 +29,18 @@ func limitOf(r *http.Request) (int, error) {
 	return n, nil
 }
 
+// truthOf reads a query parameter that is true or false: anything else would be a wish that is passed over.
+func truthOf(r *http.Request, name string) (bool, error) {
+	switch given := r.URL.Query().Get(name); given {
+	case "true":
+		return true, nil
+	case "", "false":
+		return false, nil
+	default:
+		return false, fleet.Refused("%s %q: want true or false", name, given)
+	}
+}
+
 // noCursor refuses what no list has given out.
 func noCursor(after string) error {
 	return fleet.Refused("after %q: no page of this list ends there; begin without it", after)

@@ -19,6 +19,7 @@ var lists = map[string]string{
 	"/api/device-models": "models", "/api/device-models/pump/builds": "builds", "/api/builds": "builds", "/api/devices": "devices",
 	"/api/coredumps": "coredumps", "/api/devices/aaaaaaaa/coredumps": "coredumps", "/api/crashes": "crashes",
 	"/api/crashes/0000000000000000/devices": "devices", "/api/tokens": "tokens", "/api/events": "events",
+	"/api/rollouts": "rollouts", "/api/device-models/pump/rollouts/1/devices": "devices",
 }
 
 // many fills every list with more than a page of a hundred.
@@ -49,6 +50,7 @@ func (d *desk) many() {
 		}
 		d.createToken(`{"role":"viewer"}`)
 	}
+	d.manyRollouts()
 }
 
 // page asks for a page as an admin.

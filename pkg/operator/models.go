@@ -24,7 +24,7 @@ func (d *door) registerModels(rs *endpoint.Routes) {
 	}
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models/{code}/builds", d.listBuilds, "after", "limit")
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/builds", d.listAllBuilds, "after", "limit")
-	d.handle(rs, auth.Operator, http.MethodPost, "/api/device-models/{code}/builds/{version}/publish", d.publishBuild)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/device-models/{code}/builds/{version}/publish", d.publishBuild, "halt_first")
 	d.handle(rs, auth.Operator, http.MethodDelete, "/api/device-models/{code}/builds/{version}", d.removeBuild)
 }
 
@@ -260,6 +260,13 @@ func (d *door) publishBuild(w http.ResponseWriter, r *http.Request) error {
 	}
 	v, err := versionOf(r)
 	if err != nil {
+		return err
+	}
+	haltFirst, err := haltFirstOf(w, r)
+	if err != nil {
+		return err
+	}
+	if err := d.mayPublish(r, code, v, haltFirst); err != nil {
 		return err
 	}
 	m, err := d.Firmware.Publish(r.Context(), code, v)

@@ -29,6 +29,7 @@ type Options struct {
 	Sightings sightings
 	Offers    offers
 	Firmware  firmware
+	Rollouts  rollouts // nil where the gateway has none
 	Dumps     dumps
 	Crashes   crashes
 	Issuer    issuer
@@ -127,6 +128,7 @@ func Register(rs *endpoint.Routes, o Options) {
 	d.registerPipeline(rs)
 	d.registerModels(rs)
 	d.registerVersions(rs)
+	d.registerRollouts(rs)
 	d.registerDevices(rs)
 	d.registerDumps(rs)
 	d.registerCrashes(rs)

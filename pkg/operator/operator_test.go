@@ -35,12 +35,13 @@ var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
 // desk is the door over a real catalog, with a token of each role.
 type desk struct {
-	t      *testing.T
-	store  *catalog.Catalog
-	book   *sighting.Book
-	url    string
-	events events
-	tokens map[auth.Role]string
+	t        *testing.T
+	store    *catalog.Catalog
+	book     *sighting.Book
+	url      string
+	events   events
+	rollouts *played
+	tokens   map[auth.Role]string
 }
 
 // noFiles has no report of any dump.
@@ -105,6 +106,8 @@ func open(t *testing.T, change func(*Options)) *desk {
 		Firmware: depot.New(depot.Options{Dir: t.TempDir(), Recorder: store, Logger: logger, Now: func() time.Time { return noon }}),
 		Gateway:  &calm{status: api.Status{Version: "1.2.3", Healthy: true}}, Now: func() time.Time { return noon },
 	}
+	rollouts := newPlayed(store)
+	o.Rollouts = rollouts
 	if change != nil {
 		change(&o)
 	}
@@ -117,7 +120,7 @@ func open(t *testing.T, change func(*Options)) *desk {
 			t.Error(err)
 		}
 	})
-	d := &desk{t: t, store: store, book: book, url: server.URL, events: o.Events, tokens: map[auth.Role]string{}}
+	d := &desk{t: t, store: store, book: book, url: server.URL, events: o.Events, rollouts: rollouts, tokens: map[auth.Role]string{}}
 	for _, role := range auth.Roles {
 		if d.tokens[role], _, err = operators.Create(t.Context(), "", role); err != nil {
 			t.Fatal(err)

@@ -32,7 +32,7 @@ func (d *door) uploadFirmware(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	replace, err := replaceOf(r)
+	replace, err := truthOf(r, "replace")
 	if err != nil {
 		return err
 	}
@@ -57,18 +57,6 @@ func (d *door) rejected(r *http.Request, code fleet.ModelCode, why error) error 
 		return nil
 	}
 	return d.Events.Record(context.WithoutCancel(r.Context()), event.BuildRejected, code.ObjectOf(), map[string]string{"reason": why.Error()})
-}
-
-// replaceOf reads ?replace=: anything but true and false would be a wish that is passed over.
-func replaceOf(r *http.Request) (bool, error) {
-	switch given := r.URL.Query().Get("replace"); given {
-	case "true":
-		return true, nil
-	case "", "false":
-		return false, nil
-	default:
-		return false, fleet.Refused("replace %q: want true or false", given)
-	}
 }
 
 func firmwareBody(r *http.Request) (io.Reader, int64, error) {

@@ -94,6 +94,8 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		upload                 = "POST /api/pipeline/models/{code}/firmware"
 		pipeline               = "/api/pipeline/models/valve/firmware"
 		patch                  = "PATCH /api/devices/{key}"
+		rollout                = "POST " + models + "/{code}/rollouts/{number}/"
+		valve                  = models + "/valve/rollouts/2/"
 	)
 	acts := []act{
 		{"POST " + models, models, `{"code":"valve"}`, 201, "model.added"},
@@ -108,6 +110,20 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		{upload, pipeline + "?replace=true", build("1.1.0", "1.0.0"), 200, "build.replaced"},
 		{"POST " + models + "/{code}/builds/{version}/publish", models + "/valve/builds/1.0.0/publish", "", 200, "build.published"},
 		{"POST " + models + "/{code}/builds/{version}/publish", models + "/valve/builds/1.0.0/publish", "", 200, ""},
+		{"POST " + models + "/{code}/rollouts", models + "/valve/rollouts", `{"version":"1.1.0","dry_run":true}`, 200, ""},
+		{"POST " + models + "/{code}/rollouts", models + "/valve/rollouts", `{"version":"1.1.0"}`, 201, "rollout.started"},
+		{"POST " + models + "/{code}/rollouts", models + "/valve/rollouts", `{"version":"1.1.0"}`, 409, ""},
+		{"POST " + models + "/{code}/rollouts", models + "/valve/rollouts", `{"version":"1.1.0","halt_first":true}`, 201, "rollout.halted rollout.started"},
+		{rollout + "pause", valve + "pause", "", 200, "rollout.paused"},
+		{rollout + "resume", valve + "resume", "", 200, "rollout.resumed"},
+		{rollout + "advance", valve + "advance", `{"reason":"x"}`, 200, "rollout.advanced"},
+		{rollout + "excuse", valve + "excuse", `{"reason":"x","devices":["aaaaaaaa"]}`, 200, "rollout.excused"},
+		{"POST " + models + "/{code}/builds/{version}/publish", models + "/valve/builds/1.0.0/publish", `{"halt_first":true}`, 200, "rollout.halted"},
+		{rollout + "retreat", valve + "retreat", `{"reason":"x"}`, 200, "rollout.retreating"},
+		{rollout + "halt", valve + "halt", `{"reason":"x"}`, 200, "rollout.halted"},
+		{rollout + "halt", valve + "halt", "", 400, ""},
+		{rollout + "finish", valve + "finish", "", 200, "rollout.finished"},
+		{"PUT " + models + "/{code}/rollout-plan", models + "/valve/rollout-plan", `"urgent"`, 200, "rollout.plan_changed"},
 		{"DELETE " + models + "/{code}/builds/{version}", models + "/valve/builds/1.1.0", "", 204, "build.removed"},
 		{"POST " + devices, devices, `{"model_code":"valve","device_key":"a1b2c3d4"}`, 201, "device.added"},
 		{"POST " + devices + "/import", devices + "/import", "model_code,device_key,name\nvalve,b1b2c3d4,x\nvalve,a1b2c3d4,y\n", 201, "device.imported device.changed"},

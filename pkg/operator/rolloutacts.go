@@ -1,0 +1,128 @@
+package operator
+
+import (
+	"cmp"
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/slipway-gateway/slipway/pkg/api"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/event"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// actOnRollout does what a person says. A pause and a finish need no reason; what overrules the rollout's own judgement does.
+func (d *door) actOnRollout(verb fleet.RolloutVerb) endpoint.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var in api.RolloutAct
+		if r.ContentLength != 0 {
+			if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
+				return err
+			}
+		}
+		one, err := d.rollout(r)
+		if err != nil {
+			return err
+		}
+		if err := fits(verb, in); err != nil {
+			return err
+		}
+		act := fleet.RolloutAct{Verb: verb, Accept: in.Accept, Untested: in.Untested, By: nameOf(r)}
+		if act.Reason, err = reasonOf(in.Reason, needsReason(verb, one.State)); err != nil {
+			return err
+		}
+		for _, key := range in.Devices {
+			act.Devices = append(act.Devices, fleet.DeviceKey(key))
+		}
+		if err := d.knownDevices(act.Devices); err != nil {
+			return err
+		}
+		changed, err := d.Rollouts.Act(r.Context(), one.Model, one.Number, act)
+		if err != nil {
+			return err
+		}
+		return endpoint.WriteJSON(w, http.StatusOK, api.ShowRollout(changed))
+	}
+}
+
+// fits refuses members that the verb would pass over.
+func fits(verb fleet.RolloutVerb, in api.RolloutAct) error {
+	switch {
+	case verb == fleet.RolloutExcuse && len(in.Devices) == 0:
+		return fleet.Refused("excuse: name the devices whose slots are to be free, in devices")
+	case verb != fleet.RolloutExcuse && len(in.Devices) > 0:
+		return fleet.Refused("devices: they go with excuse, and %s is of the whole rollout", verb)
+	case verb != fleet.RolloutResume && len(in.Accept) > 0:
+		return fleet.Refused("accept: it goes with resume after a halt, not with %s", verb)
+	case verb != fleet.RolloutRetreat && in.Untested:
+		return fleet.Refused("untested: it goes with retreat, not with %s", verb)
+	}
+	return nil
+}
+
+func needsReason(verb fleet.RolloutVerb, state fleet.RolloutState) bool {
+	switch verb {
+	case fleet.RolloutHalt, fleet.RolloutAdvance, fleet.RolloutExcuse, fleet.RolloutRetreat:
+		return true
+	case fleet.RolloutResume:
+		return state == fleet.RolloutHalted
+	}
+	return false
+}
+
+// mostReason is how many characters a reason has at most: it stands in the journal, in one line.
+const mostReason = 200
+
+// reasonOf makes a reason one line of text.
+func reasonOf(given string, needed bool) (string, error) {
+	clean := strings.Map(func(c rune) rune {
+		switch {
+		case unicode.IsPrint(c):
+			return c
+		case unicode.IsSpace(c):
+			return ' '
+		}
+		return -1
+	}, strings.ToValidUTF8(given, "?"))
+	clean = strings.Join(strings.Fields(clean), " ")
+	switch n := utf8.RuneCountInString(clean); {
+	case n > mostReason:
+		return "", fleet.Refused("a reason of %d characters: at most %d are kept", n, mostReason)
+	case n == 0 && needed:
+		return "", fleet.Refused("reason: say why, in a few words; it stands in the journal and on the page")
+	}
+	return clean, nil
+}
+
+// nameOf is who acts, as others know them.
+func nameOf(r *http.Request) string {
+	actor := event.ActorOf(r.Context()).Actor
+	return cmp.Or(actor.Name, actor.ID)
+}
+
+// mayPublish asks whether a rollout stands before a build, and halts it first where that is wanted: then the build has to
+// be there.
+func (d *door) mayPublish(r *http.Request, code fleet.ModelCode, v fleet.Version, haltFirst bool) error {
+	if d.Rollouts == nil {
+		return nil
+	}
+	if haltFirst {
+		if _, err := d.buildOf(code, string(v)); err != nil {
+			return err
+		}
+	}
+	return d.Rollouts.ForPublish(r.Context(), code, haltFirst)
+}
+
+// haltFirstOf reads halt_first from the address or from the body.
+func haltFirstOf(w http.ResponseWriter, r *http.Request) (bool, error) {
+	halt, err := truthOf(r, "halt_first")
+	if err != nil || r.ContentLength == 0 {
+		return halt, err
+	}
+	in := api.Publish{HaltFirst: halt}
+	err = endpoint.ReadJSON(w, r, mostJSON, &in)
+	return in.HaltFirst, err
+}
