@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/dustin/go-humanize"
 
@@ -21,16 +22,9 @@ func deviceText(w io.Writer, d api.Device) {
 		"device_key", string(d.Key), "model_code", string(d.Model), "name", d.Name, "client_id", d.ClientID, "access", access(d.Device),
 		"line", d.Place, "labels", strings.Join(d.Labels, " "), "pin", string(d.Pin),
 	}
-	pairs = append(pairs, sightingText(d)...)
+	pairs = append(append(pairs, sightingText(d)...), "rollout", membershipText(d))
 	pairs = append(append(pairs, "config", config), provisioningText(d.Provisioning)...)
 	fields(w, append(pairs, "created_at", localTime(d.CreatedAt), "updated_at", localTime(d.UpdatedAt))...)
-}
-
-// proofs are how it is known what a device runs.
-var proofs = map[fleet.Proof]string{
-	fleet.ProofSaid:    "it says so",
-	fleet.ProofDump:    "a dump shows it",
-	fleet.ProofBehaved: "it fetched it, booted, and wants no more of it",
 }
 
 // sightingText is what was seen of a device.
@@ -48,9 +42,26 @@ func sightingText(d api.Device) []string {
 		pairs = append(pairs, "download", fmt.Sprintf("%s, %s, %s", l.Version, how, localTime(l.At)))
 	}
 	if b := s.WentBack; b != nil {
-		pairs = append(pairs, "went_back", fmt.Sprintf("from %s, %s, %s", b.Version, localTime(b.At), proofs[b.By]))
+		pairs = append(pairs, "went_back", fmt.Sprintf("from %s, %s, %s", b.Version, localTime(b.At), api.ProofText(b.By)))
 	}
 	return append(pairs, "checked", localTime(s.CheckedAt), "agent", s.Agent)
+}
+
+// membershipText is a device's place in its model's newest rollout.
+func membershipText(d api.Device) string {
+	if d.Rollout == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d, %s, %s: %s", d.Rollout.Number, d.Rollout.State, d.Rollout.Member.State, d.Rollout.Member.Story(d.Rollout.Version, d.Sighting, clockText))
+}
+
+// clockText is the time of a day, with the day where it is not today.
+func clockText(t time.Time) string {
+	local, now := t.Local(), time.Now().Local()
+	if local.YearDay() == now.YearDay() && local.Year() == now.Year() {
+		return local.Format("15:04")
+	}
+	return local.Format("2006-01-02 15:04")
 }
 
 func stateText(s fleet.Sighting) string {
@@ -72,7 +83,7 @@ func runsText(s fleet.Sighting) string {
 	if text == "" {
 		text = "ELF " + s.RunsELF
 	}
-	text += ", " + proofs[s.RunsBy]
+	text += ", " + api.ProofText(s.RunsBy)
 	if !s.RunsSince.IsZero() {
 		text += ", since " + localTime(s.RunsSince)
 	}

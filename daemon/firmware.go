@@ -138,17 +138,21 @@ func acceptedText(w io.Writer, a api.Accepted) {
 func firmwarePublishCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "publish MODEL VERSION",
-		Short: "Offer a build, which may be an older one, to the model's devices",
-		Args:  cobra.ExactArgs(2),
+		Short: "Offer a build, which may be an older one, to all of the model's devices at once",
+		Long: "Offer a build, which may be an older one, to all of the model's devices at once. 'slipway rollout start' offers it in\n" +
+			"waves. While a rollout of the model is not finished, nothing is published: --halt-first halts it in the same act.",
+		Args: cobra.ExactArgs(2),
 	}
 	format := addFormat(cmd)
+	var in api.Publish
+	cmd.Flags().BoolVar(&in.HaltFirst, "halt-first", false, "halt the rollout that stands before it")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("device-models", args[0], "builds", args[1], "publish"), nil)
+		answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("device-models", args[0], "builds", args[1], "publish"), in)
 		if err != nil {
 			return err
 		}
 		return show(cmd, format, answer, func(w io.Writer, m fleet.Model) {
-			fmt.Fprintf(w, "devices of %s are offered %s now\n", m.Code, m.FirmwareVersion)
+			fmt.Fprintf(w, "all devices of %s are offered %s now\n", m.Code, m.FirmwareVersion)
 		})
 	}
 	return cmd

@@ -33,6 +33,7 @@ func commands() []*cobra.Command {
 		modelCommand(),
 		deviceCommand(),
 		firmwareCommand(),
+		rolloutCommand(),
 		dumpCommand(),
 		crashCommand(),
 		decodeCommand(),
@@ -56,6 +57,7 @@ const (
 	exitUsage    = 2 // a command, a flag or a setting that is wrong
 	exitNotFound = 3
 	exitNoDaemon = 4
+	exitNotEnded = 5 // a rollout, when a wait for it was over
 )
 
 // run is one call of the program, from its arguments to its exit code.
@@ -91,7 +93,8 @@ func newRoot() (root *cobra.Command, started *bool) {
 		Long: "Slipway hands firmware and configuration to ESP32 devices on the local network and takes their core dumps.\n" +
 			"All commands but serve, config, version, catalog new, backup restore and those that read files (decode, firmware inspect)\n" +
 			"ask the running gateway through its socket.\n\n" +
-			"Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no gateway answers.",
+			"Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no gateway answers, 5 not ended\n" +
+			"(only rollout wait).",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          needsSubcommand,
@@ -160,11 +163,14 @@ func exitCode(err error) int {
 	var usage *usageError
 	var setting *config.Error
 	var answer *answerError
+	var going *notEndedError
 	switch {
 	case errors.As(err, &usage), errors.As(err, &setting):
 		return exitUsage
 	case errors.Is(err, errNoDaemon):
 		return exitNoDaemon
+	case errors.As(err, &going):
+		return exitNotEnded
 	case errors.As(err, &answer) && answer.notFound(), errors.Is(err, fs.ErrNotExist):
 		return exitNotFound
 	}

@@ -1,0 +1,185 @@
+package api
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// All is how many devices are in the rollout.
+func (r Rollout) All() int {
+	c := r.Counts
+	return c.Waiting + c.Offered + c.Fetching + c.Fetched + c.Up + c.Healthy + c.Lost + c.Back + c.Off + c.Skipped
+}
+
+// Have is how many were sent the whole build and have not gone back.
+func (r Rollout) Have() int { return r.Counts.Fetched + r.Counts.Up + r.Counts.Healthy + r.Counts.Lost }
+
+// Sentence says how a rollout stands, and what it waits for.
+func (r Rollout) Sentence(e fleet.Explanation, now time.Time) string {
+	have := fmt.Sprintf("%s of %s", humanize.Comma(int64(r.Have())), devices(r.All()))
+	var said []string
+	say := func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+	switch r.State {
+	case fleet.RolloutDraft:
+		if r.StartAt.IsZero() {
+			say("a draft for %s, which begins with slipway rollout resume %s", devices(r.All()), r.Model)
+		} else {
+			say("a draft for %s, which begins %s", devices(r.All()), r.StartAt.UTC().Format("2006-01-02 15:04 UTC"))
+		}
+	case fleet.RolloutRetreating:
+		say("goes back to %s, which %s do not run yet", r.Base, have)
+	case fleet.RolloutRetreated:
+		say("went back to %s", r.Base)
+	case fleet.RolloutFinished, fleet.RolloutReplaced:
+		say("%s, %s", r.State, have)
+	default:
+		say("%s, %s", r.wave(), have)
+		said = append(said, r.compared(e)...)
+	}
+	switch r.State {
+	case fleet.RolloutRunning:
+		said = append(said, r.goesOn(e, now)...)
+	case fleet.RolloutHeld, fleet.RolloutPaused, fleet.RolloutHalted:
+		say("%s", strings.TrimSuffix(strings.ToUpper(string(r.State[:1]))+string(r.State[1:])+": "+r.Why, ": "))
+	}
+	if len(r.Dark) > 0 && r.State.Unfinished() {
+		say("Dark: %s", strings.Join(r.Dark, ", "))
+	}
+	return fmt.Sprintf("%s for %s: %s.", r.Version, r.Model, strings.Join(said, ". "))
+}
+
+func (r Rollout) wave() string {
+	if r.Wave == 0 {
+		return "no wave is open yet"
+	}
+	return fmt.Sprintf("wave %d of %d", r.Wave, len(r.Plan.Waves))
+}
+
+// compared sets crashed devices beside those that were to be expected at the old build's rate.
+func (r Rollout) compared(e fleet.Explanation) []string {
+	switch {
+	case e.New.Of == 0:
+		return nil
+	case e.Old.Of == 0:
+		return []string{crashes(e.New.Devices) + ", and no device with the old build to compare with"}
+	}
+	expected := float64(e.Old.Devices) / float64(e.Old.Of) * float64(e.New.Of)
+	return []string{fmt.Sprintf("%s where %s were to be expected", crashes(e.New.Devices), strings.TrimSuffix(strconv.FormatFloat(expected, 'f', 1, 64), ".0"))}
+}
+
+// decideWithin is when a gate that neither opens nor halts asks a person.
+const decideWithin = 14 * 24 * time.Hour
+
+// goesOn says what the next wave waits for. When that is, nobody knows: it is reckoned from what was seen until now.
+func (r Rollout) goesOn(e fleet.Explanation, now time.Time) []string {
+	if r.Wave == len(r.Plan.Waves) {
+		return []string{"It is the last wave, which leaves nobody to compare with"}
+	}
+	for _, g := range e.Gates {
+		if g.Ruled {
+			continue
+		}
+		left := time.Duration(float64(now.Sub(r.StartedAt)) * (g.Needs - 1))
+		when := ""
+		switch {
+		case g.Needs <= 1 || r.StartedAt.IsZero():
+		case left > decideWithin || left < 0:
+			when = ", which takes more than 14 days: then it asks"
+		case left < 24*time.Hour:
+			when = fmt.Sprintf(", in about %d hours", int(left/time.Hour)+1)
+		default:
+			when = ", about " + now.Add(left).UTC().Weekday().String()
+			if left > 6*24*time.Hour {
+				when += now.Add(left).UTC().Format(", 2 January")
+			}
+		}
+		return []string{fmt.Sprintf("Goes on when “%s” is ruled out%s", g.What, when)}
+	}
+	return []string{"Goes on after its rest, when 90 % of the wave are judged"}
+}
+
+func devices(n int) string {
+	if n == 1 {
+		return "1 device"
+	}
+	return humanize.Comma(int64(n)) + " devices"
+}
+
+func crashes(n int) string {
+	if n == 1 {
+		return "1 crash"
+	}
+	return humanize.Comma(int64(n)) + " crashes"
+}
+
+// ProofText is how it is known what a device runs.
+func ProofText(p fleet.Proof) string {
+	return map[fleet.Proof]string{
+		fleet.ProofSaid:    "it says so",
+		fleet.ProofDump:    "a dump shows it",
+		fleet.ProofBehaved: "it fetched it, booted, and wants no more of it",
+	}[p]
+}
+
+// upText is how it is known that a member runs the build.
+var upText = map[fleet.UpBy]string{
+	fleet.UpSaid: ", it says so", fleet.UpDump: ", a dump shows it", fleet.UpBehaved: ", by what it fetches", fleet.UpHeard: ", as it is heard again",
+}
+
+// Story is what is known of a device in a rollout of a version, in the order in which it happened; at writes a time.
+func (m Member) Story(v fleet.Version, seen fleet.Sighting, at func(time.Time) string) string {
+	runs := "runs nobody knows what"
+	if seen.RunsBy != "" {
+		runs = "runs " + seen.Runs
+		if seen.Runs == "" {
+			runs += "ELF " + seen.RunsELF
+		}
+		runs += ", " + ProofText(seen.RunsBy)
+	}
+	var steps []string
+	step := func(when time.Time, what string) {
+		if !when.IsZero() {
+			steps = append(steps, what+" "+at(when))
+		}
+	}
+	step(m.OfferedAt, fmt.Sprintf("offered %s at", v))
+	step(m.FetchedAt, "fetched whole")
+	if !m.UpAt.IsZero() {
+		steps = append(steps, "up "+at(m.UpAt)+upText[m.UpBy])
+	}
+	switch m.State {
+	case fleet.MemberHealthy, fleet.MemberLost, fleet.MemberSkipped:
+		step(m.JudgedAt, string(m.State))
+	case fleet.MemberBack:
+		step(m.JudgedAt, "went back")
+	case fleet.MemberWaiting:
+		steps = append(steps, "waits for its turn")
+	case fleet.MemberOff:
+		steps = append(steps, "is off, and gets its turn when it is back")
+	}
+	if m.Why != "" {
+		steps = append(steps, m.Why)
+	}
+	const oneContact = 5 * time.Second // the download is heard, too
+	if last := later(m.FetchedAt, m.UpAt); !last.IsZero() && m.State != fleet.MemberHealthy {
+		if seen.HeardAt.After(last.Add(oneContact)) {
+			steps = append(steps, "heard "+at(seen.HeardAt))
+		} else {
+			steps = append(steps, "not heard since")
+		}
+	}
+	return runs + " · " + strings.Join(steps, ", ")
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
