@@ -152,21 +152,28 @@ func rolloutText(w io.Writer, r api.Rollout, e fleet.Explanation, now time.Time)
 		"model_code", string(r.Model), "number", strconv.Itoa(r.Number), "version", string(r.Version), "base", string(r.Base), "state", string(r.State), "why", r.Why,
 		"dark", strings.Join(r.Dark, " "), "target", targetText(r.Target), "first", first, "window", r.Window, "plan", r.Plan.Name,
 		"slots", shareText(e.Slots)+" taken", "judged", shareText(e.Judged)+" of the wave", "started_by", r.StartedBy,
+		"no way back", r.NoRetreat,
 		"start_at", localTime(r.StartAt), "started_at", localTime(r.StartedAt), "ended_at", localTime(r.EndedAt))
 	fmt.Fprintln(w)
-	waves := newColumns(w, "WAVE", "DEVICES", "REST", "RULES OUT", "")
+	waves := newColumns(w, "WAVE", "DEVICES", "REST", "RULES OUT", "STATE")
 	for i, wave := range r.Plan.Waves {
 		mark := ""
 		if i+1 == r.Wave {
 			mark = "open"
 		}
-		waves.row(strconv.Itoa(i+1), sizeText(wave), wave.Rest.String(), rulesOutText(wave), mark)
+		waves.row(strconv.Itoa(i+1), sizeText(wave), spanText(wave.Rest), rulesOutText(wave), mark)
 	}
 	waves.flush()
 	fmt.Fprintln(w)
 	countsText(w, r.Counts)
 	fmt.Fprintln(w)
 	evidenceText(w, r.Evidence, r.Signature)
+	for i, warning := range r.Warnings {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "- %s\n", visible(warning))
+	}
 }
 
 func targetText(t fleet.Target) string {
@@ -191,6 +198,15 @@ func sizeText(w fleet.Wave) string {
 		return "all"
 	}
 	return percent(w.Share)
+}
+
+// spanText is a time as plans have it, such as 30m.
+func spanText(d fleet.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	text, _ := d.MarshalText() // never fails
+	return string(text)
 }
 
 func percent(share float64) string { return strconv.FormatFloat(share*100, 'g', 3, 64) + " %" }
@@ -287,11 +303,15 @@ func explanationText(w io.Writer, e fleet.Explanation) {
 	fmt.Fprintln(w)
 	fields(w,
 		"updates that ended badly", shareText(e.Ended), "crashed, new build", shareText(e.New), "crashed, old build", shareText(e.Old),
+		"crashes to be expected", times(e.Expected),
 		"silent, new build", shareText(e.Silent[0]), "silent, old build", shareText(e.Silent[1]), "slots taken", shareText(e.Slots), "judged of the wave", shareText(e.Judged))
 	for _, g := range e.Gates {
-		if g.Ruled {
+		switch {
+		case g.Ruled:
 			fmt.Fprintf(w, "ruled out: %s\n", visible(g.What))
-		} else {
+		case g.Needs == 0:
+			fmt.Fprintf(w, "not ruled out: %s, and nobody can say yet how long that takes\n", visible(g.What))
+		default:
 			fmt.Fprintf(w, "not ruled out: %s, which takes %.3g times what was seen until now\n", visible(g.What), g.Needs)
 		}
 	}

@@ -51,6 +51,7 @@ func rolloutStartCommand() *cobra.Command {
 	f.BoolVar(&o.in.Draft, "draft", false, "a draft until 'slipway rollout resume'")
 	f.BoolVar(&o.in.Again, "again", false, "count no earlier attempts of devices at this version")
 	f.BoolVar(&o.in.HaltFirst, "halt-first", false, "halt the rollout that stands before it")
+	f.StringVar(&o.in.Reason, "reason", "", "why, for the journal; at most 200 characters")
 	f.BoolVar(&o.in.DryRun, "dry-run", false, "start nothing, and say what the plan would do")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		in, err := o.body(cmd, args[1])
@@ -64,6 +65,7 @@ func rolloutStartCommand() *cobra.Command {
 		if in.DryRun {
 			return show(cmd, format, answer, func(w io.Writer, f fleet.Forecast) { forecastText(w, args[0], args[1], f) })
 		}
+		warn(cmd, answer)
 		return show(cmd, format, answer, startedText)
 	}
 	return cmd
@@ -232,15 +234,11 @@ func rolloutPlanCommand() *cobra.Command {
 }
 
 func planText(w io.Writer, p fleet.Plan) {
-	within := ""
-	if p.UpWithin > 0 {
-		within = p.UpWithin.String()
-	}
-	fields(w, "plan", p.Name, "unproven", strconv.Itoa(p.Unproven), "up_within", within)
+	fields(w, "plan", p.Name, "unproven", strconv.Itoa(p.Unproven), "up_within", spanText(p.UpWithin))
 	fmt.Fprintln(w)
 	c := newColumns(w, "WAVE", "DEVICES", "REST", "RULES OUT")
 	for i, wave := range p.Waves {
-		c.row(strconv.Itoa(i+1), sizeText(wave), wave.Rest.String(), rulesOutText(wave))
+		c.row(strconv.Itoa(i+1), sizeText(wave), spanText(wave.Rest), rulesOutText(wave))
 	}
 	c.flush()
 }

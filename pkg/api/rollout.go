@@ -20,6 +20,7 @@ type NewRollout struct {
 	Again     bool         `json:"again,omitempty"`    // attempts at this version before it do not count
 	Untested  bool         `json:"untested,omitempty"` // with retreat: although no device was moved from this build to the base yet
 	HaltFirst bool         `json:"halt_first,omitempty"`
+	Reason    string       `json:"reason,omitempty"`
 	DryRun    bool         `json:"dry_run,omitempty"` // answers a forecast and starts nothing
 }
 
@@ -81,6 +82,8 @@ type Rollout struct {
 	Window    string                 `json:"window,omitempty"`
 	Retreat   bool                   `json:"retreat,omitempty"`
 	Accepted  []string               `json:"accepted,omitempty"`
+	NoRetreat string                 `json:"no_retreat,omitempty"` // why it cannot be taken back
+	Warnings  []string               `json:"warnings,omitempty"`   // what it cannot see, and why
 	Counts    fleet.RolloutCounts    `json:"counts"`
 	Evidence  fleet.RolloutEvidence  `json:"evidence"`
 	Signature *fleet.SignatureCounts `json:"signature"` // null: none is new
@@ -96,7 +99,8 @@ func ShowRollout(r fleet.Rollout) Rollout {
 	return Rollout{
 		Number: r.Number, Model: r.Model, Version: r.Version, Base: r.Base, State: r.State, Wave: r.Wave, Why: r.Why, Dark: List(r.Dark),
 		Plan: ShowPlan(r.Plan), Target: fleet.Target{Lines: List(r.Target.Lines), Labels: List(r.Target.Labels), Keys: List(r.Target.Keys)},
-		First: (*First)(r.First), Window: r.Window, Retreat: r.Retreat, Accepted: r.Accepted, Counts: r.Counts, Evidence: r.Evidence,
+		First: (*First)(r.First), Window: r.Window, Retreat: r.Retreat, Accepted: r.Accepted,
+		NoRetreat: r.NoRetreat, Warnings: r.Warnings, Counts: r.Counts, Evidence: r.Evidence,
 		Signature: r.Signature, CreatedAt: r.CreatedAt, StartAt: r.StartAt, StartedAt: r.StartedAt, StartedBy: r.StartedBy, EndedAt: r.EndedAt,
 	}
 }

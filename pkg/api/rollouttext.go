@@ -69,8 +69,8 @@ func (r Rollout) compared(e fleet.Explanation) []string {
 	case e.Old.Of == 0:
 		return []string{crashes(e.New.Devices) + ", and no device with the old build to compare with"}
 	}
-	expected := float64(e.Old.Devices) / float64(e.Old.Of) * float64(e.New.Of)
-	return []string{fmt.Sprintf("%s where %s were to be expected", crashes(e.New.Devices), strings.TrimSuffix(strconv.FormatFloat(expected, 'f', 1, 64), ".0"))}
+	expected := strings.TrimSuffix(strconv.FormatFloat(e.Expected, 'f', 1, 64), ".0")
+	return []string{fmt.Sprintf("%s where %s were to be expected", crashes(e.New.Devices), expected)}
 }
 
 // decideWithin is when a gate that neither opens nor halts asks a person.
@@ -88,7 +88,7 @@ func (r Rollout) goesOn(e fleet.Explanation, now time.Time) []string {
 		left := time.Duration(float64(now.Sub(r.StartedAt)) * (g.Needs - 1))
 		when := ""
 		switch {
-		case g.Needs <= 1 || r.StartedAt.IsZero():
+		case g.Needs <= 1 || r.StartedAt.IsZero(): // nobody can say
 		case left > decideWithin || left < 0:
 			when = ", which takes more than 14 days: then it asks"
 		case left < 24*time.Hour:

@@ -11,7 +11,7 @@ import (
 func TestASentenceSaysHowARolloutStandsAndWhatItWaitsFor(t *testing.T) {
 	plan := fleet.Plan{Waves: make([]fleet.Wave, 6)}
 	counts := fleet.RolloutCounts{Waiting: 7600, Offered: 4, Fetching: 1, Fetched: 1, Up: 11, Healthy: 380, Lost: 2, Back: 1}
-	why := fleet.Explanation{New: fleet.ShareCount{Devices: 2, Of: 394}, Old: fleet.ShareCount{Devices: 46, Of: 7606}}
+	why := fleet.Explanation{New: fleet.ShareCount{Devices: 2, Of: 394}, Old: fleet.ShareCount{Devices: 46, Of: 7606}, Expected: 2.4}
 	gate := func(needs float64) fleet.Explanation {
 		e := why
 		e.Gates = []fleet.Gate{{What: "5 % of boots crash", Ruled: true, Needs: 1}, {What: "3.5 times as many", Needs: needs}}
@@ -27,13 +27,16 @@ func TestASentenceSaysHowARolloutStandsAndWhatItWaitsFor(t *testing.T) {
 		{nil, gate(1.25), "1.4.2 for pump: wave 4 of 6, 394 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “3.5 times as many” is ruled out, in about 13 hours."},
 		{nil, gate(5), "1.4.2 for pump: wave 4 of 6, 394 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “3.5 times as many” is ruled out, about Thursday, 14 May."},
 		{nil, gate(1e300), "1.4.2 for pump: wave 4 of 6, 394 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “3.5 times as many” is ruled out, which takes more than 14 days: then it asks."},
+		{nil, gate(0), "1.4.2 for pump: wave 4 of 6, 394 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “3.5 times as many” is ruled out."},
 		{func(r *Rollout) { r.Wave = 0 }, fleet.Explanation{}, "1.4.2 for pump: no wave is open yet, 394 of 8,000 devices. Goes on after its rest, when 90 % of the wave are judged."},
 		{func(r *Rollout) { r.Wave = 6 }, fleet.Explanation{New: fleet.ShareCount{Devices: 1, Of: 8000}},
 			"1.4.2 for pump: wave 6 of 6, 394 of 8,000 devices. 1 crash, and no device with the old build to compare with. It is the last wave, which leaves nobody to compare with."},
 		{func(r *Rollout) { r.State, r.Why, r.Dark = fleet.RolloutHeld, "most lines are dark", []string{"hall3"} }, fleet.Explanation{},
 			"1.4.2 for pump: wave 4 of 6, 394 of 8,000 devices. Held: most lines are dark. Dark: hall3."},
 		{func(r *Rollout) { r.State = fleet.RolloutPaused }, fleet.Explanation{}, "1.4.2 for pump: wave 4 of 6, 394 of 8,000 devices. Paused."},
-		{func(r *Rollout) { r.State, r.Why, r.Wave = fleet.RolloutHalted, "3 of the first 3 devices did not come back", 1 }, fleet.Explanation{},
+		{func(r *Rollout) {
+			r.State, r.Why, r.Wave = fleet.RolloutHalted, "3 of the first 3 devices did not come back", 1
+		}, fleet.Explanation{},
 			"1.4.2 for pump: wave 1 of 6, 394 of 8,000 devices. Halted: 3 of the first 3 devices did not come back."},
 		{func(r *Rollout) { r.State = fleet.RolloutDraft }, fleet.Explanation{}, "1.4.2 for pump: a draft for 8,000 devices, which begins with slipway rollout resume pump."},
 		{func(r *Rollout) { r.State, r.StartAt = fleet.RolloutDraft, noon }, fleet.Explanation{}, "1.4.2 for pump: a draft for 8,000 devices, which begins 2026-05-04 12:00 UTC."},

@@ -51,6 +51,7 @@ const (
 	DeviceFound    fleet.EventKind = "device.found"
 	DeviceWentBack fleet.EventKind = "device.went_back"
 
+	RolloutDrafted     fleet.EventKind = "rollout.drafted"
 	RolloutStarted     fleet.EventKind = "rollout.started"
 	RolloutWaveOpened  fleet.EventKind = "rollout.wave_opened"
 	RolloutHeld        fleet.EventKind = "rollout.held"
@@ -81,22 +82,6 @@ const (
 
 	TroubleBegan         fleet.EventKind = "trouble.began"
 	TroubleEnded         fleet.EventKind = "trouble.ended"
-	RolloutDrafted       fleet.EventKind = "rollout.drafted"
-	RolloutStarted       fleet.EventKind = "rollout.started"
-	RolloutWaveOpened    fleet.EventKind = "rollout.wave_opened"
-	RolloutHeld          fleet.EventKind = "rollout.held"
-	RolloutReleased      fleet.EventKind = "rollout.released"
-	RolloutPaused        fleet.EventKind = "rollout.paused"
-	RolloutResumed       fleet.EventKind = "rollout.resumed"
-	RolloutAdvanced      fleet.EventKind = "rollout.advanced"
-	RolloutExcused       fleet.EventKind = "rollout.excused"
-	RolloutHalted        fleet.EventKind = "rollout.halted"
-	RolloutRetreating    fleet.EventKind = "rollout.retreating"
-	RolloutRetreated     fleet.EventKind = "rollout.retreated"
-	RolloutFinished      fleet.EventKind = "rollout.finished"
-	DeviceLost           fleet.EventKind = "device.lost"
-	DeviceFound          fleet.EventKind = "device.found"
-	DeviceWentBack       fleet.EventKind = "device.went_back"
 	GatewayStarted       fleet.EventKind = "gateway.started"
 	GatewayStopped       fleet.EventKind = "gateway.stopped"
 	GatewayClockAccepted fleet.EventKind = "gateway.clock_accepted"
@@ -156,7 +141,8 @@ var Table = []Row{
 	{DeviceLost, []string{"a device of a rollout that was not heard after its update"}},
 	{DeviceFound, []string{"a device that was lost and is heard again"}},
 	{DeviceWentBack, []string{"a device of a rollout that runs the build before again"}},
-	{RolloutStarted, []string{rollouts, "slipway rollout start", "the time that a draft starts at"}},
+	{RolloutDrafted, []string{rollouts, "slipway rollout start"}},
+	{RolloutStarted, []string{rollouts, "slipway rollout start", rollout + "resume", "slipway rollout resume", "the time that a draft starts at"}},
 	{RolloutWaveOpened, []string{"a wave whose rest is over and whose gate is open"}},
 	{RolloutHeld, []string{"a gateway that hears nobody, a window that is closed, lines that are dark, a full disk, a clock that is not believed"}},
 	{RolloutReleased, []string{"the end of what held it"}},
@@ -165,10 +151,10 @@ var Table = []Row{
 	{RolloutAdvanced, []string{rollout + "advance", "slipway rollout advance"}},
 	{RolloutExcused, []string{rollout + "excuse", "slipway rollout excuse"}},
 	{RolloutHalted, []string{
-		rollout + "halt", "slipway rollout halt", "a build that is shown to be worse", rollouts, "slipway rollout start", publish, "slipway firmware publish",
+		rollout + "halt", "slipway rollout halt", "a build that is shown to be worse", rollout + "retreat", "slipway rollout retreat", rollouts, "slipway rollout start", publish, "slipway firmware publish",
 	}},
 	{RolloutRetreating, []string{rollout + "retreat", "slipway rollout retreat", "a halt, where a retreat was said before"}},
-	{RolloutRetreated, []string{"a retreat that has reached everybody"}},
+	{RolloutRetreated, []string{rollout + "finish", "slipway rollout finish", "a retreat that has reached everybody"}},
 	{RolloutFinished, []string{rollout + "finish", "slipway rollout finish", "a rollout that has reached everybody"}},
 	{RolloutPlanChanged, []string{"PUT /api/device-models/{code}/rollout-plan", "slipway rollout plan"}},
 	{LineDark, []string{"devices of a line that fell silent together"}},

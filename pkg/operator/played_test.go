@@ -46,7 +46,7 @@ func (p *played) unfinished(code fleet.ModelCode) *fleet.Rollout {
 	return nil
 }
 
-func (p *played) ForPublish(ctx context.Context, code fleet.ModelCode, haltFirst bool) error {
+func (p *played) ForPublish(ctx context.Context, code fleet.ModelCode, _ string, haltFirst bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.unfinished(code)
@@ -61,7 +61,7 @@ func (p *played) ForPublish(ctx context.Context, code fleet.ModelCode, haltFirst
 }
 
 func (p *played) Start(ctx context.Context, o fleet.RolloutOrder) (fleet.Rollout, error) {
-	if err := p.ForPublish(ctx, o.Model, o.HaltFirst); err != nil {
+	if err := p.ForPublish(ctx, o.Model, o.By, o.HaltFirst); err != nil {
 		return fleet.Rollout{}, err
 	}
 	p.mu.Lock()
@@ -73,8 +73,12 @@ func (p *played) Start(ctx context.Context, o fleet.RolloutOrder) (fleet.Rollout
 			r.Number = max(r.Number, other.Number+1)
 		}
 	}
+	kind := event.RolloutStarted
+	if o.Draft {
+		r.State, kind = fleet.RolloutDraft, event.RolloutDrafted
+	}
 	p.put(r)
-	return r, p.events.Record(ctx, event.RolloutStarted, r.ObjectOf(), nil)
+	return r, p.events.Record(ctx, kind, r.ObjectOf(), nil)
 }
 
 func (p *played) Forecast(_ context.Context, o fleet.RolloutOrder) (fleet.Forecast, error) {
@@ -98,6 +102,16 @@ func (p *played) Act(ctx context.Context, code fleet.ModelCode, number int, a fl
 		fleet.RolloutFinish: {event.RolloutFinished, fleet.RolloutFinished},
 	}[a.Verb]
 	i := slices.IndexFunc(p.all, func(r fleet.Rollout) bool { return r.Model == code && r.Number == number })
+	switch before := p.all[i].State; {
+	case a.Verb == fleet.RolloutResume && before == fleet.RolloutDraft:
+		left.kind = event.RolloutStarted
+	case a.Verb == fleet.RolloutFinish && before == fleet.RolloutRetreating:
+		left.kind, left.state = event.RolloutRetreated, fleet.RolloutRetreated
+	case a.Verb == fleet.RolloutRetreat && before == fleet.RolloutRunning:
+		if err := p.events.Record(ctx, event.RolloutHalted, p.all[i].ObjectOf(), nil); err != nil {
+			return fleet.Rollout{}, err
+		}
+	}
 	p.all[i].State = left.state
 	return p.all[i], p.events.Record(ctx, left.kind, p.all[i].ObjectOf(), nil)
 }

@@ -113,7 +113,7 @@ func (d *door) mayPublish(r *http.Request, code fleet.ModelCode, v fleet.Version
 			return err
 		}
 	}
-	return d.Rollouts.ForPublish(r.Context(), code, haltFirst)
+	return d.Rollouts.ForPublish(r.Context(), code, nameOf(r), haltFirst)
 }
 
 // haltFirstOf reads halt_first from the address or from the body.

@@ -24,8 +24,8 @@ type rollouts interface {
 	Explain(fleet.ModelCode, int) (fleet.Explanation, error)
 	Plan(fleet.ModelCode) (fleet.Plan, error)
 	SetPlan(context.Context, fleet.ModelCode, fleet.Plan) (fleet.Plan, error)
-	MemberOf(fleet.Device) (fleet.Rollout, fleet.Member, bool)                  // in the newest rollout of its model
-	ForPublish(ctx context.Context, code fleet.ModelCode, haltFirst bool) error // ErrTaken names the unfinished one
+	MemberOf(fleet.Device) (fleet.Rollout, fleet.Member, bool)                             // in the newest rollout of its model
+	ForPublish(ctx context.Context, code fleet.ModelCode, by string, haltFirst bool) error // ErrTaken names the unfinished one
 }
 
 const rolloutPath = "/api/device-models/{code}/rollouts/{number}"
@@ -132,6 +132,10 @@ func (d *door) startRollout(w http.ResponseWriter, r *http.Request) error {
 	}
 	order, err := d.order(m.Code, in)
 	if err != nil {
+		return err
+	}
+	order.By = nameOf(r)
+	if order.Reason, err = reasonOf(in.Reason, false); err != nil {
 		return err
 	}
 	if in.DryRun {

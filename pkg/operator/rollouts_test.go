@@ -139,7 +139,7 @@ func TestWhatOverrulesARolloutNeedsAReasonAndAPauseNeedsNone(t *testing.T) {
 		{"retreat", `{"reason":"` + strings.Repeat("ü", mostReason+1) + `"}`, 400, "at most 200"},
 		{"retreat", `{"reason":"` + strings.Repeat("ü", mostReason) + `","untested":true}`, 200, "retreating"},
 		{"retreat", `{"reason":"x","force":true}`, 400, "force"},
-		{"finish", "", 200, "finished"},
+		{"finish", "", 200, "retreated"},
 	} {
 		if a := act(test.verb, test.body); a.StatusCode != test.status || !strings.Contains(a.body, test.says) {
 			t.Errorf("%s %s: %s %s; want %d with %q", test.verb, test.body, a.Status, a.body, test.status, test.says)
