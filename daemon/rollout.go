@@ -234,14 +234,14 @@ func countsText(w io.Writer, n fleet.RolloutCounts) {
 
 func evidenceText(w io.Writer, e fleet.RolloutEvidence, s *fleet.SignatureCounts) {
 	c := newColumns(w, "EVIDENCE", "ENDS BADLY", "CRASHES", "FALLS SILENT", "SIGNATURE")
-	c.row(times(e.Total), times(e.Loss), times(e.Crash), times(e.Silence), times(e.Signature))
+	c.row(evidenceOf(e.Total), evidenceOf(e.Loss), evidenceOf(e.Crash), evidenceOf(e.Silence), evidenceOf(e.Signature))
 	c.flush()
 	if s != nil {
 		fmt.Fprintf(w, "\nnew with it: %s %s, on %s devices; of the old build's on %s\n", visible(s.Fingerprint), visible(s.Frame), shareText(s.New), shareText(s.Old))
 	}
 }
 
-func times(e float64) string { return strconv.FormatFloat(e, 'g', 4, 64) }
+func evidenceOf(e float64) string { return strconv.FormatFloat(e, 'g', 4, 64) }
 
 func rolloutDevicesCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -303,7 +303,7 @@ func explanationText(w io.Writer, e fleet.Explanation) {
 	fmt.Fprintln(w)
 	fields(w,
 		"updates that ended badly", shareText(e.Ended), "crashed, new build", shareText(e.New), "crashed, old build", shareText(e.Old),
-		"crashes to be expected", times(e.Expected),
+		"crashes to be expected", evidenceOf(e.Expected),
 		"silent, new build", shareText(e.Silent[0]), "silent, old build", shareText(e.Silent[1]), "slots taken", shareText(e.Slots), "judged of the wave", shareText(e.Judged))
 	for _, g := range e.Gates {
 		switch {
