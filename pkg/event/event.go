@@ -55,11 +55,12 @@ func (f Filter) Takes(e fleet.Event) bool {
 	})
 }
 
-// Subjects are the objects whose history an event belongs to: its own, and of a build the model, of a dump the device.
+// Subjects are the objects whose history an event belongs to: its own, of a build and of a rollout the model, of a dump the
+// device.
 func Subjects(o fleet.Object) []fleet.Object {
 	owner, _, owned := strings.Cut(o.ID, "/")
 	switch {
-	case owned && o.Type == "build":
+	case owned && (o.Type == "build" || o.Type == "rollout"):
 		return []fleet.Object{o, fleet.ModelCode(owner).ObjectOf()}
 	case owned && o.Type == "dump":
 		return []fleet.Object{o, fleet.DeviceKey(owner).ObjectOf()}
