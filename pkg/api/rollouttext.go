@@ -85,12 +85,11 @@ func (r Rollout) goesOn(e fleet.Explanation, now time.Time) []string {
 		if g.Ruled {
 			continue
 		}
-		more := float64(now.Sub(r.StartedAt)) * (g.Needs - 1)
-		left := time.Duration(min(more, float64(decideWithin)+1)) // what is out of range becomes anything
+		left := time.Duration(float64(now.Sub(r.StartedAt)) * (g.Needs - 1))
 		when := ""
 		switch {
 		case g.Needs <= 1 || r.StartedAt.IsZero(): // nobody can say
-		case left > decideWithin:
+		case left > decideWithin || left < 0:
 			when = ", which takes more than 14 days: then it asks"
 		case left < 24*time.Hour:
 			when = fmt.Sprintf(", in about %d hours", int(left/time.Hour)+1)

@@ -131,7 +131,7 @@ func (c *Catalog) PublishImage(ctx context.Context, code fleet.ModelCode, v flee
 	})
 }
 
-// RemoveBuild removes a build's record; of one that a device is pinned to it says ErrTaken.
+// RemoveBuild removes a build's record; of one that a device is pinned to, or that a rollout needs, it says ErrTaken.
 func (c *Catalog) RemoveBuild(ctx context.Context, code fleet.ModelCode, v fleet.Version) error {
 	return c.update(ctx, func(t *tx) error {
 		var b fleet.Build
@@ -143,6 +143,13 @@ func (c *Catalog) RemoveBuild(ctx context.Context, code fleet.ModelCode, v fleet
 			return unknownBuild(code, v)
 		}
 		if err := t.pinsNobody(code, v); err != nil {
+			return err
+		}
+		m, err := t.model(code)
+		if err != nil {
+			return err
+		}
+		if err := rolloutsSpare(t.txn, m, v); err != nil {
 			return err
 		}
 		t.tell(event.BuildRemoved, fleet.BuildObject(code, v), facts{"sha256": b.ImageSHA256})

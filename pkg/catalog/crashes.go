@@ -218,10 +218,14 @@ func waitsFor(c crash.Crash, b fleet.Build) bool {
 	return c.Grade == crash.MissingELF && c.Model == b.Model && c.DeclaredVersion == string(b.Version)
 }
 
-// NeedsBuild reports that a device is pinned to this build, or that a dump which is not decoded yet would be decoded with it.
+// NeedsBuild reports that a device is pinned to this build, that a rollout needs it, or that a dump which is not decoded yet
+// would be decoded with it.
 func (c *Catalog) NeedsBuild(b fleet.Build) (bool, error) {
 	if pinned, err := c.Pinned(b.Model, b.Version); err != nil || pinned {
 		return pinned, err
+	}
+	if inRollout, err := c.inRollout(b); err != nil || inRollout {
+		return inRollout, err
 	}
 	waiting, err := c.crashesIn(crash.Waiting, 0, anyCrash)
 	return slices.ContainsFunc(waiting, func(one crash.Crash) bool {

@@ -151,6 +151,9 @@ func (c *Catalog) UpdateDevice(ctx context.Context, key fleet.DeviceKey, change 
 			}
 			t.delete(modelDeviceKey(before.Model, key))
 			t.mark(modelDeviceKey(d.Model, key))
+			if err := t.leaveRollouts(before.Model, key); err != nil {
+				return err
+			}
 		}
 		if err := t.movePin(before, d); err != nil {
 			return err
@@ -199,5 +202,5 @@ func (t *tx) removeDevice(key fleet.DeviceKey) (fleet.Device, error) {
 		return d, err
 	}
 	t.news = append(t.news, func(w DeviceWatcher) { w.DeviceRemoved(key) })
-	return d, nil
+	return d, t.leaveRollouts(d.Model, key)
 }

@@ -120,14 +120,10 @@ func (c *Catalog) undoImport(ctx context.Context) error {
 
 // inPieces calls change for 0 to n-1 in order, as many in one operation as fit well.
 func (c *Catalog) inPieces(ctx context.Context, n int, frees bool, change func(t *tx, i int) error) error {
-	const (
-		wellBytes  = mostBytes / 4 // far enough from the bound for whatever one more change writes
-		wellWrites = mostWrites / 4
-	)
 	for next := 0; next < n; {
 		i := next
 		op := newOperation(func(t *tx) error {
-			for ; i < n && t.bytes < wellBytes && len(t.order) < wellWrites; i++ {
+			for ; i < n && t.hasRoom(); i++ {
 				if err := change(t, i); err != nil {
 					return err
 				}

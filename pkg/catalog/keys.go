@@ -58,6 +58,9 @@ import (
 //	e/<number>                                 fleet.Event as it is hashed; numbers are 16 hex digits
 //	eo/<object>/<number>                       index: events of an object, by its hash
 //	er/<topic>/<device>                        paced: what happened often, and was not told of yet
+//	r/<code>/<number>                          fleet.Rollout; numbers are 8 decimal digits
+//	rm/<code>/<number>/<device>                fleet.Member
+//	rp/<code>                                  fleet.Plan: what a model's rollouts go by that name none
 const (
 	keySchema    = "x/schema"
 	keyClock     = "x/clock"
@@ -99,6 +102,8 @@ const (
 	eventPrefix       = "e/"
 	objectEventPrefix = "eo/"
 	pacedPrefix       = "er/"
+
+	rolloutPrefix = "r/"
 )
 
 func modelKey(code fleet.ModelCode) string           { return modelPrefix + string(code) }
@@ -142,6 +147,22 @@ func crashedPrefix(code fleet.ModelCode, version string) string {
 func crashedKey(code fleet.ModelCode, version string, device fleet.DeviceKey) string {
 	return crashedPrefix(code, version) + string(device)
 }
+
+func rolloutsPrefix(code fleet.ModelCode) string { return rolloutPrefix + string(code) + "/" }
+
+func rolloutKey(code fleet.ModelCode, number int) string {
+	return fmt.Sprintf("%s%08d", rolloutsPrefix(code), number)
+}
+
+func rolloutMembersPrefix(code fleet.ModelCode, number int) string {
+	return fmt.Sprintf("rm/%s/%08d/", code, number)
+}
+
+func rolloutMemberKey(code fleet.ModelCode, number int, key fleet.DeviceKey) string {
+	return rolloutMembersPrefix(code, number) + string(key)
+}
+
+func rolloutPlanKey(code fleet.ModelCode) string { return "rp/" + string(code) }
 
 func sequence(n uint64) string   { return fmt.Sprintf("%016x", n) }
 func eventKey(seq uint64) string { return eventPrefix + sequence(seq) }

@@ -71,7 +71,7 @@ func (t *tx) model(code fleet.ModelCode) (fleet.Model, error) {
 	return m, err
 }
 
-// RemoveModel removes a model that has neither devices nor builds; else it says ErrTaken.
+// RemoveModel removes a model that has neither devices nor builds, with its rollouts; else it says ErrTaken.
 func (c *Catalog) RemoveModel(ctx context.Context, code fleet.ModelCode) error {
 	return c.update(ctx, func(t *tx) error {
 		if _, err := t.model(code); err != nil {
@@ -88,6 +88,6 @@ func (c *Catalog) RemoveModel(ctx context.Context, code fleet.ModelCode) error {
 		}
 		t.tell(event.ModelRemoved, code.ObjectOf(), nil)
 		t.delete(modelKey(code))
-		return nil
+		return t.removeRollouts(code)
 	})
 }

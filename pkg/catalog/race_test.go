@@ -2,4 +2,4 @@
 
 package catalog
 
-func init() { many = 12_000 }
+func init() { many, readMembers = 12_000, 20_000 }

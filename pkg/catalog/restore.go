@@ -48,6 +48,9 @@ func restore(o Options, backup io.Reader) (records int, err error) {
 		records, schema, err = c.fill(ctx, backup)
 	}
 	if err == nil {
+		err = c.pauseRestored(ctx)
+	}
+	if err == nil {
 		err = c.update(ctx, func(t *tx) error {
 			t.delete(keyRestoring)
 			t.tell(event.BackupRestored, fleet.Object{Type: "gateway"}, facts{"records": records})
@@ -109,4 +112,24 @@ func emptyFolder(dir string) error {
 		}
 	}
 	return nil
+}
+
+// pauseRestored pauses the rollouts that go on by themselves: what devices were sent since the backup was made is not known.
+func (c *Catalog) pauseRestored(ctx context.Context) error {
+	var going []fleet.Rollout
+	err := c.EachRollout(func(r fleet.Rollout) error {
+		if r.State == fleet.RolloutRunning || r.State == fleet.RolloutHeld {
+			going = append(going, r)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.inPieces(ctx, len(going), false, func(t *tx, i int) error {
+		r := going[i]
+		r.State, r.Why = fleet.RolloutPaused, "the catalog was restored from a backup"
+		t.tell(event.RolloutPaused, r.ObjectOf(), facts{"model": r.Model, "version": r.Version, "rollout": r.Number, "wave": r.Wave, "why": r.Why})
+		return t.put(rolloutKey(r.Model, r.Number), r)
+	})
 }

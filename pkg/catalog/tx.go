@@ -65,6 +65,11 @@ func (t *tx) fits() error {
 	return nil
 }
 
+// hasRoom reports that one transaction holds whatever one more step of a change in pieces writes.
+func (t *tx) hasRoom() bool {
+	return t.bytes < mostBytes/4 && len(t.order) < mostWrites/4
+}
+
 func (t *tx) flush(txn *badger.Txn) error {
 	if err := errors.Join(t.count(txn), t.countStock(txn)); err != nil {
 		return err

@@ -91,17 +91,20 @@ func buildOf(b *bundle.Bundle, code fleet.ModelCode, v fleet.Version, size int64
 }
 
 // known decides about a version that is there already: the same firmware changes nothing (same is its record), another
-// is refused unless it is to be replaced. A build that was found on disk has never been offered to anybody: when its
+// is refused unless it is to be replaced, which one in a rollout is not. A build that was found on disk has never been offered to anybody: when its
 // bundle comes it is taken as new.
 func (d *Depot) known(m fleet.Model, b fleet.Build, replace bool) (same *fleet.Build, err error) {
 	stored, err := d.options.Recorder.Build(m.Code, b.Version)
 	switch {
 	case errors.Is(err, fleet.ErrUnknown):
-		if m.FirmwareVersion != b.Version || replace {
+		if m.FirmwareVersion != b.Version {
 			return nil, nil
 		}
 		// The model runs a plain image of this version: devices may be in the middle of it.
 		if sum := sumOf(d.flatPath(m.Code)); sum != "" && sum != b.ImageSHA256 {
+			if replace {
+				return nil, d.options.Recorder.MayReplaceBuild(m.Code, b.Version)
+			}
 			return nil, fleet.Taken("model %s runs version %s as a plain image with other bytes: raise the version, or replace it with slipway firmware add --replace", m.Code, b.Version)
 		}
 		return nil, nil
@@ -109,7 +112,7 @@ func (d *Depot) known(m fleet.Model, b fleet.Build, replace bool) (same *fleet.B
 		return nil, err
 	case !stored.SameFirmware(b):
 		if replace {
-			return nil, nil
+			return nil, d.options.Recorder.MayReplaceBuild(m.Code, b.Version)
 		}
 		return nil, fleet.Taken("version %s of model %s is stored with another image or ELF: raise the version, or replace it with slipway firmware add --replace", b.Version, m.Code)
 	case stored.Origin == fleet.Found && m.FirmwareVersion != b.Version:

@@ -37,8 +37,11 @@ type recorder interface {
 	// RemoveModel says ErrTaken where the model has devices or builds.
 	RemoveModel(context.Context, fleet.ModelCode) error
 	RemoveBuild(context.Context, fleet.ModelCode, fleet.Version) error
-	// NeedsBuild reports that a dump waits to be decoded with this build, or that a device is pinned to it.
+	// NeedsBuild reports that a dump waits to be decoded with this build, that a device is pinned to it, or that a rollout
+	// needs it.
 	NeedsBuild(fleet.Build) (bool, error)
+	// MayReplaceBuild says ErrTaken of a version that an unfinished rollout has.
+	MayReplaceBuild(fleet.ModelCode, fleet.Version) error
 }
 
 // waker is told of each new build: dumps may wait for its ELF.

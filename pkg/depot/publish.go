@@ -31,7 +31,7 @@ func (d *Depot) Publish(ctx context.Context, code fleet.ModelCode, v fleet.Versi
 }
 
 // retain removes the builds that were accepted first beyond KeepVersions, but neither the current one nor one that a
-// dump waits for or a device is pinned to.
+// dump waits for, a device is pinned to or a rollout needs.
 func (d *Depot) retain(ctx context.Context, m fleet.Model) error {
 	builds, err := d.options.Recorder.Builds(m.Code)
 	if err != nil {

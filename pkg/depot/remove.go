@@ -43,7 +43,8 @@ func putBack(path string) error {
 	return durable.Rename(aside(path), path)
 }
 
-// Remove removes a build: its record, then its files. The model's current one stays, and one that a device is pinned to.
+// Remove removes a build: its record, then its files. The model's current one stays, one that a device is pinned to, and
+// one that a rollout needs.
 func (d *Depot) Remove(ctx context.Context, code fleet.ModelCode, v fleet.Version) error {
 	if err := d.trusted(); err != nil {
 		return err
