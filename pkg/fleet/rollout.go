@@ -43,6 +43,7 @@ type Rollout struct {
 	Resumed    Duration `json:"resumed,omitempty"`      // of Elapsed: when a person has let it go on last
 	Advanced   bool     `json:"advanced,omitempty"`     // a person has ended the rest and the gate of the open wave
 	Counted    uint64   `json:"counted_from,omitempty"` // evidence is made of the marks from this number on
+	Boots      int      `json:"boots,omitempty"`        // of devices that run the version, since the evidence began: what a gate about boots counts
 	Again      bool     `json:"again,omitempty"`        // attempts at this version before it do not count
 }
 
@@ -280,6 +281,7 @@ type RolloutAct struct {
 	Accept   []string    // with resume after a halt: fingerprints, or a share of updates that may end badly, such as "5%"
 	Untested bool        // with retreat: although no device was moved from this build to the base yet
 	By       string      // who acts, for the sentence of a halt
+	Stay     bool        // with halt: nothing is taken back, also where the rollout is to do so by itself
 }
 
 // RolloutFilter picks rollouts, newest first of each model, in the order of models.

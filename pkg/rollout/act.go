@@ -53,8 +53,9 @@ func (c *course) resume(a fleet.RolloutAct, now time.Duration) error {
 		if err := c.accept(a.Accept); err != nil {
 			return err
 		}
-		c.Counted, c.EndedAt = c.marks+1, time.Time{}
+		c.Counted, c.EndedAt, c.boots = c.marks+1, time.Time{}, 0
 		c.recount()
+		c.forgive()
 	default:
 		return c.cannot("resumed")
 	}
@@ -65,6 +66,15 @@ func (c *course) resume(a fleet.RolloutAct, now time.Duration) error {
 	c.resumed(now)
 	c.tell(kind, map[string]any{"why": a.Reason, "accepted": a.Accept})
 	return nil
+}
+
+// forgive frees the slots of devices that were lost or went back before a person said "go on": they count no more.
+func (c *course) forgive() {
+	for _, m := range c.order {
+		if m.State == fleet.MemberLost || m.State == fleet.MemberBack {
+			c.change(m, func() { m.Excused = true })
+		}
+	}
 }
 
 // accept notes what a person has looked at and lets pass: fingerprints, or a share of updates that may end badly.
@@ -91,6 +101,7 @@ func (c *course) accept(all []string) error {
 func (c *course) haltBy(a fleet.RolloutAct, now time.Duration) error {
 	switch c.State {
 	case fleet.RolloutRunning, fleet.RolloutHeld, fleet.RolloutPaused, fleet.RolloutDraft:
+		c.Retreat = c.Retreat && !a.Stay
 		c.halt("halted by "+a.By+": "+a.Reason, now)
 		return nil
 	case fleet.RolloutRetreating:
@@ -121,7 +132,7 @@ func (c *course) skipGate(a fleet.RolloutAct) error {
 
 // excuse frees the slots of devices, which a person knows to be no fault of the build.
 func (c *course) excuse(a fleet.RolloutAct) error {
-	if !c.State.Unfinished() {
+	if !c.State.Unfinished() && c.State != fleet.RolloutHalted {
 		return c.cannot("changed")
 	}
 	for _, key := range a.Devices {

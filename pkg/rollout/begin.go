@@ -263,6 +263,7 @@ func (rs *Rollouts) makeRoom(ctx context.Context, o fleet.RolloutOrder) error {
 		rs.mu.Unlock()
 		return standing(c.Rollout)
 	default:
+		c.Retreat = false // the next one reaches those devices
 		c.halt("halted by "+o.By+": for the rollout of "+string(o.Version), now)
 		c.State = fleet.RolloutReplaced
 	}
@@ -314,7 +315,7 @@ func (rs *Rollouts) begin(r fleet.Rollout, x order, failed map[fleet.DeviceKey]i
 			m.Why = d.Barred
 		}
 		if m.Attempts >= mostAttempts {
-			m.State, m.Why = fleet.MemberSkipped, "went back twice"
+			m.State, m.Why = fleet.MemberSkipped, wentBackTwice
 		}
 		c.add(m).held = d.Barred
 	}
@@ -324,7 +325,7 @@ func (rs *Rollouts) begin(r fleet.Rollout, x order, failed map[fleet.DeviceKey]i
 	defer rs.mu.Unlock()
 	p := rs.progressOf(r.Model)
 	if old := p.course; old != nil {
-		p.older = append(p.older, old.Rollout)
+		p.older = append(p.older, old.show(p.elapsed(rs.options.Now())))
 		for key, m := range old.members {
 			if m.Has && m.State != fleet.MemberSkipped && old.Base == r.Base {
 				p.sticks[key] = old.Version
@@ -334,7 +335,7 @@ func (rs *Rollouts) begin(r fleet.Rollout, x order, failed map[fleet.DeviceKey]i
 	p.course, p.from, p.before, p.based = c, rs.options.Now(), 0, r.Base
 	p.window, _ = parseWindow(r.Window)
 	for _, name := range rs.options.Book.DarkLines() {
-		c.darkened(name, true)
+		c.darkened(name, true, 0)
 	}
 	c.wall = rs.options.Now().UTC()
 	return c.show(0)

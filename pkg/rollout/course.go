@@ -20,6 +20,7 @@ type settings struct {
 	alpha, beta  float64
 	upWithin     time.Duration // U: all floors are parts or multiples of it
 	decideWithin time.Duration // a gate that neither opens nor halts for so long asks a person
+	bootsStand   bool          // the build writes no dumps: boots that nothing explains stand in for crashes
 	rollback     bool          // the build's bootloader goes back to the image before: a device that is heard again shows nothing
 }
 
@@ -52,12 +53,13 @@ type course struct {
 	dark    int  // lines
 	holdOff time.Duration
 
-	saved  time.Duration // when the rollout's record was handed out last
-	stale  bool          // the rollout's record waits to be saved
-	dirty  []*member
-	told   []Told
-	wall   time.Time // of the call
-	halted func()    // called in the moment of a halt
+	counted time.Duration // when it was looked last who is off
+	saved   time.Duration // when the rollout's record was handed out last
+	stale   bool          // the rollout's record waits to be saved
+	dirty   []*member
+	told    []Told
+	wall    time.Time // of the call
+	halted  func()    // called in the moment of a halt
 }
 
 // newCourse makes the course of a rollout without members.
@@ -68,6 +70,7 @@ func newCourse(r fleet.Rollout, s settings, seen sightings) *course {
 	c := &course{
 		Rollout: r, settings: s, sightings: seen, members: map[fleet.DeviceKey]*member{}, lines: map[string]*line{},
 		counts: map[fleet.MemberState]int{}, inCut: map[fleet.MemberState]int{},
+		marks: max(r.Counted, 1) - 1, boots: r.Boots,
 	}
 	c.evidence = c.freshEvidence()
 	return c
@@ -183,14 +186,19 @@ func (c *course) budget() int { return max(c.Plan.Unproven, c.counts[fleet.Membe
 // Change takes what waits to be saved.
 func (c *course) drain(now time.Duration) (ch Change, any bool) {
 	ch = Change{Model: c.Model, Number: c.Number, Told: c.told}
+	var later []*member
 	for _, m := range c.dirty {
-		waits := m.dirty && !m.pending
+		if m.pending && m.dirty { // its offer is being written at this moment: what became of it meanwhile comes after it
+			later = append(later, m)
+			continue
+		}
+		waits := m.dirty
 		m.dirty = false
 		if waits && c.members[m.Device] == m {
 			ch.Members = append(ch.Members, m.Member)
 		}
 	}
-	c.told, c.dirty = nil, nil
+	c.told, c.dirty = nil, later
 	if c.stale || len(ch.Members) > 0 && now-c.saved >= evidenceEvery {
 		r := c.show(now)
 		ch.Rollout, c.saved, c.stale = &r, now, false
@@ -204,7 +212,7 @@ const evidenceEvery = 10 * time.Minute
 // show is the rollout with what follows from its members.
 func (c *course) show(now time.Duration) fleet.Rollout {
 	r := c.Rollout
-	r.Elapsed = fleet.Duration(now)
+	r.Elapsed, r.Boots = fleet.Duration(now), c.boots
 	r.Counts = fleet.RolloutCounts{
 		Waiting: c.counts[fleet.MemberWaiting], Offered: c.counts[fleet.MemberOffered], Fetching: c.counts[fleet.MemberFetching],
 		Fetched: c.counts[fleet.MemberFetched], Up: c.counts[fleet.MemberUp], Healthy: c.counts[fleet.MemberHealthy],

@@ -46,15 +46,22 @@ func (r *ratio) more() bool { return r.l[0]+r.l[1] > 0 }
 // share weighs the share of judged updates that ended badly against a tolerated one.
 type share struct {
 	tolerated float64
+	grid      []float64
 	l         []float64
 }
 
-var shareGrid = []float64{0.03, 0.1, 0.3, 0.6, 0.99}
-
-func newShare(tolerated float64) share { return share{tolerated, make([]float64, len(shareGrid))} }
+// newShare weighs against a tolerated share. A share of the grid that lies at or below it would make evidence of updates that
+// end well: such ones are raised to three times the tolerated odds.
+func newShare(tolerated float64) share {
+	grid := []float64{0.03, 0.1, 0.3, 0.6, 0.99}
+	for i := range grid {
+		grid[i] = max(grid[i], 3*tolerated/(1+2*tolerated))
+	}
+	return share{tolerated, grid, make([]float64, len(grid))}
+}
 
 func (s *share) outcome(bad bool) {
-	for i, p := range shareGrid {
+	for i, p := range s.grid {
 		if bad {
 			s.l[i] += math.Log(p / s.tolerated)
 		} else {
@@ -104,11 +111,7 @@ func (s *signatures) crash(m fleet.Mark) {
 		s.number[m.Fingerprint] = i
 		s.all = append(s.all, signature{fingerprint: m.Fingerprint, frame: m.Frame, ratio: newRatio(1, 8, 64, 1000)})
 	}
-	if m.New {
-		s.all[i].devices[0]++
-	} else {
-		s.all[i].devices[1]++
-	}
+	s.all[i].devices[sideOf(m)]++
 }
 
 // e is the weighted sum: the j-th new fingerprint has the weight 1/(j(j+1)), which add up to 1.
@@ -143,9 +146,48 @@ type evidence struct {
 	judged     int
 	bad        int
 	lost       int
-	crashed    [2]int
-	expected   float64 // crashes of the new build's devices, had they crashed as the old one's did
+	crashed    [2]int // devices, of the new build and of the old one
 	silent     [2]int
+	crashes    compared
+	quiet      compared
+}
+
+// compared counts first events where there was somebody to compare with.
+type compared struct {
+	seen     [2]int  // of the new build's devices, and of the old one's
+	expected float64 // of the new build's devices, had it happened to them as often as to the old one's
+}
+
+func (c *compared) add(m fleet.Mark) {
+	if m.Risk[0] == 0 || m.Risk[1] == 0 {
+		return
+	}
+	c.seen[sideOf(m)]++
+	c.expected += float64(m.Risk[0]) / float64(m.Risk[0]+m.Risk[1])
+}
+
+// mostTimes bounds what is said of how much more often something happens: beyond it a number means nothing.
+const mostTimes = 1000
+
+// ratio is how many times as often it happens to the new build's devices: what was seen on each side by what was to be
+// expected there (Peto's estimate). 1 where nothing was seen.
+func (c *compared) ratio() float64 {
+	all := float64(c.seen[0] + c.seen[1])
+	switch {
+	case all == 0 || c.expected == 0:
+		return 1
+	case c.seen[1] == 0:
+		return min(float64(c.seen[0])/c.expected, mostTimes)
+	}
+	return min(float64(c.seen[0])/c.expected*(all-c.expected)/float64(c.seen[1]), mostTimes)
+}
+
+// sideOf is 0 of the new build, 1 of the old one.
+func sideOf(m fleet.Mark) int {
+	if m.New {
+		return 0
+	}
+	return 1
 }
 
 // toleratedSilence is how many times as often the new build's devices may fall silent: they have just been restarted.
@@ -170,10 +212,6 @@ const (
 
 // add takes in a mark. Marks come in the order of their numbers.
 func (e *evidence) add(k kind, m fleet.Mark, lost bool) {
-	i := 1
-	if m.New {
-		i = 0
-	}
 	switch k {
 	case ofEnd:
 		e.loss.outcome(m.Bad)
@@ -188,13 +226,12 @@ func (e *evidence) add(k kind, m fleet.Mark, lost bool) {
 		e.crash.event(m.New, m.Risk)
 		e.daily.event(m.New, m.Risk)
 		e.signatures.crash(m)
-		e.crashed[i]++
-		if all := m.Risk[0] + m.Risk[1]; all > 0 && m.Risk[1] > 0 {
-			e.expected += float64(m.Risk[0]) / float64(all)
-		}
+		e.crashes.add(m)
+		e.crashed[sideOf(m)]++
 	case ofSilence:
 		e.silence.event(m.New, m.Risk)
-		e.silent[i]++
+		e.quiet.add(m)
+		e.silent[sideOf(m)]++
 	}
 }
 

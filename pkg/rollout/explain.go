@@ -74,7 +74,7 @@ func (c *course) explained(x fleet.Explanation) fleet.Explanation {
 	x.Silent = [2]fleet.ShareCount{{Devices: e.silent[0], Of: has}, {Devices: e.silent[1], Of: old}}
 	x.Slots = fleet.ShareCount{Devices: c.slots, Of: c.budget()}
 	x.Judged = c.judged()
-	x.Expected = math.Round(10*e.expected) / 10
+	x.Expected = math.Round(10*e.crashes.expected) / 10
 	x.Gates = c.gates()
 	if x.Gates == nil {
 		x.Gates = []fleet.Gate{}

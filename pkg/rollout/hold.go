@@ -42,12 +42,12 @@ func (c *course) holdReason(now time.Duration) string {
 }
 
 // darkened tells that a line went dark, or is lit again. Members on a dark line are not judged.
-func (c *course) darkened(name string, dark bool) {
+func (c *course) darkened(name string, dark bool, now time.Duration) {
 	l := c.lines[name]
 	if l == nil || l.dark == dark {
 		return
 	}
-	l.dark = dark
+	l.dark, l.lit = dark, now
 	if dark {
 		c.dark++
 	} else {

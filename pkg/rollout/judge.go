@@ -24,7 +24,7 @@ func (c *course) mark(m *member, k kind, mark fleet.Mark, now time.Duration) {
 	if *at != nil {
 		return
 	}
-	if k != ofEnd && mine == none { // it was not counted as at risk, and was
+	if k != ofEnd && mine == none { // it was not counted as at risk, and was: it ran the build for a moment, and went back
 		m.line.count(&mark.Risk, map[bool]class{true: ofNew, false: ofOld}[mark.New], 1)
 	}
 	c.marks++
@@ -139,7 +139,7 @@ func (c *course) reason(v fleet.RolloutEvidence) string {
 	case v.Crash:
 		return c.crashReason()
 	}
-	return fmt.Sprintf("falls silent %s times as often", times(c.ratioOf(e.silent, e.silence)))
+	return fmt.Sprintf("falls silent %s times as often", times(e.quiet.ratio()))
 }
 
 func (c *course) lossReason() string {
@@ -156,23 +156,10 @@ func (c *course) lossReason() string {
 
 func (c *course) crashReason() string {
 	e := c.evidence
-	if e.crashed[1] == 0 {
-		return fmt.Sprintf("crashes %d times where %.1f were to be expected", e.crashed[0], e.expected)
+	if e.crashes.seen[1] == 0 {
+		return fmt.Sprintf("crashes %d times where %.1f were to be expected", e.crashes.seen[0], e.crashes.expected)
 	}
-	return fmt.Sprintf("crashes %s times as often", times(c.ratioOf(e.crashed, e.crash)))
-}
-
-// ratioOf is the ratio of the grid that explains best what was seen, refined by what was counted.
-func (c *course) ratioOf(_ [2]int, r ratio) float64 {
-	// The likelihoods of the grid, each as heavy as it explains what was seen: their weighted mean of logarithms.
-	most := slices.Max(r.l)
-	sum, weight := 0.0, 0.0
-	for i, l := range r.l {
-		w := math.Exp(l - most)
-		sum += w * math.Log(r.grid[i])
-		weight += w
-	}
-	return math.Exp(sum / weight)
+	return fmt.Sprintf("crashes %s times as often", times(e.crashes.ratio()))
 }
 
 func times(x float64) string { return fmt.Sprintf("%.1f", x) }

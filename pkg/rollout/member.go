@@ -41,8 +41,9 @@ type line struct {
 	name    string
 	members []*member // by hash
 	dark    bool
-	crash   [2]int // members at risk of their first crash: of the new build, of the old one
-	quiet   [2]int // likewise, of their first silence
+	lit     time.Duration // of elapsed time: when it was lit again last; 0: it was never dark
+	crash   [2]int        // members at risk of their first crash: of the new build, of the old one
+	quiet   [2]int        // likewise, of their first silence
 }
 
 func (l *line) count(counts *[2]int, c class, by int) {

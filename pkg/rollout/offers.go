@@ -47,11 +47,17 @@ func (rs *Rollouts) Turn(ctx context.Context, d fleet.Device) {
 	}
 	c, now := p.course, rs.options.Now()
 	c.wall = now.UTC()
+	m := c.members[d.Key]
+	if m == nil || m.pending {
+		rs.mu.Unlock()
+		return
+	}
+	was := m.Member
 	if !c.take(d.Key, p.elapsed(now)) {
 		rs.mu.Unlock()
 		return
 	}
-	rs.write(ctx, p, c, d.Key)
+	rs.write(ctx, c, m, was)
 }
 
 // Strays tells that a device is about to be sent a build by its own wish. Where a rollout has that build it becomes a member,
@@ -70,13 +76,13 @@ func (rs *Rollouts) Strays(ctx context.Context, d fleet.Device, v fleet.Version)
 		return
 	}
 	c.wall = now.UTC()
+	was := m.Member
 	c.stray(m, p.elapsed(now))
-	rs.write(ctx, p, c, d.Key)
+	rs.write(ctx, c, m, was)
 }
 
 // write puts a member's offer on record, and takes it back where that fails. The caller holds the lock, which is released.
-func (rs *Rollouts) write(ctx context.Context, p *progress, c *course, device fleet.DeviceKey) {
-	m := c.members[device]
+func (rs *Rollouts) write(ctx context.Context, c *course, m *member, was fleet.Member) {
 	m.pending = true
 	change := Change{Model: c.Model, Number: c.Number, Members: []fleet.Member{m.Member}}
 	rs.mu.Unlock()
@@ -85,10 +91,10 @@ func (rs *Rollouts) write(ctx context.Context, p *progress, c *course, device fl
 	defer rs.mu.Unlock()
 	m.pending = false
 	if err != nil {
-		c.giveBack(device, p.elapsed(rs.options.Now()))
+		c.giveBack(m.Device, was)
 		return
 	}
-	if m.State == fleet.MemberOffered { // else more has become of it
+	if m.Member == change.Members[0] { // else more has become of it
 		m.dirty = false
 	}
 }
@@ -99,13 +105,28 @@ func (rs *Rollouts) Taken(d fleet.Device, v fleet.Version) bool {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	p := rs.models[d.Model]
-	if p == nil || p.course == nil || p.course.Version != v || p.course.State == fleet.RolloutFinished {
+	if p == nil || p.course == nil || v == p.based || v == d.Pin {
 		return false
 	}
 	c := p.course
-	if c.State == fleet.RolloutHalted || c.State == fleet.RolloutRetreated || c.State == fleet.RolloutRetreating {
+	if c.Version == v {
 		m := c.members[d.Key]
-		return m != nil && !m.Has
+		return m != nil && !m.Has && over(c.State)
+	}
+	was := false // of a rollout before: who had the whole sticks to it
+	for _, r := range p.older {
+		if r.Version == v {
+			was = over(r.State)
+		}
+	}
+	return was && p.sticks[d.Key] != v
+}
+
+// over reports states after which nobody gets the build who does not have it.
+func over(s fleet.RolloutState) bool {
+	switch s {
+	case fleet.RolloutHalted, fleet.RolloutRetreated, fleet.RolloutRetreating, fleet.RolloutReplaced:
+		return true
 	}
 	return false
 }

@@ -51,21 +51,39 @@ func (c *course) arrange() {
 
 // enter gives a device that comes later its place at once. It displaces none: the places of the others stay as they are.
 func (c *course) enter(m *member) {
-	l := m.line
-	rank := sort.Search(len(l.members), func(i int) bool { return l.members[i].hash >= m.hash })
-	l.members = slices.Insert(l.members, rank, m)
-	m.place = float64(rank) / float64(len(l.members))
+	m.place = float64(m.rank()) / float64(len(m.line.members))
 	at := sort.Search(len(c.order), func(i int) bool { return before(c.order[i], m) > 0 })
 	c.order = slices.Insert(c.order, at, m)
 	if at < c.cut {
 		c.cut++
-		m.inCut = true
+		c.reach(m)
+	}
+}
+
+// rank puts a member among those of its line.
+func (m *member) rank() int {
+	l := m.line
+	rank := sort.Search(len(l.members), func(i int) bool { return l.members[i].hash >= m.hash })
+	l.members = slices.Insert(l.members, rank, m)
+	return rank
+}
+
+// leaveLine takes a member from its line. A line without members is none.
+func (c *course) leaveLine(m *member) {
+	l := m.line
+	l.members = slices.DeleteFunc(l.members, func(o *member) bool { return o == m })
+	if len(l.members) > 0 {
+		return
+	}
+	delete(c.lines, l.name)
+	if l.dark {
+		c.dark--
 	}
 }
 
 // leave takes a member out of the order.
 func (c *course) leave(m *member) {
-	m.line.members = slices.DeleteFunc(m.line.members, func(o *member) bool { return o == m })
+	c.leaveLine(m)
 	if at := slices.Index(c.order, m); at >= 0 {
 		c.order = slices.Delete(c.order, at, at+1)
 		if at < c.cut {

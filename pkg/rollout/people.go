@@ -150,6 +150,10 @@ func (rs *Rollouts) Act(ctx context.Context, code fleet.ModelCode, number int, a
 		return r, err
 	}
 	defer rs.acted(code)
+	var devices []fleet.Placed
+	if r.State == fleet.RolloutDraft {
+		devices = rs.placed(code)
+	}
 	rs.mu.Lock()
 	p := rs.models[code]
 	c := p.course
@@ -162,6 +166,9 @@ func (rs *Rollouts) Act(ctx context.Context, code fleet.ModelCode, number int, a
 	if err := rs.mayRetreat(c, a); err != nil {
 		rs.mu.Unlock()
 		return r, err
+	}
+	if c.State == fleet.RolloutDraft && a.Verb == fleet.RolloutResume {
+		rs.refresh(c, devices, now)
 	}
 	if err := c.act(a, now); err != nil {
 		rs.mu.Unlock()
@@ -235,7 +242,7 @@ func (rs *Rollouts) ForPublish(ctx context.Context, code fleet.ModelCode, by str
 	if !haltFirst {
 		return standing(r)
 	}
-	_, err = rs.Act(ctx, code, r.Number, fleet.RolloutAct{Verb: fleet.RolloutHalt, By: by, Reason: "another build is published to all"})
+	_, err = rs.Act(ctx, code, r.Number, fleet.RolloutAct{Verb: fleet.RolloutHalt, By: by, Reason: "another build is published to all", Stay: true})
 	return err
 }
 

@@ -54,7 +54,11 @@ const (
 // CheckPlan completes a plan, and refuses one that makes no sense.
 func CheckPlan(p fleet.Plan) (fleet.Plan, error) {
 	if len(p.Waves) == 0 {
-		return NamedPlan(p.Name)
+		named, err := NamedPlan(p.Name)
+		if err != nil || p.Unproven == 0 && p.UpWithin == 0 {
+			return named, err
+		}
+		p.Waves = named.Waves
 	}
 	if p.Name == "" {
 		p.Name = "own"

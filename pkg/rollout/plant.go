@@ -607,7 +607,7 @@ func (p *plant) infer(l int, dark bool) {
 		return
 	}
 	line.dark = dark
-	p.course.darkened(line.name, dark)
+	p.course.darkened(line.name, dark, p.now)
 	if dark {
 		return
 	}

@@ -21,6 +21,9 @@ func (c *course) retreat(now time.Duration) {
 				m.State = fleet.MemberOff
 			}
 			c.save(m)
+		} else if m.holdsSlot() { // it has nothing to be taken from
+			m.Excused = true
+			c.save(m)
 		}
 		c.enumerate(m, 1)
 	}
@@ -53,9 +56,7 @@ func (c *course) openRetreat(now time.Duration) {
 		if m.Has {
 			n--
 		}
-		c.enumerate(m, -1)
-		m.inCut = true
-		c.enumerate(m, 1)
+		c.reach(m)
 	}
 	c.tell(event.RolloutWaveOpened, map[string]any{"retreat": true})
 }

@@ -132,7 +132,7 @@ func (rs *Rollouts) progressOf(code fleet.ModelCode) *progress {
 func (rs *Rollouts) settingsOf(r fleet.Rollout) settings {
 	s := settings{alpha: rs.options.Alpha, beta: rs.options.Beta, upWithin: rs.options.UpWithin, decideWithin: rs.options.DecideWithin}
 	if t, err := rs.options.Firmware.Traits(r.Model, r.Version); err == nil {
-		s.rollback = t.Rollback
+		s.rollback, s.bootsStand = t.Rollback, t.Known && !t.Dumps
 	}
 	return s
 }
@@ -150,7 +150,7 @@ func (rs *Rollouts) reopen(p *progress, r fleet.Rollout) error {
 	c := newCourse(r, rs.settingsOf(r), rs.options.Book)
 	p.course, p.from, p.before = c, rs.options.Now(), r.Elapsed.Of()
 	p.window, _ = parseWindow(r.Window)
-	latest := r.Elapsed
+	latest, barred := r.Elapsed, map[fleet.DeviceKey]string{}
 	rs.options.Book.EachDevice(r.Model, func(d fleet.Placed) {
 		m, is := known[d.Key]
 		if !is {
@@ -163,13 +163,21 @@ func (rs *Rollouts) reopen(p *progress, r fleet.Rollout) error {
 		latest = max(latest, m.Since)
 		one := c.add(m)
 		one.held = d.Barred
+		if is := m.State == fleet.MemberSkipped && !one.failed(); is != (d.Barred != "") { // it was pinned, or is no more, since
+			one.held, barred[d.Key] = m.Why, d.Barred
+		}
 	})
 	p.before = latest.Of()
 	c.arrange()
 	c.restore(p.before)
 	c.halted = func() { rs.haltedNow(c) }
+	if c.active() {
+		for key, why := range barred {
+			c.heldBack(key, why, p.before)
+		}
+	}
 	for _, name := range rs.options.Book.DarkLines() {
-		c.darkened(name, true)
+		c.darkened(name, true, p.before)
 	}
 	stored := r.Evidence
 	c.recount()
@@ -184,22 +192,18 @@ func near(a, b float64) bool { return a == b || a/b < 1.000001 && b/a < 1.000001
 
 // restore finds again what follows from the records: which waves are open, and when who is looked at.
 func (c *course) restore(now time.Duration) {
+	for _, m := range c.order {
+		if inFlight(m.State) { // time without the gateway counts for nobody
+			m.Since = fleet.Duration(max(now, m.Since.Of()))
+			c.lookAt(m, m.Since.Of()+c.upWithin)
+		}
+		if m.Wave > 0 { // it was in before, whatever its place is now
+			c.reach(m)
+		}
+	}
 	if c.Wave > 0 {
 		c.extend()
 		c.before = min(c.onInCut, c.sizeBefore())
-	}
-	for _, m := range c.order {
-		if inFlight(m.State) {
-			c.lookAt(m, max(now, m.Since.Of())+c.upWithin)
-		}
-		if !m.inCut && m.Wave > 0 { // it was in before, whatever its place is now
-			c.enumerate(m, -1)
-			m.inCut = true
-			c.enumerate(m, 1)
-		}
-		if m.State == fleet.MemberUp || m.State == fleet.MemberHealthy {
-			c.boots++
-		}
 	}
 }
 
@@ -289,6 +293,7 @@ func (rs *Rollouts) Close() { rs.save(context.Background()) }
 
 // Tick is one round of Run.
 func (rs *Rollouts) Tick(ctx context.Context) {
+	rs.startDrafts()
 	hold := rs.options.Hold()
 	quiet, rhythm := rs.options.Book.QuietFor()
 	now := rs.options.Now()
@@ -300,9 +305,6 @@ func (rs *Rollouts) Tick(ctx context.Context) {
 			continue
 		}
 		c.wall = now.UTC()
-		if c.State == fleet.RolloutDraft && !c.StartAt.IsZero() && !now.Before(c.StartAt) {
-			_ = c.resume(fleet.RolloutAct{Reason: "its time has come"}, p.elapsed(now)) // a draft can be started
-		}
 		c.hold, c.outside = hold, !p.window.open(now)
 		c.blind = quiet > max(2*c.upWithin/3, 3*rhythm)
 		c.tick(p.elapsed(now))
@@ -316,6 +318,49 @@ func (rs *Rollouts) Tick(ctx context.Context) {
 	}
 	rs.save(ctx)
 	rs.nudge()
+}
+
+// startDrafts starts those whose time has come.
+func (rs *Rollouts) startDrafts() {
+	now := rs.options.Now()
+	rs.mu.Lock()
+	var due []*course
+	for _, p := range rs.models {
+		if c := p.course; c != nil && c.State == fleet.RolloutDraft && !c.StartAt.IsZero() && !now.Before(c.StartAt) {
+			due = append(due, c)
+		}
+	}
+	rs.mu.Unlock()
+	for _, c := range due {
+		devices := rs.placed(c.Model)
+		rs.mu.Lock()
+		if c.State == fleet.RolloutDraft {
+			p := rs.models[c.Model]
+			c.wall = now.UTC()
+			rs.refresh(c, devices, p.elapsed(now))
+			_ = c.resume(fleet.RolloutAct{Reason: "its time has come"}, p.elapsed(now)) // a draft can be started
+		}
+		rs.mu.Unlock()
+	}
+}
+
+// placed are the devices of a model. The lock is not held.
+func (rs *Rollouts) placed(code fleet.ModelCode) (all []fleet.Placed) {
+	rs.options.Book.EachDevice(code, func(d fleet.Placed) { all = append(all, d) })
+	return all
+}
+
+// refresh notes who is heard at the start of a draft: what devices did while it was one, nobody told it.
+func (rs *Rollouts) refresh(c *course, devices []fleet.Placed, now time.Duration) {
+	for _, d := range devices {
+		m := c.members[d.Key]
+		if m == nil || m.State != fleet.MemberWaiting && m.State != fleet.MemberOff {
+			continue
+		}
+		if s := rs.first(d); s != m.State && s != fleet.MemberSkipped {
+			c.step(m, s, now, func() { m.unseen = false })
+		}
+	}
 }
 
 // finish offers the build to all, and ends the rollout then: in between nobody is offered anything else than before.

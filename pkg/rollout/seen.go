@@ -77,7 +77,7 @@ func (rs *Rollouts) LineChanged(line string, dark bool) {
 	defer rs.mu.Unlock()
 	for _, p := range rs.models {
 		if p.course != nil {
-			p.course.darkened(line, dark)
+			p.course.darkened(line, dark, p.elapsed(rs.options.Now()))
 		}
 	}
 }

@@ -10,6 +10,14 @@ import (
 // mostAttempts of a device end in skipping it.
 const mostAttempts = 2
 
+// wentBackTwice is why such a device is skipped.
+const wentBackTwice = "went back twice"
+
+// failed reports that a member's attempts are used up.
+func (m *member) failed() bool {
+	return m.State == fleet.MemberSkipped && m.Attempts >= mostAttempts && (m.Why == wentBackTwice || m.Ended != nil && m.Ended.Back)
+}
+
 // These are the changes that a course is fed. now is the elapsed time of the rollout.
 
 // word is what the rollout says of a device: the version that it is to be offered, whoever asks and whenever. It changes
@@ -53,7 +61,9 @@ func (m *member) turned() bool { return m.State != fleet.MemberWaiting }
 // mayTake reports that a device that asks now gets its turn.
 func (c *course) mayTake(m *member) bool {
 	switch {
-	case c.State != fleet.RolloutRunning && c.State != fleet.RolloutRetreating, c.slots >= c.budget(), m.Has == c.forward():
+	case c.State != fleet.RolloutRunning && c.State != fleet.RolloutRetreating, m.Has == c.forward():
+		return false
+	case c.slots >= c.budget() && !m.holdsSlot():
 		return false
 	case m.State == fleet.MemberOff: // it is here: it asks
 		return m.inCut
@@ -76,10 +86,12 @@ func (c *course) take(device fleet.DeviceKey, now time.Duration) bool {
 	return true
 }
 
-// giveBack takes an offer back that could not be written down.
-func (c *course) giveBack(device fleet.DeviceKey, now time.Duration) {
+// giveBack takes an offer back that could not be written down: the member is as it was.
+func (c *course) giveBack(device fleet.DeviceKey, was fleet.Member) {
 	if m := c.members[device]; m != nil && m.State == fleet.MemberOffered {
-		c.step(m, fleet.MemberWaiting, now, func() { m.OfferedAt = time.Time{} })
+		c.change(m, func() {
+			m.State, m.Since, m.Wave, m.OfferedAt, m.Excused, m.Strayed = was.State, was.Since, was.Wave, was.OfferedAt, was.Excused, was.Strayed
+		})
 		c.lookNoMore(m)
 	}
 }
@@ -95,7 +107,7 @@ func (c *course) stray(m *member, now time.Duration) {
 // Fetching tells that more than the first block of a version has arrived at a device.
 func (c *course) fetching(device fleet.DeviceKey, v fleet.Version, now time.Duration) {
 	m := c.members[device]
-	if m == nil || v != c.aim() || !c.active() {
+	if m == nil || v != c.aim() || !c.active() || m.State == fleet.MemberSkipped {
 		return
 	}
 	if !inFlight(m.State) && c.forward() && !m.Has {
@@ -200,10 +212,15 @@ func (c *course) runs(device fleet.DeviceKey, v string, by fleet.UpBy, now time.
 			m.Has = true
 		}
 	})
-	if c.forward() {
+	c.bootOf(m)
+	c.lookAt(m, now+c.patience(m))
+}
+
+// bootOf counts a boot with the build. Devices that a person has named do not count: neither do their crashes.
+func (c *course) bootOf(m *member) {
+	if c.forward() && !m.named {
 		c.boots++
 	}
-	c.lookAt(m, now+c.patience(m))
 }
 
 // booted tells of a boot that nothing explains.
@@ -214,13 +231,26 @@ func (c *course) booted(device fleet.DeviceKey, now time.Duration) {
 	}
 	switch m.State {
 	case fleet.MemberUp:
-		c.boots++
+		c.bootOf(m)
 		if c.sightings.Presence(device).State == fleet.BootsOnly {
 			c.lookAt(m, now+c.patience(m))
 		}
 	case fleet.MemberHealthy:
-		c.boots++
+		c.bootOf(m)
+	case fleet.MemberOff: // it is back, and has its turn
+		c.step(m, fleet.MemberWaiting, now, nil)
 	}
+	if c.bootsStand && m.crash != none && !c.explains(m, now) {
+		c.mark(m, ofCrash, fleet.Mark{New: m.crash == ofNew}, now)
+		c.judge(now)
+	}
+}
+
+// explains reports that a boot has a known reason: a nudge, the update itself, or a line that has no power.
+func (c *course) explains(m *member, now time.Duration) bool {
+	nudged := m.nudgedAt > 0 && now-m.nudgedAt < 2*c.upWithin
+	updated := m.State == fleet.MemberUp && now-m.Since.Of() < c.upWithin/8
+	return nudged || updated || m.line.dark || m.line.lit > 0 && now-m.line.lit < c.upWithin
 }
 
 // back tells that a device was found to have left a version for the one before.
@@ -240,7 +270,7 @@ func (c *course) wentBack(m *member, why string, now time.Duration) {
 	c.step(m, fleet.MemberBack, now, func() {
 		m.JudgedAt, m.Why, m.Has, m.unseen = c.wall, why, false, false
 		if m.Attempts >= mostAttempts {
-			m.State, m.Why = fleet.MemberSkipped, "went back twice"
+			m.State, m.Why = fleet.MemberSkipped, wentBackTwice
 		}
 	})
 	c.lookNoMore(m)
@@ -256,7 +286,7 @@ func (c *course) crashes(device fleet.DeviceKey, v fleet.Version, fingerprint, f
 		return
 	}
 	isNew := v == c.Version
-	if !isNew && m.Has { // of before it had the build
+	if !isNew && (m.Has || m.crash == none) { // of before it had the build, or of a device that nobody is compared with
 		return
 	}
 	if !isNew && m.brokeAt > 0 && now-m.brokeAt < c.upWithin/8 {
@@ -345,6 +375,8 @@ func (c *course) heldBack(device fleet.DeviceKey, why string, now time.Duration)
 		c.step(m, fleet.MemberSkipped, now, func() { m.Why = why })
 		c.lookNoMore(m)
 		c.extend()
+	case m.failed():
+		c.change(m, func() { m.Why = wentBackTwice })
 	case m.State == fleet.MemberSkipped:
 		c.step(m, fleet.MemberWaiting, now, func() { m.Why, m.Has = "", false })
 	}
@@ -373,18 +405,9 @@ func (c *course) moved(device fleet.DeviceKey, name string) {
 		return
 	}
 	c.enumerate(m, -1)
-	m.line.members = remove(m.line.members, m)
+	c.leaveLine(m)
 	m.line, m.Line = c.lineOf(name), name
-	m.line.members = append(m.line.members, m)
+	m.rank()
 	c.enumerate(m, 1)
 	c.save(m)
-}
-
-func remove(all []*member, m *member) []*member {
-	for i, o := range all {
-		if o == m {
-			return append(all[:i:i], all[i+1:]...)
-		}
-	}
-	return all
 }

@@ -20,12 +20,33 @@ func (c *course) tick(now time.Duration) {
 		c.lookNoMore(m)
 		c.look(m, now)
 	}
+	if now-c.counted >= c.upWithin {
+		c.counted = now
+		c.countOff(now)
+	}
 	switch c.State {
 	case fleet.RolloutRunning:
 		c.advance(now)
 	case fleet.RolloutRetreating:
 		c.advanceRetreat(now)
 	}
+}
+
+// countOff has devices off that ask at their boots only, and have not booted for as long as a gate may take: nobody waits for
+// them.
+func (c *course) countOff(now time.Duration) {
+	if !c.active() {
+		return
+	}
+	for _, m := range c.order {
+		if m.State != fleet.MemberWaiting || !m.inCut {
+			continue
+		}
+		if p := c.sightings.Presence(m.Device); p.State == fleet.BootsOnly && p.Ago > c.decideWithin {
+			c.step(m, fleet.MemberOff, now, nil)
+		}
+	}
+	c.extend()
 }
 
 // look decides what becomes of a member whose time is over.
@@ -52,13 +73,17 @@ func (c *course) again(now time.Duration) time.Duration {
 // after its deadline: so it is no fault of the line.
 func (c *course) lookAtFetched(m *member, now time.Duration) {
 	p := c.sightings.Presence(m.Device)
-	deadline := m.Since.Of() + c.patience(m)
 	heardAt := now - p.Ago
+	here := heardAt > m.Since.Of()+c.upWithin/180
+	deadline := m.Since.Of() + c.patience(m)
+	if here { // its last contact may have been before it restarted
+		deadline = heardAt + c.patience(m)
+	}
 	switch {
-	case heardAt > m.Since.Of()+c.upWithin/180: // it is here; what it runs will show
-		c.lookAt(m, now+c.patience(m))
-	case m.line.dark:
-		c.change(m, func() { m.Since = fleet.Duration(now) }) // its time stands still
+	case here && (p.Rhythm == 0 || now < deadline): // what it runs will show
+		c.lookAt(m, max(deadline, c.again(now)))
+	case m.line.dark: // its time stands still; that is not written down, as a restart gives it its time again
+		m.Since = fleet.Duration(now)
 		c.lookAt(m, c.again(now))
 	default:
 		ago, ok := c.sightings.HeardAgo(c.Model, m.line.name)
@@ -120,12 +145,16 @@ func (c *course) target() int {
 func (c *course) extend() {
 	target := c.target()
 	for c.cut < len(c.order) && (c.onInCut < target || c.Wave > 0 && c.order[c.cut].named) {
-		m := c.order[c.cut]
-		c.enumerate(m, -1)
-		m.inCut = true
-		c.enumerate(m, 1)
+		c.reach(c.order[c.cut])
 		c.cut++
 	}
+}
+
+// reach notes that the waves that are open have reached a member.
+func (c *course) reach(m *member) {
+	c.enumerate(m, -1)
+	m.inCut = true
+	c.enumerate(m, 1)
 }
 
 // judged are the members of the open wave, and of those before it, that are on, and how many of them a verdict is there of.
@@ -145,7 +174,7 @@ func (c *course) advance(now time.Duration) {
 	}
 	c.extend()
 	if c.stuck() {
-		c.halt(c.lossReason(), now)
+		c.stop(now)
 		return
 	}
 	last := c.Wave == len(c.Plan.Waves)
@@ -182,14 +211,31 @@ func (c *course) open(now time.Duration) {
 // stuck reports that every slot is held by a device that is lost or went back: nothing can go on, so that no evidence will ever
 // come to decide it. With a build that loses one of a hundred it does not happen.
 func (c *course) stuck() bool {
-	bad := 0
-	if c.slots < c.budget() {
+	if c.slots < c.budget() || c.inFlight() > 0 {
 		return false
 	}
-	for _, s := range []fleet.MemberState{fleet.MemberOffered, fleet.MemberFetching, fleet.MemberFetched, fleet.MemberUp} {
-		bad += c.counts[s]
+	for _, m := range c.order {
+		if m.State == fleet.MemberBack && m.inCut && !m.unseen { // it gets the build once more
+			return false
+		}
 	}
-	return bad == 0
+	return true
+}
+
+// inFlight are the members between an offer and a verdict.
+func (c *course) inFlight() int {
+	return c.counts[fleet.MemberOffered] + c.counts[fleet.MemberFetching] + c.counts[fleet.MemberFetched] + c.counts[fleet.MemberUp]
+}
+
+// stop ends a rollout that is stuck: with what speaks against it; else it asks a person.
+func (c *course) stop(now time.Duration) {
+	if c.evidence.bad > 0 {
+		c.halt(c.lossReason(), now)
+		return
+	}
+	c.State = fleet.RolloutPaused
+	c.Why = "every slot is held by a device that is lost or went back: excuse those that it is no fault of, or halt"
+	c.tell(event.RolloutPaused, map[string]any{"why": c.Why})
 }
 
 // over reports that nothing more is waited for.
@@ -197,10 +243,7 @@ func (c *course) over() bool {
 	if c.counts[fleet.MemberWaiting] > 0 {
 		return false
 	}
-	open := 0
-	for _, s := range []fleet.MemberState{fleet.MemberOffered, fleet.MemberFetching, fleet.MemberFetched, fleet.MemberUp} {
-		open += c.counts[s]
-	}
+	open := c.inFlight()
 	return open == 0 || open == c.excused()
 }
 
@@ -224,7 +267,7 @@ func (c *course) finish(now time.Duration) {
 // bootLikelihood is the logarithm of how much better a good build explains the boots than one of whose boots the share p crash,
 // negated.
 func (c *course) bootLikelihood(p float64) float64 {
-	bad := min(c.evidence.crashed[0], c.boots)
+	bad := min(c.evidence.crashes.seen[0], c.boots)
 	return float64(bad)*math.Log(p/bootNoise) + float64(c.boots-bad)*math.Log((1-p)/(1-bootNoise))
 }
 
@@ -268,24 +311,11 @@ func (c *course) ask(now time.Duration) {
 	}
 	c.State = fleet.RolloutPaused
 	c.Why = fmt.Sprintf("not decided after %g days whether it is worse: most likely it crashes %s times as often. Go on?",
-		math.Round(10*c.decideWithin.Hours()/24)/10, times(c.likely()))
+		math.Round(10*c.decideWithin.Hours()/24)/10, times(c.evidence.crashes.ratio()))
 	c.tell(event.RolloutPaused, map[string]any{"why": c.Why})
 }
 
 // resumed lets a paused rollout go on, or wait on.
 func (c *course) resumed(now time.Duration) {
 	c.State, c.Why, c.Resumed = fleet.RolloutRunning, "", fleet.Duration(now)
-}
-
-// likely is how many times as often the new build's devices have crashed as the old one's, by their shares at risk.
-func (c *course) likely() float64 {
-	e := c.evidence
-	if e.expected == 0 {
-		return 1
-	}
-	old := float64(e.crashed[0]+e.crashed[1]) - e.expected
-	if old <= 0 || e.crashed[1] == 0 {
-		return float64(e.crashed[0]) / e.expected
-	}
-	return float64(e.crashed[0]) / e.expected * old / float64(e.crashed[1])
 }
