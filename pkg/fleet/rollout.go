@@ -349,5 +349,4 @@ type Traits struct {
 	Rollback      bool   // the bootloader goes back to the image before, where the new one is not confirmed
 	Dumps         bool   // it writes core dumps
 	Halts         bool   // it stops at a panic, and does not restart
-	Known         bool   // there is an sdkconfig; else the three before are guesses
 }

@@ -95,7 +95,7 @@ func (b *Book) Look(ctx context.Context) error {
 	b.look(b.now(), known)
 	waiting := b.changed
 	b.changed = nil
-	b.mu.Unlock()
+	b.unlock()
 	for i, c := range waiting {
 		if err := b.options.Store.SaveLine(ctx, b.lineRecord(c.line), c.told); err != nil {
 			b.mu.Lock()
@@ -132,8 +132,12 @@ func (b *Book) askOfChecks() map[fleet.DeviceKey]answers {
 func (b *Book) look(now moment, known map[fleet.DeviceKey]answers) {
 	lines := map[string][]presence{}
 	for key, e := range b.devices {
-		if a, asked := known[key]; asked && e.check != "" && now-e.last > b.floors.once() && e.rest(e.Heard, a) {
-			b.save(e)
+		if a, asked := known[key]; asked && e.check != "" && now-e.last > b.floors.once() {
+			before := e.known()
+			if e.rest(e.Heard, a) {
+				b.save(e)
+			}
+			b.noteChanges(e, before)
 		}
 		if e.place == "" {
 			continue
@@ -156,9 +160,14 @@ func (b *Book) look(now moment, known map[fleet.DeviceKey]answers) {
 		if b.isLit(d) {
 			b.light(d)
 			delete(b.dark, name)
+			b.lit[name] = now
 			b.change(name, &LineChange{name, false, d.since, len(d.members)})
 		}
 	}
+	for _, e := range b.devices {
+		b.lookMissed(e, now)
+	}
+	b.lookHeard(now)
 	slices.SortStableFunc(b.changed, func(a, b lineChanged) int { return cmp.Compare(a.line, b.line) })
 }
 
@@ -168,6 +177,10 @@ func (b *Book) change(line string, told *LineChange) {
 		return
 	}
 	b.changed = append(b.changed, lineChanged{line, told})
+	if told != nil {
+		dark := told.Dark
+		b.note(func(w watcher) { w.LineChanged(line, dark) })
+	}
 }
 
 func (b *Book) darken(all []presence, from moment) *darkLine {

@@ -81,6 +81,8 @@ type entry struct {
 	moved        bool // address or agent are others than those that are stored
 	missed       bool // its line is lit again, and it was not heard since
 	gone         bool
+	barred       bar  // why no rollout brings it a build
+	told         bool // the watcher was told that it is missed
 
 	fetch *fetch // a download in pieces, nil without one
 	check fleet.Version

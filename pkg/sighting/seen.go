@@ -15,11 +15,18 @@ const mostAgent = 64
 func (b *Book) Seen(s fleet.Seen) {
 	known := b.ask(s)
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer b.unlock()
 	e := b.devices[s.Device]
 	if e == nil {
 		return
 	}
+	before := e.known()
+	b.take(e, s, known)
+	b.noteChanges(e, before)
+}
+
+// take takes in what was seen of a device. The caller holds mu.
+func (b *Book) take(e *entry, s fleet.Seen, known answers) {
 	at, wall := b.moment(s.At), millis(s.At)
 	if s.Dump != nil { // it was uploaded a while ago: that was a contact then
 		if e.dumped(*s.Dump, wall) {
@@ -47,9 +54,13 @@ func (b *Book) Seen(s fleet.Seen) {
 	changed := false
 	if begun-e.last > b.floors.once() {
 		changed = e.rest(e.Heard, known)
+		b.noteContact(e, begun)
+	} else if e.Heard == 0 {
+		b.noteContact(e, begun)
 	}
 	b.countBetween(e, wall, at)
 	e.hear(s, begun, at, b.floors)
+	b.latest = max(b.latest, e.last)
 	b.meet(e, s, at, wall)
 	changed = e.starts(s, wall, at, b.floors) || changed
 	changed = b.listen(e, s.Said, known, wall) || changed
@@ -112,7 +123,10 @@ func (b *Book) meet(e *entry, s fleet.Seen, at moment, wall int64) {
 	e.Heard, e.HeardBy = wall, s.By
 	if address := s.Address.Unmap().WithZone(""); address.IsValid() && address != e.Address {
 		e.Address, e.moved = address, true
-		b.settle(e)
+		place := e.place
+		if b.settle(e); place != e.place {
+			b.notePlace(e)
+		}
 	}
 	agent := strings.ToValidUTF8(s.Agent[:min(len(s.Agent), mostAgent)], "?")
 	if agent != "" && agent != e.Agent {

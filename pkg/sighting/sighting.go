@@ -76,6 +76,14 @@ type Book struct {
 	dark    map[string]*darkLine
 	changed []lineChanged         // lines that wait to be stored
 	hours   map[hourKey]hourCount // that wait to be stored
+
+	watcher     watcher // nil: nobody
+	news        []func(watcher)
+	lit         map[string]moment // when lines were lit again
+	latest      moment            // contact of any device
+	shortest    moment            // rhythm of those that are heard
+	heardLines  map[placeOf]*contacts
+	heardModels map[fleet.ModelCode]*contacts
 }
 
 // moment is a time in milliseconds since the book was opened. It is made of the monotonic clock, and what was before the
@@ -91,7 +99,7 @@ func Open(o Options) (*Book, error) {
 	b := &Book{
 		options: o, floors: floors{o.UpWithin}, epoch: o.Now(), wake: make(chan struct{}, 1),
 		devices: map[fleet.DeviceKey]*entry{}, words: map[string]string{}, sets: map[string][]string{}, dark: map[string]*darkLine{},
-		hours: map[hourKey]hourCount{},
+		hours: map[hourKey]hourCount{}, lit: map[string]moment{},
 	}
 	added := map[fleet.DeviceKey]int64{}
 	err := o.Store.EachDevice(func(d fleet.Device) error {
@@ -140,6 +148,7 @@ func (b *Book) placeInTime() {
 		e.last = moment(e.Heard - stopped)
 		e.token, e.boot = longAgo, longAgo
 		b.settle(e)
+		e.told = e.state(0, b.floors) == fleet.Silent
 	}
 }
 
@@ -149,18 +158,30 @@ const longAgo = moment(-1 << 60)
 // DeviceChanged tells that a device was added or changed.
 func (b *Book) DeviceChanged(d fleet.Device) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer b.unlock()
 	b.put(d)
+	b.notePlace(b.devices[d.Key])
+}
+
+// notePlace notes where a device stands.
+func (b *Book) notePlace(e *entry) {
+	if b.watcher == nil {
+		return
+	}
+	d := b.placed(e, b.now())
+	model := e.model
+	b.note(func(w watcher) { w.Placed(model, d) })
 }
 
 // DeviceRemoved tells that a device is gone, and with it what was seen of it.
 func (b *Book) DeviceRemoved(key fleet.DeviceKey) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer b.unlock()
 	if e := b.devices[key]; e != nil {
 		e.gone = true
 		b.sorted = false
 		delete(b.devices, key)
+		b.note(func(w watcher) { w.Removed(key) })
 	}
 }
 
@@ -173,7 +194,7 @@ func (b *Book) put(d fleet.Device) {
 		b.order, b.sorted = append(b.order, e), false
 	}
 	e.model, e.name, e.labels = fleet.ModelCode(b.word(string(d.Model))), d.Name, b.labelSet(d.Labels)
-	e.named, e.place = d.Line != "", b.word(d.Line)
+	e.named, e.place, e.barred = d.Line != "", b.word(d.Line), barred(d)
 	b.settle(e)
 }
 
