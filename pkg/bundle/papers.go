@@ -68,14 +68,34 @@ func (b *Bundle) readSettings() error {
 	return nil
 }
 
-// Rollback reports that the build's bootloader goes back to the image before when the new one is not confirmed.
-func (a *Archive) Rollback() (on bool, err error) {
+// Settings are what sdkconfig says about how the firmware behaves after an update.
+type Settings struct {
+	Rollback bool // the bootloader goes back to the image before when the new one is not confirmed
+	Dumps    bool // a panic writes a core dump
+	Halts    bool // a panic stops the chip, and does not restart it
+}
+
+// Settings reads them.
+func (a *Archive) Settings() (s Settings, err error) {
 	_, err = a.digest(a.settings, func(r io.Reader) error {
-		value, err := setting(r, "CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE")
-		on = value == "y"
-		return err
+		text, err := io.ReadAll(r)
+		if err != nil {
+			return err
+		}
+		for name, to := range map[string]*bool{
+			"CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE": &s.Rollback,
+			"CONFIG_ESP_COREDUMP_ENABLE":            &s.Dumps,
+			"CONFIG_ESP_SYSTEM_PANIC_PRINT_HALT":    &s.Halts,
+		} {
+			value, err := setting(bytes.NewReader(text), name)
+			if err != nil {
+				return err
+			}
+			*to = value == "y"
+		}
+		return nil
 	})
-	return on, err
+	return s, err
 }
 
 // setting finds one in sdkconfig, "" where it is not set. All else in the file is opaque.

@@ -44,6 +44,12 @@ type Config struct {
 	FirmwareMaxBytes     int64
 	FirmwareELFCache     int64
 	FirmwareManual       bool
+	FirmwareRollout      bool
+	RolloutPlan          string
+	RolloutAlpha         float64
+	RolloutBeta          float64
+	RolloutToleratedLoss float64
+	RolloutDecideWithin  time.Duration
 
 	DropKeepDone     time.Duration
 	EventsKeep       time.Duration

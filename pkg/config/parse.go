@@ -115,6 +115,19 @@ func oneOf(to *string, raw any, choices ...string) error {
 	return nil
 }
 
+func fraction(to *float64, raw any, least, most float64) error {
+	s, err := asText(raw)
+	if err != nil {
+		return err
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(f >= least && f <= most) {
+		return fmt.Errorf("%q: want a number from %g to %g", s, least, most)
+	}
+	*to = f
+	return nil
+}
+
 func truth(to *bool, raw any) error {
 	s, err := asText(raw)
 	if err != nil {

@@ -175,11 +175,12 @@ var Settings = []Setting{
 	},
 	{
 		Key: "firmware.publish", Default: "automatic",
-		Meaning: "automatic: an accepted build is offered at once. manual: only after slipway firmware publish.",
+		Meaning: "automatic: an accepted build is offered to all at once. manual: only after slipway firmware publish. rollout: " +
+			"it begins a rollout by the model's plan.",
 		parse: func(c *Config, raw any) error {
 			var mode string
-			err := oneOf(&mode, raw, "automatic", "manual")
-			c.FirmwareManual = mode == "manual"
+			err := oneOf(&mode, raw, "automatic", "manual", "rollout")
+			c.FirmwareManual, c.FirmwareRollout = mode == "manual", mode == "rollout"
 			return err
 		},
 	},
@@ -212,6 +213,31 @@ var Settings = []Setting{
 			c.CatalogBackup = mode == "daily"
 			return err
 		},
+	},
+	{
+		Key: "rollout.plan", Default: "standard",
+		Meaning: "Plan of a model's rollouts that has none of its own: standard, urgent or small.",
+		parse:   func(c *Config, raw any) error { return oneOf(&c.RolloutPlan, raw, "standard", "urgent", "small") },
+	},
+	{
+		Key: "rollout.alpha", Default: "0.0001",
+		Meaning: "Probability with which a rollout of a good build may halt. From 0.000001 to 0.05.",
+		parse:   func(c *Config, raw any) error { return fraction(&c.RolloutAlpha, raw, 1e-6, 0.05) },
+	},
+	{
+		Key: "rollout.beta", Default: "0.01",
+		Meaning: "Probability with which a build that is as bad as a plan rules out may pass its gate. From 0.0001 to 0.2.",
+		parse:   func(c *Config, raw any) error { return fraction(&c.RolloutBeta, raw, 1e-4, 0.2) },
+	},
+	{
+		Key: "rollout.tolerated_loss", Default: "0.01",
+		Meaning: "Share of updates that may end with a device that is lost or goes back. From 0.0001 to 0.5.",
+		parse:   func(c *Config, raw any) error { return fraction(&c.RolloutToleratedLoss, raw, 1e-4, 0.5) },
+	},
+	{
+		Key: "rollout.decide_within", Default: "14d",
+		Meaning: "Time after which a rollout that can neither go on nor is shown to be worse asks a person.",
+		parse:   func(c *Config, raw any) error { return duration(&c.RolloutDecideWithin, raw) },
 	},
 	{
 		Key: "rollout.up_within", Default: "15m",

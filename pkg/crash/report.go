@@ -47,7 +47,7 @@ func (t *Triage) record(ctx context.Context, c Crash) error {
 		t.show(c)
 	}
 	if t.options.Came != nil && outcome.News != "" {
-		t.options.Came(outcome.News)
+		t.options.Came(c, outcome)
 	}
 	for _, ref := range outcome.Surplus {
 		if err := t.options.Files.Remove(ctx, ref.Device, ref.Name); err != nil && !gone(err) {

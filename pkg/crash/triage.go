@@ -73,7 +73,7 @@ type Options struct {
 	KeepPerCrash int       // of one fingerprint and version, at each end; 0 keeps all
 	Beat         func()
 	Observe      func(seconds float64, dumps int) // one decoded batch, for metrics
-	Came         func(News)                       // a crash was counted into its group, for metrics
+	Came         func(Crash, Outcome)             // a crash was counted into its group
 }
 
 // Triage turns dumps into reports, one batch after the other.

@@ -45,7 +45,11 @@ func (d *Depot) acceptBundle(ctx context.Context, s fleet.Submission, t *durable
 	}
 	switch {
 	case same == nil:
-		return d.store(ctx, accepted, b, t, !d.options.Manual)
+		why := d.holds(model)
+		if why != "" {
+			accepted.Warnings = append(slices.Clip(accepted.Warnings), "not published: "+why)
+		}
+		return d.store(ctx, accepted, b, t, !d.options.Manual && why == "")
 	case d.intact(*same):
 		accepted.Build, accepted.Published = *same, model.FirmwareVersion == version
 		return accepted, nil
@@ -54,6 +58,14 @@ func (d *Depot) acceptBundle(ctx context.Context, s fleet.Submission, t *durable
 	accepted.Build.Sequence, accepted.Build.AcceptedAt, accepted.Build.Origin = same.Sequence, same.AcceptedAt, same.Origin
 	accepted.Warnings = append(slices.Clip(accepted.Warnings), "what lay on the gateway's disk of this version was damaged, and is replaced")
 	return d.store(ctx, accepted, b, t, false)
+}
+
+// holds says why a build is not published by coming in.
+func (d *Depot) holds(m fleet.Model) string {
+	if d.options.Holds == nil {
+		return ""
+	}
+	return d.options.Holds(m)
 }
 
 // intact reads what is stored of a build, all of it. Flash forgets, and whoever brings the same bundle again may do so

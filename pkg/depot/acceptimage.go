@@ -62,6 +62,9 @@ func (d *Depot) acceptImage(ctx context.Context, s fleet.Submission, t *durable.
 	if model.FirmwareVersion == version && model.ImageSHA256 == sum && sumOf(d.flatPath(s.Model)) == sum {
 		return accepted, nil
 	}
+	if why := d.holds(model); why != "" {
+		return fleet.Accepted{}, fleet.Taken("a plain image is offered at once: %s", why)
+	}
 	accepted.Changed = true
 	if err := t.Replace(d.flatPath(s.Model)); err != nil {
 		return fleet.Accepted{}, err

@@ -56,6 +56,9 @@ type Options struct {
 	KeepVersions int   // builds of a model
 	ELFCache     int64 // bytes of inflated ELFs
 	Manual       bool  // accepted builds are offered only after Publish
+	// Holds says why a build that comes in is not published to a model: that a rollout is to bring it, or another is under way.
+	// "" for nothing; nil: nothing ever holds.
+	Holds        func(fleet.Model) string
 	CreateModels bool  // a dropped bundle of an unknown model makes it
 	Reserve      int64 // bytes that stay free
 	Space        func() (free, total int64, err error)

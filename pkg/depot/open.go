@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/slipway-gateway/slipway/pkg/bundle"
 	"github.com/slipway-gateway/slipway/pkg/espimage"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -100,26 +99,6 @@ func (d *Depot) openBundle(code fleet.ModelCode, v fleet.Version) (*os.File, err
 		return nil, fleet.Unknown("there is no bundle of version %s of model %s", v, code)
 	}
 	return f, err
-}
-
-// Rollback reports that a build's bootloader goes back to the image before when the new one is not confirmed.
-func (d *Depot) Rollback(code fleet.ModelCode, v fleet.Version) (bool, error) {
-	f, err := d.OpenBundle(code, v)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return false, err
-	}
-	limits := bundle.DefaultLimits
-	limits.Whole = info.Size()
-	a, err := bundle.Open(f, info.Size(), string(code), limits)
-	if err != nil {
-		return false, err
-	}
-	return a.Rollback()
 }
 
 // labels remembers what was read from an image: its version and its hash. Thousands of devices ask for the same file,
