@@ -57,6 +57,13 @@ type offers interface {
 	Offer(fleet.Device, fleet.Model) (v fleet.Version, ok bool)
 	LastSent(fleet.DeviceKey) (s fleet.Sent, found bool, err error)
 	NoteSent(context.Context, fleet.DeviceKey, fleet.Sent) error
+	// Turn gives a device its turn in a rollout, where it is the one: it is on record when Turn returns. It is called before an
+	// answer names the version that Offer says.
+	Turn(context.Context, fleet.Device)
+	// Strays tells that a device is about to be sent a version that it has asked for by name.
+	Strays(context.Context, fleet.Device, fleet.Version)
+	// Taken reports that a version was taken from a device that has begun to fetch it.
+	Taken(fleet.Device, fleet.Version) bool
 }
 
 // images opens the image that a device of the model gets for a version, or is fleet.ErrUnknown.
@@ -89,6 +96,7 @@ type Door struct {
 	options Options
 	uploads *paces
 	unnoted sync.Map // fleet.DeviceKey to unnoted
+	sending sending
 }
 
 // New makes the door.

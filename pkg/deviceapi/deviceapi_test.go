@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +40,10 @@ type memory struct {
 	dir     string
 	seen    []fleet.Seen
 	refused []string // versions of the dumps that were not taken
+	turns   []fleet.DeviceKey
+	turned  map[fleet.DeviceKey]fleet.Version // what a device is offered once it had its turn
+	strayed []string
+	taken   fleet.Version
 }
 
 func (m *memory) Authenticate(_ context.Context, token string) (fleet.Device, fleet.Model, error) {
@@ -118,8 +123,28 @@ func (m *memory) RotateSecret(_ context.Context, key fleet.DeviceKey) (string, e
 func (m *memory) Public() auth.JWKSet { return auth.JWKSet{Keys: []auth.JWK{{KeyID: "k"}}} }
 
 func (m *memory) Offer(d fleet.Device, model fleet.Model) (fleet.Version, bool) {
-	return fleet.OfferTo(d, model, fleet.Word{})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	word := fleet.Word{}
+	if slices.Contains(m.turns, d.Key) {
+		word.Rollout = m.turned[d.Key]
+	}
+	return fleet.OfferTo(d, model, word)
 }
+
+func (m *memory) Turn(_ context.Context, d fleet.Device) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.turns = append(m.turns, d.Key)
+}
+
+func (m *memory) Strays(_ context.Context, d fleet.Device, v fleet.Version) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.strayed = append(m.strayed, string(d.Key)+" "+string(v))
+}
+
+func (m *memory) Taken(_ fleet.Device, v fleet.Version) bool { return v == m.taken }
 
 func (m *memory) LastSent(key fleet.DeviceKey) (fleet.Sent, bool, error) {
 	m.mu.Lock()

@@ -16,6 +16,7 @@ func (d *Door) offeredFirmware(w http.ResponseWriter, r *http.Request, device fl
 	if goesOn(r) {
 		return d.restOfFirmware(w, r, device, model)
 	}
+	d.options.Offers.Turn(r.Context(), device)
 	v, ok := d.options.Offers.Offer(device, model)
 	if !ok {
 		return endpoint.Errorf(http.StatusNotFound, "no_firmware", "there is no firmware for model %s yet", model.Code)
@@ -28,6 +29,9 @@ func (d *Door) oneFirmware(w http.ResponseWriter, r *http.Request, device fleet.
 	v, err := fleet.ParseVersion(r.PathValue("version"))
 	if err != nil {
 		return fleet.Unknown("%v", err)
+	}
+	if r.Method == http.MethodGet {
+		d.options.Offers.Strays(r.Context(), device, v)
 	}
 	return d.image(w, r, device, model, v)
 }
@@ -55,6 +59,7 @@ func (d *Door) image(w http.ResponseWriter, r *http.Request, device fleet.Device
 
 func (d *Door) serve(w http.ResponseWriter, r *http.Request, device fleet.Device, image fleet.Image) error {
 	way := d.send(w, r, device, image)
+	defer d.sending.begin(w, device.Model, image.Version)()
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("ETag", image.ETag)
@@ -70,7 +75,8 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, device fleet.Device
 	return err
 }
 
-func (d *Door) firmwareVersion(w http.ResponseWriter, _ *http.Request, device fleet.Device, model fleet.Model) error {
+func (d *Door) firmwareVersion(w http.ResponseWriter, r *http.Request, device fleet.Device, model fleet.Model) error {
+	d.options.Offers.Turn(r.Context(), device)
 	var answer api.OfferedVersion
 	if v, ok := d.options.Offers.Offer(device, model); ok {
 		answer.Version = &v

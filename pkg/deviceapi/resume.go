@@ -31,7 +31,7 @@ func (d *Door) restOfFirmware(w http.ResponseWriter, r *http.Request, device fle
 	if err != nil {
 		return err
 	}
-	if !known {
+	if !known || d.options.Offers.Taken(device, sent.Version) {
 		return startOver(w, d.offeredSize(device, model))
 	}
 	image, err := d.options.Images.OpenImage(model, sent.Version)

@@ -54,7 +54,8 @@ func TestADownloadWhoseBuildIsGoneStartsOver(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		"the build is replaced": func(_ *testing.T, r *rig) { r.sent["aaaaaaa1"] = fleet.Sent{Version: "1.0", ETag: `"of other bytes"`} },
+		"a rollout has taken it back": func(_ *testing.T, r *rig) { r.taken = "1.0" },
+		"the build is replaced":       func(_ *testing.T, r *rig) { r.sent["aaaaaaa1"] = fleet.Sent{Version: "1.0", ETag: `"of other bytes"`} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := open(t, nil)

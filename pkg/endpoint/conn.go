@@ -150,3 +150,10 @@ func ShowedCredentials(w http.ResponseWriter) {
 	}
 	rw.client.gate.leave(rw.client)
 }
+
+// Cut ends the connection of an answer that is being written, at once.
+func Cut(w http.ResponseWriter) {
+	if rw, ok := w.(*response); ok && rw.client != nil {
+		rw.client.cut()
+	}
+}

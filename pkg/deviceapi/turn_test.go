@@ -1,0 +1,47 @@
+package deviceapi
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+func TestADeviceHasItsTurnBeforeAnAnswerNamesAVersion(t *testing.T) {
+	for _, route := range []string{"GET /api/iot/firmware", "HEAD /api/iot/firmware", "GET /api/iot/firmware-version"} {
+		t.Run(route, func(t *testing.T) {
+			r := open(t, nil)
+			r.turned = map[fleet.DeviceKey]fleet.Version{"aaaaaaa1": "1.0"}
+			method, path, _ := strings.Cut(route, " ")
+			got := r.do(t, method, path, nil, pumpsToken)
+			if v := got.header.Get("X-Firmware-Version"); path == "/api/iot/firmware" && v != "1.0" {
+				t.Errorf("the answer names %q: its turn is version 1.0", v)
+			}
+			if path != "/api/iot/firmware" && string(got.body) != `{"firmware_version":"1.0"}`+"\n" {
+				t.Errorf("the answer is %s", got.body)
+			}
+			if len(r.turns) != 1 {
+				t.Errorf("it had %d turns", len(r.turns))
+			}
+		})
+	}
+}
+
+func TestTheRestOfADownloadIsNoTurn(t *testing.T) {
+	r := open(t, nil)
+	r.do(t, "GET", "/api/iot/firmware", nil, pumpsToken)
+	r.do(t, "GET", "/api/iot/firmware", nil, pumpsToken, "Range: bytes=4096-")
+	if len(r.turns) != 1 {
+		t.Errorf("%d turns, want the one of the begin", len(r.turns))
+	}
+}
+
+func TestADeviceThatFetchesAVersionByNameIsTold(t *testing.T) {
+	r := open(t, nil)
+	r.do(t, "HEAD", "/api/iot/firmware/1.0", nil, pumpsToken)
+	r.do(t, "GET", "/api/iot/firmware/1.0", nil, pumpsToken)
+	if !slices.Equal(r.strayed, []string{"aaaaaaa1 1.0"}) {
+		t.Errorf("strayed: %q", r.strayed)
+	}
+}
