@@ -27,6 +27,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/mqtt"
 	"github.com/slipway-gateway/slipway/pkg/operator"
+	"github.com/slipway-gateway/slipway/pkg/rollout"
 	"github.com/slipway-gateway/slipway/pkg/sighting"
 	"github.com/slipway-gateway/slipway/pkg/systemd"
 )
@@ -50,6 +51,9 @@ type Gateway struct {
 	folder   *dropfolder.Folder // nil: off
 	backups  *backup.Daily      // nil: off
 	book     *sighting.Book
+	rollouts *rollout.Rollouts
+	turns    chan turn
+	devices  *deviceapi.Door
 	broker   *mqtt.Broker // nil: off
 	recovery *recovery
 	storage  *storage
@@ -80,7 +84,7 @@ func (g *Gateway) assemble() (err error) {
 	}
 	g.dumps = &dumpFront{options: g.dumpOptions(wake)}
 	g.triage = crash.NewTriage(g.triageOptions())
-	wake.triage = g.triage
+	wake.triage, wake.came = g.triage, g.rollOut
 	g.recovery = &recovery{store: g.store, depot: g.depot, dumps: g.dumps, over: make(chan struct{})}
 	source := &backup.Source{
 		Catalog: g.store, KeysDir: g.cfg.KeysDir(), SettingsFile: g.cfg.File, Slipway: g.binary.Version, Now: time.Now,
@@ -95,6 +99,9 @@ func (g *Gateway) assemble() (err error) {
 		}
 	}
 	if err := g.openBroker(); err != nil {
+		return err
+	}
+	if err := g.openRollouts(); err != nil {
 		return err
 	}
 	g.storage = g.newStorage()
@@ -146,7 +153,7 @@ func (g *Gateway) readKeys() (err error) {
 func (g *Gateway) depotOptions(wake *waker) depot.Options {
 	return depot.Options{
 		Dir: g.cfg.AssetsDir, MaxBytes: g.cfg.FirmwareMaxBytes, KeepVersions: g.cfg.FirmwareKeepVersions, ELFCache: g.cfg.FirmwareELFCache,
-		Manual: g.cfg.FirmwareManual, CreateModels: g.cfg.DropCreateModels, Reserve: Reserve, Space: SpaceOf(g.cfg.AssetsDir),
+		Manual: g.cfg.FirmwareManual, Holds: g.holdsBuild, CreateModels: g.cfg.DropCreateModels, Reserve: Reserve, Space: SpaceOf(g.cfg.AssetsDir),
 		Recorder: g.store, Waker: wake, Logger: g.logger, Now: time.Now,
 	}
 }
@@ -163,7 +170,7 @@ func (g *Gateway) triageOptions() crash.Options {
 	return crash.Options{
 		Store: g.store, Files: g.dumps, ELFs: g.depot, Watcher: g.book, Decoder: &decoding.Decoder{Killed: g.metrics.workerKilled},
 		Logger: g.logger, Now: time.Now, Version: g.binary.Version, CleanStop: g.store.LastStop(), KeepPerCrash: g.cfg.DumpKeepPerCrash,
-		Beat: g.watchdog.Part("triage", partPatience), Observe: g.metrics.decoded, Came: g.metrics.crashCame,
+		Beat: g.watchdog.Part("triage", partPatience), Observe: g.metrics.decoded, Came: g.crashCame,
 	}
 }
 
@@ -200,8 +207,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 	guesses := deviceapi.NewGuesses(g.logger, g.failures.tokens.Count, time.Now)
 	options := deviceapi.Options{
 		Caller: deviceapi.ByCredentials(devices, guesses), Guesses: guesses, Issuer: issuer, Keys: g.keys, TokenPaths: g.cfg.TokenPaths, Images: g.depot,
-		Offers:  offers{g.store},
-		MaxDump: g.cfg.DumpMaxBytes,
+		Offers: offers{g.store, g.rollouts}, MaxDump: g.cfg.DumpMaxBytes,
 		Provisioning: deviceapi.Provisioning{
 			BaseURL: g.cfg.ProvisioningBaseURL, Extra: g.cfg.ProvisioningExtra, Required: g.cfg.ProvisioningRequired,
 		},
@@ -214,12 +220,13 @@ func (g *Gateway) makeDoors(whole *overview) {
 		options.Dumps = g.dumps
 	}
 	door := deviceapi.New(options)
+	g.devices = door
 	alone := endpoint.NewRoutes(g.logger, g.metrics.operations)
 	door.Register(alone)
 	all := endpoint.NewRoutes(g.logger, g.metrics.operations)
 	door.Register(all)
 	people := operator.Options{
-		Records: g.store, Sightings: g.book, Offers: offers{g.store}, Firmware: g.depot, Dumps: g.dumps, Crashes: g.store, Issuer: issuer,
+		Records: g.store, Sightings: g.book, Rollouts: g.rollouts, Offers: offers{g.store, g.rollouts}, Firmware: g.depot, Dumps: g.dumps, Crashes: g.store, Issuer: issuer,
 		Operators: &auth.Operators{Store: g.store, Now: time.Now}, Keys: signing{g.keys, g.cfg.KeysDir()}, Gateway: whole,
 		Events: g.store, Failures: &g.failures.signIns, Metrics: g.metrics.handler, Counter: g.metrics.operations, Now: time.Now,
 	}
@@ -241,8 +248,10 @@ func (g *Gateway) run(ctx context.Context, work *errgroup.Group) {
 	work.Go(func() error { return g.depot.Mend(ctx) })
 	work.Go(func() error { return g.storage.run(ctx) })
 	work.Go(func() error { return g.book.Run(ctx) })
+	work.Go(func() error { return g.rollouts.Run(ctx) })
 	if g.broker != nil {
 		work.Go(func() error { return g.broker.Run(ctx) })
+		work.Go(func() error { return g.nudgeAll(ctx) })
 	}
 	work.Go(func() error { return g.ballast.run(ctx) })
 	if g.backups != nil {

@@ -50,11 +50,16 @@ func (d *debt) of(err error) error {
 }
 
 // waker tells triage what came. Depot and dumps are made before triage, which reads from both.
-type waker struct{ triage *crash.Triage }
+type waker struct {
+	triage *crash.Triage
+	came   func(context.Context, fleet.Build)
+}
 
 // BuildArrived is called by the depot.
 func (w *waker) BuildArrived(ctx context.Context, b fleet.Build) error {
-	return w.triage.BuildArrived(ctx, b)
+	err := w.triage.BuildArrived(ctx, b)
+	w.came(ctx, b)
+	return err
 }
 
 func (w *waker) dumpArrived() { w.triage.Wake() }

@@ -129,6 +129,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 func (g *Gateway) Close() error {
 	var err error
 	if g.store != nil {
+		if g.rollouts != nil {
+			g.rollouts.Close()
+		}
 		err = errors.Join(g.closeBook(), g.store.Close())
 	}
 	if g.doors != nil {

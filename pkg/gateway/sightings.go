@@ -103,8 +103,10 @@ func (k *knownBuilds) Rollback(model fleet.ModelCode, v fleet.Version) bool {
 	if known {
 		return on
 	}
-	if on, err = k.depot.Rollback(model, v); err != nil {
+	if traits, err := k.depot.Traits(model, v); err != nil {
 		on = true
+	} else {
+		on = traits.Rollback
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

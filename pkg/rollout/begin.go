@@ -119,21 +119,16 @@ func (x *order) look(f firmware) error {
 	if n.SecureVersion > o.SecureVersion {
 		say("it cannot be taken back: its secure version is %d, that of %s is %d", n.SecureVersion, x.base, o.SecureVersion)
 	}
-	switch {
-	case !n.Known:
-		say("there is no sdkconfig of it: whether it writes core dumps and goes back by itself is not known")
-	default:
-		if !n.Dumps {
-			say("it writes no core dumps: boots that nothing explains stand in for crashes")
-		}
-		if n.Halts {
-			say("it stops at a panic: a crash is seen as silence")
-		}
-		if n.Rollback {
-			say("its bootloader goes back to the image before unless the firmware marks itself valid: a device counts as up when it says so")
-		} else {
-			say("its bootloader does not go back by itself: a device that does not start stays dead")
-		}
+	if !n.Dumps {
+		say("it writes no core dumps: boots that nothing explains stand in for crashes")
+	}
+	if n.Halts {
+		say("it stops at a panic: a crash is seen as silence")
+	}
+	if n.Rollback {
+		say("its bootloader goes back to the image before unless the firmware marks itself valid: a device counts as up when it says so")
+	} else {
+		say("its bootloader does not go back by itself: a device that does not start stays dead")
 	}
 	on, bootsOnly := 0, 0
 	for _, d := range x.devices {
@@ -317,7 +312,14 @@ func (rs *Rollouts) begin(r fleet.Rollout, x order, failed map[fleet.DeviceKey]i
 		if m.Attempts >= mostAttempts {
 			m.State, m.Why = fleet.MemberSkipped, wentBackTwice
 		}
-		c.add(m).held = d.Barred
+		runs := d.Runs == string(r.Version) && d.RunsBy != "" && d.Barred == ""
+		if runs { // it was tried on it: it shows nothing about the others
+			m.State, m.Has, m.Strayed, m.UpBy, m.UpAt = fleet.MemberHealthy, true, true, fleet.UpBy(d.RunsBy), r.CreatedAt
+		}
+		one := c.add(m)
+		if one.held = d.Barred; runs {
+			c.save(one)
+		}
 	}
 	c.arrange()
 	c.halted = func() { rs.haltedNow(c) }

@@ -52,5 +52,6 @@ func (c *course) darkened(name string, dark bool, now time.Duration) {
 		c.dark++
 	} else {
 		c.dark--
+		l.lit = now
 	}
 }

@@ -78,10 +78,10 @@ func (m *member) holdsSlot() bool {
 	return !m.Excused && (inFlight(m.State) || m.State == fleet.MemberLost || m.State == fleet.MemberBack)
 }
 
-// risk says as what a member counts for a stream that it has no mark of yet. Those that a person has put into the first wave
-// were not picked at random: they compare with nobody.
+// risk says as what a member counts for a stream that it has no mark of yet. Those that a person has put into the first wave,
+// or that took the build themselves, were not picked at random: they compare with nobody.
 func (m *member) risk(marked bool) class {
-	if marked || m.unseen || m.named {
+	if marked || m.unseen || m.named || m.Strayed {
 		return none
 	}
 	switch m.State {

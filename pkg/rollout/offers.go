@@ -8,18 +8,14 @@ import (
 )
 
 // Word is what the rollouts of a device's model say of it. It changes nothing.
-func (rs *Rollouts) Word(d fleet.Device) fleet.Word {
+func (rs *Rollouts) Word(d fleet.Device, model fleet.Model) (w fleet.Word) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	return rs.wordOf(d)
-}
-
-func (rs *Rollouts) wordOf(d fleet.Device) (w fleet.Word) {
 	p := rs.models[d.Model]
 	if p == nil {
 		return w
 	}
-	if c := p.course; c != nil {
+	if c := p.course; c != nil && (c.State.Unfinished() || c.Base == model.FirmwareVersion) {
 		if m := c.members[d.Key]; m != nil {
 			if v, ok := c.wordOf(m); ok {
 				return fleet.Word{Rollout: v}
@@ -29,7 +25,9 @@ func (rs *Rollouts) wordOf(d fleet.Device) (w fleet.Word) {
 			}
 		}
 	}
-	w.Stick = p.sticks[d.Key]
+	if p.based == model.FirmwareVersion { // else something else was published since
+		w.Stick = p.sticks[d.Key]
+	}
 	return w
 }
 

@@ -132,7 +132,7 @@ func (rs *Rollouts) progressOf(code fleet.ModelCode) *progress {
 func (rs *Rollouts) settingsOf(r fleet.Rollout) settings {
 	s := settings{alpha: rs.options.Alpha, beta: rs.options.Beta, upWithin: rs.options.UpWithin, decideWithin: rs.options.DecideWithin}
 	if t, err := rs.options.Firmware.Traits(r.Model, r.Version); err == nil {
-		s.rollback, s.bootsStand = t.Rollback, t.Known && !t.Dumps
+		s.rollback, s.bootsStand = t.Rollback, !t.Dumps
 	}
 	return s
 }

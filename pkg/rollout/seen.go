@@ -136,22 +136,3 @@ func (rs *Rollouts) Removed(d fleet.DeviceKey) {
 		}
 	}
 }
-
-// Published tells which version a model is offered now. Who has a build of a rollout that has halted is offered that one then.
-func (rs *Rollouts) Published(code fleet.ModelCode, v fleet.Version) {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	p := rs.models[code]
-	if p == nil || p.based == v {
-		return
-	}
-	p.based = v
-	clear(p.sticks)
-	if c := p.course; c != nil && !c.State.Unfinished() && c.Base != v {
-		for _, m := range c.order {
-			if m.Has {
-				c.change(m, func() { m.Has = false })
-			}
-		}
-	}
-}

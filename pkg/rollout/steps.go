@@ -148,7 +148,7 @@ func (c *course) fetched(device fleet.DeviceKey, v fleet.Version, now time.Durat
 		}
 		return
 	case m.State == fleet.MemberFetched || m.State == fleet.MemberLost:
-		if c.forward() && c.Rollback() && now-m.Since.Of() > c.upWithin/8 {
+		if c.forward() && c.rollback && now-m.Since.Of() > c.upWithin/8 {
 			c.wentBack(m, "fetched the whole image again", now)
 			return
 		}
@@ -226,7 +226,7 @@ func (c *course) bootOf(m *member) {
 // booted tells of a boot that nothing explains.
 func (c *course) booted(device fleet.DeviceKey, now time.Duration) {
 	m := c.members[device]
-	if m == nil || !c.forward() {
+	if m == nil || !c.forward() || !c.active() {
 		return
 	}
 	switch m.State {
@@ -358,7 +358,7 @@ func (c *course) heard(device fleet.DeviceKey, now time.Duration) {
 	case fleet.MemberLost: // what it runs will show
 		c.tellDevice(event.DeviceFound, m, "it is heard again")
 		c.step(m, fleet.MemberFetched, now, func() { m.Why = "" })
-		c.lookAt(m, now+c.patience(m))
+		c.lookAt(m, now) // it may have shown before what it runs
 	}
 }
 

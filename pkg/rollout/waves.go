@@ -80,6 +80,8 @@ func (c *course) lookAtFetched(m *member, now time.Duration) {
 		deadline = heardAt + c.patience(m)
 	}
 	switch {
+	case p.Runs == string(c.aim()) && p.RunsBy != "" && !p.RunsSince.Before(m.OfferedAt.Truncate(time.Millisecond)):
+		c.runs(m.Device, p.Runs, fleet.UpBy(p.RunsBy), now)
 	case here && (p.Rhythm == 0 || now < deadline): // what it runs will show
 		c.lookAt(m, max(deadline, c.again(now)))
 	case m.line.dark: // its time stands still; that is not written down, as a restart gives it its time again
