@@ -161,7 +161,7 @@ func rolloutText(w io.Writer, r api.Rollout, e fleet.Explanation, now time.Time)
 		if i+1 == r.Wave {
 			mark = "open"
 		}
-		waves.row(strconv.Itoa(i+1), sizeText(wave), spanText(wave.Rest), rulesOutText(wave), mark)
+		waves.row(strconv.Itoa(i+1), api.SizeText(wave), api.SpanText(wave.Rest), api.RulesOutText(wave), mark)
 	}
 	waves.flush()
 	fmt.Fprintln(w)
@@ -188,39 +188,6 @@ func targetText(t fleet.Target) string {
 }
 
 func shareText(s fleet.ShareCount) string { return fmt.Sprintf("%d of %d", s.Devices, s.Of) }
-
-// sizeText is how many devices a wave is.
-func sizeText(w fleet.Wave) string {
-	switch {
-	case w.Devices > 0:
-		return strconv.Itoa(w.Devices)
-	case w.Share == 1:
-		return "all"
-	}
-	return percent(w.Share)
-}
-
-// spanText is a time as plans have it, such as 30m.
-func spanText(d fleet.Duration) string {
-	if d == 0 {
-		return ""
-	}
-	text, _ := d.MarshalText() // never fails
-	return string(text)
-}
-
-func percent(share float64) string { return strconv.FormatFloat(share*100, 'g', 3, 64) + " %" }
-
-func rulesOutText(w fleet.Wave) string {
-	var parts []string
-	if w.BootCrash > 0 {
-		parts = append(parts, percent(w.BootCrash)+" of boots crash")
-	}
-	if w.Daily > 0 {
-		parts = append(parts, "+"+strings.TrimSuffix(percent(w.Daily), " %")+" points a day")
-	}
-	return strings.Join(parts, ", ")
-}
 
 func countsText(w io.Writer, n fleet.RolloutCounts) {
 	c := newColumns(w, "WAITING", "OFFERED", "FETCHING", "FETCHED", "UP", "HEALTHY", "LOST", "BACK", "OFF", "SKIPPED", "CRASHED")

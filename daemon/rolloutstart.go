@@ -234,11 +234,11 @@ func rolloutPlanCommand() *cobra.Command {
 }
 
 func planText(w io.Writer, p fleet.Plan) {
-	fields(w, "plan", p.Name, "unproven", strconv.Itoa(p.Unproven), "up_within", spanText(p.UpWithin))
+	fields(w, "plan", p.Name, "unproven", strconv.Itoa(p.Unproven), "up_within", api.SpanText(p.UpWithin))
 	fmt.Fprintln(w)
 	c := newColumns(w, "WAVE", "DEVICES", "REST", "RULES OUT")
 	for i, wave := range p.Waves {
-		c.row(strconv.Itoa(i+1), sizeText(wave), spanText(wave.Rest), rulesOutText(wave))
+		c.row(strconv.Itoa(i+1), api.SizeText(wave), api.SpanText(wave.Rest), api.RulesOutText(wave))
 	}
 	c.flush()
 }

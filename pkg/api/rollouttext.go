@@ -183,3 +183,37 @@ func later(a, b time.Time) time.Time {
 	}
 	return b
 }
+
+// SizeText is how many devices a wave is.
+func SizeText(w fleet.Wave) string {
+	switch {
+	case w.Devices > 0:
+		return humanize.Comma(int64(w.Devices))
+	case w.Share == 1:
+		return "all"
+	}
+	return percent(w.Share)
+}
+
+// SpanText is a time as plans have it, such as 30m; "" for none.
+func SpanText(d fleet.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	text, _ := d.MarshalText() // never fails
+	return string(text)
+}
+
+// RulesOutText is what must be ruled out in a wave, "" for nothing.
+func RulesOutText(w fleet.Wave) string {
+	var parts []string
+	if w.BootCrash > 0 {
+		parts = append(parts, percent(w.BootCrash)+" of boots crash")
+	}
+	if w.Daily > 0 {
+		parts = append(parts, "+"+strings.TrimSuffix(percent(w.Daily), " %")+" points a day")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func percent(share float64) string { return strconv.FormatFloat(share*100, 'g', 3, 64) + " %" }

@@ -26,6 +26,7 @@ var pageFiles embed.FS
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"ago":   humanize.Time,
 	"bytes": func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) },
+	"comma": func(n int) string { return humanize.Comma(int64(n)) },
 	"rfc":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 }).ParseFS(pageFiles, "page/*.html"))
 
@@ -35,6 +36,7 @@ func (d *door) registerPage(rs *endpoint.Routes) {
 	rs.Handle(http.MethodGet, "/{$}", "", d.page)
 	rs.Handle(http.MethodGet, "/crashes/{fingerprint}", "", d.crashPage)
 	rs.Handle(http.MethodGet, "/dumps/{key}/{name}", "", d.dumpPage)
+	rs.Handle(http.MethodGet, "/models/{code}/rollouts/{number}", "", d.rolloutPage)
 	rs.Register(endpoint.Route{Method: http.MethodPost, Pattern: "/login"}, ownPage, d.login)
 	rs.Register(endpoint.Route{Method: http.MethodPost, Pattern: "/logout"}, ownPage, d.logout)
 	rs.Handle(http.MethodGet, "/style.css", "", func(w http.ResponseWriter, _ *http.Request) error {
@@ -83,6 +85,10 @@ func (d *door) page(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	rollouts, err := d.newestRollouts(models)
+	if err != nil {
+		return err
+	}
 	groups, total, err := d.Crashes.UrgentGroups(shownRows)
 	if err != nil {
 		return err
@@ -93,7 +99,7 @@ func (d *door) page(w http.ResponseWriter, r *http.Request) error {
 	}
 	return render(w, http.StatusOK, "page.html", map[string]any{
 		"Status": status, "Models": models, "Groups": groups, "MoreGroups": total - len(groups),
-		"Dumps": showAll(dumps),
+		"Dumps": showAll(dumps), "Rollouts": rollouts,
 	})
 }
 
