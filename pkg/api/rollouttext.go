@@ -91,6 +91,8 @@ func (r Rollout) goesOn(e fleet.Explanation, now time.Time) []string {
 		case g.Needs <= 1 || r.StartedAt.IsZero(): // nobody can say
 		case left > decideWithin || left < 0:
 			when = ", which takes more than 14 days: then it asks"
+		case left < time.Hour:
+			when = ", within the hour"
 		case left < 24*time.Hour:
 			when = fmt.Sprintf(", in about %d hours", int(left/time.Hour)+1)
 		default:

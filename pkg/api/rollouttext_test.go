@@ -25,6 +25,7 @@ func TestASentenceSaysHowARolloutStandsAndWhatItWaitsFor(t *testing.T) {
 	}{
 		{nil, gate(2), "1.4.2 for pump: wave 4 of 6, 394 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “3.5 times as many” is ruled out, about Friday."},
 		{nil, gate(1.25), "1.4.2 for pump: wave 4 of 6, 394 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “3.5 times as many” is ruled out, in about 13 hours."},
+		{nil, gate(1.01), "1.4.2 for pump: wave 4 of 6, 394 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “3.5 times as many” is ruled out, within the hour."},
 		{nil, gate(5), "1.4.2 for pump: wave 4 of 6, 394 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “3.5 times as many” is ruled out, about Thursday, 14 May."},
 		{nil, gate(1e300), "1.4.2 for pump: wave 4 of 6, 394 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “3.5 times as many” is ruled out, which takes more than 14 days: then it asks."},
 		{nil, gate(0), "1.4.2 for pump: wave 4 of 6, 394 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “3.5 times as many” is ruled out."},

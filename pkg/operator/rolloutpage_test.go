@@ -31,7 +31,7 @@ func TestThePageOfARolloutSaysHowItStandsAndWhoIsLost(t *testing.T) {
 		"1.4.2 for pump: wave 2 of 3, 9 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “&#43;0.5 points a day” is ruled out",
 		`<progress max="8000" value="9">`, `<li class="done">1</li><li class="open">3</li><li class="">all</li>`,
 		`<th scope="row">all</th><td class="n" data-state="waiting">7,990</td>`,
-		`<th scope="row">hall3</th><td class="n" data-state="waiting">0</td><td class="n" data-state="healthy">0</td><td class="n" data-state="lost">1</td><td class="n" data-state="back">0</td><td class="n" data-state="crashed">1</td>`,
+		`<th scope="row">hall3</th><td class="n zero" data-state="waiting">0</td><td class="n zero" data-state="healthy">0</td><td class="n" data-state="lost">1</td><td class="n zero" data-state="back">0</td><td class="n" data-state="crashed">1</td>`,
 		`<a href="/crashes/9f2c">mqtt_task mqtt.c:212</a>`, "24 of 394", "136 of 7,606", "together\">1.05e&#43;04",
 		"runs 1.4.1, it says so · offered 1.4.2 at 4 May 11:00 UTC, fetched whole 4 May 12:00 UTC, not heard since", "Back at the build before", "slipway rollout halt pump",
 	} {
