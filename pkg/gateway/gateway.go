@@ -110,7 +110,7 @@ func (g *Gateway) assemble() (err error) {
 		dumps: g.dumps, book: g.book, lostKey: g.lostKey, identity: g.identity, folder: g.folder, backups: g.backups, source: source, doors: g.doors, gate: g.gate,
 		storage: g.storage, broker: g.broker,
 	}
-	g.metrics.registry.MustRegister(&stock{whole, g.logger})
+	g.metrics.registry.MustRegister(&stock{whole, g.logger}, &rolloutStock{whole, g.logger})
 	g.whole = whole
 	g.makeDoors(whole)
 	return nil
