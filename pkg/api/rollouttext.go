@@ -85,11 +85,12 @@ func (r Rollout) goesOn(e fleet.Explanation, now time.Time) []string {
 		if g.Ruled {
 			continue
 		}
-		left := time.Duration(float64(now.Sub(r.StartedAt)) * (g.Needs - 1))
+		more := float64(now.Sub(r.StartedAt)) * (g.Needs - 1)
+		left := time.Duration(min(more, float64(decideWithin)+1)) // what is out of range becomes anything
 		when := ""
 		switch {
 		case g.Needs <= 1 || r.StartedAt.IsZero(): // nobody can say
-		case left > decideWithin || left < 0:
+		case left > decideWithin:
 			when = ", which takes more than 14 days: then it asks"
 		case left < time.Hour:
 			when = ", within the hour"
