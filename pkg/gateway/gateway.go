@@ -108,7 +108,7 @@ func (g *Gateway) assemble() (err error) {
 	whole := &overview{
 		cfg: g.cfg, binary: g.binary, started: time.Now(), clock: g.clock, recovery: g.recovery, store: g.store, depot: g.depot,
 		dumps: g.dumps, book: g.book, lostKey: g.lostKey, identity: g.identity, folder: g.folder, backups: g.backups, source: source, doors: g.doors, gate: g.gate,
-		storage: g.storage, broker: g.broker,
+		storage: g.storage, broker: g.broker, rollouts: g.rollouts,
 	}
 	g.metrics.registry.MustRegister(&stock{whole, g.logger}, &rolloutStock{whole, g.logger})
 	g.whole = whole

@@ -41,7 +41,7 @@ type overview struct {
 	doors    *ways
 	gate     *endpoint.Gate
 	broker   *mqtt.Broker // nil: off
-	rollouts rolloutList  // nil where the gateway has none
+	rollouts rolloutList
 	storage  *storage
 }
 

@@ -37,9 +37,6 @@ func (s *rolloutStock) Describe(out chan<- *prometheus.Desc) {
 
 // Collect is prometheus.Collector.
 func (s *rolloutStock) Collect(out chan<- prometheus.Metric) {
-	if s.rollouts == nil {
-		return
-	}
 	newest, err := s.newest()
 	if err != nil {
 		s.logger.Error("metric not counted", "metric", rolloutState.String(), "error", err)

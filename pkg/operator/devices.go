@@ -89,9 +89,7 @@ func (d *door) showAll(devices []fleet.Device) ([]api.Device, error) {
 		seen, line := d.Sightings.Sighting(device.Key)
 		offered, _ := d.Offers.Offer(device, model)
 		shown[i] = api.ShowDevice(device, seen, line, offered)
-		if d.Rollouts != nil {
-			shown[i].Rollout = api.ShowMembership(d.Rollouts.MemberOf(device))
-		}
+		shown[i].Rollout = api.ShowMembership(d.Rollouts.MemberOf(device))
 	}
 	return shown, nil
 }

@@ -29,7 +29,7 @@ type Options struct {
 	Sightings sightings
 	Offers    offers
 	Firmware  firmware
-	Rollouts  rollouts // nil where the gateway has none
+	Rollouts  rollouts
 	Dumps     dumps
 	Crashes   crashes
 	Issuer    issuer

@@ -105,9 +105,6 @@ func nameOf(r *http.Request) string {
 // mayPublish asks whether a rollout stands before a build, and halts it first where that is wanted: then the build has to
 // be there.
 func (d *door) mayPublish(r *http.Request, code fleet.ModelCode, v fleet.Version, haltFirst bool) error {
-	if d.Rollouts == nil {
-		return nil
-	}
 	if haltFirst {
 		if _, err := d.buildOf(code, string(v)); err != nil {
 			return err

@@ -72,9 +72,6 @@ func (d *door) rolloutPage(w http.ResponseWriter, r *http.Request) error {
 	if ok, err := d.mayRead(w, r); !ok {
 		return err
 	}
-	if d.Rollouts == nil {
-		return visible(fleet.Unknown("this gateway has no rollouts"))
-	}
 	one, err := d.rollout(r)
 	if err != nil {
 		return visible(err)
@@ -212,9 +209,6 @@ func (d *door) addTrouble(p *rolloutPage, state fleet.MemberState, title string)
 
 // newestRollouts are the newest one of each model.
 func (d *door) newestRollouts(models []fleet.Model) (newest []api.Rollout, err error) {
-	if d.Rollouts == nil {
-		return nil, nil
-	}
 	for _, m := range models {
 		r, err := d.Rollouts.Rollout(m.Code, 0)
 		switch {

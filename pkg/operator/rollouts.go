@@ -32,14 +32,14 @@ const rolloutPath = "/api/device-models/{code}/rollouts/{number}"
 
 func (d *door) registerRollouts(rs *endpoint.Routes) {
 	read := func(pattern string, h endpoint.Handler, known ...string) {
-		rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: pattern, Query: append(none, known...)}, d.needReader, d.wired(h))
+		rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: pattern, Query: append(none, known...)}, d.needReader, seen(h))
 	}
 	act := func(verb fleet.RolloutVerb, guard endpoint.Guard) {
-		rs.Register(endpoint.Route{Method: http.MethodPost, Pattern: rolloutPath + "/" + string(verb), Query: none}, guard, d.wired(d.actOnRollout(verb)))
+		rs.Register(endpoint.Route{Method: http.MethodPost, Pattern: rolloutPath + "/" + string(verb), Query: none}, guard, seen(d.actOnRollout(verb)))
 	}
 	read("/api/device-models/{code}/rollout-plan", d.showPlan)
-	d.handle(rs, auth.Operator, http.MethodPut, "/api/device-models/{code}/rollout-plan", d.wired(d.setPlan))
-	rs.Register(endpoint.Route{Method: http.MethodPost, Pattern: "/api/device-models/{code}/rollouts", Query: none}, d.needStarter, d.wired(d.startRollout))
+	d.handle(rs, auth.Operator, http.MethodPut, "/api/device-models/{code}/rollout-plan", d.setPlan)
+	rs.Register(endpoint.Route{Method: http.MethodPost, Pattern: "/api/device-models/{code}/rollouts", Query: none}, d.needStarter, seen(d.startRollout))
 	read("/api/rollouts", d.listRollouts, "model", "state", "after", "limit")
 	read(rolloutPath, d.showRollout)
 	read(rolloutPath+"/devices", d.listMembers, "state", "wave", "crashed", "after", "limit")
@@ -50,16 +50,6 @@ func (d *door) registerRollouts(rs *endpoint.Routes) {
 		act(verb, d.need(auth.Operator))
 	}
 	act(fleet.RolloutHalt, d.needPipeline)
-}
-
-// wired answers for a gateway without rollouts.
-func (d *door) wired(h endpoint.Handler) endpoint.Handler {
-	return seen(func(w http.ResponseWriter, r *http.Request) error {
-		if d.Rollouts == nil {
-			return fleet.Unknown("this gateway has no rollouts")
-		}
-		return h(w, r)
-	})
 }
 
 // needReader lets those pass who may read everything, and a pipeline that waits for what became of its model's builds.

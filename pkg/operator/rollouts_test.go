@@ -266,23 +266,6 @@ func TestAModelsPlanIsANameOrAPlan(t *testing.T) {
 	}
 }
 
-func TestAGatewayWithoutRolloutsSaysSoAndPublishesAsBefore(t *testing.T) {
-	d := open(t, func(o *Options) { o.Rollouts = nil })
-	d.crashes(0, "", "")
-	for _, path := range []string{"/api/rollouts", ofPump + "/newest", "/api/device-models/pump/rollout-plan"} {
-		if a := d.ask(http.MethodGet, path, "", d.bearer(auth.Viewer)...); a.StatusCode != http.StatusNotFound || !strings.Contains(a.body, "no rollouts") {
-			t.Errorf("%s: %s %s", path, a.Status, a.body)
-		}
-	}
-	if a := d.ask(http.MethodPost, "/api/device-models/pump/builds/1.0/publish", "", d.bearer(auth.Operator)...); a.StatusCode != http.StatusNotFound {
-		t.Errorf("publish: %s %s", a.Status, a.body)
-	}
-	a := d.ask(http.MethodGet, "/api/devices/aaaaaaaa", "", d.bearer(auth.Viewer)...)
-	if a.StatusCode != http.StatusOK || strings.Contains(a.body, "rollout") {
-		t.Errorf("a device: %s %s", a.Status, a.body)
-	}
-}
-
 // manyRollouts fill their lists with more than a page of a hundred.
 func (d *desk) manyRollouts() {
 	members := make([]fleet.Member, 103)
