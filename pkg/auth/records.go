@@ -46,8 +46,8 @@ type DeviceSecrets struct {
 // Role is what an operator's token may do.
 type Role string
 
-// The roles. Each of the first three may do what those before it may; Pipeline pushes firmware, and
-// nothing else: it replaces no build that is there.
+// The roles. Each of the first three may do what those before it may; Pipeline pushes firmware, reads
+// and halts rollouts, and nothing else: it replaces no build that is there.
 const (
 	Viewer   Role = "viewer"
 	Operator Role = "operator"
