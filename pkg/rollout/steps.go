@@ -143,7 +143,8 @@ func (c *course) fetched(device fleet.DeviceKey, v fleet.Version, now time.Durat
 	}
 	switch {
 	case m.State == fleet.MemberUp || m.State == fleet.MemberHealthy:
-		if c.forward() { // again: the first did not take
+		// Again: the first did not take. Some clients flash whatever they are sent, again and again; those say what they run.
+		if c.forward() && m.UpBy != fleet.UpSaid && m.UpBy != fleet.UpDump {
 			c.wentBack(m, "fetched the whole image again", now)
 		}
 		return

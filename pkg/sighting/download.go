@@ -69,13 +69,13 @@ func (e *entry) transferred(t fleet.Transfer, at int64, known answers) (changed 
 		return false
 	case t.NotModified:
 		e.Checked = at
-		return e.checked(t.Version, at, known)
+		return e.checked(t.Version, true, at, known)
 	case t.Size <= 0 || t.Arrived <= 0:
 		return false
 	case end <= firstBlock && end < t.Size:
 		if !t.Whole { // it asked for more and wanted no more
 			e.Checked = at
-			return e.checked(t.Version, at, known)
+			return e.checked(t.Version, false, at, known)
 		}
 		e.begin(t)
 		e.check = t.Version // unless it goes on: see [entry.rest]
@@ -115,5 +115,5 @@ func (e *entry) rest(at int64, known answers) (changed bool) {
 	}
 	v := e.check
 	e.check, e.Checked = "", at
-	return e.checked(v, at, known)
+	return e.checked(v, false, at, known)
 }

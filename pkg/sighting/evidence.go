@@ -89,9 +89,17 @@ func (r *Record) dumped(d fleet.SeenDump, at int64) (changed bool) {
 	return r.believe(evidence{string(d.Declared), "", fleet.ProofDump, at}) || changed
 }
 
-// checked weighs that the device asked for v and wanted no more than its first block.
-func (r *Record) checked(v fleet.Version, at int64, known answers) (changed bool) {
-	if r.Whole != v || at < r.WholeAt || r.leftSince(v) || r.BootsSince == 0 || r.asksRollback() && known.rollback(v) {
+// checked weighs that the device asked for v and wanted no more than its first block, or, where held, that it showed the tag of
+// v.
+//
+// Of some clients no boot can be seen: they tell of none, and fetch no token that they would fetch anew. One that has fetched
+// all of v, and wants no more than a block of it later, runs it, as what it ran before would fetch all of it once more; unless
+// that remembers what it went back from.
+func (r *Record) checked(v fleet.Version, held bool, at int64, known answers) (changed bool) {
+	switch {
+	case r.Whole != v, at < r.WholeAt, r.leftSince(v),
+		r.BootsSince == 0 && (held || !r.bootsUnseen()),
+		r.asksRollback() && known.rollback(v):
 		return false
 	}
 	return r.believe(evidence{string(v), "", fleet.ProofBehaved, at})

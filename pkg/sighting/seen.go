@@ -104,7 +104,12 @@ func (b *Book) ask(s fleet.Seen) (a answers) {
 }
 
 // asksRollback reports that it matters whether the device's bootloader goes back: see [Record.checked].
-func (r *Record) asksRollback() bool { return r.Whole != "" && r.BootsSince > 1 }
+func (r *Record) asksRollback() bool {
+	return r.Whole != "" && (r.BootsSince > 1 || r.BootsSince == 0 && r.bootsUnseen())
+}
+
+// bootsUnseen reports that no boot of the device was ever seen.
+func (r *Record) bootsUnseen() bool { return r.Boots == 0 && r.BootID == 0 }
 
 // knows reports that what a device says of its ELF was found out before.
 func (r *Record) knows(said fleet.Said) bool {
