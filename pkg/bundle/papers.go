@@ -84,7 +84,7 @@ func (a *Archive) Settings() (s Settings, err error) {
 		}
 		for name, to := range map[string]*bool{
 			"CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE": &s.Rollback,
-			"CONFIG_ESP_COREDUMP_ENABLE":            &s.Dumps,
+			"CONFIG_ESP_COREDUMP_ENABLE":            &s.Dumps, // from ESP-IDF 4.2 on
 			"CONFIG_ESP_SYSTEM_PANIC_PRINT_HALT":    &s.Halts,
 		} {
 			value, err := setting(bytes.NewReader(text), name)

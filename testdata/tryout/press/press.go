@@ -65,7 +65,7 @@ func (b Build) Bundle(code string) ([]byte, error) {
 		return nil, err
 	}
 	err := bundle.Pack(&zip, code, bundle.Contents{
-		Image: image.Bytes(), ELF: b.ELF, Map: []byte("not kept\n"), Settings: []byte("CONFIG_IDF_TARGET=\"esp32c3\"\n"),
+		Image: image.Bytes(), ELF: b.ELF, Map: []byte("not kept\n"), Settings: []byte("CONFIG_IDF_TARGET=\"esp32c3\"\nCONFIG_ESP_COREDUMP_ENABLE=y\n"),
 		Versions: []byte(`{"git_commit":"unknown","idf_version":"v5.4.2","firmware_version":"` + b.Version + `"}`),
 	})
 	return zip.Bytes(), err
