@@ -86,5 +86,5 @@ func TestALineWhosePowerIsCutIsAnEventAndAMetric(t *testing.T) {
 	g.within(time.Minute, "the line is dark", func() bool { return dark("1") })
 	g.within(time.Minute, "its event", func() bool { return told("line dark") })
 	g.within(time.Minute, "the line is lit", func() bool { poll(); return dark("0") })
-	g.within(time.Minute, "its event", func() bool { return told("line lit") })
+	g.within(time.Minute, "its event", func() bool { return told("line is back") })
 }

@@ -181,6 +181,41 @@ func TestTheJournalHasALineForEachEvent(t *testing.T) {
 	}
 }
 
+// TestTheJournalSaysOfARolloutWhatAPersonReadsFirst has the lines as the plan of rollouts gives them.
+func TestTheJournalSaysOfARolloutWhatAPersonReadsFirst(t *testing.T) {
+	for _, one := range []struct {
+		kind    fleet.EventKind
+		object  fleet.Object
+		details string
+		want    string
+	}{
+		{RolloutHalted, fleet.Rollout{Model: "pump", Number: 7}.ObjectOf(),
+			`{"evidence":60717,"devices":3,"why":"3 of the first 3 devices did not come back","wave":2,"version":"1.4.2","rollout":7,"model":"pump"}`,
+			`level=WARN msg="rollout halted" seq=7 by=gateway model=pump version=1.4.2 wave=2 why="3 of the first 3 devices did not come back" devices=3 evidence=60717 rollout=7`},
+		{RolloutHalted, fleet.Rollout{Model: "pump", Number: 7}.ObjectOf(),
+			`{"evidence":10480.5,"old":"136/7606","new":"24/394","frame":"mqtt_task mqtt.c:212","signature":"9f2c","why":"crashes 3.4 times as often","version":"1.4.2","zone":"b"}`,
+			`level=WARN msg="rollout halted" seq=7 by=gateway model=pump version=1.4.2 why="crashes 3.4 times as often" signature=9f2c frame="mqtt_task mqtt.c:212"` +
+				` new=24/394 old=136/7606 evidence=10480.5 rollout=7 zone=b`},
+		{RolloutWaveOpened, fleet.Rollout{Model: "pump", Number: 7}.ObjectOf(), `{"version":"1.4.2","wave":3,"devices":40}`,
+			`level=INFO msg="wave opened" seq=7 by=gateway model=pump version=1.4.2 wave=3 devices=40 rollout=7`},
+		{RolloutStarted, fleet.Rollout{Model: "pump", Number: 7}.ObjectOf(), `{}`, `level=INFO msg="rollout started" seq=7 by=gateway model=pump rollout=7`},
+		{DeviceLost, fleet.DeviceKey("aaaaaaaa").ObjectOf(), `{"model":"pump","version":"1.4.2","rollout":7}`,
+			`level=WARN msg="device lost" seq=7 by=gateway device=aaaaaaaa model=pump rollout=7 version=1.4.2`},
+		{DeviceWentBack, fleet.DeviceKey("aaaaaaaa").ObjectOf(), `{}`, `level=WARN msg="device went back" seq=7 by=gateway device=aaaaaaaa`},
+		{DeviceFound, fleet.DeviceKey("aaaaaaaa").ObjectOf(), `{}`, `level=INFO msg="device is back" seq=7 by=gateway device=aaaaaaaa`},
+		{LineDark, fleet.Object{Type: "line", ID: "3"}, `{}`, `level=WARN msg="line dark" seq=7 by=gateway line=3`},
+		{LineLit, fleet.Object{Type: "line", ID: "3"}, `{}`, `level=INFO msg="line is back" seq=7 by=gateway line=3`},
+	} {
+		var out bytes.Buffer
+		Log(slog.New(slog.NewTextHandler(&out, nil)), fleet.Event{
+			Seq: 7, Kind: one.kind, Actor: Itself.Actor, Object: one.object, Details: json.RawMessage(one.details),
+		})
+		if _, line, _ := strings.Cut(out.String(), " "); line != one.want+"\n" {
+			t.Errorf("%swant %s", line, one.want)
+		}
+	}
+}
+
 func TestNobodyNamedIsTheGatewayItself(t *testing.T) {
 	if by := ActorOf(context.Background()); by.Actor.Type != fleet.Itself {
 		t.Errorf("%+v", by)
