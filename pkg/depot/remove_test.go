@@ -1,6 +1,7 @@
 package depot
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -8,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/pkg/rollout"
 	"github.com/slipway-gateway/slipway/testdata/firmware"
 )
 
@@ -139,5 +142,48 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestABuildInARolloutIsNeitherReplacedNorRemovedNorLeftToRetention(t *testing.T) {
+	h := open(t, func(o *Options) { o.KeepVersions = 1 })
+	h.model(t, "pump")
+	for _, v := range []string{"1.0.0", "1.1.0"} {
+		h.accept(t, fleet.Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: v}))
+		begun := fleet.Rollout{Model: "pump", Version: fleet.Version(v), Base: "0.9", State: fleet.RolloutRunning}
+		r, err := h.store.AddRollout(t.Context(), begun, rollout.Change{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v == "1.0.0" { // of it a device still has it
+			d := fleet.Device{Key: "aaaaaaaa", Model: "pump"}
+			if err := h.store.AddDevice(t.Context(), d, auth.DeviceSecrets{}); err != nil {
+				t.Fatal(err)
+			}
+			r.State, r.Base = fleet.RolloutHalted, "1.1.0"
+			change := rollout.Change{Model: "pump", Number: r.Number, Rollout: &r, Members: []fleet.Member{{Device: d.Key, State: fleet.MemberUp, Has: true}}}
+			if err := h.store.SaveRollout(t.Context(), change); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := h.Remove(t.Context(), "pump", "1.0.0"); !errors.Is(err, fleet.ErrTaken) || !strings.Contains(err.Error(), "rollout 1") {
+		t.Errorf("of a halted rollout: %v", err)
+	}
+	before, err := os.ReadFile(h.path("pump", "1.1.0", bundleSuffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := bundleOf(t, firmware.Build{Code: "pump", Version: "1.1.0", Base: "1.0.0"})
+	_, err = h.Accept(t.Context(), fleet.Submission{Model: "pump", Replace: true, Body: bytes.NewReader(other), Size: int64(len(other))})
+	if !errors.Is(err, fleet.ErrTaken) || !strings.Contains(err.Error(), "rollout 2") {
+		t.Errorf("of an unfinished rollout: %v", err)
+	}
+	if after, err := os.ReadFile(h.path("pump", "1.1.0", bundleSuffix)); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("its bundle is another one now, %v", err)
+	}
+	h.accept(t, fleet.Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: "1.2.0"}))
+	if _, err := h.store.Build("pump", "1.1.0"); err != nil {
+		t.Errorf("retention took it: %v", err)
 	}
 }
