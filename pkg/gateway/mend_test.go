@@ -68,7 +68,7 @@ func TestADamagedDumpOnAFullDiskEndsNothingAndItsRecordGoesWhenThereIsRoom(t *te
 	g.depot = depot.New(depot.Options{Dir: t.TempDir(), Recorder: store, Space: space, Logger: logger, Now: time.Now})
 	g.dumps = &dumpFront{options: dumps.Options{
 		Dir: t.TempDir(), MaxBytes: 1 << 20, KeepPerDevice: 9, MaxUse: func(int64) int64 { return 1 << 40 }, KeepFree: func(int64) int64 { return 0 },
-		Space: space, Index: dumpIndex{store, &waker{crash.NewTriage(crash.Options{})}, &g.debt}, Logger: logger, Now: time.Now,
+		Space: space, Index: dumpIndex{store, &waker{triage: crash.NewTriage(crash.Options{})}, &g.debt}, Logger: logger, Now: time.Now,
 	}}
 	if err := g.dumps.open(t.Context()); err != nil {
 		t.Fatal(err)

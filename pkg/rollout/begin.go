@@ -35,10 +35,10 @@ func (rs *Rollouts) check(o fleet.RolloutOrder) (x order, err error) {
 	if _, err := rs.options.Store.Build(o.Model, o.Version); err != nil {
 		return x, err
 	}
-	switch {
-	case m.FirmwareVersion == "":
+	switch m.FirmwareVersion {
+	case "":
 		return x, fleet.Refused("model %s is offered nothing yet: its first build is published to all at once, by slipway firmware publish", o.Model)
-	case m.FirmwareVersion == o.Version:
+	case o.Version:
 		return x, fleet.Refused("version %s is what model %s is offered already", o.Version, o.Model)
 	}
 	x.base = m.FirmwareVersion

@@ -14,10 +14,10 @@ import (
 
 // mark notes the first time that something happened to a member, which is evidence from then on.
 func (c *course) mark(m *member, k kind, mark fleet.Mark, now time.Duration) {
-	at, mine := map[kind]**fleet.Mark{ofEnd: &m.Ended, ofCrash: &m.Member.Crash, ofSilence: &m.Silence}[k], none
+	at, mine := map[kind]**fleet.Mark{ofEnd: &m.Ended, ofCrash: &m.Crash, ofSilence: &m.Silence}[k], none
 	switch k {
 	case ofCrash:
-		mark.Risk, mine = m.line.crash, m.crash
+		mark.Risk, mine = m.line.crash, m.loud
 	case ofSilence:
 		mark.Risk, mine = m.line.quiet, m.quiet
 	}

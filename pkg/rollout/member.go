@@ -23,7 +23,7 @@ type member struct {
 	at       int           // in the heap, -1 outside it
 	pending  bool          // its offer is being written: nobody names the build to it yet
 	dirty    bool          // it waits to be saved
-	crash    class         // in which it is counted for its line
+	loud     class         // in which it is counted for its line
 	quiet    class
 }
 
@@ -53,15 +53,6 @@ func (l *line) count(counts *[2]int, c class, by int) {
 	case ofOld:
 		counts[1] += by
 	}
-}
-
-// settled reports states in which nothing more is waited for.
-func settled(s fleet.MemberState) bool {
-	switch s {
-	case fleet.MemberHealthy, fleet.MemberLost, fleet.MemberBack, fleet.MemberSkipped:
-		return true
-	}
-	return false
 }
 
 // inFlight reports states between an offer and a verdict.

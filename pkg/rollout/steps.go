@@ -20,21 +20,13 @@ func (m *member) failed() bool {
 
 // These are the changes that a course is fed. now is the elapsed time of the rollout.
 
-// word is what the rollout says of a device: the version that it is to be offered, whoever asks and whenever. It changes
+// wordOf is what the rollout says of a member: the version that it is to be offered, whoever asks and whenever. It changes
 // nothing: a device gets its turn by take.
-func (c *course) word(device fleet.DeviceKey) (v fleet.Version, ok bool) {
-	m := c.members[device]
-	if m == nil {
-		return "", false
-	}
-	return c.wordOf(m)
-}
-
 func (c *course) wordOf(m *member) (v fleet.Version, ok bool) {
 	if m.pending {
 		return "", false
 	}
-	if m.State == fleet.MemberSkipped && !(m.Has && m.held == "") {
+	if m.State == fleet.MemberSkipped && (!m.Has || m.held != "") {
 		return "", false
 	}
 	switch c.State {
@@ -241,8 +233,8 @@ func (c *course) booted(device fleet.DeviceKey, now time.Duration) {
 	case fleet.MemberOff: // it is back, and has its turn
 		c.step(m, fleet.MemberWaiting, now, nil)
 	}
-	if c.bootsStand && m.crash != none && !c.explains(m, now) {
-		c.mark(m, ofCrash, fleet.Mark{New: m.crash == ofNew}, now)
+	if c.bootsStand && m.loud != none && !c.explains(m, now) {
+		c.mark(m, ofCrash, fleet.Mark{New: m.loud == ofNew}, now)
 		c.judge(now)
 	}
 }
@@ -287,7 +279,7 @@ func (c *course) crashes(device fleet.DeviceKey, v fleet.Version, fingerprint, f
 		return
 	}
 	isNew := v == c.Version
-	if !isNew && (m.Has || m.crash == none) { // of before it had the build, or of a device that nobody is compared with
+	if !isNew && (m.Has || m.loud == none) { // of before it had the build, or of a device that nobody is compared with
 		return
 	}
 	if !isNew && m.brokeAt > 0 && now-m.brokeAt < c.upWithin/8 {
@@ -302,7 +294,7 @@ func (c *course) crashes(device fleet.DeviceKey, v fleet.Version, fingerprint, f
 	if isNew && m.State == fleet.MemberUp { // until it has been quiet for a while
 		c.lookAt(m, now+c.patience(m))
 	}
-	if m.Member.Crash != nil || m.named {
+	if m.Crash != nil || m.named {
 		return
 	}
 	c.mark(m, ofCrash, fleet.Mark{New: isNew, Fingerprint: fingerprint, Frame: frame}, now)
@@ -393,7 +385,7 @@ func (c *course) removed(device fleet.DeviceKey) {
 	c.enumerate(m, -1)
 	c.leave(m)
 	delete(c.members, device)
-	if m.Ended != nil || m.Member.Crash != nil || m.Silence != nil {
+	if m.Ended != nil || m.Crash != nil || m.Silence != nil {
 		c.recount()
 	}
 	c.extend()
