@@ -40,7 +40,7 @@ func setUpScript(e *testscript.Env) error {
 	e.Defer(func() { os.RemoveAll(short) })
 	e.Setenv("SLIPWAY_SOCKET", filepath.Join(short, "s"))
 	e.Setenv("TZ", "Asia/Kolkata") // half an hour off: a time that was not converted is seen
-	for name, version := range map[string]string{"demo-1.zip": "1.0.0", "demo-2.zip": "2.0.0"} {
+	for name, version := range map[string]string{"demo-1.zip": "1.0.0", "demo-2.zip": "2.0.0", "demo-4.zip": "4.0.0"} {
 		zip, err := firmware.Bundle("demo", version)
 		if err != nil {
 			return err
