@@ -39,6 +39,7 @@ type course struct {
 	inCut     map[fleet.MemberState]int
 	crashed   int
 	slots     int // that are taken
+	freed     int // members in flight whose slot a person has freed
 	onInCut   int // members in the cut that are neither off nor skipped
 	queue     queue
 	evidence  *evidence
@@ -110,6 +111,9 @@ func (c *course) enumerate(m *member, by int) {
 	}
 	if m.holdsSlot() {
 		c.slots += by
+	}
+	if m.Excused && inFlight(m.State) {
+		c.freed += by
 	}
 	if m.inCut {
 		c.inCut[m.State] += by

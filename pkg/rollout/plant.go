@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -22,8 +23,9 @@ type plant struct {
 	devices []played
 	lines   []playedLine
 	novel   int
-	have    int // devices that got the build
-	hit     int // that crashed
+	phase   float64 // of the rate's swing
+	have    int     // devices that got the build
+	hit     int     // that crashed
 	lost    int
 }
 
@@ -39,11 +41,12 @@ type playedBuild struct {
 
 // plantKind is a plant.
 type plantKind struct {
-	lines, each int     // lines, and devices on each
-	rate        float64 // crashes of the base a device and day
-	calm        bool    // no cuts, no shifts
-	days        float64 // after which nobody waits any more
-	lightRule   bool    // for a control: without the rule that tells a dark line from lost devices
+	lines     []int   // devices on each
+	rate      float64 // crashes of the base a device and day
+	swing     float64 // of the rate, up and down within a week: 0.5 is from half to one and a half
+	calm      bool    // no cuts, no shifts
+	days      float64 // after which nobody waits any more
+	lightRule bool    // for a control: without the rule that tells a dark line from lost devices
 }
 
 type played struct {
@@ -58,6 +61,8 @@ type played struct {
 
 type playedLine struct {
 	name    string
+	first   int // of its devices
+	n       int
 	on      bool
 	changed time.Duration // when it went on or off last
 	dark    bool          // as it is inferred
@@ -217,10 +222,13 @@ func newPlant(k plantKind, b playedBuild, plan fleet.Plan, s settings, seed uint
 	r := fleet.Rollout{
 		Number: int(seed), Model: "plant", Version: "2", Base: "1", State: fleet.RolloutRunning, Plan: plan, Tolerated: 0.01, Rate: k.rate,
 	}
+	if k.swing > 0 {
+		p.phase = 2 * math.Pi * p.random.Float64()
+	}
 	p.course = newCourse(r, s, p)
-	for l := range k.lines {
-		p.lines = append(p.lines, playedLine{name: lineName(l), on: true, changed: -day})
-		for range k.each {
+	for l, n := range k.lines {
+		p.lines = append(p.lines, playedLine{name: lineName(l), first: len(p.devices), n: n, on: true, changed: -day})
+		for range n {
 			i := len(p.devices)
 			p.devices = append(p.devices, played{key: keyOf(i), line: l, lemon: p.random.Float64() < 0.01, phase: p.between(0, polls)})
 			p.course.add(fleet.Member{Device: keyOf(i), Line: lineName(l), State: fleet.MemberWaiting})
@@ -233,7 +241,7 @@ func newPlant(k plantKind, b playedBuild, plan fleet.Plan, s settings, seed uint
 
 func (p *plant) begin() {
 	n := float64(len(p.devices))
-	p.in(p.wait(n*p.kind.rate), oldCrash, 0)
+	p.in(p.wait(n*p.kind.rate*(1+p.kind.swing)), oldCrash, 0)
 	p.in(0, ticks, 0)
 	if p.kind.calm {
 		return
@@ -262,13 +270,14 @@ func (p *plant) begin() {
 
 // outcome is how a play ended.
 type outcome struct {
-	halted bool
-	why    string
-	stream string
-	have   int
-	hit    int
-	lost   int
-	days   float64
+	halted   bool
+	finished bool
+	why      string
+	stream   string
+	have     int
+	hit      int
+	lost     int
+	days     float64
 }
 
 // play runs until the rollout has ended, or nobody waits any more.
@@ -303,7 +312,7 @@ func (p *plant) play() outcome {
 	}
 	v := c.evidence.values()
 	o := outcome{
-		halted: c.State == fleet.RolloutHalted, why: c.Why, have: p.have, hit: p.hit, lost: p.lost, days: p.now.Hours() / 24,
+		halted: c.State == fleet.RolloutHalted, finished: c.finishing && c.State != fleet.RolloutHalted, why: c.Why, have: p.have, hit: p.hit, lost: p.lost, days: p.now.Hours() / 24,
 	}
 	switch max(v.Loss, v.Crash, v.Silence, v.Signature) {
 	case v.Loss:
@@ -542,6 +551,10 @@ func (p *plant) version(d *played) fleet.Version {
 
 // oldCrash is one of those that the base has, too: a fifth of them are of devices that crash often.
 func (p *plant) oldCrash() {
+	p.in(p.wait(float64(len(p.devices))*p.kind.rate*(1+p.kind.swing)), oldCrash, 0)
+	if swung := 1 + p.kind.swing*math.Sin(2*math.Pi*p.now.Hours()/24/7+p.phase); p.random.Float64() >= swung/(1+p.kind.swing) {
+		return
+	}
 	lemons := p.random.Float64() < 0.2
 	for range 10_000 {
 		i := p.random.IntN(len(p.devices))
@@ -553,17 +566,17 @@ func (p *plant) oldCrash() {
 		}
 		break
 	}
-	p.in(p.wait(float64(len(p.devices))*p.kind.rate), oldCrash, 0)
 }
 
 func (p *plant) cellFails() {
 	l := p.random.IntN(len(p.lines))
-	most := min(20, p.kind.each-1)
-	if !p.lines[l].on || most < 5 {
+	line := &p.lines[l]
+	most := min(20, line.n/5) // a fifth of it
+	if !line.on || most == 0 {
 		return
 	}
-	n := 5 + p.random.IntN(most-4)
-	first := l*p.kind.each + p.random.IntN(p.kind.each-n)
+	n := max(most/4, 1) + p.random.IntN(most-max(most/4, 1)+1)
+	first := line.first + p.random.IntN(line.n-n+1)
 	for i := first; i < first+n; i++ {
 		p.die(i)
 	}
@@ -580,7 +593,7 @@ func (p *plant) power(l int, on bool) {
 	if !on {
 		p.in(polls/2+u/8, inferDark, l)
 		if p.kind.lightRule {
-			for i := l * p.kind.each; i < (l+1)*p.kind.each; i++ {
+			for i := line.first; i < line.first+line.n; i++ {
 				p.in(p.between(2*u, 2*u+polls), missedNow, i)
 			}
 		}
@@ -592,7 +605,7 @@ func (p *plant) power(l int, on bool) {
 	}
 	line.waiting = nil
 	if p.kind.lightRule {
-		for i := l * p.kind.each; i < (l+1)*p.kind.each; i++ {
+		for i := line.first; i < line.first+line.n; i++ {
 			if !p.devices[i].dead {
 				p.course.heard(p.devices[i].key, p.now)
 				p.asksSoon(i)

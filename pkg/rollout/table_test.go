@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-var usual = plantKind{lines: 80, each: 100, rate: 0.002, days: 60}
+var usual = plantKind{lines: slices.Repeat([]int{100}, 80), rate: 0.002, days: 60}
 
 var product = settings{alpha: 1e-4, beta: 0.01, upWithin: u, decideWithin: 14 * day}
 

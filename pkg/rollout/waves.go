@@ -20,7 +20,7 @@ func (c *course) tick(now time.Duration) {
 		c.lookNoMore(m)
 		c.look(m, now)
 	}
-	if now-c.counted >= c.upWithin {
+	if now-c.counted >= c.decideWithin/56 { // a quarter of a day
 		c.counted = now
 		c.countOff(now)
 	}
@@ -246,18 +246,7 @@ func (c *course) over() bool {
 		return false
 	}
 	open := c.inFlight()
-	return open == 0 || open == c.excused()
-}
-
-// excused are the members in flight that a person has excused.
-func (c *course) excused() int {
-	n := 0
-	for _, m := range c.order {
-		if m.Excused && inFlight(m.State) {
-			n++
-		}
-	}
-	return n
+	return open == 0 || open == c.freed
 }
 
 func (c *course) finish(now time.Duration) {
