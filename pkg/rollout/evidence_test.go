@@ -233,3 +233,5 @@ func TestTheRatioThatIsNamedIsWhatWasCounted(t *testing.T) {
 		}
 	}
 }
+
+func logOf(x float64) float64 { return math.Log(x) }

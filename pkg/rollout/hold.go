@@ -47,7 +47,7 @@ func (c *course) darkened(name string, dark bool, now time.Duration) {
 	if l == nil || l.dark == dark {
 		return
 	}
-	l.dark, l.lit = dark, now
+	l.dark = dark
 	if dark {
 		c.dark++
 	} else {

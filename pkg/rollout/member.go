@@ -69,10 +69,13 @@ func (m *member) holdsSlot() bool {
 	return !m.Excused && (inFlight(m.State) || m.State == fleet.MemberLost || m.State == fleet.MemberBack)
 }
 
-// risk says as what a member counts for a stream that it has no mark of yet. Those that a person has put into the first wave,
-// or that took the build themselves, were not picked at random: they compare with nobody.
+// apart reports that a member compares with nobody: a person has put it into the first wave, or it took the build itself. It
+// was not picked at random.
+func (m *member) apart() bool { return m.named || m.Strayed }
+
+// risk says as what a member counts for a stream that it has no mark of yet.
 func (m *member) risk(marked bool) class {
-	if marked || m.unseen || m.named || m.Strayed {
+	if marked || m.unseen || m.apart() {
 		return none
 	}
 	switch m.State {

@@ -43,7 +43,7 @@ type playedBuild struct {
 type plantKind struct {
 	lines     []int   // devices on each
 	rate      float64 // crashes of the base a device and day
-	swing     float64 // of the rate, up and down within a week: 0.5 is from half to one and a half
+	swing     float64 // of the rate, up and down within four weeks: 0.5 is from half to one and a half
 	calm      bool    // no cuts, no shifts
 	days      float64 // after which nobody waits any more
 	lightRule bool    // for a control: without the rule that tells a dark line from lost devices
@@ -552,7 +552,7 @@ func (p *plant) version(d *played) fleet.Version {
 // oldCrash is one of those that the base has, too: a fifth of them are of devices that crash often.
 func (p *plant) oldCrash() {
 	p.in(p.wait(float64(len(p.devices))*p.kind.rate*(1+p.kind.swing)), oldCrash, 0)
-	if swung := 1 + p.kind.swing*math.Sin(2*math.Pi*p.now.Hours()/24/7+p.phase); p.random.Float64() >= swung/(1+p.kind.swing) {
+	if swung := 1 + p.kind.swing*math.Sin(2*math.Pi*p.now.Hours()/24/28+p.phase); p.random.Float64() >= swung/(1+p.kind.swing) {
 		return
 	}
 	lemons := p.random.Float64() < 0.2

@@ -63,8 +63,11 @@ func (c *course) openRetreat(now time.Duration) {
 
 // advanceRetreat goes on with a retreat. Nothing has to be ruled out: the base is known.
 func (c *course) advanceRetreat(now time.Duration) {
-	waiting, flying := 0, 0
-	for _, m := range c.order {
+	waiting, flying, beyond := 0, 0, 0
+	for i, m := range c.order {
+		if i >= c.cut && m.Has {
+			beyond++
+		}
 		switch {
 		case !m.Has && !inFlight(m.State):
 		case inFlight(m.State) && !m.Excused:
@@ -75,7 +78,7 @@ func (c *course) advanceRetreat(now time.Duration) {
 	}
 	switch {
 	case waiting+flying > 0:
-	case c.cut < len(c.order):
+	case beyond > 0:
 		c.openRetreat(now)
 	default:
 		c.State, c.Why, c.EndedAt = fleet.RolloutRetreated, "", c.wall

@@ -209,9 +209,9 @@ func (c *course) runs(device fleet.DeviceKey, v string, by fleet.UpBy, now time.
 	c.lookAt(m, now+c.patience(m))
 }
 
-// bootOf counts a boot with the build. Devices that a person has named do not count: neither do their crashes.
+// bootOf counts a boot with the build. Devices that compare with nobody do not count: neither do their crashes.
 func (c *course) bootOf(m *member) {
-	if c.forward() && !m.named {
+	if c.forward() && !m.apart() {
 		c.boots++
 	}
 }
@@ -294,7 +294,7 @@ func (c *course) crashes(device fleet.DeviceKey, v fleet.Version, fingerprint, f
 	if isNew && m.State == fleet.MemberUp { // until it has been quiet for a while
 		c.lookAt(m, now+c.patience(m))
 	}
-	if m.Crash != nil || m.named {
+	if m.Crash != nil || m.apart() {
 		return
 	}
 	c.mark(m, ofCrash, fleet.Mark{New: isNew, Fingerprint: fingerprint, Frame: frame}, now)
