@@ -122,9 +122,9 @@ func (c *course) enumerate(m *member, by int) {
 		}
 	}
 	if by > 0 {
-		m.loud, m.quiet = m.risk(m.Crash != nil), m.risk(m.Silence != nil)
+		m.crash, m.quiet = m.risk(m.Crash != nil), m.risk(m.Silence != nil)
 	}
-	m.line.count(&m.line.crash, m.loud, by)
+	m.line.count(&m.line.crash, m.crash, by)
 	m.line.count(&m.line.quiet, m.quiet, by)
 }
 

@@ -17,7 +17,7 @@ func (c *course) mark(m *member, k kind, mark fleet.Mark, now time.Duration) {
 	at, mine := map[kind]**fleet.Mark{ofEnd: &m.Ended, ofCrash: &m.Crash, ofSilence: &m.Silence}[k], none
 	switch k {
 	case ofCrash:
-		mark.Risk, mine = m.line.crash, m.loud
+		mark.Risk, mine = m.line.crash, m.crash
 	case ofSilence:
 		mark.Risk, mine = m.line.quiet, m.quiet
 	}

@@ -23,7 +23,7 @@ type member struct {
 	at       int           // in the heap, -1 outside it
 	pending  bool          // its offer is being written: nobody names the build to it yet
 	dirty    bool          // it waits to be saved
-	loud     class         // in which it is counted for its line
+	crash    class         // in which it is counted for its line
 	quiet    class
 }
 

@@ -233,8 +233,8 @@ func (c *course) booted(device fleet.DeviceKey, now time.Duration) {
 	case fleet.MemberOff: // it is back, and has its turn
 		c.step(m, fleet.MemberWaiting, now, nil)
 	}
-	if c.bootsStand && m.loud != none && !c.explains(m, now) {
-		c.mark(m, ofCrash, fleet.Mark{New: m.loud == ofNew}, now)
+	if c.bootsStand && m.crash != none && !c.explains(m, now) {
+		c.mark(m, ofCrash, fleet.Mark{New: m.crash == ofNew}, now)
 		c.judge(now)
 	}
 }
@@ -279,7 +279,7 @@ func (c *course) crashes(device fleet.DeviceKey, v fleet.Version, fingerprint, f
 		return
 	}
 	isNew := v == c.Version
-	if !isNew && (m.Has || m.loud == none) { // of before it had the build, or of a device that nobody is compared with
+	if !isNew && (m.Has || m.crash == none) { // of before it had the build, or of a device that nobody is compared with
 		return
 	}
 	if !isNew && m.brokeAt > 0 && now-m.brokeAt < c.upWithin/8 {
