@@ -47,9 +47,8 @@ const (
 	DumpRemoved fleet.EventKind = "dump.removed"
 	DumpRotated fleet.EventKind = "dump.rotated"
 
-	DeviceLost     fleet.EventKind = "device.lost"
-	DeviceFound    fleet.EventKind = "device.found"
-	DeviceWentBack fleet.EventKind = "device.went_back"
+	DeviceLost  fleet.EventKind = "device.lost"
+	DeviceFound fleet.EventKind = "device.found"
 
 	RolloutDrafted     fleet.EventKind = "rollout.drafted"
 	RolloutStarted     fleet.EventKind = "rollout.started"
@@ -125,7 +124,7 @@ var Table = []Row{
 	{DeviceNudged, []string{"POST /api/devices/{key}/nudge", "slipway device nudge"}},
 	{DeviceSecretReplaced, []string{"POST /api/devices/{key}/secret", "slipway device secret"}},
 	{DeviceSecretRotated, []string{"GET /api/iot/provisioning", "the first use of a rotated secret: each one an hour and device, with counts"}},
-	{DeviceWentBack, []string{"a rollback that was seen: one an hour and device, with counts"}},
+	{DeviceWentBack, []string{"a rollback that was seen: one an hour and device, with counts", "a device of a rollout that fetches the whole of its build again"}},
 	{ConfigChanged, []string{"PUT /api/devices/{key}/config", "DELETE /api/devices/{key}/config", patchDevice, "PATCH /api/device-models/{code}", "POST /api/device-models", "slipway device set", "slipway model set", "slipway model add"}},
 	{ProvisioningChanged, []string{patchDevice, "PATCH /api/device-models/{code}", "POST /api/device-models", "slipway device set", "slipway model set", "slipway model add"}},
 	{CrashNew, []string{"a dump whose cause nobody knew"}},
@@ -140,7 +139,6 @@ var Table = []Row{
 	{DumpRotated, []string{"rotation, one an hour and device with counts"}},
 	{DeviceLost, []string{"a device of a rollout that was not heard after its update"}},
 	{DeviceFound, []string{"a device that was lost and is heard again"}},
-	{DeviceWentBack, []string{"a device of a rollout that runs the build before again"}},
 	{RolloutDrafted, []string{rollouts, "slipway rollout start"}},
 	{RolloutStarted, []string{rollouts, "slipway rollout start", rollout + "resume", "slipway rollout resume", "the time that a draft starts at"}},
 	{RolloutWaveOpened, []string{"a wave whose rest is over and whose gate is open"}},

@@ -137,12 +137,12 @@ func (c *course) fetched(device fleet.DeviceKey, v fleet.Version, now time.Durat
 	case m.State == fleet.MemberUp || m.State == fleet.MemberHealthy:
 		// Again: the first did not take. Some clients flash whatever they are sent, again and again; those say what they run.
 		if c.forward() && m.UpBy != fleet.UpSaid && m.UpBy != fleet.UpDump {
-			c.wentBack(m, "fetched the whole image again", now)
+			c.fetchedAgain(m, now)
 		}
 		return
 	case m.State == fleet.MemberFetched || m.State == fleet.MemberLost:
 		if c.forward() && c.rollback && now-m.Since.Of() > c.upWithin/8 {
-			c.wentBack(m, "fetched the whole image again", now)
+			c.fetchedAgain(m, now)
 			return
 		}
 	case m.State == fleet.MemberSkipped:
@@ -255,6 +255,15 @@ func (c *course) back(device fleet.DeviceKey, v fleet.Version, why string, now t
 	c.wentBack(m, why, now)
 }
 
+// fetchedAgain takes it that the first image did not take. What shows a rollback otherwise, the sightings have told of.
+func (c *course) fetchedAgain(m *member, now time.Duration) {
+	const why = "fetched the whole image again"
+	if m.State != fleet.MemberBack && m.State != fleet.MemberSkipped {
+		c.tellDevice(event.DeviceWentBack, m, why)
+	}
+	c.wentBack(m, why, now)
+}
+
 func (c *course) wentBack(m *member, why string, now time.Duration) {
 	if m.State == fleet.MemberBack || m.State == fleet.MemberSkipped {
 		return
@@ -267,7 +276,6 @@ func (c *course) wentBack(m *member, why string, now time.Duration) {
 		}
 	})
 	c.lookNoMore(m)
-	c.tellDevice(event.DeviceWentBack, m, why)
 	c.judge(now)
 }
 

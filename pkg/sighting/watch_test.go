@@ -95,14 +95,14 @@ func TestAWatcherIsToldOfWhoIsMissedAndOfWhoIsBack(t *testing.T) {
 		for n := range 4 {
 			s.hears(b, time.Minute, fleet.Seen{Device: keyOf(n)})
 		}
-		b.Look()
+		look(t, b)
 	}
 	w.take()
 	for minute := range 60 {
 		for n := 1; n < 4; n++ {
 			s.hears(b, 20*time.Second, fleet.Seen{Device: keyOf(n)})
 		}
-		b.Look()
+		look(t, b)
 		if told := w.take(); len(told) > 0 {
 			if minute < 25 || minute > 31 || !slices.Equal(told, []string{"dev00000 missed"}) {
 				t.Fatalf("after %d minutes: %q", minute, told)
@@ -125,7 +125,7 @@ func TestNobodyIsMissedOnADarkLine(t *testing.T) {
 				s.hears(b, 0, fleet.Seen{Device: keyOf(n)})
 			}
 			s.now = s.now.Add(time.Minute)
-			b.Look()
+			look(t, b)
 		}
 	}
 	poll(20, 0)
@@ -162,14 +162,14 @@ func TestASmallLineBorrowsTheModelsOthers(t *testing.T) {
 			s.hears(b, time.Second, fleet.Seen{Device: keyOf(n)})
 		}
 		s.now = s.now.Add(time.Minute)
-		b.Look()
+		look(t, b)
 	}
 	for range 10 { // line2 falls silent
 		for n := 2; n < 6; n++ {
 			s.hears(b, time.Second, fleet.Seen{Device: keyOf(n)})
 		}
 		s.now = s.now.Add(time.Minute)
-		b.Look()
+		look(t, b)
 	}
 	if ago, ok := b.HeardAgo("pump", "line2"); !ok || ago > 2*time.Minute {
 		t.Errorf("two devices say nothing of their line: half were heard %s ago, %v", ago, ok)
@@ -199,5 +199,12 @@ func TestAWatcherIsToldWhereADeviceStandsAndWhatBarsIt(t *testing.T) {
 	b.EachDevice("pump", func(p fleet.Placed) { all = append(all, p) })
 	if len(all) != 0 {
 		t.Errorf("still placed: %+v", all)
+	}
+}
+
+func look(t *testing.T, b *Book) {
+	t.Helper()
+	if err := b.Look(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }
