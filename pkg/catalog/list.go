@@ -100,8 +100,7 @@ func readList(dir string) (l tableList, err error) {
 func neverDone(set *pb.ManifestChangeSet, deleted map[uint64]bool, dir string) bool {
 	made, merged := 0, 0
 	for _, c := range set.Changes {
-		_, err := os.Stat(table.NewFilename(c.Id, dir))
-		gone := os.IsNotExist(err)
+		gone := tableGone(dir, c.Id)
 		if c.Op == pb.ManifestChange_CREATE {
 			if made++; !gone || deleted[c.Id] {
 				return false
@@ -113,6 +112,12 @@ func neverDone(set *pb.ManifestChangeSet, deleted map[uint64]bool, dir string) b
 	return made > 0 && merged > 0
 }
 
+// tableGone reports that a table was deleted: Badger empties the file first, and may fail to remove it.
+func tableGone(dir string, id uint64) bool {
+	info, err := os.Stat(table.NewFilename(id, dir))
+	return os.IsNotExist(err) || err == nil && info.Size() == 0
+}
+
 // renewList writes the list of tables into a new file, because the old one may not be what the disk has. A table that Badger
 // lists and has deleted, as its entry could not be synced, is left out: what it held is still in a log or in other tables.
 // One that the store has read from stays, so that its loss is noticed.
@@ -122,7 +127,7 @@ func renewList(dir string, had map[uint64]bool) error {
 		return err
 	}
 	for id := range l.tables {
-		if _, err := os.Stat(table.NewFilename(id, dir)); os.IsNotExist(err) && !had[id] {
+		if tableGone(dir, id) && !had[id] {
 			delete(l.tables, id)
 		}
 	}
