@@ -51,7 +51,7 @@ func simulateCommand() *cobra.Command {
 	f.StringVar(&s.mix, "mix", "esp-mdm=60,poller=20,ota=15,arduino=5", "parts of each kind")
 	f.DurationVar(&s.plan.Interval, "interval", 5*time.Minute, "between two contacts of a device; it varies by a tenth")
 	f.Float64Var(&s.plan.CrashRate, "crash-rate", 0.002, "probability of a crash in an interval")
-	f.StringArrayVar(&s.bad, "bad", nil, "what is wrong with a version: VERSION=silent, crash:5% (of the intervals) or back:30% (of the devices); may be repeated")
+	f.StringArrayVar(&s.bad, "bad", nil, "what is wrong with a version: VERSION=silent, late:6h (silent, so long after its boot), crash:5% (of the intervals) or back:30% (of the devices); may be repeated")
 	f.Float64Var(&s.plan.Speed, "speed", 1, "how much faster the fleet lives; at 60 a day takes 24 minutes")
 	f.DurationVar(&s.plan.For, "for", 0, "how long it plays, in the fleet's time (0: until it is interrupted)")
 	f.Uint64Var(&s.plan.Seed, "seed", 1, "what all chance follows from, the devices' keys too")

@@ -20,7 +20,9 @@ type device struct {
 	before string // version that the bootloader can go back to
 	left   string // version that it went back from: it is not installed again
 	bootID string
-	silent bool // for good
+	silent bool      // for good
+	dies   time.Time // when it falls silent, zero for never
+	named  []string  // versions that it was told of
 	dump   []byte
 
 	token   string
@@ -59,9 +61,11 @@ type answer struct {
 
 // next takes the answer to what was asked last and says what comes then.
 func (d *device) next(now time.Time, a answer) step {
-	rest := d.take(a)
+	d.learn(a.version)
+	rest := d.take(now, a)
 	switch {
-	case d.silent:
+	case d.silent, !d.dies.IsZero() && now.After(d.dies):
+		d.silent = true
 		return step{end: true}
 	case rest > 0:
 		return step{rest: rest}
@@ -156,7 +160,7 @@ func (d *device) crash(version string) {
 }
 
 // take is what an answer changes. Where nothing came as planned, the device comes again in an interval.
-func (d *device) take(a answer) (rest time.Duration) {
+func (d *device) take(now time.Time, a answer) (rest time.Duration) {
 	asked := d.asked
 	d.asked = ""
 	switch {
@@ -176,7 +180,7 @@ func (d *device) take(a answer) (rest time.Duration) {
 			d.agenda = []Request{Firmware}
 		}
 	case asked == Firmware && a.whole:
-		d.install(a.version, a.image)
+		d.install(now, a.version, a.image)
 		if !d.silent {
 			d.agenda = d.agenda[1:] // the boot, which is the rest
 			return d.about(bootTime)
@@ -185,9 +189,20 @@ func (d *device) take(a answer) (rest time.Duration) {
 	return 0
 }
 
+// learn notes a version that an answer named, also one that broke off behind its name.
+func (d *device) learn(version string) {
+	if version != "" && !slices.Contains(d.named, version) {
+		d.named = append(slices.Clip(d.named), version) // who was shown them keeps them
+	}
+}
+
 // install boots another image.
-func (d *device) install(version, image string) {
+func (d *device) install(now time.Time, version, image string) {
 	old, oldImage := d.runs, d.image
+	d.dies = time.Time{}
+	if life := d.plan.lifetime(version); life > 0 {
+		d.dies = now.Add(time.Duration(float64(life) / d.plan.Speed))
+	}
 	d.before, d.runs, d.image = old, version, image
 	d.boot()
 	switch {

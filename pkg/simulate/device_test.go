@@ -84,15 +84,32 @@ func TestEachKindAsksInItsOrderAndInstallsWhatDiffers(t *testing.T) {
 }
 
 func TestADeviceThatABadVersionSilencesEnds(t *testing.T) {
-	d := newDevice(plan(Fault{"1.1", FallsSilent, 1}), Device{Key: "press001", Kind: ESPMDM})
+	d := newDevice(plan(Fault{Version: "1.1", What: FallsSilent, Share: 1}), Device{Key: "press001", Kind: ESPMDM})
 	expect(t, life(d, "1.1", 12), "token, config, firmware, silent")
 	if d.runs != "1.1" {
 		t.Errorf("it runs %q", d.runs)
 	}
 }
 
+func TestADeviceThatDiesLaterLivesWithTheVersionForAWhile(t *testing.T) {
+	d := newDevice(plan(Fault{Version: "1.1", What: DiesLater, After: 8 * time.Minute}), Device{Key: "press001", Kind: Poller})
+	expect(t, life(d, "1.1", 12), "token, version, firmware, boots, token, version, rests, version, rests, silent")
+	if d.runs != "1.1" || !slices.Equal(d.named, []string{"1.1"}) {
+		t.Errorf("it runs %q and was told of %q", d.runs, d.named)
+	}
+}
+
+func TestADownloadThatBreaksHasNamedItsVersion(t *testing.T) {
+	d := newDevice(plan(), Device{Key: "press001", Kind: OTA})
+	d.next(noon, answer{})
+	d.next(noon, answer{version: "1.1", err: errors.New("reset by peer")})
+	if d.runs != "1.0" || !slices.Equal(d.named, []string{"1.1"}) {
+		t.Errorf("it runs %q and was told of %q", d.runs, d.named)
+	}
+}
+
 func TestADeviceThatGoesBackUploadsTheDumpOfTheVersionThatItLeftAndDoesNotInstallItAgain(t *testing.T) {
-	d := newDevice(plan(Fault{"1.1", GoesBack, 1}), Device{Key: "press001", Kind: Poller})
+	d := newDevice(plan(Fault{Version: "1.1", What: GoesBack, Share: 1}), Device{Key: "press001", Kind: Poller})
 	expect(t, life(d, "1.1", 10), "token, version, firmware, boots, token, dump new of 1.0, version, rests, version, rests")
 	if d.runs != "1.0" || d.left != "1.1" {
 		t.Errorf("it runs %q and left %q", d.runs, d.left)
@@ -100,7 +117,7 @@ func TestADeviceThatGoesBackUploadsTheDumpOfTheVersionThatItLeftAndDoesNotInstal
 }
 
 func TestADeviceThatCrashesBootsAndUploadsItsDump(t *testing.T) {
-	d := newDevice(plan(Fault{"1.0", Crashes, 1}), Device{Key: "press001", Kind: OTA})
+	d := newDevice(plan(Fault{Version: "1.0", What: Crashes, Share: 1}), Device{Key: "press001", Kind: OTA})
 	expect(t, life(d, "1.0", 6), "firmware, rests, boots, dump old of 1.0, firmware, rests")
 }
 
@@ -132,7 +149,7 @@ func TestATokenIsRenewedBeforeItEnds(t *testing.T) {
 
 func TestASeedPlaysTheSameTwiceAndAnotherSeedOtherwise(t *testing.T) {
 	fleet := func(seed uint64) (lives []string) {
-		p := plan(Fault{"1.1", FallsSilent, 0.3}, Fault{"1.1", GoesBack, 0.3}, Fault{"1.0", Crashes, 0.3})
+		p := plan(Fault{Version: "1.1", What: FallsSilent, Share: 0.3}, Fault{Version: "1.1", What: GoesBack, Share: 0.3}, Fault{Version: "1.0", What: Crashes, Share: 0.3})
 		p.Seed = seed
 		for i, kind := range (Mix{ESPMDM: 60, Poller: 20, OTA: 15, Arduino: 5}).Deal(40, seed) {
 			lives = append(lives, strings.Join(life(newDevice(p, Device{Key: fmt.Sprintf("press%03d", i), Kind: kind}), "1.1", 60), ", "))

@@ -7,13 +7,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Fault is what is wrong with a version.
 type Fault struct {
 	Version string
 	What    FaultKind
-	Share   float64 // of the devices; of Crashes: of the intervals
+	Share   float64       // of the devices; of Crashes: of the intervals
+	After   time.Duration // of DiesLater: of the fleet's time since it booted the version
 }
 
 // FaultKind is how a version is bad.
@@ -24,17 +26,26 @@ const (
 	FallsSilent FaultKind = "silent" // the device boots it and is not heard again
 	Crashes     FaultKind = "crash"  // it crashes in so many of its intervals
 	GoesBack    FaultKind = "back"   // it crashes in its first boot, and the bootloader goes back to the version before
+	DiesLater   FaultKind = "late"   // it runs well for a while, and is not heard again then
 )
 
-// ParseFault reads "1.1.0=silent", "1.1.0=crash:5%" or "1.1.0=back:30%".
+// ParseFault reads "1.1.0=silent", "1.1.0=crash:5%", "1.1.0=back:30%" or "1.1.0=late:6h".
 func ParseFault(s string) (Fault, error) {
-	wrong := fmt.Errorf("bad version %q: want VERSION=silent, VERSION=crash:5%% or VERSION=back:30%%", s)
+	wrong := fmt.Errorf("bad version %q: want VERSION=silent, VERSION=crash:5%%, VERSION=back:30%% or VERSION=late:6h", s)
 	at := strings.LastIndex(s, "=")
 	if at < 1 {
 		return Fault{}, wrong
 	}
 	what, share, shared := strings.Cut(s[at+1:], ":")
 	f := Fault{Version: s[:at], What: FaultKind(what), Share: 1}
+	if f.What == DiesLater {
+		after, err := time.ParseDuration(share)
+		if err != nil || after <= 0 {
+			return Fault{}, wrong
+		}
+		f.After = after
+		return f, nil
+	}
 	if !slices.Contains([]FaultKind{FallsSilent, Crashes, GoesBack}, f.What) {
 		return Fault{}, wrong
 	}
@@ -57,6 +68,16 @@ func (p *Plan) has(key, version string, what FaultKind) bool {
 		}
 	}
 	return false
+}
+
+// lifetime is how long a device with the version is heard, 0 for ever.
+func (p *Plan) lifetime(version string) time.Duration {
+	for _, f := range p.Faults {
+		if f.Version == version && f.What == DiesLater {
+			return f.After
+		}
+	}
+	return 0
 }
 
 // crashRate is the probability of a crash in an interval.

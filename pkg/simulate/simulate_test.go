@@ -32,13 +32,14 @@ func TestAMixOrAFaultThatSaysNothingIsRefused(t *testing.T) {
 			t.Errorf("mix %q is %v", s, m)
 		}
 	}
-	for _, s := range []string{"", "1.1", "=silent", "1.1=loud", "1.1=back:30", "1.1=back:101%", "1.1=crash:-1%", "1.1=crash:NaN%", "1.1=crash:%"} {
+	for _, s := range []string{"", "1.1", "=silent", "1.1=loud", "1.1=back:30", "1.1=back:101%", "1.1=crash:-1%", "1.1=crash:NaN%", "1.1=late", "1.1=late:0s", "1.1=late:5%", "1.1=crash:%"} {
 		if f, err := ParseFault(s); err == nil {
 			t.Errorf("fault %q is %+v", s, f)
 		}
 	}
 	for s, want := range map[string]Fault{
-		"1.1=silent": {"1.1", FallsSilent, 1}, "1.1=crash:5%": {"1.1", Crashes, 0.05}, "a=b=back:30%": {"a=b", GoesBack, 0.3},
+		"1.1=silent": {Version: "1.1", What: FallsSilent, Share: 1}, "1.1=crash:5%": {Version: "1.1", What: Crashes, Share: 0.05},
+		"a=b=back:30%": {Version: "a=b", What: GoesBack, Share: 0.3}, "1.1=late:6h": {Version: "1.1", What: DiesLater, Share: 1, After: 6 * time.Hour},
 	} {
 		if f, err := ParseFault(s); err != nil || f != want {
 			t.Errorf("fault %q is %+v, %v", s, f, err)

@@ -17,17 +17,18 @@ type tally struct {
 
 // Played is a device as it was left.
 type Played struct {
-	Key       string `json:"device_key"`
-	Kind      Kind   `json:"kind"`
-	Runs      string `json:"runs"`
-	Silent    bool   `json:"silent"`
-	WentBack  string `json:"went_back,omitempty"` // the version that it left
-	Boots     int    `json:"boots"`
-	Crashes   int    `json:"crashes"`
-	Dumps     int    `json:"dumps"` // uploaded
-	Downloads int    `json:"downloads"`
-	Checks    int    `json:"checks"`
-	Errors    int    `json:"errors"`
+	Key       string   `json:"device_key"`
+	Kind      Kind     `json:"kind"`
+	Runs      string   `json:"runs"`
+	Named     []string `json:"named"` // versions that it was told of, or sent the beginning of
+	Silent    bool     `json:"silent"`
+	WentBack  string   `json:"went_back,omitempty"` // the version that it left
+	Boots     int      `json:"boots"`
+	Crashes   int      `json:"crashes"`
+	Dumps     int      `json:"dumps"` // uploaded
+	Downloads int      `json:"downloads"`
+	Checks    int      `json:"checks"`
+	Errors    int      `json:"errors"`
 }
 
 // mostErrors are told in words: the first ones show what is wrong.
@@ -36,7 +37,7 @@ const mostErrors = 5
 func newTally(devices []Device, runs string) *tally {
 	t := &tally{requests: map[Request]*timing{}}
 	for _, d := range devices {
-		t.devices = append(t.devices, Played{Key: d.Key, Kind: d.Kind, Runs: runs})
+		t.devices = append(t.devices, Played{Key: d.Key, Kind: d.Kind, Runs: runs, Named: []string{}})
 	}
 	return t
 }
@@ -46,6 +47,9 @@ func (t *tally) note(i int, d *device) {
 	defer t.mu.Unlock()
 	p := &t.devices[i]
 	p.Runs, p.Silent, p.WentBack, p.Boots, p.Crashes = d.runs, d.silent, d.left, d.boots, d.crashes
+	if len(d.named) > 0 {
+		p.Named = d.named
+	}
 }
 
 func (t *tally) request(i int, kind Request, took time.Duration, err error) {
