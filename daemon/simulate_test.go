@@ -19,9 +19,9 @@ import (
 )
 
 // pressHall is a gateway whose states change within seconds, with both builds of the model press, and their dumps in a folder.
-func pressHall(t *testing.T) (g *running, dumps string) {
+func pressHall(t *testing.T, settings ...string) (g *running, dumps string) {
 	t.Helper()
-	g = startGateway(t, "rollout.up_within=3s")
+	g = startGateway(t, append([]string{"rollout.up_within=3s"}, settings...)...)
 	g.cli("model", "add", "press")
 	dir := t.TempDir()
 	dumps = filepath.Join(dir, "dumps")
