@@ -14,12 +14,13 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// A forecast plays so much at most: with more devices fewer rounds, and of more than mostPlayed devices so many.
+// A forecast plays 200 times at most, each row as often as the others: with more devices fewer times, and of more than mostPlayed
+// devices so many.
 const (
-	mostRounds  = 200
-	leastRounds = 20
+	mostRounds  = 200 / 6
+	leastRounds = 10
 	mostPlayed  = 20_000
-	playedAtAll = 400_000 // devices in all rounds of one row
+	playedAtAll = 270_000 // devices in all rounds of one row
 	playedDays  = 60      // after which a rollout is not waited for any more
 )
 
