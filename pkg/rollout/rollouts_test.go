@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
@@ -134,7 +133,7 @@ func (f *factory) open(t testing.TB) *Rollouts {
 	rs, err := Open(Options{
 		Store: f, Book: f, Firmware: f, Rate: func(fleet.ModelCode, fleet.Version) float64 { return 0 }, Hold: func() string { return "" },
 		Plan: "standard", Alpha: 1e-4, Beta: 0.01, Tolerated: 0.01, UpWithin: u, DecideWithin: 14 * day, Beat: func() {},
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return f.now },
+		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return f.now },
 	})
 	if err != nil {
 		t.Fatal(err)
