@@ -248,6 +248,14 @@ func TestADeviceThatWasHeardOnceAfterItsDownloadAndDiedIsLost(t *testing.T) {
 	f.want(t, d, fleet.MemberLost)
 }
 
+func TestADeviceThatIsHeardAndDoesNotShowWhatItRunsIsUnprovenAndNotLost(t *testing.T) {
+	f := newFloor(nil, 40)
+	d := f.turns()[0]
+	f.fetched(d, "2", f.now)
+	f.wait(day)
+	f.want(t, d, fleet.MemberFetched)
+}
+
 func TestALostDeviceThatIsHeardAgainIsFoundAndBecomesHealthy(t *testing.T) {
 	f := newFloor(nil, 40)
 	d := f.turns()[0]

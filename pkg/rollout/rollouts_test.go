@@ -21,7 +21,8 @@ type factory struct {
 	members  map[int]map[fleet.DeviceKey]fleet.Member
 	writes   []Change
 	full     bool
-	reads    int // of member records
+	during   func() // called once, in the middle of a write
+	reads    int    // of member records
 
 	base    fleet.Version
 	devices []fleet.Placed
@@ -69,6 +70,10 @@ func (f *factory) AddRollout(ctx context.Context, r fleet.Rollout, c Change) (fl
 func (f *factory) SaveRollout(_ context.Context, c Change) error {
 	if f.full {
 		return fleet.Full("the disk is full")
+	}
+	if during := f.during; during != nil {
+		f.during = nil
+		during()
 	}
 	f.writes = append(f.writes, c)
 	if c.Rollout != nil {
@@ -244,6 +249,24 @@ func TestAfterAKillAtAnyPointTheEvidenceIsTheSameAndNobodyHasItWithoutARecord(t 
 	marks := rs.models["pump"].course.marks
 	if r, _ := rs.Rollout("pump", 0); kills < 100 || marks < 100 || r.Wave < 3 {
 		t.Fatalf("%d kills, %d marks, wave %d: that proves nothing", kills, marks, r.Wave)
+	}
+}
+
+func TestWhatHappensWhileAnOfferIsWrittenIsWrittenAfterIt(t *testing.T) {
+	f := newFactory(3)
+	rs := f.open(t)
+	f.start(t, rs)
+	f.during = func() {
+		rs.Fetched("pump", "d0", "2")
+		rs.Tick(t.Context())
+	}
+	rs.Turn(t.Context(), fleet.Device{Key: "d0", Model: "pump"})
+	if f.during != nil {
+		t.Fatal("no offer was written")
+	}
+	rs.Tick(t.Context())
+	if m := f.members[1]["d0"]; m.State != fleet.MemberFetched {
+		t.Errorf("on record it is %q, want that it has fetched the build", m.State)
 	}
 }
 
