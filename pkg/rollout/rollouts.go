@@ -69,6 +69,7 @@ type Rollouts struct {
 	began   time.Time
 
 	mu     sync.Mutex // guards what follows, and all courses
+	halts  []halt     // that were not told of yet
 	models map[fleet.ModelCode]*progress
 	acting map[fleet.ModelCode]bool // a start or an act is being written
 }
@@ -264,10 +265,28 @@ func (rs *Rollouts) findSticks(code fleet.ModelCode, p *progress) error {
 	return nil
 }
 
-// haltedNow is called in the moment of a halt, with the lock held.
+// halt is a build whose offers have just ended.
+type halt struct {
+	model   fleet.ModelCode
+	version fleet.Version
+}
+
+// haltedNow is called in the moment of a halt, with the lock held: Run tells of it at once.
 func (rs *Rollouts) haltedNow(c *course) {
-	if rs.options.Halted != nil {
-		go rs.options.Halted(c.Model, c.Version)
+	rs.halts = append(rs.halts, halt{c.Model, c.Version})
+	rs.soon()
+}
+
+// tellHalts has what is being sent of builds ended whose rollouts have halted.
+func (rs *Rollouts) tellHalts() {
+	rs.mu.Lock()
+	halts := rs.halts
+	rs.halts = nil
+	rs.mu.Unlock()
+	for _, h := range halts {
+		if rs.options.Halted != nil {
+			rs.options.Halted(h.model, h.version)
+		}
 	}
 }
 
@@ -293,6 +312,7 @@ func (rs *Rollouts) Close() { rs.save(context.Background()) }
 
 // Tick is one round of Run.
 func (rs *Rollouts) Tick(ctx context.Context) {
+	rs.tellHalts()
 	rs.startDrafts()
 	hold := rs.options.Hold()
 	quiet, rhythm := rs.options.Book.QuietFor()
@@ -313,6 +333,7 @@ func (rs *Rollouts) Tick(ctx context.Context) {
 		}
 	}
 	rs.mu.Unlock()
+	rs.tellHalts()
 	for _, p := range finishing {
 		rs.finish(ctx, p)
 	}
