@@ -50,7 +50,8 @@ func eachMember(txn *badger.Txn, code fleet.ModelCode, number int, yield func(fl
 }
 
 // AddRollout stores a rollout under the next number of its model, with the members and the events of ch, which are the new
-// one's; an event of the object "rollout" without an id is told of it. A second unfinished one is ErrTaken.
+// one's; an event of the object "rollout" without an id is told of it. The rollout that it replaces is stored in the same
+// transaction. A second unfinished one is ErrTaken.
 func (c *Catalog) AddRollout(ctx context.Context, r fleet.Rollout, ch rollout.Change) (fleet.Rollout, error) {
 	var before []fleet.Rollout
 	err := c.update(ctx, func(t *tx) error {
@@ -61,8 +62,17 @@ func (c *Catalog) AddRollout(ctx context.Context, r fleet.Rollout, ch rollout.Ch
 		if !there {
 			return unknownBuild(r.Model, r.Version)
 		}
-		if before, err = t.noneUnfinished(r.Model); err != nil {
+		replaced := 0
+		if old := ch.Replaces; old != nil {
+			replaced = old.Number
+		}
+		if before, err = t.noneUnfinished(r.Model, replaced); err != nil {
 			return err
+		}
+		if replaced > 0 {
+			if err := t.put(rolloutKey(r.Model, replaced), ch.Replaces); err != nil {
+				return err
+			}
 		}
 		r.Number = 1
 		if n := len(before); n > 0 {
@@ -88,12 +98,12 @@ func (c *Catalog) AddRollout(ctx context.Context, r fleet.Rollout, ch rollout.Ch
 	return r, nil
 }
 
-// noneUnfinished lists a model's rollouts, or says ErrTaken and names the one that is unfinished.
-func (t *tx) noneUnfinished(code fleet.ModelCode) (all []fleet.Rollout, err error) {
+// noneUnfinished lists a model's rollouts, or says ErrTaken and names the one that is unfinished and is not replaced.
+func (t *tx) noneUnfinished(code fleet.ModelCode, replaced int) (all []fleet.Rollout, err error) {
 	err = eachRollout(t.txn, rolloutsPrefix(code), func(r fleet.Rollout) error {
 		t.reads++
 		all = append(all, r)
-		if r.State.Unfinished() {
+		if r.State.Unfinished() && r.Number != replaced {
 			return fleet.Taken("rollout %d of model %s brings version %s and is %s: it must end first, or be halted", r.Number, code, r.Version, r.State)
 		}
 		return nil
@@ -164,7 +174,7 @@ func (t *tx) saveSome(ch rollout.Change) (rest rollout.Change, over bool, err er
 		return ch, true, nil
 	}
 	if ch.Rollout.State.Unfinished() && !before.State.Unfinished() {
-		if _, err := t.noneUnfinished(ch.Model); err != nil {
+		if _, err := t.noneUnfinished(ch.Model, 0); err != nil {
 			return ch, false, err
 		}
 	}

@@ -509,3 +509,24 @@ func TestMembersAreReadOneAtATime(t *testing.T) {
 		t.Errorf("%d members are read, and take %d bytes", n, int64(peak)-int64(before))
 	}
 }
+
+func TestARolloutAndTheEndOfTheOneBeforeAreOnRecordTogetherOrNeitherIs(t *testing.T) {
+	c := withBuilds(t, 1)
+	old := add(t, c, rolled(fleet.RolloutRunning))
+	ends := old
+	ends.State = fleet.RolloutReplaced
+	next := rolled(fleet.RolloutRunning)
+	next.Version = "9.9"
+	if _, err := c.AddRollout(t.Context(), next, rollout.Change{Replaces: &ends}); !errors.Is(err, fleet.ErrUnknown) {
+		t.Fatal(err)
+	}
+	if all, err := c.Rollouts("pump"); err != nil || len(all) != 1 || all[0].State != fleet.RolloutRunning {
+		t.Fatalf("after a start that failed: %+v, %v", all, err)
+	}
+	r, err := c.AddRollout(t.Context(), rolled(fleet.RolloutRunning), rollout.Change{Replaces: &ends})
+	must(t, err)
+	all, err := c.Rollouts("pump")
+	if err != nil || r.Number != 2 || len(all) != 2 || all[0].State != fleet.RolloutReplaced || all[1].State != fleet.RolloutRunning {
+		t.Errorf("number %d, %+v, %v", r.Number, all, err)
+	}
+}

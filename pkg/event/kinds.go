@@ -142,7 +142,7 @@ var Table = []Row{
 	{RolloutDrafted, []string{rollouts, "slipway rollout start"}},
 	{RolloutStarted, []string{rollouts, "slipway rollout start", rollout + "resume", "slipway rollout resume", "the time that a draft starts at"}},
 	{RolloutWaveOpened, []string{"a wave whose rest is over and whose gate is open"}},
-	{RolloutHeld, []string{"a gateway that hears nobody, a window that is closed, lines that are dark, a full disk, a clock that is not believed"}},
+	{RolloutHeld, []string{"a gateway that hears nobody, a window that is closed, lines that are dark, a full disk, a clock that is not believed, a retreat whose devices do not come back"}},
 	{RolloutReleased, []string{"the end of what held it"}},
 	{RolloutPaused, []string{rollout + "pause", "slipway rollout pause", "a gate that has neither opened nor halted for 14 days"}},
 	{RolloutResumed, []string{rollout + "resume", "slipway rollout resume"}},

@@ -259,6 +259,9 @@ type RolloutOrder struct {
 	By        string // who asks
 }
 
+// MostReason is how many characters a reason has at most: it stands in the journal, in one line.
+const MostReason = 200
+
 // RolloutVerb is what a person does to a rollout.
 type RolloutVerb string
 

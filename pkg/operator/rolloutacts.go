@@ -72,9 +72,6 @@ func needsReason(verb fleet.RolloutVerb, state fleet.RolloutState) bool {
 	return false
 }
 
-// mostReason is how many characters a reason has at most: it stands in the journal, in one line.
-const mostReason = 200
-
 // reasonOf makes a reason one line of text.
 func reasonOf(given string, needed bool) (string, error) {
 	clean := strings.Map(func(c rune) rune {
@@ -88,8 +85,8 @@ func reasonOf(given string, needed bool) (string, error) {
 	}, strings.ToValidUTF8(given, "?"))
 	clean = strings.Join(strings.Fields(clean), " ")
 	switch n := utf8.RuneCountInString(clean); {
-	case n > mostReason:
-		return "", fleet.Refused("a reason of %d characters: at most %d are kept", n, mostReason)
+	case n > fleet.MostReason:
+		return "", fleet.Refused("a reason of %d characters: at most %d are kept", n, fleet.MostReason)
 	case n == 0 && needed:
 		return "", fleet.Refused("reason: say why, in a few words; it stands in the journal and on the page")
 	}

@@ -136,8 +136,8 @@ func TestWhatOverrulesARolloutNeedsAReasonAndAPauseNeedsNone(t *testing.T) {
 		{"pause", `{"devices":["aaaaaaaa"]}`, 400, "excuse"},
 		{"pause", `{"accept":["5%"]}`, 400, "resume"},
 		{"halt", `{"reason":"x","untested":true}`, 400, "retreat"},
-		{"retreat", `{"reason":"` + strings.Repeat("ü", mostReason+1) + `"}`, 400, "at most 200"},
-		{"retreat", `{"reason":"` + strings.Repeat("ü", mostReason) + `","untested":true}`, 200, "retreating"},
+		{"retreat", `{"reason":"` + strings.Repeat("ü", fleet.MostReason+1) + `"}`, 400, "at most 200"},
+		{"retreat", `{"reason":"` + strings.Repeat("ü", fleet.MostReason) + `","untested":true}`, 200, "retreating"},
 		{"retreat", `{"reason":"x","force":true}`, 400, "force"},
 		{"finish", "", 200, "retreated"},
 	} {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -22,7 +23,10 @@ type order struct {
 	base    fleet.Version
 	rate    float64
 	devices []fleet.Placed
-	blind   []string // what cannot be seen, and why
+	tested  bool // a device was moved back from this build to that base before, and runs
+
+	noRetreat string   // why it cannot be taken back; "": it can
+	blind     []string // what cannot be seen, and why
 }
 
 // check refuses what cannot be begun, and says what it cannot see.
@@ -48,8 +52,8 @@ func (rs *Rollouts) check(o fleet.RolloutOrder) (x order, err error) {
 	if _, err := parseWindow(o.Window); err != nil {
 		return x, err
 	}
-	if len(o.Reason) > mostReason {
-		return x, fleet.Refused("a reason has at most %d bytes", mostReason)
+	if err := checkReason(o.Reason); err != nil {
+		return x, err
 	}
 	rs.options.Book.EachDevice(o.Model, func(d fleet.Placed) {
 		if picks(o.Target, d) {
@@ -62,12 +66,46 @@ func (rs *Rollouts) check(o fleet.RolloutOrder) (x order, err error) {
 	if err := x.checkFirst(); err != nil {
 		return x, err
 	}
-	x.rate = rs.rateOf(o.Model, x.base)
-	return x, x.look(rs.options.Firmware)
+	x.rate, x.tested = rs.rateOf(o.Model, x.base), rs.wasTested(o.Model, o.Version, x.base)
+	if err := x.look(rs.options.Firmware); err != nil {
+		return x, err
+	}
+	x.noRetreat = x.cannotRetreat(rs.options.Firmware)
+	return x, x.checkRetreat()
 }
 
-// mostReason bounds what people write, in bytes.
-const mostReason = 400
+// checkRetreat refuses to promise a retreat that would be refused after the halt.
+func (x *order) checkRetreat() error {
+	switch {
+	case !x.Retreat:
+	case x.noRetreat != "":
+		return fleet.Refused("it cannot be taken back: %s: start it without --retreat", x.noRetreat)
+	case !x.tested && !x.Untested:
+		return fleet.Refused("retreat: no device was moved from %s back to %s yet, and nobody would ask once it has halted: say --untested as well, "+
+			"or start it without --retreat", x.Version, x.base)
+	}
+	return nil
+}
+
+// wasTested reports that an earlier rollout has seen a device that was moved from a version back to the base, and runs.
+func (rs *Rollouts) wasTested(code fleet.ModelCode, v, base fleet.Version) bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	p := rs.models[code]
+	if p == nil || p.course == nil {
+		return false
+	}
+	return slices.ContainsFunc(append(p.older[:len(p.older):len(p.older)], p.course.Rollout), func(r fleet.Rollout) bool {
+		return r.Tested && r.Version == v && r.Base == base
+	})
+}
+
+func checkReason(s string) error {
+	if n := utf8.RuneCountInString(s); n > fleet.MostReason {
+		return fleet.Refused("a reason of %d characters: at most %d are kept", n, fleet.MostReason)
+	}
+	return nil
+}
 
 // planOf completes the plan: of who names none it is the model's, or else the setting's.
 func (rs *Rollouts) planOf(o fleet.RolloutOrder) (fleet.Plan, error) {
@@ -170,21 +208,22 @@ func (rs *Rollouts) Start(ctx context.Context, o fleet.RolloutOrder) (fleet.Roll
 	if err != nil {
 		return fleet.Rollout{}, err
 	}
+	rs.save(ctx) // what the devices of the one before have done
 	if err := rs.acts(o.Model); err != nil {
 		return fleet.Rollout{}, err
 	}
 	defer rs.acted(o.Model)
-	if err := rs.makeRoom(ctx, o); err != nil {
+	old, told, err := rs.replaced(o)
+	if err != nil {
 		return fleet.Rollout{}, err
 	}
 	now := rs.options.Now()
 	r := fleet.Rollout{
 		Model: o.Model, Version: o.Version, Base: x.base, State: fleet.RolloutRunning, Plan: x.Plan, Target: listed(o.Target), First: o.First,
 		Window: o.Window, Retreat: o.Retreat, Tolerated: rs.options.Tolerated, Rate: x.rate, CreatedAt: now.UTC(), Again: o.Again,
-		StartedBy: o.By, Warnings: x.blind, Dark: []string{}, NoRetreat: x.cannotRetreat(rs.options.Firmware),
+		StartedBy: o.By, Warnings: x.blind, Dark: []string{}, NoRetreat: x.noRetreat, Tested: x.tested,
 	}
 	kind := event.RolloutStarted
-	var told []Told
 	if o.Draft || !o.StartAt.IsZero() {
 		r.State, r.StartAt = fleet.RolloutDraft, o.StartAt.UTC()
 		if o.StartAt.IsZero() {
@@ -194,12 +233,17 @@ func (rs *Rollouts) Start(ctx context.Context, o fleet.RolloutOrder) (fleet.Roll
 	} else {
 		r.StartedAt = now.UTC()
 	}
-	told = append(told, Told{kind, fleet.Object{Type: "rollout"}, map[string]any{
-		"model": o.Model, "version": o.Version, "base": x.base, "plan": x.Plan.Name, "devices": len(x.devices),
-	}})
+	details := map[string]any{"model": o.Model, "version": o.Version, "base": x.base, "plan": x.Plan.Name, "devices": len(x.devices)}
+	if o.Reason != "" {
+		details["why"] = o.Reason
+	}
+	told = append(told, Told{kind, fleet.Object{Type: "rollout"}, details})
 	before := rs.failedWith(o)
-	if r, err = rs.options.Store.AddRollout(ctx, r, Change{Model: o.Model, Rollout: &r, Told: told}); err != nil {
+	if r, err = rs.options.Store.AddRollout(ctx, r, Change{Model: o.Model, Rollout: &r, Told: told, Replaces: old}); err != nil {
 		return fleet.Rollout{}, err
+	}
+	if old != nil {
+		rs.replace(ctx, *old)
 	}
 	return rs.begin(r, x, before), nil
 }
@@ -238,42 +282,45 @@ func (rs *Rollouts) acted(code fleet.ModelCode) {
 	rs.soon()
 }
 
-// makeRoom refuses a second unfinished rollout, or halts the first where that is asked for.
-func (rs *Rollouts) makeRoom(ctx context.Context, o fleet.RolloutOrder) error {
+// replaced is the rollout before a new one as it ends by it, and what is told of that; nil: there is none, or it has ended. It
+// refuses a second unfinished one, unless the first is to be halted. Nothing becomes of the first yet.
+func (rs *Rollouts) replaced(o fleet.RolloutOrder) (*fleet.Rollout, []Told, error) {
 	rs.mu.Lock()
+	defer rs.mu.Unlock()
 	p := rs.models[o.Model]
 	if p == nil || p.course == nil {
-		rs.mu.Unlock()
-		return nil
+		return nil, nil, nil
 	}
-	c, now := p.course, p.elapsed(rs.options.Now())
-	c.wall = rs.options.Now().UTC()
+	c, now := p.course, rs.options.Now()
+	r := c.show(p.elapsed(now))
+	r.State = fleet.RolloutReplaced
 	switch {
+	case c.State == fleet.RolloutHalted, c.State == fleet.RolloutRetreated:
+		r.Why = "replaced by the rollout of " + string(o.Version)
+		return &r, nil, nil
 	case !c.State.Unfinished():
-		if c.State == fleet.RolloutHalted || c.State == fleet.RolloutRetreated {
-			c.State, c.Why = fleet.RolloutReplaced, "replaced by the rollout of "+string(o.Version)
-			c.stale = true
-		}
+		return nil, nil, nil
 	case !o.HaltFirst:
-		rs.mu.Unlock()
-		return standing(c.Rollout)
-	default:
-		c.Retreat = false // the next one reaches those devices
-		c.halt("halted by "+o.By+": for the rollout of "+string(o.Version), now)
-		c.State = fleet.RolloutReplaced
+		return nil, nil, standing(c.Rollout)
 	}
-	change, any := c.drain(now)
+	r.Why, r.EndedAt = "halted by "+o.By+": for the rollout of "+string(o.Version), now.UTC()
+	r.Retreat = false // the new one reaches those devices
+	return &r, []Told{c.event(event.RolloutHalted, c.halting(r.Why))}, nil
+}
+
+// replace ends the rollout before a new one that is on record, as was written of it, and writes down what its devices did.
+func (rs *Rollouts) replace(ctx context.Context, r fleet.Rollout) {
+	rs.mu.Lock()
+	p := rs.models[r.Model]
+	c, now := p.course, p.elapsed(rs.options.Now())
+	c.State, c.Why, c.EndedAt, c.Retreat = r.State, r.Why, r.EndedAt, r.Retreat
+	c.endOffers(now)
+	c.stale = true
+	change, _ := c.drain(now)
 	rs.mu.Unlock()
-	if !any {
-		return nil
+	if err := rs.options.Store.SaveRollout(event.ByItself(context.WithoutCancel(ctx)), change); err != nil {
+		rs.options.Logger.Error("what the devices of the rollout before have done is not saved", "model", r.Model, "rollout", r.Number, "error", err)
 	}
-	if err := rs.options.Store.SaveRollout(ctx, change); err != nil {
-		rs.mu.Lock()
-		c.putBack(change)
-		rs.mu.Unlock()
-		return err
-	}
-	return nil
 }
 
 // standing names the rollout that stands in the way.

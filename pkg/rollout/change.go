@@ -9,6 +9,8 @@ type Change struct {
 	Rollout *fleet.Rollout // nil: as it is
 	Members []fleet.Member
 	Told    []Told
+
+	Replaces *fleet.Rollout // with a new rollout: the one before as it ends by it, nil for none; both are on record, or neither
 }
 
 // Told is an event that a change leaves.

@@ -154,6 +154,12 @@ func (c *course) step(m *member, s fleet.MemberState, now time.Duration, how fun
 }
 
 func (c *course) tell(kind fleet.EventKind, more map[string]any) {
+	c.told = append(c.told, c.event(kind, more))
+	c.stale = true
+}
+
+// event is one of the rollout, with what all of them say.
+func (c *course) event(kind fleet.EventKind, more map[string]any) Told {
 	details := map[string]any{"model": c.Model, "version": c.Version, "rollout": c.Number}
 	if c.Wave > 0 {
 		details["wave"] = c.Wave
@@ -161,8 +167,7 @@ func (c *course) tell(kind fleet.EventKind, more map[string]any) {
 	for name, value := range more {
 		details[name] = value
 	}
-	c.told = append(c.told, Told{kind, c.ObjectOf(), details})
-	c.stale = true
+	return Told{kind, c.ObjectOf(), details}
 }
 
 func (c *course) tellDevice(kind fleet.EventKind, m *member, why string) {

@@ -98,14 +98,26 @@ func (c *course) judge(now time.Duration) {
 // halt ends all offers in this moment.
 func (c *course) halt(why string, now time.Duration) {
 	c.State, c.Why, c.EndedAt = fleet.RolloutHalted, why, c.wall
-	v := c.evidence.values()
-	more := map[string]any{"why": why, "devices": c.sidesNew(), "evidence": math.Round(v.Total)}
+	c.tell(event.RolloutHalted, c.halting(why))
+	c.endOffers(now)
+	if c.Retreat && c.NoRetreat == "" {
+		c.retreat(now)
+	}
+}
+
+// halting is what is told of a halt.
+func (c *course) halting(why string) map[string]any {
+	more := map[string]any{"why": why, "devices": c.sidesNew(), "evidence": math.Round(c.evidence.values().Total)}
 	if s := c.signature(); s != nil && c.evidence.crash.more() {
 		more["signature"], more["frame"] = s.Fingerprint, s.Frame
 		more["new"], more["old"] = fmt.Sprintf("%d/%d", s.New.Devices, s.New.Of), fmt.Sprintf("%d/%d", s.Old.Devices, s.Old.Of)
 	}
-	c.tell(event.RolloutHalted, more)
-	for _, m := range c.order { // who was offered it and does not have it is offered the base again
+	return more
+}
+
+// endOffers has who was offered the build, and does not have it, offered the base again.
+func (c *course) endOffers(now time.Duration) {
+	for _, m := range c.order {
 		if m.State == fleet.MemberOffered || m.State == fleet.MemberFetching {
 			c.step(m, fleet.MemberWaiting, now, func() { m.OfferedAt = time.Time{} })
 			c.lookNoMore(m)
@@ -113,9 +125,6 @@ func (c *course) halt(why string, now time.Duration) {
 	}
 	if c.halted != nil {
 		c.halted()
-	}
-	if c.Retreat && c.NoRetreat == "" {
-		c.retreat(now)
 	}
 }
 

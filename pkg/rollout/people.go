@@ -143,8 +143,8 @@ func (rs *Rollouts) Act(ctx context.Context, code fleet.ModelCode, number int, a
 	if err != nil {
 		return r, err
 	}
-	if len(a.Reason) > mostReason {
-		return r, fleet.Refused("a reason has at most %d bytes", mostReason)
+	if err := checkReason(a.Reason); err != nil {
+		return r, err
 	}
 	if err := rs.acts(code); err != nil {
 		return r, err

@@ -1,6 +1,9 @@
 package rollout
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/event"
@@ -76,6 +79,7 @@ func (c *course) advanceRetreat(now time.Duration) {
 			waiting++
 		}
 	}
+	c.retreatStuck(waiting > 0 && flying == 0)
 	switch {
 	case waiting+flying > 0:
 	case beyond > 0:
@@ -83,5 +87,36 @@ func (c *course) advanceRetreat(now time.Duration) {
 	default:
 		c.State, c.Why, c.EndedAt = fleet.RolloutRetreated, "", c.wall
 		c.tell(event.RolloutRetreated, map[string]any{"devices": c.having()})
+	}
+}
+
+// mostNamed devices are named in a sentence.
+const mostNamed = 5
+
+// retreatStuck says so, once, where every slot is held by a device that was taken back and is lost: it may be that the base does
+// not run on what the build has left behind, and then each further device would be lost as well. A person looks, and excuses.
+func (c *course) retreatStuck(waits bool) {
+	if stuck := waits && c.slots >= c.budget(); !stuck {
+		if c.Why != "" {
+			c.Why, c.stale = "", true
+		}
+		return
+	}
+	var names []string
+	for _, m := range c.order {
+		if m.holdsSlot() {
+			names = append(names, string(m.Device))
+		}
+	}
+	slices.Sort(names)
+	more := ""
+	if n := len(names) - mostNamed; n > 0 {
+		names, more = names[:mostNamed], fmt.Sprintf(" and %d more", n)
+	}
+	why := fmt.Sprintf("every slot is held by a device that did not come back with %s: %s%s; excuse those that it is no fault of, or finish",
+		c.Base, strings.Join(names, ", "), more)
+	if why != c.Why {
+		c.Why = why
+		c.tell(event.RolloutHeld, map[string]any{"why": why, "retreat": true})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -61,6 +62,12 @@ func (f *factory) EachMember(_ fleet.ModelCode, number int, yield func(fleet.Mem
 }
 
 func (f *factory) AddRollout(ctx context.Context, r fleet.Rollout, c Change) (fleet.Rollout, error) {
+	if f.full {
+		return r, fleet.Full("the disk is full")
+	}
+	if old := c.Replaces; old != nil {
+		f.rollouts[old.Number-1] = *old
+	}
 	r.Number = len(f.rollouts) + 1
 	f.rollouts = append(f.rollouts, r)
 	c.Number, c.Rollout = r.Number, &r
@@ -420,5 +427,68 @@ func BenchmarkForecast(b *testing.B) {
 		if _, err := rs.Forecast(b.Context(), fleet.RolloutOrder{Model: "pump", Version: "2"}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestARolloutThatCannotBeWrittenLeavesTheOneBeforeAsItWas(t *testing.T) {
+	for _, halted := range []bool{false, true} {
+		f := newFactory(200)
+		rs := f.open(t)
+		f.start(t, rs)
+		got := f.ask(t, rs, "2")
+		if halted {
+			if _, err := rs.Act(t.Context(), "pump", 0, fleet.RolloutAct{Verb: fleet.RolloutHalt, Reason: "bad", By: "plant"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before, _ := rs.Rollout("pump", 0)
+		f.full = true
+		order := fleet.RolloutOrder{Model: "pump", Version: "3", HaltFirst: true, By: "plant"}
+		if _, err := rs.Start(t.Context(), order); !errors.Is(err, fleet.ErrFull) {
+			t.Fatal(err)
+		}
+		f.full = false
+		if after, _ := rs.Rollout("pump", 0); after.Number != 1 || after.State != before.State || after.Why != before.Why || after.Counts != before.Counts {
+			t.Errorf("it was %s %q %+v, and is %s %q %+v", before.State, before.Why, before.Counts, after.State, after.Why, after.Counts)
+		}
+		if again := f.ask(t, rs, "2"); !halted && !slices.Equal(again, got) {
+			t.Errorf("%v are offered it, %v were", again, got)
+		}
+		f.writes = nil
+		if r, err := rs.Start(t.Context(), order); err != nil || r.Number != 2 {
+			t.Fatalf("%d %v", r.Number, err)
+		}
+		if f.rollouts[0].State != fleet.RolloutReplaced || len(f.rollouts) != 2 {
+			t.Errorf("on record the first is %s", f.rollouts[0].State)
+		}
+		want := []fleet.EventKind{event.RolloutHalted, event.RolloutStarted}
+		if halted {
+			want = want[1:]
+		}
+		var told []fleet.EventKind
+		for _, one := range f.writes[0].Told {
+			told = append(told, one.Kind)
+		}
+		if !slices.Equal(told, want) {
+			t.Errorf("with the new one is told %v, want %v", told, want)
+		}
+	}
+}
+
+func TestAReasonHasAsManyCharactersAsTheDoorLetsPass(t *testing.T) {
+	f := newFactory(10)
+	rs := f.open(t)
+	fits := strings.Repeat("理", fleet.MostReason)
+	if _, err := rs.Start(t.Context(), fleet.RolloutOrder{Model: "pump", Version: "2", Reason: fits + "由"}); !errors.Is(err, fleet.ErrRefused) {
+		t.Errorf("a start: %v", err)
+	}
+	if _, err := rs.Start(t.Context(), fleet.RolloutOrder{Model: "pump", Version: "2", Reason: fits}); err != nil {
+		t.Errorf("a start: %v", err)
+	}
+	if _, err := rs.Act(t.Context(), "pump", 0, fleet.RolloutAct{Verb: fleet.RolloutPause, Reason: fits + "由"}); !errors.Is(err, fleet.ErrRefused) {
+		t.Errorf("a pause: %v", err)
+	}
+	if r, err := rs.Act(t.Context(), "pump", 0, fleet.RolloutAct{Verb: fleet.RolloutPause, Reason: fits}); err != nil || r.Why != fits {
+		t.Errorf("a pause: %v", err)
 	}
 }
