@@ -34,7 +34,7 @@ export CGO_ENABLED ?= 0
 PACKAGE_ARCHES ?= amd64 arm64 arm7
 PACKAGE_OUT    ?= $(BUILD)/packages
 
-.PHONY: help version run build cross package test test-syncs test-faults test-rollouts test-32 test-boot test-package test-emulated test-gdb corpus lint fmt fuzz bench clean
+.PHONY: help version run build cross package test test-syncs test-faults test-rollouts test-rollouts-live test-32 test-boot test-package test-emulated test-gdb corpus lint fmt fuzz bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ test-faults: ## what befalls a gateway, as a table; five minutes, hours with SLI
 
 test-rollouts: ## what halts a rollout at how many devices, as a table beside the reference's: 1,000 good builds, 100 of each bad one
 	SLIPWAY_ROLLOUTS=long $(GO) test -count=1 -timeout 2h -run '^TestTheTable' ./pkg/rollout
+
+test-rollouts-live: ## rollouts against the real gateway: good and bad builds, a line that is cut, kills, CI; four minutes
+	cd daemon && $(GO) test -tags live -count=1 -parallel 4 -timeout 30m -run '^TestLive'
 
 test-32: ## the packages' tests where an int has 32 bits, as on armv7; on amd64, which runs such programs as they are
 	GOARCH=386 CGO_ENABLED=0 $(GO) test -timeout 60m ./pkg/...

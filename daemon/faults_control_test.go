@@ -1,4 +1,4 @@
-//go:build faults
+//go:build faults || live
 
 package main
 
@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -91,4 +92,12 @@ func compiled(t *testing.T, files map[string]string) (program string) {
 	yesterday := time.Now().Add(-24 * time.Hour).UTC().Format(time.RFC3339)
 	tell(t, "go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-ldflags", "-s -w -X main.built="+yesterday, "-o", program, ".")
 	return program
+}
+
+// tell runs a command of the system.
+func tell(t testing.TB, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -113,13 +112,5 @@ func (d *disk) empty() {
 	d.t.Helper()
 	if err := os.RemoveAll(d.path("ballast")); err != nil {
 		d.t.Fatal(err)
-	}
-}
-
-// tell runs a command of the system.
-func tell(t testing.TB, name string, args ...string) {
-	t.Helper()
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
 }

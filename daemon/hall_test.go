@@ -239,11 +239,14 @@ func (h *hall) offered() string {
 	return string(models.Models[0].FirmwareVersion)
 }
 
-// says checks a sentence, in which # stands for a number.
-func (h *hall) says(what, got, pattern string) {
+// says checks that a sentence is one of several, in which # stands for a number.
+func (h *hall) says(what, got string, sentences ...string) {
 	h.t.Helper()
-	want := "^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), "#", `[0-9]+(\.[0-9]+)?`) + "$"
-	if !regexp.MustCompile(want).MatchString(got) {
-		h.t.Errorf("%s is %q, want %q", what, got, pattern)
+	for _, s := range sentences {
+		want := "^" + strings.ReplaceAll(regexp.QuoteMeta(s), "#", `[0-9]+(\.[0-9]+)?`) + "$"
+		if regexp.MustCompile(want).MatchString(got) {
+			return
+		}
 	}
+	h.t.Errorf("%s is %q, want one of %q", what, got, sentences)
 }

@@ -61,13 +61,13 @@ func (h *hall) flatFileIs(version string) {
 }
 
 // badRollout plays a bad build: it halts and says why; who has it keeps it, and all others are offered the base.
-func badRollout(t *testing.T, h *hall, fault, why string) {
+func badRollout(t *testing.T, h *hall, fault string, why ...string) {
 	t.Helper()
 	l := h.play(h.devices, fault)
 	h.awaitHeard(len(h.devices))
 	h.begin()
 	r := h.await(fleet.RolloutHalted)
-	h.says("why", r.Why, why)
+	h.says("why", r.Why, why...)
 	if got := h.offered(); got != "1.0.0" {
 		t.Errorf("the model is offered %q", got)
 	}
