@@ -86,7 +86,8 @@ type kills struct {
 
 func newKills(t *testing.T, program string) *kills {
 	t.Helper()
-	h := newHall(t, 60, quick, "rollout.up_within=2s")
+	// Devices that say what they run: of one that had the whole in the moment of the kill nothing else shows that it has.
+	h := newHall(t, 60, simulate.Mix{simulate.Poller: 80, simulate.Arduino: 20}, "rollout.up_within=2s")
 	h.speed = 300
 	k := &kills{hall: h, address: h.sets[h.listens()], version: "1.1.0"}
 	if program != "" {

@@ -95,6 +95,7 @@ type Provisioning struct {
 type Door struct {
 	options Options
 	uploads *paces
+	headed  sync.Map // fleet.DeviceKey to time.Time: when a device asked for the size of what it is offered
 	unnoted sync.Map // fleet.DeviceKey to unnoted
 	sending sending
 }

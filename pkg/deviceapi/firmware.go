@@ -16,12 +16,28 @@ func (d *Door) offeredFirmware(w http.ResponseWriter, r *http.Request, device fl
 	if goesOn(r) {
 		return d.restOfFirmware(w, r, device, model)
 	}
-	d.options.Offers.Turn(r.Context(), device)
+	if !d.sized(r, device.Key) {
+		d.options.Offers.Turn(r.Context(), device)
+	}
 	v, ok := d.options.Offers.Offer(device, model)
 	if !ok {
 		return endpoint.Errorf(http.StatusNotFound, "no_firmware", "there is no firmware for model %s yet", model.Code)
 	}
 	return d.image(w, r, device, model, v)
+}
+
+// sizedFor is how long a HEAD is believed to be the begin of a download: firmware asks for the first range at once.
+const sizedFor = 10 * time.Second
+
+// sized reports that a request is for the first range of an image whose size the device has just asked for: esp_https_ota does
+// so by HEAD, and counts its ranges by that size. A device whose turn it becomes in between gets it when it comes again.
+func (d *Door) sized(r *http.Request, device fleet.DeviceKey) bool {
+	if r.Method == http.MethodHead {
+		d.headed.Store(device, time.Now())
+		return false
+	}
+	at, asked := d.headed.LoadAndDelete(device)
+	return asked && r.Header.Get("Range") != "" && time.Since(at.(time.Time)) < sizedFor
 }
 
 // oneFirmware is the image of one version, at an address whose bytes stay the same while its build does.

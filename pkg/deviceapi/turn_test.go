@@ -37,6 +37,24 @@ func TestTheRestOfADownloadIsNoTurn(t *testing.T) {
 	}
 }
 
+// esp_https_ota asks for the size by HEAD, and counts its ranges by it: a turn in between would end its download in the middle.
+func TestTheFirstRangeAfterAHeadIsNoTurn(t *testing.T) {
+	r := open(t, nil)
+	for range 2 {
+		r.do(t, "HEAD", "/api/iot/firmware", nil, pumpsToken)
+		r.do(t, "GET", "/api/iot/firmware", nil, pumpsToken, "Range: bytes=0-4095")
+	}
+	if len(r.turns) != 2 {
+		t.Errorf("%d turns, want those of the two HEADs", len(r.turns))
+	}
+	r.do(t, "GET", "/api/iot/firmware", nil, pumpsToken, "Range: bytes=0-4095")
+	r.do(t, "HEAD", "/api/iot/firmware", nil, pumpsToken)
+	r.do(t, "GET", "/api/iot/firmware", nil, pumpsToken)
+	if len(r.turns) != 5 {
+		t.Errorf("%d turns, want those of a range without a HEAD, and of all of an image", len(r.turns))
+	}
+}
+
 func TestADeviceThatFetchesAVersionByNameIsTold(t *testing.T) {
 	r := open(t, nil)
 	r.do(t, "HEAD", "/api/iot/firmware/1.0", nil, pumpsToken)

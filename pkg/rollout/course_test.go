@@ -309,6 +309,38 @@ func TestADeviceThatGoesBackTwiceIsSkippedAndKeepsThatThroughAPin(t *testing.T) 
 	f.want(t, d, fleet.MemberSkipped)
 }
 
+// A bootloader, or firmware, remembers what it went back from: such a device is offered the build once more, and no longer.
+func TestADeviceThatWentBackAndDoesNotTakeTheBuildAgainIsSkipped(t *testing.T) {
+	f := newFloor(nil, 40)
+	d := f.turns()[0]
+	f.fetched(d, "2", f.now)
+	f.back(d, "2", "it says so", f.now)
+	if !f.take(d, f.now) {
+		t.Fatal("it is not offered the build once more")
+	}
+	f.wait(time.Hour)
+	f.want(t, d, fleet.MemberSkipped)
+	if f.take(d, f.now) || f.members[d].holdsSlot() {
+		t.Error("it has a turn again, or holds its slot")
+	}
+}
+
+// With no bootloader that goes back, firmware that refuses what it has fetched comes for it again and again.
+func TestADeviceThatFetchesTheBuildAThirdTimeWithoutRunningItWentBack(t *testing.T) {
+	f := newFloor(func(_ *fleet.Rollout, s *settings) { s.rollback = false }, 40)
+	d := f.turns()[0]
+	for range 2 {
+		f.fetched(d, "2", f.now)
+		f.want(t, d, fleet.MemberFetched)
+		f.wait(5 * time.Minute)
+	}
+	f.fetched(d, "2", f.now)
+	f.want(t, d, fleet.MemberSkipped)
+	if m := f.members[d]; m.Ended == nil || !m.Ended.Bad || m.Has {
+		t.Errorf("%+v", m.Member)
+	}
+}
+
 func TestAStrayDeviceSticksAndTakesNoSlotFromBeyondTheBudget(t *testing.T) {
 	f := newFloor(nil, 40)
 	f.turns()

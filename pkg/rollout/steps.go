@@ -13,6 +13,9 @@ const mostAttempts = 2
 // wentBackTwice is why such a device is skipped.
 const wentBackTwice = "went back twice"
 
+// wentBackForGood is why one is skipped that was offered the build once more, and did not fetch it.
+const wentBackForGood = "went back, and does not take it again"
+
 // failed reports that a member's attempts are used up.
 func (m *member) failed() bool {
 	return m.State == fleet.MemberSkipped && m.Attempts >= mostAttempts && (m.Why == wentBackTwice || m.Ended != nil && m.Ended.Back)
@@ -141,7 +144,8 @@ func (c *course) fetched(device fleet.DeviceKey, v fleet.Version, now time.Durat
 		}
 		return
 	case m.State == fleet.MemberFetched || m.State == fleet.MemberLost:
-		if c.forward() && c.rollback && now-m.Since.Of() > c.upWithin/8 {
+		// Without such a bootloader a download may have gone wrong once; who comes for it again and again does not take it.
+		if c.forward() && (c.rollback && now-m.Since.Of() > c.upWithin/8 || m.Attempts >= mostAttempts) {
 			c.fetchedAgain(m, now)
 			return
 		}

@@ -56,6 +56,11 @@ func (c *course) look(m *member, now time.Duration) {
 		if m.Has == c.forward() { // it has what it is brought to
 			return
 		}
+		if c.forward() && m.State == fleet.MemberOffered && m.Ended != nil && m.Ended.Back { // it remembers what it went back from
+			c.step(m, fleet.MemberSkipped, now, func() { m.Attempts, m.Why = mostAttempts, wentBackForGood })
+			c.extend()
+			return
+		}
 		c.step(m, fleet.MemberWaiting, now, func() { m.OfferedAt = time.Time{} })
 	case fleet.MemberFetched:
 		c.lookAtFetched(m, now)

@@ -61,6 +61,11 @@ func (f *fetch) covered() bool {
 	return end >= f.size
 }
 
+// beyondFirst reports that more has arrived than is read to find out whether it is another image.
+func (f *fetch) beyondFirst() bool {
+	return slices.ContainsFunc(f.pieces, func(p piece) bool { return p.to > firstBlock })
+}
+
 // transferred weighs what arrived of an image, and reports that there is something to save.
 func (e *entry) transferred(t fleet.Transfer, at int64, known answers) (changed bool) {
 	end := t.From + t.Arrived

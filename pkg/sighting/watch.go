@@ -78,7 +78,7 @@ func (b *Book) noteChanges(e *entry, before known) {
 		} else {
 			b.note(func(w watcher) { w.Broke(model, device, v) })
 		}
-	} else if f := e.fetch; f != nil && e.check == "" {
+	} else if f := e.fetch; f != nil && e.check == "" && f.beyondFirst() {
 		v := f.version
 		b.note(func(w watcher) { w.Fetching(model, device, v) })
 	}

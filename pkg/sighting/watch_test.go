@@ -89,6 +89,19 @@ func TestAWatcherIsToldOfAnUpdateStepByStep(t *testing.T) {
 	w.want(t, "a rollback", "dev00000 booted", "dev00000 went back from 2.0, said", "dev00000 runs 1.0, said")
 }
 
+// One that asks for a range, reads the version in it and wants no more, fetches nothing, however often it does so.
+func TestADeviceThatChecksByARangeIsNotFetching(t *testing.T) {
+	s, b, w := watched(t, 1, "line1")
+	for range 3 {
+		s.hears(b, time.Minute, fleet.Seen{}) // it asks for the size
+		s.hears(b, time.Millisecond, fleet.Seen{Transfer: &fleet.Transfer{Version: "2.0", Size: 1 << 20, To: 4096, Arrived: 4096, Whole: true}})
+		b.Look()
+	}
+	if told := w.take(); slices.Contains(told, "dev00000 fetching 2.0") {
+		t.Errorf("told %q", told)
+	}
+}
+
 func TestAWatcherIsToldOfWhoIsMissedAndOfWhoIsBack(t *testing.T) {
 	s, b, w := watched(t, 4, "line1")
 	for range 5 {
