@@ -141,8 +141,8 @@ func TestLiveALineThatIsCutIsNoFaultOfTheBuild(t *testing.T) {
 			t.Fatalf("a line that was cut is blamed on the build: %+v, %+v\n%s", r.Counts, e, h.cli("rollout", "explain", "press"))
 		}
 	}
-	h.awaitThat("the second wave is open and somebody on hall-2 is in the middle", func(r api.Rollout) bool {
-		if r.Wave < 2 {
+	h.awaitThat("the last wave is open and somebody on hall-2 is in the middle", func(r api.Rollout) bool {
+		if r.Wave < 3 {
 			return false
 		}
 		for _, m := range h.members() {

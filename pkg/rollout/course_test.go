@@ -526,6 +526,26 @@ func TestARetreatIsNotHeldUpByDevicesThatWentBackByThemselves(t *testing.T) {
 	}
 }
 
+// A sketch that flashes all that it is sent fetches the base again and again: what it never had is not taken from it.
+func TestARetreatDoesNotWaitForDevicesThatFetchTheBaseByThemselves(t *testing.T) {
+	f := newFloor(func(r *fleet.Rollout, _ *settings) { r.Plan.Waves = []fleet.Wave{{Devices: 1}, {Share: 1}} }, 6)
+	got := f.turns()
+	f.up(got[0])
+	if err := f.act(fleet.RolloutAct{Verb: fleet.RolloutRetreat, By: "plant", Reason: "bad", Untested: true}, f.now); err != nil {
+		t.Fatal(err)
+	}
+	for d := range f.members {
+		f.take(d, f.now)
+		f.fetched(d, "1", f.now)
+	}
+	f.runs(got[0], "1", fleet.UpSaid, f.now)
+	f.wait(20 * time.Minute)
+	f.stands(t, fleet.RolloutRetreated, "")
+	if n := f.counts[fleet.MemberFetched]; n > 0 {
+		t.Errorf("%d devices are taken back that never had the build", n)
+	}
+}
+
 func TestOffersStickWhileItIsPausedAndEndInTheMomentOfAHalt(t *testing.T) {
 	f := newFloor(nil, 40)
 	got := f.turns()

@@ -149,7 +149,7 @@ func (c *course) fetched(device fleet.DeviceKey, v fleet.Version, now time.Durat
 			c.fetchedAgain(m, now)
 			return
 		}
-	case m.State == fleet.MemberSkipped:
+	case m.State == fleet.MemberSkipped, !c.forward() && !m.Has: // some clients flash the base again and again
 		return
 	case !inFlight(m.State) && c.forward():
 		c.stray(m, now)
