@@ -50,7 +50,7 @@ func TestLiveRollouts(t *testing.T) {
 		t.Parallel()
 		h := wide(t)
 		goodRollout(t, h)
-		spread(t, h.members())
+		spreadOverLines(t, h.members())
 	})
 	for fault, why := range map[string][]string{
 		"1.1.0=silent":    {"3 of the first 3 devices did not come back"},
@@ -66,9 +66,9 @@ func TestLiveRollouts(t *testing.T) {
 	}
 }
 
-// spread checks that the ten first devices are those of no line and no list (hawkBit #1086: a group in the order of creation
+// spreadOverLines checks that the ten first devices are those of no line and no list (hawkBit #1086: a group in the order of creation
 // is one uplink).
-func spread(t *testing.T, members map[string]api.Member) {
+func spreadOverLines(t *testing.T, members map[string]api.Member) {
 	t.Helper()
 	lines, first := map[string]int{}, 0
 	for key, m := range members {

@@ -95,7 +95,9 @@ func TestADeviceThatChecksByARangeIsNotFetching(t *testing.T) {
 	for range 3 {
 		s.hears(b, time.Minute, fleet.Seen{}) // it asks for the size
 		s.hears(b, time.Millisecond, fleet.Seen{Transfer: &fleet.Transfer{Version: "2.0", Size: 1 << 20, To: 4096, Arrived: 4096, Whole: true}})
-		b.Look()
+		if err := b.Look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if told := w.take(); slices.Contains(told, "dev00000 fetching 2.0") {
 		t.Errorf("told %q", told)
