@@ -526,6 +526,20 @@ func TestARetreatIsNotHeldUpByDevicesThatWentBackByThemselves(t *testing.T) {
 	}
 }
 
+func TestADownloadThatAHaltHasCutHoldsNoSlot(t *testing.T) {
+	f := newFloor(nil, 40)
+	d := f.turns()[0]
+	f.fetching(d, "2", f.now)
+	if err := f.act(fleet.RolloutAct{Verb: fleet.RolloutHalt, By: "plant", Reason: "bad"}, f.now); err != nil {
+		t.Fatal(err)
+	}
+	f.broke(d, "2", f.now)
+	f.want(t, d, fleet.MemberWaiting)
+	if f.slots != 0 || f.members[d].Strayed {
+		t.Errorf("%d slots are taken: %+v", f.slots, f.members[d].Member)
+	}
+}
+
 // A sketch that flashes all that it is sent fetches the base again and again: what it never had is not taken from it.
 func TestARetreatDoesNotWaitForDevicesThatFetchTheBaseByThemselves(t *testing.T) {
 	f := newFloor(func(r *fleet.Rollout, _ *settings) { r.Plan.Waves = []fleet.Wave{{Devices: 1}, {Share: 1}} }, 6)

@@ -105,7 +105,7 @@ func (c *course) fetching(device fleet.DeviceKey, v fleet.Version, now time.Dura
 	if m == nil || v != c.aim() || !c.active() || m.State == fleet.MemberSkipped {
 		return
 	}
-	if !inFlight(m.State) && c.forward() && !m.Has {
+	if !inFlight(m.State) && c.forward() && !m.Has && c.State.Unfinished() { // else it is what a halt has cut
 		c.stray(m, now)
 	}
 	if m.State == fleet.MemberOffered || m.State == fleet.MemberFetching {
