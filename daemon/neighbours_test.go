@@ -2,21 +2,13 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/slipway-gateway/slipway/testdata/firmware"
 )
 
 // More callers than the gate lets in of one address that has shown nothing: behind a router all devices have one. Who has
@@ -72,59 +64,5 @@ func served(t *testing.T, c net.Conn, ask string) {
 	defer res.Body.Close()
 	if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusOK {
 		t.Fatalf("%s: %v", res.Status, err)
-	}
-}
-
-// What the gateway wraps around a connection must not hide it from the kernel: a download by read and write costs a copy
-// of every byte.
-func TestADownloadGoesOutBySendfile(t *testing.T) {
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Skip("strace is not installed: nobody can see which system calls a download takes")
-	}
-	g := startGateway(t)
-	g.cli("model", "add", "pump")
-	device := g.addDevice("pump")
-	zip, err := firmware.Build{Code: "pump", Version: "1.0.0"}.Bundle()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a := g.ask("POST", uploadAddress, g.operatorToken("pipeline"), bytes.NewReader(zip)); a.StatusCode != http.StatusOK {
-		t.Fatalf("%s %s", a.Status, a.body)
-	}
-	token := g.deviceToken(device.Key)
-	seen := filepath.Join(t.TempDir(), "calls")
-	watch := exec.Command(strace, "-f", "-e", "trace=sendfile", "-o", seen, "-p", fmt.Sprint(g.cmd.Process.Pid))
-	told, err := watch.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := watch.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(told).ReadString('\n') // "strace: Process N attached …"
-	if err != nil || !strings.Contains(line, "attached") {
-		_ = watch.Process.Kill()
-		_ = watch.Wait()
-		t.Skipf("strace may not look at the gateway here: %q, %v", line, err)
-	}
-	a := g.ask("GET", "/api/iot/firmware", token, nil)
-	_ = watch.Process.Signal(os.Interrupt) // it lets go of the gateway
-	_ = watch.Wait()
-	calls, err := os.ReadFile(seen)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sent := 0
-	for _, m := range regexp.MustCompile(`sendfile\(.* = (\d+)\n`).FindAllSubmatch(calls, -1) {
-		n, err := strconv.Atoi(string(m[1]))
-		if err != nil {
-			t.Fatal(err)
-		}
-		sent += n
-	}
-	// net/http looks at the first 512 bytes itself.
-	if a.StatusCode != http.StatusOK || sent < len(a.body)-512 {
-		t.Errorf("%s, %d of %d bytes; the calls of sendfile were\n%s", a.Status, sent, len(a.body), calls)
 	}
 }
