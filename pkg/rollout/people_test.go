@@ -76,7 +76,7 @@ func TestPagesOfMembersHaveEachOnceAndOlderRolloutsAreReadFromTheirRecords(t *te
 			for _, m := range page {
 				all = append(all, m.Device)
 			}
-			if next == "" {
+			if next == "" || len(all) > 100 {
 				return all
 			}
 			filter.After = next
@@ -128,7 +128,7 @@ func TestPagesOfRolloutsAreByModelTheNewestFirst(t *testing.T) {
 			for _, r := range page {
 				numbers = append(numbers, r.Number)
 			}
-			if filter.After = next; next == "" {
+			if filter.After = next; next == "" || len(numbers) > 10 {
 				break
 			}
 		}
