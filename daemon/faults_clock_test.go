@@ -56,7 +56,11 @@ func withClock(t *testing.T, file string, changes ...string) (program string) {
 			code = changed(t, name, changes...)
 		}
 		if !strings.HasSuffix(path, "_test.go") && (file == name || strings.Contains(code, "time.Now")) {
-			files[name] = strings.ReplaceAll(code, "time.Now", "shiftedNow")
+			code = strings.ReplaceAll(code, "time.Now", "shiftedNow")
+			if !strings.Contains(code, "time.") {
+				code = strings.Replace(code, "\t\"time\"\n", "", 1)
+			}
+			files[name] = code
 		}
 	}
 	if _, there := files[file]; file != "" && !there {
