@@ -27,6 +27,7 @@ type Rollout struct {
 	Tolerated float64          `json:"tolerated_loss"`       // share of updates that may end badly
 	Warnings  []string         `json:"warnings,omitempty"`   // what it cannot see, and why
 	NoRetreat string           `json:"no_retreat,omitempty"` // why it cannot be taken back; "": it can
+	Unstuck   bool             `json:"unstuck,omitempty"`    // something else was published since: it sticks to nobody any more
 	Tested    bool             `json:"tested,omitempty"`     // a device was moved back to the base, and runs
 	Counts    RolloutCounts    `json:"counts"`
 	Evidence  RolloutEvidence  `json:"evidence"`
@@ -229,7 +230,13 @@ func (p *Plan) UnmarshalJSON(b []byte) error {
 	type plain Plan // without this method
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	return d.Decode((*plain)(p))
+	if err := d.Decode((*plain)(p)); err != nil {
+		return err
+	}
+	if p.Waves != nil && len(p.Waves) == 0 {
+		return Refused("the plan has no waves")
+	}
+	return nil
 }
 
 // Wave is how many devices may have the build, from the first on, and what must have happened before the next one opens.

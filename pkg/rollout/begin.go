@@ -376,7 +376,7 @@ func (rs *Rollouts) begin(r fleet.Rollout, x order, failed map[fleet.DeviceKey]i
 	if old := p.course; old != nil {
 		p.older = append(p.older, old.show(p.elapsed(rs.options.Now())))
 		for key, m := range old.members {
-			if m.Has && m.State != fleet.MemberSkipped && old.Base == r.Base {
+			if m.Has && m.State != fleet.MemberSkipped && old.sticks(r.Base) {
 				p.sticks[key] = old.Version
 			}
 		}

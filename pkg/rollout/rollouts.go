@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -76,13 +77,14 @@ type Rollouts struct {
 
 // progress is what goes on with one model.
 type progress struct {
-	course *course // the newest; nil: there was none
-	window *window
-	from   time.Time                         // when the course was begun or read
-	before time.Duration                     // that had elapsed then
-	older  []fleet.Rollout                   // by number
-	sticks map[fleet.DeviceKey]fleet.Version // of older ones, while the published version is their base
-	based  fleet.Version                     // that version
+	course  *course // the newest; nil: there was none
+	window  *window
+	from    time.Time                         // when the course was begun or read
+	before  time.Duration                     // that had elapsed then
+	older   []fleet.Rollout                   // by number
+	sticks  map[fleet.DeviceKey]fleet.Version // of older ones, while the published version is their base
+	based   fleet.Version                     // that version
+	unstuck []fleet.Rollout                   // older ones that wait to be saved, as they stick to nobody any more
 }
 
 func (p *progress) elapsed(now time.Time) time.Duration { return p.before + now.Sub(p.from) }
@@ -112,6 +114,10 @@ func Open(o Options) (*Rollouts, error) {
 		p.older = p.older[:len(p.older)-1]
 		if err := rs.reopen(p, newest); err != nil {
 			return nil, err
+		}
+		p.based = newest.Base
+		if newest.State == fleet.RolloutFinished {
+			p.based = newest.Version
 		}
 		if err := rs.findSticks(code, p); err != nil {
 			return nil, err
@@ -243,9 +249,9 @@ func (rs *Rollouts) findSticks(code fleet.ModelCode, p *progress) error {
 	if err != nil {
 		return err
 	}
-	p.based = m.FirmwareVersion
+	rs.published(p, m.FirmwareVersion) // while the gateway was away, too
 	for _, r := range p.older {
-		if r.Base != m.FirmwareVersion || r.State == fleet.RolloutFinished {
+		if !sticks(r, m.FirmwareVersion) {
 			continue
 		}
 		err := rs.options.Store.EachMember(code, r.Number, func(m fleet.Member) error {
@@ -317,10 +323,14 @@ func (rs *Rollouts) Tick(ctx context.Context) {
 	hold := rs.options.Hold()
 	quiet, rhythm := rs.options.Book.QuietFor()
 	now := rs.options.Now()
+	offered := rs.offered()
 	rs.mu.Lock()
 	var finishing []*progress
-	for _, p := range rs.models {
+	for code, p := range rs.models {
 		c := p.course
+		if v, known := offered[code]; known {
+			rs.published(p, v)
+		}
 		if c == nil {
 			continue
 		}
@@ -384,6 +394,20 @@ func (rs *Rollouts) refresh(c *course, devices []fleet.Placed, now time.Duration
 	}
 }
 
+// offered are the versions that the models with rollouts are offered.
+func (rs *Rollouts) offered() map[fleet.ModelCode]fleet.Version {
+	rs.mu.Lock()
+	codes := slices.Collect(maps.Keys(rs.models))
+	rs.mu.Unlock()
+	all := map[fleet.ModelCode]fleet.Version{}
+	for _, code := range codes {
+		if m, err := rs.options.Store.Model(code); err == nil {
+			all[code] = m.FirmwareVersion
+		}
+	}
+	return all
+}
+
 // finish offers the build to all, and ends the rollout then: in between nobody is offered anything else than before.
 func (rs *Rollouts) finish(ctx context.Context, p *progress) {
 	c := p.course
@@ -420,6 +444,7 @@ func (rs *Rollouts) save(ctx context.Context) {
 		}
 	}
 	rs.mu.Unlock()
+	rs.saveUnstuck(ctx)
 	for _, w := range all {
 		err := rs.options.Store.SaveRollout(event.ByItself(ctx), w.change)
 		if err == nil {
@@ -430,6 +455,27 @@ func (rs *Rollouts) save(ctx context.Context) {
 		rs.mu.Unlock()
 		if !errors.Is(err, fleet.ErrFull) && ctx.Err() == nil {
 			rs.options.Logger.Error("rollout not saved", "model", w.c.Model, "rollout", w.c.Number, "error", err)
+		}
+	}
+}
+
+// saveUnstuck writes down of older rollouts that they stick to nobody any more.
+func (rs *Rollouts) saveUnstuck(ctx context.Context) {
+	rs.mu.Lock()
+	var all []fleet.Rollout
+	for code, p := range rs.models {
+		if !rs.acting[code] {
+			all = append(all, p.unstuck...)
+			p.unstuck = nil
+		}
+	}
+	rs.mu.Unlock()
+	for _, r := range all {
+		if err := rs.options.Store.SaveRollout(event.ByItself(ctx), Change{Model: r.Model, Number: r.Number, Rollout: &r}); err != nil {
+			rs.mu.Lock()
+			p := rs.progressOf(r.Model)
+			p.unstuck = append(p.unstuck, r)
+			rs.mu.Unlock()
 		}
 	}
 }

@@ -492,3 +492,57 @@ func TestAReasonHasAsManyCharactersAsTheDoorLetsPass(t *testing.T) {
 		t.Errorf("a pause: %v", err)
 	}
 }
+
+// A build that was published to all, and then taken back by publishing the one before, is nobody's any more: the next rollout of
+// it begins with three devices, not with all that had it before.
+func TestNothingSticksOnceSomethingElseWasPublishedAlsoWhenTheBaseIsPublishedAgain(t *testing.T) {
+	for name, away := range map[string]func(*Rollouts, *factory) *Rollouts{
+		"seen by a device that asks": func(rs *Rollouts, _ *factory) *Rollouts {
+			rs.Word(fleet.Device{Key: "d0", Model: "pump"}, fleet.Model{FirmwareVersion: "3"})
+			return rs
+		},
+		"seen as time passes": func(rs *Rollouts, f *factory) *Rollouts {
+			f.base = "3"
+			rs.Tick(t.Context())
+			return rs
+		},
+		"seen at a start": func(_ *Rollouts, f *factory) *Rollouts {
+			f.base = "3"
+			rs := f.open(t)
+			rs.Tick(t.Context())
+			return rs
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFactory(200)
+			rs := f.open(t)
+			f.start(t, rs)
+			has := fleet.Device{Key: f.ask(t, rs, "2")[0], Model: "pump"}
+			rs.Fetched("pump", has.Key, "2")
+			if err := rs.ForPublish(t.Context(), "pump", "plant", true); err != nil {
+				t.Fatal(err)
+			}
+			rs.Tick(t.Context())
+			if w := rs.Word(has, fleet.Model{FirmwareVersion: "1"}); w.Rollout != "2" {
+				t.Fatalf("before: %+v", w)
+			}
+			rs = away(rs, f)
+			f.base = "1"
+			rs.Tick(t.Context())
+			for _, again := range []bool{false, true} {
+				if again {
+					rs = f.open(t)
+				}
+				if w := rs.Word(has, fleet.Model{FirmwareVersion: "1"}); w != (fleet.Word{}) {
+					t.Errorf("after a restart %v: %+v", again, w)
+				}
+			}
+			if _, err := rs.Start(t.Context(), fleet.RolloutOrder{Model: "pump", Version: "2", Again: true}); err != nil {
+				t.Fatal(err)
+			}
+			if w := rs.Word(has, fleet.Model{FirmwareVersion: "1"}); w != (fleet.Word{}) {
+				t.Errorf("in the next rollout: %+v", w)
+			}
+		})
+	}
+}
