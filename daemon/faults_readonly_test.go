@@ -137,6 +137,10 @@ func answered(what string, a answer) string {
 // reads fails the test unless everything that was acknowledged is read and served, and changes are refused.
 func (p *plant) reads(why string) {
 	p.t.Helper()
+	p.g.within(testPatience, "trouble that says "+why, func() bool { // it looks at its disk now and then
+		a, _ := p.l.asked(http.StatusOK, "GET", "/api/health", "", nil)
+		return strings.Contains(string(a.body), why)
+	})
 	for _, wrong := range append(p.l.lost(0), p.l.served(), p.l.refused(why)) {
 		if wrong != "" && !rotated(wrong) {
 			p.t.Errorf("on a disk that takes nothing: %s", wrong)
