@@ -48,7 +48,7 @@ func parseWindow(s string) (*window, error) {
 	var okFrom, okTo bool
 	w.from, okFrom = minuteOf(from)
 	w.to, okTo = minuteOf(to)
-	if !ok || !okFrom || !okTo || w.from == w.to {
+	if !ok || !okFrom || !okTo || w.from == w.to || w.from == 24*60 {
 		return nil, refused
 	}
 	return w, nil
