@@ -288,14 +288,21 @@ func TestABadSettingIsNamedWithItsSourceAndWhatWouldBeRight(t *testing.T) {
 }
 
 func TestTheDefaultFileMayBeAbsentAndANamedOneNot(t *testing.T) {
-	if _, err := os.Stat(DefaultFile); err == nil {
-		t.Skipf("%s is there", DefaultFile)
-	}
-	if _, err := Load(Options{}); err != nil {
+	defer func(file string) { defaultFile = file }(defaultFile)
+	defaultFile = filepath.Join(t.TempDir(), "slipway.yaml")
+	c, err := Load(Options{})
+	if err != nil {
 		t.Error(err)
 	}
+	before := c.DumpKeepPerDevice
+	if err := os.WriteFile(defaultFile, []byte("dumps:\n  keep_per_device: 21\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = Load(Options{}); err != nil || before == 21 || c.DumpKeepPerDevice != 21 {
+		t.Errorf("%d dumps a device, then %d: %v", before, c.DumpKeepPerDevice, err)
+	}
 	path := filepath.Join(t.TempDir(), "none.yaml")
-	_, err := Load(Options{File: path})
+	_, err = Load(Options{File: path})
 	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("%v", err)
 	}

@@ -20,6 +20,8 @@ import (
 // DefaultFile is read when it is there and no other is named.
 const DefaultFile = "/etc/slipway/slipway.yaml"
 
+var defaultFile = DefaultFile // a test of a machine that has one names its own
+
 // Options are the sources of the settings.
 type Options struct {
 	File    string   // "" is DefaultFile, which may be absent
@@ -92,7 +94,7 @@ func (l *loader) from(key string) string {
 
 func (l *loader) file(path string) error {
 	named := path != ""
-	path = cmp.Or(path, DefaultFile)
+	path = cmp.Or(path, defaultFile)
 	tree := koanf.New(".")
 	err := tree.Load(file.Provider(path), yaml.Parser())
 	if errors.Is(err, fs.ErrNotExist) && !named {

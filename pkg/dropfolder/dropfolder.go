@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -154,6 +155,10 @@ func (f *Folder) note(err error) {
 	why := ""
 	if err != nil {
 		why = err.Error()
+		var part *fs.PathError // opening a directory and reading one that has gone meanwhile tell the same thing
+		if errors.As(err, &part) {
+			why = part.Path + ": " + part.Err.Error()
+		}
 	}
 	f.mu.Lock()
 	before := f.gone

@@ -21,7 +21,8 @@ func TestADropFolderThatIsGoneIsTroubleAndTakenFromAgainWhenItIsBack(t *testing.
 	go func() { done <- f.Run(ctx) }()
 	dir := f.options.Dir
 	trouble := func() bool { return strings.Contains(strings.Join(f.Trouble(), "\n"), "drop folder cannot be read") }
-	eventually(t, "the first scan", func() bool { drop(t, dir, "first.zip", whole); return exists(dir, "accepted", "first.zip")() })
+	drop(t, dir, "first.zip", whole)
+	eventually(t, "the first scan", exists(dir, "accepted", "first.zip"))
 	for i, gone := range []func() error{
 		func() error { return os.RemoveAll(dir) },
 		func() error { return os.Rename(dir, dir+".old") },
