@@ -40,7 +40,7 @@ func settings(o Options, beforeTable func(), failed func(error)) badger.Options 
 		WithCompression(options.None).
 		WithBlockCacheSize(0).
 		WithIndexCacheSize(0).
-		WithCompactL0OnClose(false).                       // a disk that has failed is not written more to than it must: see [unmerged]
+		WithCompactL0OnClose(true).
 		WithDetectConflicts(false).                        // the committer checks
 		WithChecksumVerificationMode(options.OnBlockRead). // at the start [Options.check] reads all of it
 		WithVerifyValueChecksum(true).
@@ -48,13 +48,6 @@ func settings(o Options, beforeTable func(), failed func(error)) badger.Options 
 		WithLogger(quiet{o.Logger, beforeTable, failed})
 	small.TableSizeMultiplier = 1
 	return small
-}
-
-// unmerged has Badger merge no tables. Where a table of a merge cannot be made it drops the error (levels.go of 4.9.6, as what
-// is deferred has it while it is nil still), goes on without that table, and deletes those that it was to be made of: the
-// catalog is lost. So a store that is opened again, after its disk has failed, merges nothing until it has been in order for calm.
-func unmerged(o badger.Options) badger.Options {
-	return o.WithNumCompactors(0).WithNumLevelZeroTables(1000).WithNumLevelZeroTablesStall(2000)
 }
 
 // ErrInUse is a catalog that another process has open.

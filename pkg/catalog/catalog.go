@@ -33,8 +33,6 @@ type Options struct {
 	MostEvents int64         // bytes of all events; 0: 64 MiB
 	Beat       func()        // a sign of life of the committer, at least every five seconds
 
-	Calm time.Duration // how long a store is in order that was opened again before it merges its tables; 0: an hour
-
 	// StandIn is a folder that is made, on another disk, for a copy of the catalog where its own disk takes nothing; ""
 	// makes none.
 	StandIn string
@@ -103,7 +101,7 @@ func Open(o Options) (*Catalog, error) {
 	c := newCatalog(o)
 	c.tables.begin() // of the logs that it finds
 	var err error
-	if c.store.db, err = o.openBadger(true, c.tables.await, c.store.fail); err != nil {
+	if c.store.db, err = o.openBadger(c.tables.await, c.store.fail); err != nil {
 		c.tables.end()
 		return nil, err
 	}

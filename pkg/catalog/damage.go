@@ -102,13 +102,9 @@ func (o Options) mayBegin() error {
 	return o.MayBegin()
 }
 
-// openBadger opens Badger, to merge its tables or to leave them as they are. What it complains of later is told to failed.
-func (o Options) openBadger(merges bool, beforeTable func(), failed func(error)) (*badger.DB, error) {
-	s := settings(o, beforeTable, failed)
-	if !merges {
-		s = unmerged(s)
-	}
-	return o.openWith(s)
+// openBadger opens Badger. What it complains of later is told to failed.
+func (o Options) openBadger(beforeTable func(), failed func(error)) (*badger.DB, error) {
+	return o.openWith(settings(o, beforeTable, failed))
 }
 
 // openWith opens Badger, and turns its panics into errors.

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"cmp"
 	"errors"
 	"time"
 
@@ -14,7 +13,6 @@ const (
 	tryEvery   = time.Second           // the disk may be back
 	mostPause  = 30 * time.Second      // between two tries, once it is not the disk that fails
 	steady     = time.Minute           // a store that lasts as long was worth opening
-	calm       = time.Hour             // and one that lasts as long merges its tables again
 	lookEvery  = 10 * time.Millisecond // whether a commit has ended
 	mostCommit = time.Second           // after which Badger is taken to wait for a table of its own
 )
@@ -24,17 +22,11 @@ const (
 func (c *Catalog) keep() {
 	defer close(c.kept)
 	var opened time.Time
-	var merging <-chan time.Time // set while the store merges nothing
 	pause := tryEvery
 	for {
-		merges := false
 		select {
 		case <-c.stop:
 			return
-		case <-merging:
-			c.store.doubt(errAway)
-			<-c.store.failed
-			merges = true
 		case <-c.store.failed:
 		}
 		c.options.Logger.Debug("catalog takes no changes", "error", c.store.trusted())
@@ -42,25 +34,21 @@ func (c *Catalog) keep() {
 		if time.Since(opened) > steady {
 			pause = tryEvery
 		}
-		again := func(pause time.Duration) bool { return c.reopen(pause, &merges) }
+		again := c.reopen
 		if c.standIn != nil {
 			again = c.replaceStandIn
 		}
 		if !again(pause) {
 			return
 		}
-		opened, merging = time.Now(), nil
-		if !merges {
-			merging = time.After(cmp.Or(c.options.Calm, calm))
-		}
+		opened = time.Now()
 		c.options.Logger.Debug("catalog takes changes again")
 	}
 }
 
-// reopen returns when the store was opened again, or false when the catalog is to be closed. Only the first try may merge tables,
-// and merges is false where it was another that succeeded.
-func (c *Catalog) reopen(pause time.Duration, merges *bool) bool {
-	if !*merges && !c.rest(pause) || !c.waitForDisk() { // to merge again, nothing has failed
+// reopen returns when the store was opened again, or false when the catalog is to be closed.
+func (c *Catalog) reopen(pause time.Duration) bool {
+	if !c.rest(pause) || !c.waitForDisk() {
 		return false
 	}
 	old := c.store.db // only keep replaces it
@@ -75,11 +63,10 @@ func (c *Catalog) reopen(pause time.Duration, merges *bool) bool {
 		return false
 	}
 	for {
-		err := c.openAgain(&tables, *merges)
+		err := c.openAgain(&tables)
 		if err == nil {
 			return true
 		}
-		*merges = false
 		c.options.Logger.Error("catalog not opened again", "error", err, "again_in", pause)
 		if !c.rest(pause) || !c.waitForDisk() {
 			return false
@@ -183,7 +170,7 @@ func (c *Catalog) shut(old *badger.DB) bool {
 }
 
 // openAgain opens what was closed. Tables are those that it had, and those of a Badger that it has closed again.
-func (c *Catalog) openAgain(tables *map[uint64]bool, merges bool) error {
+func (c *Catalog) openAgain(tables *map[uint64]bool) error {
 	if err := renewList(c.options.Dir, *tables); err != nil {
 		return err
 	}
@@ -192,7 +179,7 @@ func (c *Catalog) openAgain(tables *map[uint64]bool, merges bool) error {
 	}
 	c.store.begin()
 	c.tables.begin() // of the logs that it finds
-	db, err := c.options.openBadger(merges, c.tables.await, c.store.fail)
+	db, err := c.options.openBadger(c.tables.await, c.store.fail)
 	if err != nil {
 		return err
 	}

@@ -78,32 +78,6 @@ func TestAfterAFailedSyncTheCatalogIsReadWritesNothingAndIsOpenedAgain(t *testin
 	}
 }
 
-// Badger deletes the tables of a merge whose own table could not be made, so that a disk that has failed is given none to make.
-func TestAStoreThatIsOpenedAgainMergesNothingUntilItWasInOrderForAWhile(t *testing.T) {
-	for calm, compactors := range map[time.Duration]int{time.Hour: 0, 50 * time.Millisecond: 2} {
-		o, _ := flaky(t, t.TempDir())
-		o.Calm = calm
-		c, err := Open(o)
-		must(t, err)
-		must(t, c.AddModel(t.Context(), fleet.Model{Code: "pump"}))
-		first := c.store.db
-		c.store.fail(errors.New("msync: input/output error"))
-		until(t, "another store, and how it merges", func() bool {
-			db, err := c.store.borrow()
-			if err != nil {
-				return false
-			}
-			defer c.store.mu.RUnlock()
-			return db != first && c.Fault() == "" && db.Opts().NumCompactors == compactors
-		})
-		must(t, c.AddModel(t.Context(), fleet.Model{Code: "fan"}))
-		if m, err := c.Models(); err != nil || len(m) != 2 {
-			t.Errorf("%+v, %v", m, err)
-		}
-		must(t, c.Close())
-	}
-}
-
 func TestAWriteThatFailsIsARefusalAndTheCatalogComesBack(t *testing.T) {
 	c := open(t, t.TempDir())
 	want(t, c.update(t.Context(), func(x *tx) error { return x.set("", nil) }), fleet.ErrFull) // Badger takes no such key

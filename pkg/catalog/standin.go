@@ -238,7 +238,7 @@ func (c *Catalog) leaveStandIn() error {
 	}
 	c.store.begin()
 	c.tables.begin() // of the logs that it finds
-	db, err := c.options.openBadger(false, c.tables.await, c.store.fail)
+	db, err := c.options.openBadger(c.tables.await, c.store.fail)
 	if err != nil {
 		return err
 	}
