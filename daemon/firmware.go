@@ -5,11 +5,13 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
+	"github.com/slipway-gateway/slipway/pkg/bundle"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -82,12 +84,13 @@ func firmwareAddCommand() *cobra.Command {
 	}
 	format := addFormat(cmd)
 	model := cmd.Flags().String("model", "", "its model (default: the bundle's)")
+	version := cmd.Flags().String("version", "", "name of an Arduino build, whose image has only that of the core")
 	replace := cmd.Flags().Bool("replace", false, "replace a build of the same version; devices may be downloading that one")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		code := *model
 		if code == "" {
 			var err error
-			if code, err = modelOfFile(args[0]); err != nil {
+			if code, err = modelOfFile(args[0], *version); err != nil {
 				return err
 			}
 		}
@@ -96,10 +99,14 @@ func firmwareAddCommand() *cobra.Command {
 			return err
 		}
 		defer file.Close()
-		address := path("pipeline", "models", code, "firmware")
+		query := url.Values{}
 		if *replace {
-			address += "?replace=true"
+			query.Set("replace", "true")
 		}
+		if *version != "" {
+			query.Set("version", *version)
+		}
+		address := path("pipeline", "models", code, "firmware") + "?" + query.Encode()
 		answer, err := connect(cmd).json(cmd.Context(), http.MethodPost, address, &upload{"application/octet-stream", file, size})
 		if err != nil {
 			return err
@@ -110,11 +117,11 @@ func firmwareAddCommand() *cobra.Command {
 	return cmd
 }
 
-func modelOfFile(name string) (string, error) {
+func modelOfFile(name, version string) (string, error) {
 	if name == standardInput {
 		return "", usagef("standard input needs --model")
 	}
-	f, err := inspect(name)
+	f, err := inspect(name, bundle.Expected{Version: version})
 	if err != nil {
 		return "", err
 	}

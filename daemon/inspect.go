@@ -25,7 +25,7 @@ func inspectCommand() *cobra.Command {
 			"checksums are right. The text has the form of esptool image-info.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := inspect(args[0])
+			f, err := inspect(args[0], bundle.Expected{})
 			if err != nil {
 				return err
 			}
@@ -65,6 +65,7 @@ type inspected struct {
 
 type inspectedBundle struct {
 	Code        string          `json:"model_code"`
+	Version     string          `json:"firmware_version"` // that the build is known by
 	Size        int64           `json:"size"`
 	Files       []inspectedFile `json:"files"`
 	ImageSHA256 string          `json:"image_sha256"`
@@ -80,7 +81,7 @@ type inspectedFile struct {
 	Packed int64  `json:"packed_size"`
 }
 
-func inspect(path string) (inspected, error) {
+func inspect(path string, want bundle.Expected) (inspected, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return inspected{}, err
@@ -90,14 +91,14 @@ func inspect(path string) (inspected, error) {
 	if err != nil {
 		return inspected{}, err
 	}
-	f, err := inspectBytes(file, info.Size())
+	f, err := inspectBytes(file, info.Size(), want)
 	if err != nil {
 		return inspected{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return f, nil
 }
 
-func inspectBytes(r io.ReaderAt, size int64) (inspected, error) {
+func inspectBytes(r io.ReaderAt, size int64, want bundle.Expected) (inspected, error) {
 	start := make([]byte, 4)
 	if _, err := r.ReadAt(start, 0); err != nil && !errors.Is(err, io.EOF) {
 		return inspected{}, err
@@ -106,12 +107,12 @@ func inspectBytes(r io.ReaderAt, size int64) (inspected, error) {
 		img, err := espimage.Read(r, size)
 		return inspected{Kind: "image", Image: img}, err
 	}
-	b, err := bundle.Read(r, size, "", bundle.DefaultLimits)
+	b, err := bundle.Read(r, size, want, bundle.DefaultLimits)
 	if err != nil {
 		return inspected{}, err
 	}
 	about := &inspectedBundle{
-		Code: b.Code, Size: b.Size, ImageSHA256: b.ImageSHA256, ELFSHA256: b.ELFSHA256,
+		Code: b.Code, Version: b.Version, Size: b.Size, ImageSHA256: b.ImageSHA256, ELFSHA256: b.ELFSHA256,
 		GitCommit: b.GitCommit, IDFVersion: b.IDFVersion, Warnings: append([]string{}, b.Warnings...),
 	}
 	for _, f := range b.Files() {
@@ -214,6 +215,7 @@ func (f inspected) bundleText(t *report) {
 		return
 	}
 	t.line("Bundle for model %s: %d bytes", b.Code, b.Size)
+	t.line("Firmware version: %s", visible(b.Version))
 	for _, file := range b.Files {
 		t.line("%10d  %s", file.Size, file.Name)
 	}

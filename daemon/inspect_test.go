@@ -192,7 +192,7 @@ func TestInspectSaysWhyAFileIsNoFirmware(t *testing.T) {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := inspect(path)
+		_, err := inspect(path, bundle.Expected{})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", content, err, want)
 		}

@@ -27,23 +27,30 @@ import (
 type Bundle struct {
 	*Archive
 	Image         *espimage.Image
-	Version       string // of the app descriptor: not empty and UTF-8, but perhaps no good file name
+	Version       string // of the app descriptor, of an Arduino build that of its papers; not empty and UTF-8, but perhaps no good file name
 	ImageSHA256   string // hex
 	ELFSHA256     string // hex, of the ELF file
 	GitCommit     string // of version.json
 	IDFVersion    string // of version.json
 	ELFHashAbsent bool   // the image does not say which ELF it was made of
 	Warnings      []string
+
+	expected string // version
 }
 
-// Read verifies a bundle of size bytes for the model with the code; "" takes the code from the name of the .bin. It
-// reads every file once.
-func Read(r io.ReaderAt, size int64, code string, l Limits) (*Bundle, error) {
-	a, err := Open(r, size, code, l)
+// Expected is what is known of a bundle before it is read.
+type Expected struct {
+	Code    string // of its model; "": the name of the .bin has it
+	Version string // "": what the image says, or where that is an Arduino build, version.json
+}
+
+// Read verifies a bundle of size bytes, which has to be what is expected. It reads every file once.
+func Read(r io.ReaderAt, size int64, want Expected, l Limits) (*Bundle, error) {
+	a, err := Open(r, size, want.Code, l)
 	if err != nil {
 		return nil, err
 	}
-	b := &Bundle{Archive: a}
+	b := &Bundle{Archive: a, expected: want.Version}
 	for _, step := range []func() error{b.readImage, b.readVersions, b.readSettings, b.readELF, b.readMap} {
 		if err := step(); err != nil {
 			return nil, err
@@ -67,7 +74,7 @@ func (b *Bundle) readImage() error {
 	if err := img.App.CheckVersion(); err != nil {
 		return refuseImage(b.image.Name, err)
 	}
-	b.Image, b.Version, b.ImageSHA256 = img, img.App.Version, sum
+	b.Image, b.ImageSHA256 = img, sum
 	if !img.ChecksumValid {
 		b.warn("%s: its checksum is %s, calculated %s: a device will not start it", b.image.Name, img.Checksum, img.ChecksumCalculated)
 	}

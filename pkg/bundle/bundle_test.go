@@ -106,7 +106,7 @@ func TestReadTakesInfoZIPs(t *testing.T) {
 func TestReadFindsTheModelByTheImagesName(t *testing.T) {
 	code := func(a archive) (string, error) {
 		zip := a.bytes()
-		b, err := bundle.Read(bytes.NewReader(zip), int64(len(zip)), "", bundle.DefaultLimits)
+		b, err := bundle.Read(bytes.NewReader(zip), int64(len(zip)), bundle.Expected{}, bundle.DefaultLimits)
 		if err != nil {
 			return "", err
 		}
@@ -269,7 +269,7 @@ func TestAFailingDiskIsNotTheBundlesFault(t *testing.T) {
 	zip := archive{parts: good(t)}.bytes()
 	size := int64(len(zip))
 	for at := int64(0); at < size; at += 100 {
-		_, err := bundle.Read(broken{bytes.NewReader(zip), at, at + 1}, size, "demo", bundle.DefaultLimits)
+		_, err := bundle.Read(broken{bytes.NewReader(zip), at, at + 1}, size, bundle.Expected{Code: "demo"}, bundle.DefaultLimits)
 		var refused *bundle.Refusal
 		if !errors.Is(err, errDisk) || errors.As(err, &refused) {
 			t.Fatalf("a disk that fails at %d: %v", at, err)

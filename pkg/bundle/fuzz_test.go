@@ -23,7 +23,7 @@ var fuzzLimits = func() bundle.Limits {
 func checkRead(t *testing.T, b []byte) {
 	t.Helper()
 	size := int64(len(b))
-	got, err := bundle.Read(bytes.NewReader(b), size, "", fuzzLimits)
+	got, err := bundle.Read(bytes.NewReader(b), size, bundle.Expected{}, fuzzLimits)
 	if (got == nil) == (err == nil) {
 		t.Fatalf("%v and %v", got, err)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func read(zip []byte) (*bundle.Bundle, error) {
-	return bundle.Read(bytes.NewReader(zip), int64(len(zip)), "demo", bundle.DefaultLimits)
+	return bundle.Read(bytes.NewReader(zip), int64(len(zip)), bundle.Expected{Code: "demo"}, bundle.DefaultLimits)
 }
 
 // refusal is the reason for which a ZIP is refused; any other outcome fails the test.
@@ -185,7 +185,7 @@ func TestReadRefusesWhatIsBeyondTheLimits(t *testing.T) {
 	} {
 		limits := bundle.DefaultLimits
 		c.change(&limits)
-		_, err := bundle.Read(bytes.NewReader(zip), int64(len(zip)), "demo", limits)
+		_, err := bundle.Read(bytes.NewReader(zip), int64(len(zip)), bundle.Expected{Code: "demo"}, limits)
 		var refused *bundle.Refusal
 		if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)

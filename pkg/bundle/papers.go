@@ -7,9 +7,12 @@ import (
 	"errors"
 	"io"
 	"strings"
+
+	"github.com/slipway-gateway/slipway/pkg/espimage"
 )
 
-// readVersions reads version.json. Its fields are for people: where they differ from the image, the image is right.
+// readVersions reads version.json. Its fields are for people: where they differ from the image, the image is right. Only
+// where the image is an Arduino build, and has the version of the core, the version is the one that stands here.
 func (b *Bundle) readVersions() error {
 	var text []byte
 	if _, err := b.digest(b.versions, func(r io.Reader) (err error) {
@@ -37,13 +40,36 @@ func (b *Bundle) readVersions() error {
 		}
 		*f.value = printable(*f.value)
 	}
-	if !said(firmware, b.Version) {
+	var err error
+	if b.Version, err = NameBuild(*b.Image.App, b.expected, firmware); err != nil {
+		return err
+	}
+	if !b.Image.App.FromArduino() && !said(firmware, b.Version) {
 		b.warn("%s says version %q, the image says %q", versionsName, firmware, b.Version)
 	}
 	if !said(b.IDFVersion, b.Image.App.IDFVersion) {
 		b.warn("%s says ESP-IDF %q, the image says %q", versionsName, b.IDFVersion, printable(b.Image.App.IDFVersion))
 	}
 	return nil
+}
+
+// NameBuild is the version that an image is known by: its descriptor's. The descriptor of an Arduino build is the core's: such a
+// build is named by who hands it in, or by its papers. The name of another may be expected, and has to be the descriptor's.
+func NameBuild(app espimage.App, expected, papers string) (string, error) {
+	if !app.FromArduino() {
+		if expected != "" && expected != app.Version {
+			return "", refuse("the image says version %q, and not %q: it is known by what it says, so build it with that version", printable(app.Version), printable(expected))
+		}
+		return app.Version, nil
+	}
+	if expected != "" {
+		return expected, nil
+	}
+	if named := (espimage.App{Version: papers}); papers == "" || named.FromArduino() {
+		return "", refuse("the image is built with the Arduino core, which gives every sketch the version %q: name this build with --version, "+
+			"SLIPWAY_VERSION or ?version=, or in version.json's firmware_version", printable(app.Version))
+	}
+	return papers, nil
 }
 
 // said reports that a descriptor's field says a text, as much of it as fits: ESP-IDF cuts long ones off.

@@ -80,7 +80,10 @@ func (c *Catalog) RecordBuild(ctx context.Context, b fleet.Build, publish bool) 
 		t.mark(elfKey(b))
 		pin(m, b.Chip, b.Project)
 		if publish {
-			m.FirmwareVersion, m.ImageSHA256 = b.Version, ""
+			m.FirmwareVersion = b.Version
+		}
+		if m.FirmwareVersion == b.Version { // also where it was a plain image until now
+			m.ImageSHA256 = ""
 		}
 		return nil
 	})

@@ -258,7 +258,7 @@ func (t *Triage) match(c Crash) (fleet.Build, Grade, error) {
 			return fleet.Build{}, "", err
 		}
 		if len(builds) > 0 {
-			return preferModel(builds, c.Model), Exact, nil
+			return prefer(builds, c), Exact, nil
 		}
 	}
 	version, err := fleet.ParseVersion(c.DeclaredVersion)
@@ -277,14 +277,16 @@ func (t *Triage) match(c Crash) (fleet.Build, Grade, error) {
 	return build, Mismatch, nil
 }
 
-// preferModel takes the dump's own model where two models have the same ELF.
-func preferModel(builds []fleet.Build, m fleet.ModelCode) fleet.Build {
+// prefer takes the dump's own model where two models have the same ELF, and of its builds the one that the device declared: an
+// Arduino sketch can be there under two names.
+func prefer(builds []fleet.Build, c Crash) fleet.Build {
+	best := builds[0]
 	for _, b := range builds {
-		if b.Model == m {
-			return b
+		if b.Model == c.Model && (best.Model != c.Model || string(b.Version) == c.DeclaredVersion) {
+			best = b
 		}
 	}
-	return builds[0]
+	return best
 }
 
 func (t *Triage) decode(ctx context.Context, j *job) error {

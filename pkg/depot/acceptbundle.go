@@ -15,7 +15,7 @@ import (
 
 // acceptBundle takes a bundle's whole way: verify, land ZIP and image, record, replace the flat file, wake who waits.
 func (d *Depot) acceptBundle(ctx context.Context, s fleet.Submission, t *durable.Landing, size int64, sum string) (fleet.Accepted, error) {
-	b, err := d.readBundle(t.File(), size, s.Model)
+	b, err := d.readBundle(t.File(), size, s.Model, s.Version)
 	if err != nil {
 		return fleet.Accepted{}, err
 	}
@@ -76,22 +76,27 @@ func (d *Depot) intact(b fleet.Build) bool {
 		return false
 	}
 	defer zip.Close()
-	read, err := d.readBundle(zip, b.BundleSize, b.Model)
+	read, err := d.readBundle(zip, b.BundleSize, b.Model, b.Version)
 	return err == nil && b.SameFirmware(buildOf(read, b.Model, b.Version, b.BundleSize)) &&
 		(b.BundleSHA256 == "" || sumOf(d.path(b.Model, b.Version, bundleSuffix)) == b.BundleSHA256) &&
 		sumOf(d.path(b.Model, b.Version, imageSuffix)) == b.ImageSHA256
 }
 
-// readBundle verifies a bundle of a model, or of whichever model it names.
-func (d *Depot) readBundle(r io.ReaderAt, size int64, code fleet.ModelCode) (*bundle.Bundle, error) {
+// readBundle verifies a bundle of a model and a version, or of whichever it names.
+func (d *Depot) readBundle(r io.ReaderAt, size int64, code fleet.ModelCode, v fleet.Version) (*bundle.Bundle, error) {
 	limits := bundle.DefaultLimits
 	limits.Whole = d.options.MaxBytes
-	b, err := bundle.Read(r, size, string(code), limits)
+	b, err := bundle.Read(r, size, bundle.Expected{Code: string(code), Version: string(v)}, limits)
+	return b, asRefused(err)
+}
+
+// asRefused turns what bundle has against a firmware into a refusal.
+func asRefused(err error) error {
 	var refusal *bundle.Refusal
 	if errors.As(err, &refusal) {
-		return nil, fleet.Refused("%s", refusal.Reason)
+		return fleet.Refused("%s", refusal.Reason)
 	}
-	return b, err
+	return err
 }
 
 func buildOf(b *bundle.Bundle, code fleet.ModelCode, v fleet.Version, size int64) fleet.Build {

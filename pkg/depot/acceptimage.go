@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/slipway-gateway/slipway/pkg/bundle"
 	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/espimage"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -32,7 +33,11 @@ func (d *Depot) acceptImage(ctx context.Context, s fleet.Submission, t *durable.
 	if err != nil {
 		return fleet.Accepted{}, err
 	}
-	version, err := fleet.ParseVersion(image.App.Version)
+	name, err := bundle.NameBuild(*image.App, string(s.Version), "")
+	if err != nil {
+		return fleet.Accepted{}, asRefused(err)
+	}
+	version, err := fleet.ParseVersion(name)
 	if err != nil {
 		return fleet.Accepted{}, err
 	}
@@ -90,7 +95,8 @@ func readImage(f *os.File, size int64) (*espimage.Image, error) {
 		return nil, err
 	}
 	if image.App == nil {
-		return nil, fleet.Refused("the image has no application descriptor")
+		return nil, fleet.Refused("the image has no application descriptor: it is a bootloader, or one that is flashed whole and begins with it " +
+			"(firmware.factory.bin, NAME.ino.merged.bin). Send the application (NAME.bin, firmware.bin, firmware.ota.bin, NAME.ino.bin)")
 	}
 	if err := image.App.CheckVersion(); err != nil {
 		return nil, fleet.Refused("%s", err.Error())

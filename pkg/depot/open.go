@@ -82,6 +82,9 @@ func (d *Depot) openImage(m fleet.Model, v fleet.Version) (image fleet.Image, su
 	if image, sum, err = d.label(f); err != nil {
 		f.Close()
 	}
+	if image.Version == "" {
+		image.Version = v
+	}
 	return image, sum, err
 }
 
@@ -116,7 +119,7 @@ type fileID struct {
 }
 
 type label struct {
-	version fleet.Version
+	version fleet.Version // as the image says; "" for an Arduino build
 	etag    string
 }
 
@@ -168,5 +171,9 @@ func readLabel(f *os.File, size int64) (l label, sum string, err error) {
 	if err != nil {
 		return label{}, sum, err
 	}
-	return label{version: fleet.Version(app.Version), etag: `"` + sum[:32] + `"`}, sum, nil
+	version := fleet.Version(app.Version)
+	if app.FromArduino() {
+		version = ""
+	}
+	return label{version: version, etag: `"` + sum[:32] + `"`}, sum, nil
 }

@@ -249,8 +249,8 @@ func (d *Depot) recordFound(ctx context.Context, code fleet.ModelCode, v fleet.V
 	if err != nil {
 		return err
 	}
-	b, err := d.readBundle(f, info.Size(), code)
-	if errors.Is(err, fleet.ErrRefused) || err == nil && b.Version != string(v) {
+	b, err := d.readBundle(f, info.Size(), code, v)
+	if errors.Is(err, fleet.ErrRefused) {
 		d.options.Logger.Error("bundle on the disk is damaged", "model", code, "version", v, "error", err)
 		return nil
 	}
@@ -298,7 +298,7 @@ func (d *Depot) extractImage(b fleet.Build) error {
 	if err != nil {
 		return err
 	}
-	archive, err := d.readBundle(f, info.Size(), b.Model)
+	archive, err := d.readBundle(f, info.Size(), b.Model, b.Version)
 	if err != nil {
 		d.options.Logger.Error("bundle on the disk is damaged", "model", b.Model, "version", b.Version, "error", err)
 		return nil
@@ -353,6 +353,12 @@ func (d *Depot) recoverFlat(ctx context.Context, m fleet.Model, rebuild bool) er
 	image, err := readImage(f, info.Size())
 	if err != nil {
 		d.options.Logger.Error("flat file is not an image", "model", m.Code, "error", err)
+		return nil
+	}
+	if image.App.FromArduino() {
+		if m.FirmwareVersion == "" { // only its record had its name
+			d.options.Logger.Warn("plain image not offered: an Arduino build does not say its version, send it again", "model", m.Code)
+		}
 		return nil
 	}
 	version, err := fleet.ParseVersion(image.App.Version)

@@ -177,7 +177,7 @@ func (d *Depot) isWhole(r io.ReaderAt, f *os.File, b fleet.Build) (bool, error) 
 		sum, err := hashFile(r, info.Size())
 		return sum == b.BundleSHA256, err
 	}
-	read, err := d.readBundle(r, info.Size(), b.Model)
+	read, err := d.readBundle(r, info.Size(), b.Model, b.Version)
 	var path *fs.PathError
 	if errors.As(err, &path) || errors.Is(err, context.Canceled) {
 		return false, err

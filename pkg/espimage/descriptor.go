@@ -57,9 +57,24 @@ func (p PageSize) MarshalText() ([]byte, error) { return []byte(p.String()), nil
 // ELFHashAbsent reports that nobody filled in the ELF's hash.
 func (a App) ELFHashAbsent() bool { return strings.Trim(a.ELFSHA256, "0") == "" }
 
+// Names of the descriptor that the Arduino core brings along: it is in the core's libraries, which were built once, so that
+// every sketch has it. Source: espressif/esp32-arduino-lib-builder, whose project it is.
+const (
+	arduinoProject = "arduino-lib-builder"
+	arduinoVersion = "esp-idf: " // and the version of the ESP-IDF that the core is made of
+)
+
+// FromArduino reports that the descriptor is that of the Arduino core: project and version are the same for every sketch, and
+// tell no build from another. The ELF's hash is the build's own.
+func (a App) FromArduino() bool {
+	return a.Project == arduinoProject || strings.HasPrefix(a.Version, arduinoVersion)
+}
+
 // CheckVersion refuses a version that could not name a build at all: an empty one, or one that is not text.
 func (a App) CheckVersion() error {
 	switch {
+	case a.FromArduino():
+		return nil // it names nothing
 	case a.Version == "":
 		return notImage("its version is empty")
 	case !utf8.ValidString(a.Version):

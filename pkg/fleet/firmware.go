@@ -10,7 +10,8 @@ import (
 type Submission struct {
 	Model   ModelCode // "": the one that the bundle names
 	Body    io.Reader
-	Size    int64 // bytes, -1 when unknown
+	Size    int64   // bytes, -1 when unknown
+	Version Version // "": the one that the image says; an Arduino build says none
 	Origin  Origin
 	Replace bool // of a version that is there with other bytes
 }
@@ -37,7 +38,7 @@ type Accepted struct {
 type Image struct {
 	File    *os.File
 	Size    int64     // bytes
-	Version Version   // as the image itself says
+	Version Version   // as the image itself says; of an Arduino build, as it was named
 	ETag    string    // quoted, made of the content, so that replaced bytes never resume an old download
 	ModTime time.Time // of the file
 }

@@ -18,7 +18,7 @@ import (
 
 func (d *door) registerPipeline(rs *endpoint.Routes) {
 	rs.Register(endpoint.Route{
-		Method: http.MethodPost, Pattern: "/api/pipeline/models/{code}/firmware", Operation: "pipeline_upload_firmware", Query: endpoint.Query{"replace"},
+		Method: http.MethodPost, Pattern: "/api/pipeline/models/{code}/firmware", Operation: "pipeline_upload_firmware", Query: endpoint.Query{"replace", "version"},
 	}, d.needPipeline, seen(d.uploadFirmware))
 	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/pipeline/models/{code}/firmware-version", Query: none}, d.needPipeline, seen(d.firmwareVersion))
 	rs.Handle(http.MethodGet, "/api/pipeline/upload.sh", "", d.script(uploadSh, aboutCASh))
@@ -36,6 +36,12 @@ func (d *door) uploadFirmware(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	var version fleet.Version
+	if named := r.URL.Query().Get("version"); named != "" {
+		if version, err = fleet.ParseVersion(named); err != nil {
+			return err
+		}
+	}
 	body, size, err := firmwareBody(r)
 	if err != nil {
 		return err
@@ -44,7 +50,9 @@ func (d *door) uploadFirmware(w http.ResponseWriter, r *http.Request) error {
 	if start, err := head.Peek(4); err == nil && string(start) == "PK\x03\x04" {
 		d.Counter.Name(w, "pipeline_upload_firmware_zip")
 	}
-	accepted, err := d.Firmware.Accept(r.Context(), fleet.Submission{Model: m.Code, Body: head, Size: size, Origin: fleet.FromAPI, Replace: replace})
+	accepted, err := d.Firmware.Accept(r.Context(), fleet.Submission{
+		Model: m.Code, Version: version, Body: head, Size: size, Origin: fleet.FromAPI, Replace: replace,
+	})
 	if err != nil {
 		return errors.Join(err, d.rejected(r, m.Code, err))
 	}

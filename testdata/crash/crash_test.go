@@ -15,7 +15,7 @@ func TestTheCrashedBuildIsAWholeBundleOfItsELF(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := bundle.Read(bytes.NewReader(zip), int64(len(zip)), "valve", bundle.DefaultLimits)
+	got, err := bundle.Read(bytes.NewReader(zip), int64(len(zip)), bundle.Expected{Code: "valve"}, bundle.DefaultLimits)
 	if err != nil {
 		t.Fatal(err)
 	}

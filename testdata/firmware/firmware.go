@@ -26,6 +26,7 @@ type Build struct {
 	Version string        // "1.0.0" and "1.1.0" are as the compiler made them
 	Project string        // "" is Project
 	Base    string        // which committed ELF it is made of, "1.0.0" or "1.1.0"; "" is that of the version, else 1.0.0
+	Arduino bool          // a sketch: the descriptor is the Arduino core's, and only version.json has the version
 	Chip    espimage.Chip // 0 is the ESP32-C3; of the others only those work that map flash where the C3 does (the S3)
 }
 
@@ -82,15 +83,16 @@ func (b Build) ELF() ([]byte, error) {
 	if at < 0 {
 		return nil, fmt.Errorf("the sample's ELF has no app descriptor")
 	}
-	project := b.Project
-	if project == "" {
-		project = Project
+	version, project := b.Version, cmp.Or(b.Project, Project)
+	if b.Arduino {
+		elf = append(elf, b.Version...) // nothing else would tell two sketches apart
+		version, project = "esp-idf: v4.4.7 38eeba213a", "arduino-lib-builder"
 	}
 	const versionAt, projectAt, width = 16, 48, 32
 	for _, field := range []struct {
 		at   int
 		text string
-	}{{versionAt, b.Version}, {projectAt, project}} {
+	}{{versionAt, version}, {projectAt, project}} {
 		if len(field.text) > width {
 			return nil, fmt.Errorf("%q is longer than the %d bytes of the app descriptor", field.text, width)
 		}

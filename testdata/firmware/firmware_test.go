@@ -24,7 +24,7 @@ func TestEveryBuildIsAWholeBundleWithoutWarnings(t *testing.T) {
 		if err != nil || !bytes.Equal(zip, again) {
 			t.Errorf("%s is not the same ZIP twice (%v)", b.Version, err)
 		}
-		got, err := bundle.Read(bytes.NewReader(zip), int64(len(zip)), b.Code, bundle.DefaultLimits)
+		got, err := bundle.Read(bytes.NewReader(zip), int64(len(zip)), bundle.Expected{Code: b.Code}, bundle.DefaultLimits)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,7 @@ func TestEachBuildIsAWholeBundleWithoutWarnings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := bundle.Read(bytes.NewReader(zip), int64(len(zip)), "press", bundle.DefaultLimits)
+		got, err := bundle.Read(bytes.NewReader(zip), int64(len(zip)), bundle.Expected{Code: "press"}, bundle.DefaultLimits)
 		if err != nil || got.Version != version || len(got.Warnings) > 0 || !got.Image.HashValid {
 			t.Errorf("%s: %+v, %v", version, got, err)
 		}
