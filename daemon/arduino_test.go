@@ -35,7 +35,9 @@ func TestAnArduinoBuildIsNamedAtEveryDoor(t *testing.T) {
 			t.Errorf("%s: by its version: %s", door, a.Status)
 		}
 	}
-	push := func(query string, body []byte) answer { return g.ask("POST", uploadAddress+query, pipeline, bytes.NewReader(body)) }
+	push := func(query string, body []byte) answer {
+		return g.ask("POST", uploadAddress+query, pipeline, bytes.NewReader(body))
+	}
 	file := func(body []byte) string {
 		name := filepath.Join(t.TempDir(), "firmware")
 		if err := os.WriteFile(name, body, 0o600); err != nil {
