@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"syscall"
 	"time"
 
@@ -21,33 +20,23 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/gateway"
 )
 
-const (
-	socketFlag    = "socket"
-	defaultSocket = "/run/slipway/slipway.sock"
-	socketEnv     = "SLIPWAY_SOCKET"
-)
-
-// client speaks with the running gateway through its socket: the JSON API that operators have, as admin.
+// client speaks with a gateway: the JSON API that operators have, as admin through the socket, else with a token.
 type client struct {
-	socket string
-	http   http.Client
+	reach
+	http http.Client
+	lost error // why there is no way to a gateway
 }
 
 // connect makes the client of a command; nothing is dialled before the first call.
 func connect(cmd *cobra.Command) *client {
-	socket, _ := cmd.Flags().GetString(socketFlag) // of the root, so that every command has it
-	if socket == "" {
-		socket = os.Getenv(socketEnv)
+	r, err := reachOf(cmd)
+	if err != nil {
+		return &client{lost: err}
 	}
-	if socket == "" {
-		socket = defaultSocket
-	}
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		d := net.Dialer{Timeout: 5 * time.Second}
-		return d.DialContext(ctx, "unix", socket)
-	}
-	return &client{socket: socket, http: http.Client{Transport: &http.Transport{DialContext: dial}}}
+	return newClient(r)
 }
+
+func newClient(r reach) *client { return &client{reach: r, http: r.client()} }
 
 // path joins the parts of an address, each escaped.
 func path(parts ...string) string {
@@ -112,9 +101,15 @@ func (c *client) do(ctx context.Context, method, path string, up *upload) (*http
 
 // doWith is do with further headers.
 func (c *client) doWith(ctx context.Context, method, path string, up *upload, header http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://slipway"+path, nil)
+	if c.lost != nil {
+		return nil, c.lost
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.address(path), nil)
 	if err != nil {
 		return nil, err
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	maps.Copy(req.Header, header)
 	if up != nil {
@@ -129,10 +124,14 @@ func (c *client) doWith(ctx context.Context, method, path string, up *upload, he
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	return nil, readAnswerError(resp)
+	err = readAnswerError(resp)
+	if c.base != "" && resp.StatusCode == http.StatusUnauthorized {
+		err = fmt.Errorf("%s does not know the token (revoked, or of another gateway): make one there, and run 'slipway login %s' again", c.base, c.base)
+	}
+	return nil, err
 }
 
-// errNoDaemon is a socket that nobody answers on.
+// errNoDaemon is a socket or an address that nobody answers on.
 var errNoDaemon = errors.New("no gateway answers")
 
 func (c *client) unreachable(err error) error {
@@ -140,12 +139,16 @@ func (c *client) unreachable(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
+	case c.explain(err) != nil:
+		return c.explain(err)
 	case !errors.As(err, &dial) || dial.Op != "dial":
 		var address *url.Error // which nobody knows: it is made up
 		if errors.As(err, &address) {
 			err = address.Err
 		}
 		return fmt.Errorf("the gateway hung up before it answered: %w", err)
+	case c.base != "":
+		return fmt.Errorf("%w at %s (%w): is it on, and does its name lead there from this machine?", errNoDaemon, c.base, dial.Err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("no permission to use %s: become root, or join the group %s", c.socket, gateway.SocketGroup)
 	case errors.Is(err, syscall.EINVAL):

@@ -32,6 +32,9 @@ func addSettingsFlags(cmd *cobra.Command) *settingsFlags {
 // load reads the settings. The command line's own --socket counts as the setting of that name.
 func (f *settingsFlags) load(cmd *cobra.Command) (config.Config, error) {
 	sets := f.sets
+	if cmd.Flag(urlFlag).Changed {
+		return config.Config{}, usagef("no gateway is asked: --url is for commands that ask one")
+	}
 	if socket := cmd.Flag(socketFlag); socket.Changed {
 		sets = append(sets[:len(sets):len(sets)], "socket="+socket.Value.String())
 	}

@@ -39,6 +39,8 @@ func commands() []*cobra.Command {
 		decodeCommand(),
 		simulateCommand(),
 		tokenCommand(),
+		loginCommand(),
+		logoutCommand(),
 		clockCommand(),
 		eventsCommand(),
 		auditCommand(),
@@ -92,14 +94,14 @@ func newRoot() (root *cobra.Command, started *bool) {
 		Short: "A gateway for fleets of ESP32 devices",
 		Long: "Slipway hands firmware and configuration to ESP32 devices on the local network and takes their core dumps.\n" +
 			"All commands but serve, config, version, catalog new, backup restore and those that read files (decode, firmware inspect)\n" +
-			"ask the running gateway through its socket.\n\n" +
+			"ask the running gateway: the one on this machine through its socket, or one elsewhere with --url and a token.\n\n" +
 			"Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no gateway answers, 5 not ended\n" +
 			"(only rollout wait).",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          needsSubcommand,
 	}
-	root.PersistentFlags().String(socketFlag, "", "the gateway's socket (default $SLIPWAY_SOCKET, else "+defaultSocket+")")
+	addReachFlags(root)
 	plainFlags(root)
 	root.AddCommand(commands()...)
 	started = new(bool)

@@ -33,14 +33,14 @@ func newPassphrase(cmd *cobra.Command, file string) (string, error) {
 		}
 		return passphrase, checkPassphrase(passphrase)
 	}
-	passphrase, err := askPassphrase(cmd, "passphrase for the backup: ")
+	passphrase, err := askHidden(cmd, "passphrase for the backup: ")
 	if err != nil {
 		return "", err
 	}
 	if err := checkPassphrase(passphrase); err != nil {
 		return "", err
 	}
-	again, err := askPassphrase(cmd, "the same again: ")
+	again, err := askHidden(cmd, "the same again: ")
 	if err == nil && again != passphrase {
 		err = errors.New("the two passphrases differ: nothing was written")
 	}
@@ -72,8 +72,8 @@ func readPassphrase(cmd *cobra.Command, file string) (string, error) {
 	return line, nil
 }
 
-// askPassphrase asks on the terminal, which does not show what is typed.
-func askPassphrase(cmd *cobra.Command, prompt string) (string, error) {
+// askHidden asks on the terminal for a secret, and what is typed is not shown.
+func askHidden(cmd *cobra.Command, prompt string) (string, error) {
 	fd := int(os.Stdin.Fd())
 	before, err := term.GetState(fd)
 	if err != nil {
@@ -136,7 +136,7 @@ func (f *openFlags) by(cmd *cobra.Command, sealed io.Reader, settings *settingsF
 	if *f.passphraseFile != "" {
 		passphrase, err = readPassphrase(cmd, *f.passphraseFile)
 	} else {
-		passphrase, err = askPassphrase(cmd, "passphrase of the backup: ")
+		passphrase, err = askHidden(cmd, "passphrase of the backup: ")
 	}
 	if err != nil {
 		return nil, nil, err

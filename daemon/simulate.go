@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,7 +26,6 @@ type simulation struct {
 	devices         int
 	mix, csv, dumps string
 	bad             []string
-	ca              string
 	plan            simulate.Plan
 }
 
@@ -59,7 +59,6 @@ func simulateCommand() *cobra.Command {
 	f.StringVar(&s.csv, "csv", "", "file with the devices and their secrets, as 'slipway device import --secrets' writes it")
 	f.StringVar(&s.dumps, "dumps", "", "folder with core dumps, VERSION/NAME.dmp")
 	f.StringVar(&s.plan.Chip, "chip", "esp32c3", "the chip that dumps are declared with")
-	f.StringVar(&s.ca, "ca", "", "PEM file of the CA that the gateway's certificate is of (default: this machine's)")
 	required(cmd, "gateway", "model")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := s.read(cmd); err != nil {
@@ -100,8 +99,11 @@ func (s *simulation) read(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return &usageError{err}
 	}
-	if p.TLS, err = trusting(s.ca); err != nil {
-		return err
+	p.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	if ca := caOf(cmd); ca != "" {
+		if p.TLS.RootCAs, err = readCA(ca); err != nil {
+			return err
+		}
 	}
 	if p.Dumps, err = readDumps(s.dumps); err != nil {
 		return err

@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -137,21 +135,4 @@ func readDumps(dir string) (simulate.Dumps, error) {
 		dumps[version] = append(dumps[version], b)
 	}
 	return dumps, nil
-}
-
-// trusting are the TLS settings of clients that trust the CAs of a file, or this machine's.
-func trusting(ca string) (*tls.Config, error) {
-	settings := &tls.Config{MinVersion: tls.VersionTLS12}
-	if ca == "" {
-		return settings, nil
-	}
-	pem, err := os.ReadFile(ca)
-	if err != nil {
-		return nil, err
-	}
-	settings.RootCAs = x509.NewCertPool()
-	if !settings.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate", ca)
-	}
-	return settings, nil
 }

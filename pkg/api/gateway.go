@@ -55,6 +55,13 @@ type Health struct {
 	Trouble []string `json:"trouble"` // in words for an operator
 }
 
+// Caller is whom the gateway takes the holder of a token for.
+type Caller struct {
+	Name   string            `json:"name,omitempty"`
+	Role   string            `json:"role"`
+	Models []fleet.ModelCode `json:"models,omitempty"` // that a pipeline's token is for; none names all
+}
+
 // NewToken is what a token of a person or a pipeline is made of.
 type NewToken struct {
 	Role   string   `json:"role"`

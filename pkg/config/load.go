@@ -48,6 +48,9 @@ const (
 	defaults          = "default" // the source of what nobody has set
 )
 
+// ofCommands are variables of the commands that ask a gateway elsewhere; they are no settings.
+var ofCommands = []string{environmentPrefix + "URL", environmentPrefix + "TOKEN", environmentPrefix + "CA"}
+
 // Load reads the settings and checks them.
 func Load(o Options) (Config, error) {
 	l := loader{merged: koanf.New("."), source: map[string]string{}}
@@ -158,6 +161,9 @@ func (l *loader) environment(environ []string) error {
 		Prefix:      environmentPrefix,
 		EnvironFunc: func() []string { return environ },
 		TransformFunc: func(name, value string) (string, any) {
+			if slices.Contains(ofCommands, name) {
+				return "", nil
+			}
 			key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, environmentPrefix)), "__", ".")
 			s := settingOf(key)
 			if s == nil {

@@ -17,6 +17,7 @@ func (d *door) registerGateway(rs *endpoint.Routes) {
 	d.handle(rs, auth.Admin, http.MethodGet, "/api/tokens", d.listTokens, "after", "limit")
 	d.handle(rs, auth.Admin, http.MethodPost, "/api/tokens", d.createToken)
 	d.handle(rs, auth.Admin, http.MethodDelete, "/api/tokens/{id}", d.revokeToken)
+	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/caller", Query: none}, anyone, seen(d.whoAsks))
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/status", d.status)
 	d.handle(rs, auth.Admin, http.MethodPost, "/api/catalog/rebuild", d.rebuild)
 	d.handle(rs, auth.Admin, http.MethodPost, "/api/keys/rotate", d.rotateKeys)
@@ -58,6 +59,16 @@ func (d *door) listTokens(w http.ResponseWriter, r *http.Request) error {
 
 func showToken(t auth.OperatorToken) api.Token {
 	return api.Token{ID: t.ID, Name: t.Name, Role: string(t.Role), Models: t.Models, CreatedAt: t.CreatedAt}
+}
+
+// whoAsks tells any holder of a token whom the gateway takes it for.
+func (d *door) whoAsks(w http.ResponseWriter, r *http.Request) error {
+	t, err := d.caller(r)
+	if err != nil {
+		return err
+	}
+	endpoint.ShowedCredentials(w)
+	return endpoint.WriteJSON(w, http.StatusOK, api.Caller{Name: t.Name, Role: string(t.Role), Models: t.Models})
 }
 
 func (d *door) createToken(w http.ResponseWriter, r *http.Request) error {
