@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/testdata/firmware"
 )
 
@@ -27,6 +30,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setUpScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "ready": ready, "capture": capture, "upload": uploadDump, "columns": sameColumns,
+			"asks": asks, "leaves": leaves,
 		},
 	})
 }
@@ -94,12 +98,7 @@ func capture(ts *testscript.TestScript, _ bool, args []string) {
 
 // upload TOKEN FILE: a device uploads a core dump.
 func uploadDump(ts *testscript.TestScript, _ bool, args []string) {
-	ts.Check(ts.Exec("slipway", "status"))
-	m := regexp.MustCompile(`http=(\S+)`).FindStringSubmatch(ts.ReadFile("stdout"))
-	if m == nil {
-		ts.Fatalf("the gateway listens nowhere")
-	}
-	req, err := http.NewRequest(http.MethodPost, "http://"+m[1]+"/api/iot/coredump?chip=esp32c3&firmware_version=1.0.0", strings.NewReader(ts.ReadFile(args[1])))
+	req, err := http.NewRequest(http.MethodPost, gatewayOf(ts)+"/api/iot/coredump?chip=esp32c3&firmware_version=1.0.0", strings.NewReader(ts.ReadFile(args[1])))
 	ts.Check(err)
 	req.Header.Set("Authorization", "Bearer "+args[0])
 	resp, err := http.DefaultClient.Do(req)
@@ -109,6 +108,57 @@ func uploadDump(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	if resp.StatusCode != http.StatusCreated {
 		ts.Fatalf("%s: %s", resp.Status, body)
+	}
+}
+
+// gatewayOf is the address of the gateway that the script has started.
+func gatewayOf(ts *testscript.TestScript) string {
+	ts.Check(ts.Exec("slipway", "status"))
+	m := regexp.MustCompile(`http=(\S+)`).FindStringSubmatch(ts.ReadFile("stdout"))
+	if m == nil {
+		ts.Fatalf("the gateway listens nowhere")
+	}
+	return "http://" + m[1]
+}
+
+// asks TOKEN VERSION: a device asks what it is to run until that is the version.
+func asks(ts *testscript.TestScript, _ bool, args []string) {
+	req, err := http.NewRequest(http.MethodGet, gatewayOf(ts)+"/api/iot/firmware-version", nil)
+	ts.Check(err)
+	req.Header.Set("Authorization", "Bearer "+args[0])
+	var told struct {
+		Version string `json:"firmware_version"`
+	}
+	for end := time.Now().Add(testPatience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		resp, err := http.DefaultClient.Do(req)
+		ts.Check(err)
+		err = json.NewDecoder(resp.Body).Decode(&told)
+		resp.Body.Close()
+		ts.Check(err)
+		if told.Version == args[1] {
+			return
+		}
+	}
+	ts.Fatalf("the device is offered %q, want %s", told.Version, args[1])
+}
+
+// leaves KIND…: what people did since the last call has left these events, in this order, and no others.
+func leaves(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(ts.Exec("slipway", "events", "--format", "json"))
+	var all struct {
+		Events []fleet.Event `json:"events"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &all))
+	seen, _ := strconv.Atoi(ts.Getenv("SEEN"))
+	var kinds []string
+	for _, e := range all.Events[min(seen, len(all.Events)):] {
+		if e.Actor.Type == fleet.Person {
+			kinds = append(kinds, string(e.Kind))
+		}
+	}
+	ts.Setenv("SEEN", strconv.Itoa(len(all.Events)))
+	if seen > 0 && !slices.Equal(kinds, args) {
+		ts.Fatalf("left are the events %v, want %v", kinds, args)
 	}
 }
 

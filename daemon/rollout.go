@@ -156,12 +156,8 @@ func rolloutText(w io.Writer, r api.Rollout, e fleet.Explanation, now time.Time)
 		"start_at", localTime(r.StartAt), "started_at", localTime(r.StartedAt), "ended_at", localTime(r.EndedAt))
 	fmt.Fprintln(w)
 	waves := newColumns(w, "WAVE", "DEVICES", "REST", "RULES OUT", "STATE")
-	for i, wave := range r.Plan.Waves {
-		mark := ""
-		if i+1 == r.Wave {
-			mark = "open"
-		}
-		waves.row(strconv.Itoa(i+1), api.SizeText(wave), api.SpanText(wave.Rest), api.RulesOutText(wave), mark)
+	for i, row := range r.WaveRows() {
+		waves.row(strconv.Itoa(i+1), row.Size, row.Rest, row.RulesOut, row.State)
 	}
 	waves.flush()
 	fmt.Fprintln(w)
@@ -190,11 +186,12 @@ func targetText(t fleet.Target) string {
 func shareText(s fleet.ShareCount) string { return fmt.Sprintf("%d of %d", s.Devices, s.Of) }
 
 func countsText(w io.Writer, n fleet.RolloutCounts) {
-	c := newColumns(w, "WAITING", "OFFERED", "FETCHING", "FETCHED", "UP", "HEALTHY", "LOST", "BACK", "OFF", "SKIPPED", "CRASHED")
-	var row []string
-	for _, count := range []int{n.Waiting, n.Offered, n.Fetching, n.Fetched, n.Up, n.Healthy, n.Lost, n.Back, n.Off, n.Skipped, n.Crashed} {
-		row = append(row, strconv.Itoa(count))
+	var heading, row []string
+	for _, state := range append(slices.Clone(fleet.MemberStates), fleet.MarkCrashed) {
+		heading = append(heading, strings.ToUpper(string(state)))
+		row = append(row, strconv.Itoa(n.Of(state)))
 	}
+	c := newColumns(w, heading...)
 	c.row(row...)
 	c.flush()
 }

@@ -175,8 +175,8 @@ func TestADryRunPrintsTheForecastAsATable(t *testing.T) {
 	}
 	socket, h := rollingGateway(t, map[string]string{"POST " + ofPump: string(text)})
 	code, out, errOut := called(t, socket, "rollout", "start", "pump", "1.4.2", "--dry-run")
-	const want = `1.4.2 for pump, plan standard, 8,000 devices. A good build takes 8.3 days. Nothing was started.
-Crashes a device and day of the build before: 0.002.
+	const want = `1.4.2 for pump, plan standard, 8,000 devices. Nothing was started.
+A good build takes 8.3 days. Crashes a device and day of the build before: 0.002.
 
 A BUILD THAT IS  HALTED      HAVE IT THEN  95TH  AFTER
 silent at once   200 of 200  3             3     22 minutes
@@ -189,12 +189,37 @@ twice as bad     0 of 200    -             -     -
 	}
 }
 
+func TestADryRunWithNobodyToPlayWithPrintsNoNumbersThatMeanNothing(t *testing.T) {
+	socket, _ := rollingGateway(t, map[string]string{"POST " + ofPump: `{"plan":{"name":"standard","waves":[{"share":1}]},"devices":12,"rate":0.002,"builds":[],"warnings":["no device is heard: there is nothing to play with"]}`})
+	code, out, errOut := called(t, socket, "rollout", "start", "pump", "1.4.2", "--dry-run")
+	const want = `1.4.2 for pump, plan standard, 12 devices. Nothing was started.
+What the plan would do is not known.
+
+- no device is heard: there is nothing to play with
+`
+	if code != exitDone || out != want {
+		t.Errorf("ended with %d: %s\n got %q\nwant %q", code, errOut, out, want)
+	}
+}
+
+func TestAnActWithoutItsReasonAsksForItAndDoesNothing(t *testing.T) {
+	answers := map[string]string{"GET " + ofPump + "/newest": rolloutJSON(t, func(r *fleet.Rollout) { r.State = fleet.RolloutHalted })}
+	for _, args := range []string{"halt pump", "advance pump", "retreat pump", "excuse aaaaaaaa", "resume pump", "halt pump --reason="} {
+		socket, h := rollingGateway(t, answers)
+		code, out, errOut := called(t, socket, append([]string{"rollout"}, strings.Split(args, " ")...)...)
+		if code != exitUsage || !strings.Contains(errOut, "needs a --reason: say why") || strings.Contains(h.String(), "POST") {
+			t.Errorf("%s: ended with %d: %s%s, and asked %s", args, code, out, errOut, h)
+		}
+	}
+}
+
 func TestARolloutIsShownWithItsWavesAndWhatStandsAgainstIt(t *testing.T) {
 	explain := `{"evidence":{"total":1.25},"new_crashed":{"devices":2,"of":10},"old_crashed":{"devices":4,"of":7990},"expected_crashes":2.4,` +
 		`"gates":[{"what":"5 % of boots crash","ruled_out":false,"needs":2.5},{"what":"\u001b[31m","ruled_out":true,"needs":1}],"lines":["aaaaaaaa, hall3: did not come back"],` +
 		`"slots":{"devices":2,"of":9},"judged":{"devices":8,"of":40}}`
 	socket, _ := rollingGateway(t, map[string]string{
 		"GET " + ofPump + "/newest": rolloutJSON(t, nil), "GET " + ofPump + "/7/explain": explain, "GET " + ofPump + "/newest/explain": explain,
+		"GET " + ofPump + "/6":                     rolloutJSON(t, func(r *fleet.Rollout) { r.First = &fleet.First{Line: "hall3"} }),
 		"GET /api/rollouts":                        `{"rollouts":[` + rolloutJSON(t, nil) + `,` + rolloutJSON(t, func(r *fleet.Rollout) { r.Version, r.State = "1.3.9", fleet.RolloutHalted }) + `],"next":null}`,
 		"GET " + ofPump + "/newest/devices":        `{"devices":[{"device_key":"aaaaaaaa","line":"hall3","wave":1,"state":"lost","attempts":1,"why":"not heard for 45 min"}],"next":null}`,
 		"GET /api/device-models/pump/rollout-plan": `{"name":"small","waves":[{"devices":1,"rest":"30m"},{"share":1}],"unproven":3,"up_within":"0s"}`,
@@ -206,9 +231,11 @@ func TestARolloutIsShownWithItsWavesAndWhatStandsAgainstIt(t *testing.T) {
 	}{
 		{"show pump", []string{
 			"1.4.2 for pump: wave 2 of 4, 10 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “5 % of boots crash” is ruled out.",
-			"slots:      2 of 9 taken", "1     3        30m   -                   -", "2     40       -     5 % of boots crash  open", "3     5 %      -     +0.5 points a day   -", "4     all",
+			"slots:      2 of 9 taken", "1     3        30m   -                                         done", "2     40       -     5 % of boots crash                        open",
+			"3     5 %      -     0.5 more crashes per 100 devices and day  -", "4     all",
 			"new with it: 9f2c mqtt_task?[2J mqtt.c:212, on 2 of 10 devices; of the old build's on 0 of 7990",
 		}, "\x1b"},
+		{"show pump --number 6", []string{"1     all of hall3  30m", "WAITING  OFFERED  FETCHING  FETCHED  UP  HEALTHY  LOST  BACK  OFF  SKIPPED  CRASHED", "7990"}, "\x1b"},
 		{"show", []string{"1.4.2", "2 of 4  10 of 8000"}, "1.3.9"},
 		{"list", []string{"1.4.2", "1.3.9", "halted"}, "\x1b"},
 		{"explain pump", []string{"not ruled out: 5 % of boots crash, which takes 2.5 times what was seen until now", "ruled out: ?[31m", "aaaaaaaa, hall3: did not come back"}, "\x1b"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +31,31 @@ func actCommand(verb fleet.RolloutVerb, short, long string) (cmd *cobra.Command,
 }
 
 func act(cmd *cobra.Command, model, number string, verb fleet.RolloutVerb, in *api.RolloutAct) (json.RawMessage, error) {
+	if err := hasReason(cmd, model, number, verb, in); err != nil {
+		return nil, err
+	}
 	return connect(cmd).send(cmd.Context(), http.MethodPost, rolloutPath(model, number, string(verb)), in)
+}
+
+// hasReason says what is wrong with a command before anything is asked for. A resume needs a reason after a halt only.
+func hasReason(cmd *cobra.Command, model, number string, verb fleet.RolloutVerb, in *api.RolloutAct) error {
+	if strings.TrimSpace(in.Reason) != "" {
+		return nil
+	}
+	var r api.Rollout
+	if verb == fleet.RolloutResume {
+		answer, err := connect(cmd).get(cmd.Context(), rolloutPath(model, number))
+		if err != nil {
+			return err
+		}
+		if r, err = as[api.Rollout](answer); err != nil {
+			return err
+		}
+	}
+	if api.NeedsReason(verb, r.State) {
+		return usagef("%s needs a --reason: say why, in a few words; it stands in the journal and on the page", verb)
+	}
+	return nil
 }
 
 func actedText(w io.Writer, r api.Rollout) {
@@ -91,6 +116,9 @@ func rolloutExcuseCommand() *cobra.Command {
 	cmd.Flags().StringVar(&in.Reason, "reason", "", "why, for the journal and the page; at most 200 characters")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		in.Devices = args
+		if err := hasReason(cmd, "", "", fleet.RolloutExcuse, in); err != nil {
+			return err
+		}
 		model, number, err := rolloutOf(cmd, args)
 		if err != nil {
 			return err

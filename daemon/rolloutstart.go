@@ -166,20 +166,23 @@ func readKeys(given []string) (keys []fleet.DeviceKey, err error) {
 	return keys, nil
 }
 
-// forecastText is what a plan would do, as a table.
+// forecastText is what a plan would do, as a table; only why there is none where nothing could be played.
 func forecastText(w io.Writer, model, version string, f fleet.Forecast) {
-	fmt.Fprintf(w, "%s for %s, plan %s, %s devices. A good build takes %s. Nothing was started.\n", visible(version), model, visible(f.Plan.Name),
-		humanize.Comma(int64(f.Devices)), daysText(f.Days))
-	fmt.Fprintf(w, "Crashes a device and day of the build before: %.3g.\n\n", f.Rate)
-	c := newColumns(w, "A BUILD THAT IS", "HALTED", "HAVE IT THEN", "95TH", "AFTER")
-	for _, b := range f.Builds {
-		have, most, days := strconv.Itoa(b.Have), strconv.Itoa(b.HaveMost), daysText(b.Days)
-		if b.Halted == 0 {
-			have, most, days = "", "", ""
+	fmt.Fprintf(w, "%s for %s, plan %s, %s devices. Nothing was started.\n", visible(version), model, visible(f.Plan.Name), humanize.Comma(int64(f.Devices)))
+	if len(f.Builds) == 0 {
+		fmt.Fprintln(w, "What the plan would do is not known.")
+	} else {
+		fmt.Fprintf(w, "A good build takes %s. Crashes a device and day of the build before: %.3g.\n\n", daysText(f.Days), f.Rate)
+		c := newColumns(w, "A BUILD THAT IS", "HALTED", "HAVE IT THEN", "95TH", "AFTER")
+		for _, b := range f.Builds {
+			have, most, days := strconv.Itoa(b.Have), strconv.Itoa(b.HaveMost), daysText(b.Days)
+			if b.Halted == 0 {
+				have, most, days = "", "", ""
+			}
+			c.row(b.Build, fmt.Sprintf("%d of %d", b.Halted, b.Rounds), have, most, days)
 		}
-		c.row(b.Build, fmt.Sprintf("%d of %d", b.Halted, b.Rounds), have, most, days)
+		c.flush()
 	}
-	c.flush()
 	for i, warning := range f.Warnings {
 		if i == 0 {
 			fmt.Fprintln(w)
@@ -237,8 +240,8 @@ func planText(w io.Writer, p fleet.Plan) {
 	fields(w, "plan", p.Name, "unproven", strconv.Itoa(p.Unproven), "up_within", api.SpanText(p.UpWithin))
 	fmt.Fprintln(w)
 	c := newColumns(w, "WAVE", "DEVICES", "REST", "RULES OUT")
-	for i, wave := range p.Waves {
-		c.row(strconv.Itoa(i+1), api.SizeText(wave), api.SpanText(wave.Rest), api.RulesOutText(wave))
+	for i, row := range api.WaveRows(p) {
+		c.row(strconv.Itoa(i+1), row.Size, row.Rest, row.RulesOut)
 	}
 	c.flush()
 }

@@ -187,15 +187,70 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// SizeText is how many devices a wave is.
-func SizeText(w fleet.Wave) string {
+// WaveRow is a wave of a plan in words.
+type WaveRow struct {
+	Size     string
+	Rest     string // such as 30m; "" for none
+	RulesOut string // before the next; "" for nothing
+	State    string // "done", "open", "stopped" or "skipped"; "" is still to come
+}
+
+// WaveRows are the waves of a plan in words.
+func WaveRows(p fleet.Plan) []WaveRow {
+	rows := make([]WaveRow, len(p.Waves))
+	for i, w := range p.Waves {
+		rows[i] = WaveRow{Size: sizeText(w), Rest: SpanText(w.Rest), RulesOut: rulesOutText(w)}
+	}
+	return rows
+}
+
+// WaveRows are those of the rollout. The first is of those that were named, where some were, however many they are; the waves
+// of a retreat are of those that have the build.
+func (r Rollout) WaveRows() []WaveRow {
+	rows := WaveRows(r.Plan)
+	for i := range rows {
+		rows[i].State = r.stateOfWave(i + 1)
+	}
+	back := r.State == fleet.RolloutRetreating || r.State == fleet.RolloutRetreated
+	if r.First != nil && !back && len(rows) > 0 {
+		rows[0].Size = r.First.String()
+	}
+	return rows
+}
+
+// String names the devices of a first wave.
+func (f First) String() string {
+	switch {
+	case f.Line != "":
+		return "all of " + f.Line
+	case len(f.Keys) == 1:
+		return string(f.Keys[0])
+	}
+	return humanize.Comma(int64(len(f.Keys))) + " named"
+}
+
+func (r Rollout) stateOfWave(n int) string {
+	switch {
+	case n < r.Wave, n == r.Wave && r.State == fleet.RolloutFinished:
+		return "done"
+	case n > r.Wave && r.State == fleet.RolloutFinished:
+		return "skipped" // it was finished by a person
+	case n > r.Wave:
+		return ""
+	case r.State.Unfinished():
+		return "open"
+	}
+	return "stopped"
+}
+
+func sizeText(w fleet.Wave) string {
 	switch {
 	case w.Devices > 0:
 		return humanize.Comma(int64(w.Devices))
 	case w.Share == 1:
 		return "all"
 	}
-	return percent(w.Share)
+	return fleet.PercentText(w.Share)
 }
 
 // SpanText is a time as plans have it, such as 30m; "" for none.
@@ -207,16 +262,17 @@ func SpanText(d fleet.Duration) string {
 	return string(text)
 }
 
-// RulesOutText is what must be ruled out in a wave, "" for nothing.
-func RulesOutText(w fleet.Wave) string {
-	var parts []string
-	if w.BootCrash > 0 {
-		parts = append(parts, percent(w.BootCrash)+" of boots crash")
-	}
-	if w.Daily > 0 {
-		parts = append(parts, "+"+strings.TrimSuffix(percent(w.Daily), " %")+" points a day")
-	}
-	return strings.Join(parts, ", ")
+func rulesOutText(w fleet.Wave) string {
+	return strings.TrimPrefix(strings.TrimSuffix(fleet.BootsText(w.BootCrash)+", "+fleet.DailyText(w.Daily), ", "), ", ")
 }
 
-func percent(share float64) string { return strconv.FormatFloat(share*100, 'g', 3, 64) + " %" }
+// NeedsReason reports that a verb needs a reason in a state: what overrules the rollout's own judgement does.
+func NeedsReason(verb fleet.RolloutVerb, state fleet.RolloutState) bool {
+	switch verb {
+	case fleet.RolloutHalt, fleet.RolloutAdvance, fleet.RolloutExcuse, fleet.RolloutRetreat:
+		return true
+	case fleet.RolloutResume:
+		return state == fleet.RolloutHalted
+	}
+	return false
+}

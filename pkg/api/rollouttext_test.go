@@ -2,6 +2,8 @@ package api
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,5 +94,43 @@ func TestFirstIsALineOrAListOfKeysBothWays(t *testing.T) {
 	}
 	if got, err := json.Marshal(NewRollout{Version: "1.0"}); err != nil || string(got) != `{"version":"1.0"}` {
 		t.Errorf("%s, %v", got, err)
+	}
+}
+
+func TestTheWavesOfARolloutAreSaidAsTheyAre(t *testing.T) {
+	plan := fleet.Plan{Waves: []fleet.Wave{
+		{Devices: 3, Rest: fleet.Duration(30 * time.Minute)}, {Devices: 4000, BootCrash: 0.05}, {Share: 0.07, Daily: 0.005}, {Share: 0.5, BootCrash: 0.02, Daily: 0.0004}, {Share: 1},
+	}}
+	rows := []WaveRow{
+		{Size: "3", Rest: "30m"}, {Size: "4,000", RulesOut: "5 % of boots crash"}, {Size: "7 %", RulesOut: "0.5 more crashes per 100 devices and day"},
+		{Size: "50 %", RulesOut: "2 % of boots crash, 0.04 more crashes per 100 devices and day"}, {Size: "all"},
+	}
+	if got := WaveRows(plan); !slices.Equal(got, rows) {
+		t.Errorf("%+v", got)
+	}
+	for _, test := range []struct {
+		state  fleet.RolloutState
+		wave   int
+		first  *First
+		size   string
+		states string
+	}{
+		{fleet.RolloutDraft, 0, nil, "3", ", , , , "},
+		{fleet.RolloutRunning, 2, &First{Line: "hall3"}, "all of hall3", "done, open, , , "},
+		{fleet.RolloutHeld, 1, &First{Keys: []fleet.DeviceKey{"aaaaaaaa", "bbbbbbbb"}}, "2 named", "open, , , , "},
+		{fleet.RolloutPaused, 1, &First{Keys: []fleet.DeviceKey{"aaaaaaaa"}}, "aaaaaaaa", "open, , , , "},
+		{fleet.RolloutHalted, 3, nil, "3", "done, done, stopped, , "},
+		{fleet.RolloutFinished, 5, nil, "3", "done, done, done, done, done"},
+		{fleet.RolloutFinished, 2, nil, "3", "done, done, skipped, skipped, skipped"},
+		{fleet.RolloutRetreating, 2, &First{Line: "hall3"}, "3", "done, open, , , "},
+	} {
+		r := Rollout{State: test.state, Wave: test.wave, First: test.first, Plan: plan}
+		var states []string
+		for _, row := range r.WaveRows() {
+			states = append(states, row.State)
+		}
+		if got := strings.Join(states, ", "); got != test.states || r.WaveRows()[0].Size != test.size {
+			t.Errorf("%s in wave %d: %q, the first is %q", test.state, test.wave, got, r.WaveRows()[0].Size)
+		}
 	}
 }

@@ -107,7 +107,9 @@ type Row struct {
 var Table = []Row{
 	{BuildAccepted, []string{upload, "slipway firmware add", "a bundle in the drop folder", "a bundle found on the disk"}},
 	{BuildRejected, []string{upload, "slipway firmware add"}},
-	{BuildPublished, []string{publish, "slipway firmware publish", upload, "slipway firmware add", "a bundle in the drop folder", "a rollout that is finished"}},
+	{BuildPublished, []string{
+		publish, "slipway firmware publish", upload, "slipway firmware add", "a bundle in the drop folder", "a rollout that is finished", rollout + "finish", "slipway rollout finish",
+	}},
 	{BuildReplaced, []string{upload, "slipway firmware add", "a bundle that lay damaged on the disk and came again"}},
 	{BuildRemoved, []string{"DELETE /api/device-models/{code}/builds/{version}", "slipway firmware rm", "retention"}},
 	{ModelAdded, []string{"POST /api/device-models", "slipway model add", "a dropped bundle, where drop.create_models is set", "rebuilding"}},
@@ -141,7 +143,7 @@ var Table = []Row{
 	{DeviceFound, []string{"a device that was lost and is heard again"}},
 	{RolloutDrafted, []string{rollouts, "slipway rollout start"}},
 	{RolloutStarted, []string{rollouts, "slipway rollout start", rollout + "resume", "slipway rollout resume", "the time that a draft starts at"}},
-	{RolloutWaveOpened, []string{"a wave whose rest is over and whose gate is open"}},
+	{RolloutWaveOpened, []string{"a wave whose rest is over and whose gate is open", rollout + "retreat", "slipway rollout retreat"}},
 	{RolloutHeld, []string{"a gateway that hears nobody, a window that is closed, lines that are dark, a full disk, a clock that is not believed, a retreat whose devices do not come back"}},
 	{RolloutReleased, []string{"the end of what held it"}},
 	{RolloutPaused, []string{rollout + "pause", "slipway rollout pause", "a gate that has neither opened nor halted for 14 days"}},

@@ -113,6 +113,17 @@ type RolloutCounts struct {
 	Crashed  int `json:"crashed"`
 }
 
+// MarkCrashed stands beside the states of members in tables and metrics.
+const MarkCrashed MemberState = "crashed"
+
+// Of is how many members are in a state, or have the mark.
+func (c RolloutCounts) Of(s MemberState) int {
+	return map[MemberState]int{
+		MemberWaiting: c.Waiting, MemberOffered: c.Offered, MemberFetching: c.Fetching, MemberFetched: c.Fetched, MemberUp: c.Up,
+		MemberHealthy: c.Healthy, MemberLost: c.Lost, MemberBack: c.Back, MemberOff: c.Off, MemberSkipped: c.Skipped, MarkCrashed: c.Crashed,
+	}[s]
+}
+
 // RolloutEvidence is how many times better "it is worse" explains what was seen than "it is not": of each stream, and the mean.
 type RolloutEvidence struct {
 	Total     float64 `json:"total"`
@@ -292,6 +303,8 @@ type RolloutAct struct {
 	Untested bool        // with retreat: although no device was moved from this build to the base yet
 	By       string      // who acts, for the sentence of a halt
 	Stay     bool        // with halt: nothing is taken back, also where the rollout is to do so by itself
+
+	SparesRetreat bool // with halt: a retreat is not stopped
 }
 
 // RolloutFilter picks rollouts, newest first of each model, in the order of models.
@@ -328,7 +341,7 @@ type Explanation struct {
 
 // Gate is something that must be ruled out before the next wave.
 type Gate struct {
-	What  string  `json:"what"` // "5 % of boots crash", "+0.5 points a day"
+	What  string  `json:"what"` // BootsText or DailyText
 	Ruled bool    `json:"ruled_out"`
 	Needs float64 `json:"needs"` // how many times as much must be seen as was until now; 1 where it is ruled out
 }
@@ -337,8 +350,8 @@ type Gate struct {
 type Forecast struct {
 	Plan     Plan          `json:"plan"`
 	Devices  int           `json:"devices"`
-	Days     float64       `json:"days"` // that a good build takes, median
-	Rate     float64       `json:"rate"` // crashes a device and day of the base; 0.002 where nothing is known
+	Days     float64       `json:"days,omitzero"` // that a good build takes, median
+	Rate     float64       `json:"rate"`          // crashes a device and day of the base; 0.002 where nothing is known
 	Builds   []ForecastRow `json:"builds"`
 	Warnings []string      `json:"warnings"` // what it cannot see, and why
 }

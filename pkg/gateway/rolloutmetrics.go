@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"log/slog"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -53,11 +54,8 @@ func (s *rolloutStock) Collect(out chan<- prometheus.Metric) {
 			}
 			gauge(rolloutState, v, string(state))
 		}
-		for state, n := range map[string]int{
-			"waiting": r.Counts.Waiting, "offered": r.Counts.Offered, "fetching": r.Counts.Fetching, "fetched": r.Counts.Fetched, "up": r.Counts.Up,
-			"healthy": r.Counts.Healthy, "lost": r.Counts.Lost, "back": r.Counts.Back, "off": r.Counts.Off, "skipped": r.Counts.Skipped, "crashed": r.Counts.Crashed,
-		} {
-			gauge(rolloutDevices, float64(n), state)
+		for _, state := range append(slices.Clone(fleet.MemberStates), fleet.MarkCrashed) {
+			gauge(rolloutDevices, float64(r.Counts.Of(state)), string(state))
 		}
 		for stream, v := range map[string]float64{
 			"total": r.Evidence.Total, "loss": r.Evidence.Loss, "crash": r.Evidence.Crash, "silence": r.Evidence.Silence, "signature": r.Evidence.Signature,

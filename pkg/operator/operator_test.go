@@ -106,7 +106,7 @@ func open(t *testing.T, change func(*Options)) *desk {
 		Firmware: depot.New(depot.Options{Dir: t.TempDir(), Recorder: store, Logger: logger, Now: func() time.Time { return noon }}),
 		Gateway:  &calm{status: api.Status{Version: "1.2.3", Healthy: true}}, Now: func() time.Time { return noon },
 	}
-	rollouts := newPlayed(store)
+	rollouts := newPlayed()
 	o.Rollouts = rollouts
 	if change != nil {
 		change(&o)

@@ -8,14 +8,11 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// played are rollouts in memory that judge nothing: what the door asks of them, and what it makes of their answers.
+// played are rollouts in memory that judge and record nothing: what the door asks of them, and what it makes of their answers.
 type played struct {
-	events events // each act leaves its event there, as the real ones do
-
 	mu      sync.Mutex
 	all     []fleet.Rollout // in the order of lists
 	members map[string][]fleet.Member
@@ -26,8 +23,8 @@ type played struct {
 	acts    []fleet.RolloutAct
 }
 
-func newPlayed(events events) *played {
-	return &played{events: events, members: map[string][]fleet.Member{}, plan: fleet.Plan{Name: "standard"}}
+func newPlayed() *played {
+	return &played{members: map[string][]fleet.Member{}, plan: fleet.Plan{Name: "standard"}}
 }
 
 // put adds a rollout with its members.
@@ -46,7 +43,7 @@ func (p *played) unfinished(code fleet.ModelCode) *fleet.Rollout {
 	return nil
 }
 
-func (p *played) ForPublish(ctx context.Context, code fleet.ModelCode, _ string, haltFirst bool) error {
+func (p *played) ForPublish(_ context.Context, code fleet.ModelCode, _ string, haltFirst bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.unfinished(code)
@@ -55,7 +52,7 @@ func (p *played) ForPublish(ctx context.Context, code fleet.ModelCode, _ string,
 		return nil
 	case haltFirst:
 		r.State = fleet.RolloutHalted
-		return p.events.Record(ctx, event.RolloutHalted, r.ObjectOf(), nil)
+		return nil
 	}
 	return fleet.Taken("rollout %d of %s, of %s, is %s: --halt-first halts it", r.Number, code, r.Version, r.State)
 }
@@ -73,12 +70,11 @@ func (p *played) Start(ctx context.Context, o fleet.RolloutOrder) (fleet.Rollout
 			r.Number = max(r.Number, other.Number+1)
 		}
 	}
-	kind := event.RolloutStarted
 	if o.Draft {
-		r.State, kind = fleet.RolloutDraft, event.RolloutDrafted
+		r.State = fleet.RolloutDraft
 	}
 	p.put(r)
-	return r, p.events.Record(ctx, kind, r.ObjectOf(), nil)
+	return r, nil
 }
 
 func (p *played) Forecast(_ context.Context, o fleet.RolloutOrder) (fleet.Forecast, error) {
@@ -88,32 +84,17 @@ func (p *played) Forecast(_ context.Context, o fleet.RolloutOrder) (fleet.Foreca
 	return p.cast, nil
 }
 
-func (p *played) Act(ctx context.Context, code fleet.ModelCode, number int, a fleet.RolloutAct) (fleet.Rollout, error) {
+func (p *played) Act(_ context.Context, code fleet.ModelCode, number int, a fleet.RolloutAct) (fleet.Rollout, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.acts = append(p.acts, a)
-	left := map[fleet.RolloutVerb]struct {
-		kind  fleet.EventKind
-		state fleet.RolloutState
-	}{
-		fleet.RolloutPause: {event.RolloutPaused, fleet.RolloutPaused}, fleet.RolloutResume: {event.RolloutResumed, fleet.RolloutRunning},
-		fleet.RolloutHalt: {event.RolloutHalted, fleet.RolloutHalted}, fleet.RolloutAdvance: {event.RolloutAdvanced, fleet.RolloutRunning},
-		fleet.RolloutExcuse: {event.RolloutExcused, fleet.RolloutRunning}, fleet.RolloutRetreat: {event.RolloutRetreating, fleet.RolloutRetreating},
-		fleet.RolloutFinish: {event.RolloutFinished, fleet.RolloutFinished},
-	}[a.Verb]
 	i := slices.IndexFunc(p.all, func(r fleet.Rollout) bool { return r.Model == code && r.Number == number })
-	switch before := p.all[i].State; {
-	case a.Verb == fleet.RolloutResume && before == fleet.RolloutDraft:
-		left.kind = event.RolloutStarted
-	case a.Verb == fleet.RolloutFinish && before == fleet.RolloutRetreating:
-		left.kind, left.state = event.RolloutRetreated, fleet.RolloutRetreated
-	case a.Verb == fleet.RolloutRetreat && before == fleet.RolloutRunning:
-		if err := p.events.Record(ctx, event.RolloutHalted, p.all[i].ObjectOf(), nil); err != nil {
-			return fleet.Rollout{}, err
-		}
-	}
-	p.all[i].State = left.state
-	return p.all[i], p.events.Record(ctx, left.kind, p.all[i].ObjectOf(), nil)
+	p.all[i].State = map[fleet.RolloutVerb]fleet.RolloutState{
+		fleet.RolloutPause: fleet.RolloutPaused, fleet.RolloutResume: fleet.RolloutRunning, fleet.RolloutHalt: fleet.RolloutHalted,
+		fleet.RolloutAdvance: fleet.RolloutRunning, fleet.RolloutExcuse: fleet.RolloutRunning, fleet.RolloutRetreat: fleet.RolloutRetreating,
+		fleet.RolloutFinish: fleet.RolloutFinished,
+	}[a.Verb]
+	return p.all[i], nil
 }
 
 func (p *played) Rollout(code fleet.ModelCode, number int) (fleet.Rollout, error) {
@@ -163,9 +144,9 @@ func (p *played) Members(code fleet.ModelCode, number int, f fleet.MemberFilter)
 func (p *played) Explain(fleet.ModelCode, int) (fleet.Explanation, error) { return p.why, nil }
 func (p *played) Plan(fleet.ModelCode) (fleet.Plan, error)                { return p.plan, nil }
 
-func (p *played) SetPlan(ctx context.Context, code fleet.ModelCode, plan fleet.Plan) (fleet.Plan, error) {
+func (p *played) SetPlan(_ context.Context, _ fleet.ModelCode, plan fleet.Plan) (fleet.Plan, error) {
 	p.plan = plan
-	return plan, p.events.Record(ctx, event.RolloutPlanChanged, code.ObjectOf(), nil)
+	return plan, nil
 }
 
 func (p *played) MemberOf(d fleet.Device) (fleet.Rollout, fleet.Member, bool) {

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
+	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -29,8 +30,11 @@ func (d *door) actOnRollout(verb fleet.RolloutVerb) endpoint.Handler {
 		if err := fits(verb, in); err != nil {
 			return err
 		}
-		act := fleet.RolloutAct{Verb: verb, Accept: in.Accept, Untested: in.Untested, By: nameOf(r)}
-		if act.Reason, err = reasonOf(in.Reason, needsReason(verb, one.State)); err != nil {
+		if err := d.mayStop(r, verb, one); err != nil {
+			return err
+		}
+		act := fleet.RolloutAct{Verb: verb, Accept: in.Accept, Untested: in.Untested, By: nameOf(r), SparesRetreat: d.isPipeline(r)}
+		if act.Reason, err = reasonOf(in.Reason, api.NeedsReason(verb, one.State)); err != nil {
 			return err
 		}
 		for _, key := range in.Devices {
@@ -47,6 +51,19 @@ func (d *door) actOnRollout(verb fleet.RolloutVerb) endpoint.Handler {
 	}
 }
 
+// mayStop refuses a pipeline that would stop a retreat: it may keep a build from devices, and not on them.
+func (d *door) mayStop(r *http.Request, verb fleet.RolloutVerb, one fleet.Rollout) error {
+	if verb == fleet.RolloutHalt && one.State == fleet.RolloutRetreating && d.isPipeline(r) {
+		return forbidden("a pipeline's token stops no retreat: rollout %d of %s takes devices back to %s", one.Number, one.Model, one.Base)
+	}
+	return nil
+}
+
+func (d *door) isPipeline(r *http.Request) bool {
+	token, err := d.caller(r)
+	return err == nil && token.Role == auth.Pipeline
+}
+
 // fits refuses members that the verb would pass over.
 func fits(verb fleet.RolloutVerb, in api.RolloutAct) error {
 	switch {
@@ -60,16 +77,6 @@ func fits(verb fleet.RolloutVerb, in api.RolloutAct) error {
 		return fleet.Refused("untested: it goes with retreat, not with %s", verb)
 	}
 	return nil
-}
-
-func needsReason(verb fleet.RolloutVerb, state fleet.RolloutState) bool {
-	switch verb {
-	case fleet.RolloutHalt, fleet.RolloutAdvance, fleet.RolloutExcuse, fleet.RolloutRetreat:
-		return true
-	case fleet.RolloutResume:
-		return state == fleet.RolloutHalted
-	}
-	return false
 }
 
 // reasonOf makes a reason one line of text.

@@ -93,42 +93,61 @@ func (d *door) rolloutPage(w http.ResponseWriter, r *http.Request) error {
 
 // wavesOf are the waves as a bar, each with what it waits for.
 func wavesOf(r api.Rollout) []shownWave {
-	waves := make([]shownWave, len(r.Plan.Waves))
-	for i, wave := range r.Plan.Waves {
-		one := &waves[i]
-		one.Size = api.SizeText(wave)
-		if rest := api.SpanText(wave.Rest); rest != "" {
-			one.Then = "rests " + rest
+	var waves []shownWave
+	for _, row := range r.WaveRows() {
+		one := shownWave{Size: row.Size, Class: row.State}
+		if row.Rest != "" {
+			one.Then = "rests " + row.Rest
 		}
-		if out := api.RulesOutText(wave); out != "" {
-			one.Then = strings.TrimPrefix(one.Then+", rules out: "+out, ", ")
+		if row.RulesOut != "" {
+			one.Then = strings.TrimPrefix(one.Then+", rules out: "+row.RulesOut, ", ")
 		}
-		switch {
-		case i+1 < r.Wave || r.State == fleet.RolloutFinished:
-			one.Class = "done"
-		case i+1 == r.Wave:
-			one.Class = "open"
-		}
+		waves = append(waves, one)
 	}
 	return waves
 }
 
-// commandsOf are what a person may do with it now.
+// commandsOf are what a person may do with it now. Each names its number, as a page may stay open until the next rollout is
+// the newest one.
 func commandsOf(r api.Rollout) (commands []shownCommand) {
-	add := func(verb, what string) {
-		commands = append(commands, shownCommand{"slipway rollout " + verb, what})
+	add := func(verb fleet.RolloutVerb, flags, what string) {
+		line := fmt.Sprintf("slipway rollout %s %s --number %d", verb, r.Model, r.Number)
+		if api.NeedsReason(verb, r.State) {
+			line += " --reason …"
+		}
+		commands = append(commands, shownCommand{line + flags, what})
 	}
-	code := string(r.Model)
+	untested := ""
+	if !r.Tested {
+		untested = " --untested"
+	}
+	back := func() {
+		if r.NoRetreat == "" {
+			add(fleet.RolloutRetreat, untested, fmt.Sprintf("offers %s to whoever has %s.", r.Base, r.Version))
+		}
+	}
 	switch r.State {
 	case fleet.RolloutRunning, fleet.RolloutHeld:
-		add("pause "+code, "offers it to nobody else for now.")
-		add("halt "+code+" --reason …", "stops it; whoever has it keeps it.")
-	case fleet.RolloutPaused, fleet.RolloutDraft:
-		add("resume "+code, "goes on.")
-		add("halt "+code+" --reason …", "stops it; whoever has it keeps it.")
+		add(fleet.RolloutPause, "", "offers it to nobody else for now.")
+		add(fleet.RolloutHalt, "", "stops it; whoever has it keeps it.")
+		back()
+	case fleet.RolloutPaused:
+		add(fleet.RolloutResume, "", "goes on.")
+		add(fleet.RolloutHalt, "", "stops it; whoever has it keeps it.")
+		back()
+	case fleet.RolloutDraft:
+		add(fleet.RolloutResume, "", "begins.")
+		add(fleet.RolloutHalt, "", "gives it up.")
 	case fleet.RolloutHalted:
-		add("retreat "+code+" --reason …", fmt.Sprintf("offers %s to whoever has %s.", r.Base, r.Version))
-		add("resume "+code+" --reason … --accept …", "goes on, and what is accepted counts no more.")
+		back()
+		accept := ""
+		if r.Signature != nil {
+			accept = " --accept " + r.Signature.Fingerprint
+		}
+		add(fleet.RolloutResume, accept, "goes on, and what --accept names counts no more.")
+	case fleet.RolloutRetreating:
+		add(fleet.RolloutHalt, "", "stops it: nobody else is offered "+string(r.Base)+".")
+		add(fleet.RolloutFinish, "", "ends it as it is.")
 	}
 	return commands
 }
@@ -140,19 +159,11 @@ func evidenceOf(e fleet.RolloutEvidence) []shownEvidence {
 	}
 }
 
-// markCrashed is the column of the mark that stands beside the state.
-const markCrashed fleet.MemberState = "crashed"
-
 // addLines counts members by line, and has the rollout's own counts above them.
 func (d *door) addLines(p *rolloutPage) error {
 	members, next, err := d.Rollouts.Members(p.Rollout.Model, p.Rollout.Number, fleet.MemberFilter{Limit: readMembers})
 	if err != nil {
 		return err
-	}
-	c := p.Rollout.Counts
-	all := map[fleet.MemberState]int{
-		fleet.MemberWaiting: c.Waiting, fleet.MemberOffered: c.Offered, fleet.MemberFetching: c.Fetching, fleet.MemberFetched: c.Fetched, fleet.MemberUp: c.Up,
-		fleet.MemberHealthy: c.Healthy, fleet.MemberLost: c.Lost, fleet.MemberBack: c.Back, fleet.MemberOff: c.Off, fleet.MemberSkipped: c.Skipped, markCrashed: c.Crashed,
 	}
 	lines := map[string]map[fleet.MemberState]int{}
 	for _, m := range members {
@@ -161,32 +172,32 @@ func (d *door) addLines(p *rolloutPage) error {
 		}
 		lines[m.Line][m.State]++
 		if m.Crash != nil && m.Crash.New {
-			lines[m.Line][markCrashed]++
+			lines[m.Line][fleet.MarkCrashed]++
 		}
 	}
-	for _, state := range append(slices.Clone(fleet.MemberStates), markCrashed) {
-		if all[state] > 0 {
+	for _, state := range append(slices.Clone(fleet.MemberStates), fleet.MarkCrashed) {
+		if p.Rollout.Counts.Of(state) > 0 {
 			p.States = append(p.States, state)
 		}
 	}
-	row := func(name string, counts map[fleet.MemberState]int) shownLine {
+	row := func(name string, count func(fleet.MemberState) int) shownLine {
 		line := shownLine{Name: cmp.Or(name, "no line")}
 		for _, state := range p.States {
-			line.Cells = append(line.Cells, shownCell{state, counts[state]})
+			line.Cells = append(line.Cells, shownCell{state, count(state)})
 		}
 		return line
 	}
-	p.Lines = append(p.Lines, row("all", all))
+	p.Lines = append(p.Lines, row("all", p.Rollout.Counts.Of))
 	names := slices.Sorted(maps.Keys(lines))
 	for _, name := range names[:min(len(names), shownLines)] {
-		p.Lines = append(p.Lines, row(name, lines[name]))
+		p.Lines = append(p.Lines, row(name, func(s fleet.MemberState) int { return lines[name][s] }))
 	}
 	switch {
 	case next != "":
-		p.Unread = fmt.Sprintf("The lines are those of the first %s of %s devices: slipway rollout devices %s has all.",
-			humanize.Comma(readMembers), humanize.Comma(int64(p.All)), p.Rollout.Model)
+		p.Unread = fmt.Sprintf("The lines are those of the first %s of %s devices: slipway rollout devices %s --number %d has all.",
+			humanize.Comma(readMembers), humanize.Comma(int64(p.All)), p.Rollout.Model, p.Rollout.Number)
 	case len(names) > shownLines:
-		p.Unread = fmt.Sprintf("There are %d more lines: slipway rollout devices %s has all.", len(names)-shownLines, p.Rollout.Model)
+		p.Unread = fmt.Sprintf("There are %d more lines: slipway rollout devices %s --number %d has all.", len(names)-shownLines, p.Rollout.Model, p.Rollout.Number)
 	}
 	return nil
 }
@@ -198,7 +209,7 @@ func (d *door) addTrouble(p *rolloutPage, state fleet.MemberState, title string)
 		return err
 	}
 	at := func(t time.Time) string { return t.UTC().Format("2 Jan 15:04") + " UTC" }
-	t := shownTrouble{Title: title, More: next != "", Command: fmt.Sprintf("slipway rollout devices %s --state %s", p.Rollout.Model, state)}
+	t := shownTrouble{Title: title, More: next != "", Command: fmt.Sprintf("slipway rollout devices %s --number %d --state %s", p.Rollout.Model, p.Rollout.Number, state)}
 	for _, m := range members {
 		seen, _ := d.Sightings.Sighting(m.Device)
 		t.Members = append(t.Members, shownMember{m.Device, m.Line, api.ShowMember(m).Story(p.Rollout.Version, seen, at)})

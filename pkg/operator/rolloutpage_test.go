@@ -20,7 +20,7 @@ func TestThePageOfARolloutSaysHowItStandsAndWhoIsLost(t *testing.T) {
 	one.Counts = fleet.RolloutCounts{Waiting: 7990, Healthy: 8, Lost: 1, Back: 1, Crashed: 2}
 	one.Signature = &fleet.SignatureCounts{Fingerprint: "9f2c", Frame: "mqtt_task mqtt.c:212", New: fleet.ShareCount{Devices: 24, Of: 394}, Old: fleet.ShareCount{Devices: 136, Of: 7606}}
 	one.Evidence = fleet.RolloutEvidence{Total: 10480}
-	d.rollouts.why = fleet.Explanation{New: fleet.ShareCount{Devices: 2, Of: 10}, Old: fleet.ShareCount{Devices: 4, Of: 7990}, Expected: 2.4, Gates: []fleet.Gate{{What: "+0.5 points a day", Needs: 3}}}
+	d.rollouts.why = fleet.Explanation{New: fleet.ShareCount{Devices: 2, Of: 10}, Old: fleet.ShareCount{Devices: 4, Of: 7990}, Expected: 2.4, Gates: []fleet.Gate{{What: "0.5 more crashes per 100 devices and day", Needs: 3}}}
 	d.rollouts.members["pump/7"] = []fleet.Member{
 		{Device: "aaaaaaaa", Line: "hall3", State: fleet.MemberLost, OfferedAt: noon.Add(-time.Hour), FetchedAt: noon, Crash: &fleet.Mark{New: true}},
 		{Device: "bbbbbbbb", Line: "hall4", State: fleet.MemberBack, OfferedAt: noon},
@@ -28,7 +28,7 @@ func TestThePageOfARolloutSaysHowItStandsAndWhoIsLost(t *testing.T) {
 	}
 	a := d.ask(http.MethodGet, pumpPage, "", d.bearer(auth.Viewer)...)
 	for _, want := range []string{
-		"1.4.2 for pump: wave 2 of 3, 9 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “&#43;0.5 points a day” is ruled out",
+		"1.4.2 for pump: wave 2 of 3, 9 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “0.5 more crashes per 100 devices and day” is ruled out",
 		`<progress max="8000" value="9">`, `<li class="done">1</li><li class="open">3</li><li class="">all</li>`,
 		`<th scope="row">all</th><td class="n" data-state="waiting">7,990</td>`,
 		`<th scope="row">hall3</th><td class="n zero" data-state="waiting">0</td><td class="n zero" data-state="healthy">0</td><td class="n" data-state="lost">1</td><td class="n zero" data-state="back">0</td><td class="n" data-state="crashed">1</td>`,
@@ -56,6 +56,58 @@ func TestThePageOfARolloutSaysHowItStandsAndWhoIsLost(t *testing.T) {
 	for _, path := range []string{"/models/pump/rollouts/8", "/models/none/rollouts/7", "/models/pump/rollouts/x"} {
 		if a := d.ask(http.MethodGet, path, "", d.bearer(auth.Viewer)...); a.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %s", path, a.Status)
+		}
+	}
+}
+
+func TestThePageOfARolloutShowsTheCommandsThatItsStateTakes(t *testing.T) {
+	const (
+		halt    = "slipway rollout halt pump --number 7 --reason …"
+		retreat = "slipway rollout retreat pump --number 7 --reason …"
+		resume  = "slipway rollout resume pump --number 7"
+		asks    = "offers 1.4.1 to whoever has 1.4.2."
+	)
+	for _, test := range []struct {
+		change func(*fleet.Rollout)
+		wants  []string
+		lacks  []string
+	}{
+		{func(*fleet.Rollout) {}, []string{"slipway rollout pause pump --number 7<", halt + "<", retreat + " --untested<", asks}, []string{"rollout resume"}},
+		{func(r *fleet.Rollout) { r.Tested = true }, []string{retreat + "<"}, []string{"--untested"}},
+		{func(r *fleet.Rollout) { r.NoRetreat = "its secure version went up" }, []string{halt + "<"}, []string{"rollout retreat"}},
+		{func(r *fleet.Rollout) { r.State = fleet.RolloutPaused }, []string{resume + "<", halt + "<"}, []string{"rollout pause"}},
+		{func(r *fleet.Rollout) { r.State = fleet.RolloutDraft }, []string{resume + "<", halt + "<"}, []string{"rollout retreat"}},
+		{func(r *fleet.Rollout) { r.State = fleet.RolloutHalted }, []string{resume + " --reason …<", retreat + " --untested<"}, []string{"rollout halt", "--accept 9f2c"}},
+		{func(r *fleet.Rollout) {
+			r.State, r.Signature = fleet.RolloutHalted, &fleet.SignatureCounts{Fingerprint: "9f2c"}
+		}, []string{resume + " --reason … --accept 9f2c<"}, nil},
+		{func(r *fleet.Rollout) { r.State = fleet.RolloutRetreating }, []string{halt + "<", "slipway rollout finish pump --number 7<"}, []string{"rollout retreat", "rollout resume"}},
+		{func(r *fleet.Rollout) { r.State = fleet.RolloutFinished }, []string{"slipway rollout explain pump --number 7"}, []string{"rollout halt", "rollout retreat"}},
+	} {
+		d := rollingOut(t, nil)
+		test.change(&d.rollouts.all[0])
+		a := d.ask(http.MethodGet, pumpPage, "", d.bearer(auth.Viewer)...)
+		for _, want := range test.wants {
+			if !strings.Contains(a.body, want) {
+				t.Errorf("%s: without %q\n%s", d.rollouts.all[0].State, want, a.body)
+			}
+		}
+		for _, lack := range test.lacks {
+			if strings.Contains(a.body, lack) {
+				t.Errorf("%s: with %q\n%s", d.rollouts.all[0].State, lack, a.body)
+			}
+		}
+	}
+}
+
+func TestThePageOfARolloutListsWhatItCannotSee(t *testing.T) {
+	d := rollingOut(t, nil)
+	d.rollouts.all[0].First = &fleet.First{Line: "hall3"}
+	d.rollouts.all[0].Warnings = []string{"it writes no core dumps", "12 devices are heard"}
+	a := d.ask(http.MethodGet, pumpPage, "", d.bearer(auth.Viewer)...)
+	for _, want := range []string{"<ul><li>it writes no core dumps</li><li>12 devices are heard</li></ul>", `<li class="done">all of hall3</li>`} {
+		if !strings.Contains(a.body, want) {
+			t.Errorf("without %q\n%s", want, a.body)
 		}
 	}
 }
@@ -90,7 +142,7 @@ func TestThePageOfALargeRolloutReadsAThousandMembersAndSaysSo(t *testing.T) {
 	}
 	d.rollouts.members["pump/7"], d.rollouts.all[0].Counts = members, fleet.RolloutCounts{Lost: 8000}
 	a := d.ask(http.MethodGet, pumpPage, "", d.bearer(auth.Viewer)...)
-	for _, want := range []string{"The lines are those of the first 1,000 of 8,000 devices", `<th scope="row">line79</th><td class="n" data-state="lost">12</td>`, "slipway rollout devices pump --state lost"} {
+	for _, want := range []string{"The lines are those of the first 1,000 of 8,000 devices", `<th scope="row">line79</th><td class="n" data-state="lost">12</td>`, "slipway rollout devices pump --number 7 --state lost"} {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("%s without %q\n%s", a.Status, want, a.body[:2000])
 		}

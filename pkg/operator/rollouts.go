@@ -71,7 +71,7 @@ func (d *door) needReader(w http.ResponseWriter, r *http.Request) error {
 
 // needStarter refuses a pipeline: what it pushes, a person or a setting brings to devices.
 func (d *door) needStarter(w http.ResponseWriter, r *http.Request) error {
-	if token, err := d.caller(r); err == nil && token.Role == auth.Pipeline {
+	if d.isPipeline(r) {
 		private(w)
 		return forbidden("a pipeline's token starts no rollout: push the build, and start it with an operator's token, or with slipway rollout start on the gateway, "+
 			"or set firmware.publish: rollout for %s and all other models", r.PathValue("code"))

@@ -17,7 +17,7 @@ func TestARolloutIsToldOfAsTheAPISays(t *testing.T) {
 	d := rollingOut(t, nil)
 	const rollout = `{"number":7,"model_code":"pump","version":"1.4.2","base":"1.4.1","state":"running","wave":2,"why":"","dark":[],` +
 		`"plan":{"name":"small","waves":[{"devices":1,"rest":"0s"},{"devices":3,"rest":"0s"},{"share":1,"rest":"0s"}],"unproven":0,"up_within":"0s"},` +
-		`"target":{"lines":[],"labels":[],"keys":[]},` +
+		`"target":{"lines":[],"labels":[],"keys":[]},"tested":false,"warnings":[],` +
 		`"counts":{"waiting":0,"offered":0,"fetching":0,"fetched":0,"up":0,"healthy":1,"lost":0,"back":0,"off":0,"skipped":0,"crashed":0},` +
 		`"evidence":{"total":0,"loss":0,"crash":0,"silence":0,"signature":0},"signature":null,` +
 		`"created_at":"2026-05-04T12:00:00Z","started_at":"2026-05-04T12:00:00Z","started_by":"plant"}`
@@ -139,7 +139,7 @@ func TestWhatOverrulesARolloutNeedsAReasonAndAPauseNeedsNone(t *testing.T) {
 		{"retreat", `{"reason":"` + strings.Repeat("ü", fleet.MostReason+1) + `"}`, 400, "at most 200"},
 		{"retreat", `{"reason":"` + strings.Repeat("ü", fleet.MostReason) + `","untested":true}`, 200, "retreating"},
 		{"retreat", `{"reason":"x","force":true}`, 400, "force"},
-		{"finish", "", 200, "retreated"},
+		{"finish", "", 200, "finished"},
 	} {
 		if a := act(test.verb, test.body); a.StatusCode != test.status || !strings.Contains(a.body, test.says) {
 			t.Errorf("%s %s: %s %s; want %d with %q", test.verb, test.body, a.Status, a.body, test.status, test.says)
@@ -192,6 +192,26 @@ func TestAPipelineReadsAndHaltsItsModelsRolloutsAndStartsNone(t *testing.T) {
 	} {
 		if a := d.ask(test.method, test.path, test.body, test.who...); a.StatusCode != test.status || !strings.Contains(a.body, test.says) {
 			t.Errorf("%s %s: %s %s; want %d with %q", test.method, test.path, a.Status, a.body, test.status, test.says)
+		}
+	}
+}
+
+func TestAPipelineStopsNoRetreat(t *testing.T) {
+	d := rollingOut(t, nil)
+	d.rollouts.all[0].State = fleet.RolloutRetreating
+	_, token := d.createToken(`{"role":"pipeline","models":["pump"]}`)
+	for _, who := range [][]string{{"Authorization", "Bearer " + token}, d.bearer(auth.Pipeline)} {
+		a := d.ask(http.MethodPost, ofPump+"/7/halt", `{"reason":"x"}`, who...)
+		if a.StatusCode != http.StatusForbidden || !strings.Contains(a.body, "stops no retreat") || len(d.rollouts.acts) > 0 {
+			t.Errorf("%s %s, and there are the acts %+v", a.Status, a.body, d.rollouts.acts)
+		}
+	}
+	// One that begins after the door has looked is spared by the act itself.
+	d.rollouts.all[0].State = fleet.RolloutRunning
+	for role, spares := range map[auth.Role]bool{auth.Pipeline: true, auth.Operator: false} {
+		a := d.ask(http.MethodPost, ofPump+"/7/halt", `{"reason":"x"}`, d.bearer(role)...)
+		if act := d.rollouts.acts[len(d.rollouts.acts)-1]; a.StatusCode != http.StatusOK || act.SparesRetreat != spares {
+			t.Errorf("%s: %s %s, and the act is %+v", role, a.Status, a.body, act)
 		}
 	}
 }

@@ -19,6 +19,8 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/pkg/rollout"
+	"github.com/slipway-gateway/slipway/pkg/sighting"
 	sample "github.com/slipway-gateway/slipway/testdata/firmware"
 )
 
@@ -64,11 +66,26 @@ type act struct {
 	leaves            string // kinds, separated by blanks
 }
 
+// realRollouts are those that a gateway has.
+func realRollouts(t *testing.T, store *catalog.Catalog, book *sighting.Book, firmware *depot.Depot) *rollout.Rollouts {
+	t.Helper()
+	rs, err := rollout.Open(rollout.Options{
+		Store: store, Book: book, Firmware: firmware, Rate: func(fleet.ModelCode, fleet.Version) float64 { return 0 }, Hold: func() string { return "" },
+		Plan: "standard", Alpha: 0.0001, Beta: 0.01, Tolerated: 0.01, UpWithin: 15 * time.Minute, DecideWithin: 14 * 24 * time.Hour,
+		Beat: func() {}, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rs
+}
+
 // TestEveryChangingRouteLeavesTheEventsThatTheTableNames plays all of them, from the routes' own list: a route that is not
 // in the table, or that nobody plays here, fails.
 func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 	var store *catalog.Catalog
 	var failures event.Tally
+	var brought *rollout.Rollouts
 	d := open(t, func(o *Options) {
 		store = o.Events.(*catalog.Catalog)
 		o.Failures, o.Keys, o.Dumps = &failures, turned{}, recorded{store: store}
@@ -76,10 +93,13 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		o.Gateway = &calm{trusted: true, backup: func(io.Writer) error { return nil }}
 		o.Issuer = &auth.Issuer{Devices: store, Now: func() time.Time { return noon }}
 		o.Counter = endpoint.NewMetrics(prometheus.NewRegistry())
-		o.Firmware = depot.New(depot.Options{
+		firmware := depot.New(depot.Options{
 			Dir: t.TempDir(), Recorder: store, Waker: noWaker{}, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon },
 			MaxBytes: 1 << 30, KeepVersions: 10, ELFCache: 1 << 20, Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
 		})
+		o.Firmware = firmware
+		brought = realRollouts(t, store, o.Sightings.(*sighting.Book), firmware)
+		o.Rollouts = brought
 	})
 	d.crashes(3, "abort()", "main.c:1") // of the model pump
 	build := func(version, base string) string {
@@ -94,8 +114,9 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		upload                 = "POST /api/pipeline/models/{code}/firmware"
 		pipeline               = "/api/pipeline/models/valve/firmware"
 		patch                  = "PATCH /api/devices/{key}"
-		rollout                = "POST " + models + "/{code}/rollouts/{number}/"
-		valve                  = models + "/valve/rollouts/2/"
+		start                  = "POST " + models + "/{code}/rollouts"
+		rollouts               = "POST " + models + "/{code}/rollouts/{number}/"
+		second, third          = models + "/valve/rollouts/2/", models + "/valve/rollouts/3/"
 	)
 	acts := []act{
 		{"POST " + models, models, `{"code":"valve"}`, 201, "model.added"},
@@ -110,27 +131,33 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		{upload, pipeline + "?replace=true", build("1.1.0", "1.0.0"), 200, "build.replaced"},
 		{"POST " + models + "/{code}/builds/{version}/publish", models + "/valve/builds/1.0.0/publish", "", 200, "build.published"},
 		{"POST " + models + "/{code}/builds/{version}/publish", models + "/valve/builds/1.0.0/publish", "", 200, ""},
-		{"POST " + models + "/{code}/rollouts", models + "/valve/rollouts", `{"version":"1.1.0","dry_run":true}`, 200, ""},
-		{"POST " + models + "/{code}/rollouts", models + "/valve/rollouts", `{"version":"1.1.0","draft":true}`, 201, "rollout.drafted"},
-		{rollout + "resume", models + "/valve/rollouts/1/resume", "", 200, "rollout.started"},
-		{"POST " + models + "/{code}/rollouts", models + "/valve/rollouts", `{"version":"1.1.0"}`, 409, ""},
-		{"POST " + models + "/{code}/rollouts", models + "/valve/rollouts", `{"version":"1.1.0","halt_first":true}`, 201, "rollout.halted rollout.started"},
-		{rollout + "pause", valve + "pause", "", 200, "rollout.paused"},
-		{rollout + "resume", valve + "resume", "", 200, "rollout.resumed"},
-		{rollout + "advance", valve + "advance", `{"reason":"x"}`, 200, "rollout.advanced"},
-		{rollout + "excuse", valve + "excuse", `{"reason":"x","devices":["aaaaaaaa"]}`, 200, "rollout.excused"},
+		{"POST " + devices, devices, `{"model_code":"valve","device_key":"a1b2c3d4"}`, 201, "device.added"},
+		{start, models + "/valve/rollouts", `{"version":"1.1.0","dry_run":true}`, 200, ""},
+		{start, models + "/valve/rollouts", `{"version":"1.1.0","draft":true}`, 201, "rollout.drafted"},
+		{rollouts + "resume", models + "/valve/rollouts/1/resume", "", 200, "rollout.started"},
+		{start, models + "/valve/rollouts", `{"version":"1.1.0"}`, 409, ""},
+		{start, models + "/valve/rollouts", `{"version":"1.1.0","halt_first":true}`, 201, "rollout.halted rollout.started"},
+		{rollouts + "pause", second + "pause", "", 200, "rollout.paused"},
+		{rollouts + "resume", second + "resume", "", 200, "rollout.resumed"},
+		{rollouts + "advance", second + "advance", `{"reason":"x"}`, 200, "rollout.advanced"},
+		{rollouts + "excuse", second + "excuse", `{"reason":"x","devices":["a1b2c3d4"]}`, 409, ""}, // it holds no slot
+		{rollouts + "excuse", second + "excuse", `{"reason":"x","devices":["a1b2c3d4"]}`, 200, "rollout.excused"},
 		{"POST " + models + "/{code}/builds/{version}/publish", models + "/valve/builds/1.0.0/publish", `{"halt_first":true}`, 200, "rollout.halted"},
-		{rollout + "retreat", valve + "retreat", `{"reason":"x"}`, 200, "rollout.retreating"},
-		{rollout + "finish", valve + "finish", "", 200, "rollout.retreated"},
-		{rollout + "halt", valve + "halt", `{"reason":"x"}`, 200, "rollout.halted"},
-		{rollout + "halt", valve + "halt", "", 400, ""},
-		{rollout + "resume", valve + "resume", `{"reason":"x"}`, 200, "rollout.resumed"},
-		{rollout + "retreat", valve + "retreat", `{"reason":"x"}`, 200, "rollout.halted rollout.retreating"},
-		{rollout + "halt", valve + "halt", `{"reason":"x"}`, 200, "rollout.halted"},
-		{rollout + "finish", valve + "finish", "", 200, "rollout.finished"},
+		{rollouts + "retreat", second + "retreat", `{"reason":"x"}`, 400, ""},
+		{rollouts + "retreat", second + "retreat", `{"reason":"x","untested":true}`, 200, "rollout.retreating rollout.wave_opened"},
+		{rollouts + "finish", second + "finish", "", 200, "rollout.retreated"},
+		{rollouts + "halt", second + "halt", `{"reason":"x"}`, 409, ""},
+		{start, models + "/valve/rollouts", `{"version":"1.1.0"}`, 201, "rollout.started"},
+		{rollouts + "retreat", third + "retreat", `{"reason":"x","untested":true}`, 200, "rollout.halted rollout.retreating rollout.wave_opened"},
+		{rollouts + "halt", third + "halt", "", 400, ""},
+		{rollouts + "halt", third + "halt", `{"reason":"x"}`, 200, "rollout.halted"},
+		{rollouts + "resume", third + "resume", "", 400, ""},
+		{rollouts + "resume", third + "resume", `{"reason":"x"}`, 200, "rollout.resumed"},
+		{rollouts + "finish", third + "finish", `{"reason":"known"}`, 200, "build.published rollout.finished"},
+		{rollouts + "finish", third + "finish", "", 409, ""},
+		{"POST " + models + "/{code}/builds/{version}/publish", models + "/valve/builds/1.0.0/publish", "", 200, "build.published"},
 		{"PUT " + models + "/{code}/rollout-plan", models + "/valve/rollout-plan", `"urgent"`, 200, "rollout.plan_changed"},
 		{"DELETE " + models + "/{code}/builds/{version}", models + "/valve/builds/1.1.0", "", 204, "build.removed"},
-		{"POST " + devices, devices, `{"model_code":"valve","device_key":"a1b2c3d4"}`, 201, "device.added"},
 		{"POST " + devices + "/import", devices + "/import", "model_code,device_key,name\nvalve,b1b2c3d4,x\nvalve,a1b2c3d4,y\n", 201, "device.imported device.changed"},
 		{patch, devices + "/a1b2c3d4", `{"name":"press 7","line":"hall_3","labels":["hot"]}`, 200, "device.changed"},
 		{patch, devices + "/a1b2c3d4", `{"pin":"1.0.0"}`, 200, "device.pinned"},
@@ -172,6 +199,9 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 	left := map[string][]string{}
 	for _, one := range acts {
 		before := d.head()
+		if one.leaves == "rollout.excused" { // the device takes the build by itself, and so has a slot
+			brought.Strays(t.Context(), fleet.Device{Key: "a1b2c3d4", Model: "valve"}, "1.1.0")
+		}
 		method, _, _ := strings.Cut(one.route, " ")
 		a := d.ask(method, one.path, one.body, "Content-Type", "application/x-www-form-urlencoded", "Cookie", cookieName+"="+d.tokens[auth.Operator])
 		if a.StatusCode != one.status {

@@ -105,6 +105,9 @@ func (c *course) haltBy(a fleet.RolloutAct, now time.Duration) error {
 		c.halt("halted by "+a.By+": "+a.Reason, now)
 		return nil
 	case fleet.RolloutRetreating:
+		if a.SparesRetreat {
+			break
+		}
 		c.State, c.Why, c.EndedAt = fleet.RolloutHalted, "halted by "+a.By+": "+a.Reason, c.wall
 		c.tell(event.RolloutHalted, map[string]any{"why": c.Why})
 		return nil

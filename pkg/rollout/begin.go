@@ -11,7 +11,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// fewDevices are those below which +0.5 points a day cannot be ruled out in a month at 5 %.
+// fewDevices are those below which 0.5 more crashes per 100 devices and day cannot be ruled out in a month at 5 %.
 const fewDevices = 2000
 
 // smallFleet is where the plan "small" is the right one.
@@ -182,9 +182,9 @@ func (x *order) look(f firmware) error {
 	}
 	switch daily := ruledOutDaily(x.Plan); {
 	case on < smallFleet:
-		say("%d devices are heard: +0.5 points of crashes a day cannot be seen among so few", on)
+		say("%d devices are heard: %s cannot be seen among so few", on, fleet.DailyText(0.005))
 	case daily > 0 && daily < 0.01 && on < fewDevices:
-		say("%+.1f points a day cannot be ruled out in a month with %d devices at 5 %%: let the wave be 20 %%, or leave it to new signatures", 100*daily, on)
+		say("%s cannot be ruled out in a month with %d devices at 5 %%: let the wave be 20 %%, or leave it to new signatures", fleet.DailyText(daily), on)
 	}
 	if x.Plan.Name == "urgent" {
 		say("the plan urgent sees a build that is dead at once or crashes at boot, and rules out nothing else")

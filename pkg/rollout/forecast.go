@@ -49,8 +49,8 @@ func forecastRows(rate float64) []forecastRow {
 		{"silent at once", with(func(b *playedBuild) { b.brick = 1 })},
 		{"30 % silent", with(func(b *playedBuild) { b.brick = 0.3 })},
 		{"silent after 6 h", with(func(b *playedBuild) { b.late = 6 * time.Hour })},
-		{"5 % of boots crash", with(func(b *playedBuild) { b.bootCrash = 0.05 })},
-		{"+0.5 points a day", with(func(b *playedBuild) { b.rate += 0.005 })},
+		{fleet.BootsText(0.05), with(func(b *playedBuild) { b.bootCrash = 0.05 })},
+		{fleet.DailyText(0.005), with(func(b *playedBuild) { b.rate += 0.005 })},
 	}
 }
 

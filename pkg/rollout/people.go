@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -174,16 +175,32 @@ func (rs *Rollouts) Act(ctx context.Context, code fleet.ModelCode, number int, a
 		rs.mu.Unlock()
 		return r, err
 	}
-	c.stale = true
-	change, _ := c.drain(now)
-	rs.mu.Unlock()
-	if err := rs.options.Store.SaveRollout(ctx, change); err != nil {
-		rs.mu.Lock()
-		defer rs.mu.Unlock()
-		c.putBack(change) // it counts from now on, and is written when there is room
+	finishes := a.Verb == fleet.RolloutFinish && c.State.Unfinished()
+	err = rs.saveActed(ctx, c, now)
+	if err == nil && finishes { // here, so that it is the person's act
+		if err = rs.finish(ctx, p); err == nil {
+			rs.mu.Lock()
+			err = rs.saveActed(ctx, c, now)
+		}
+	}
+	if err != nil {
 		return r, err
 	}
 	return rs.Rollout(code, r.Number)
+}
+
+// saveActed writes down what a person's act has changed. The caller holds the lock, which is released.
+func (rs *Rollouts) saveActed(ctx context.Context, c *course, now time.Duration) error {
+	c.stale = true
+	change, _ := c.drain(now)
+	rs.mu.Unlock()
+	err := rs.options.Store.SaveRollout(ctx, change)
+	if err != nil {
+		rs.mu.Lock()
+		defer rs.mu.Unlock()
+		c.putBack(change) // it counts from now on, and is written when there is room
+	}
+	return err
 }
 
 // mayRetreat refuses a retreat that bootloaders would refuse, and asks about one that nobody has tried.

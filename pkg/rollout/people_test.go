@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -19,13 +20,44 @@ func TestAPersonFinishesARolloutAndTheVersionIsOfferedToAll(t *testing.T) {
 	if _, err := rs.Act(t.Context(), "pump", 0, fleet.RolloutAct{Verb: fleet.RolloutFinish, By: "plant", Reason: "tried at the bench"}); err != nil {
 		t.Fatal(err)
 	}
+	finished := func() (all []any) {
+		for _, w := range f.writes {
+			for _, told := range w.Told {
+				if told.Kind == event.RolloutFinished {
+					all = append(all, told.Details)
+				}
+			}
+		}
+		return all
+	}
+	if all := finished(); len(all) != 1 || !strings.Contains(fmt.Sprint(all[0]), "why:tried at the bench") { // in the act itself: it is the person's
+		t.Errorf("told %v", all)
+	}
 	rs.Tick(t.Context())
+	if all := finished(); len(all) != 1 {
+		t.Errorf("told again: %v", all)
+	}
 	r, _ := rs.Rollout("pump", 0)
 	if r.State != fleet.RolloutFinished || r.EndedAt.IsZero() || f.base != "2" || f.rollouts[0].State != fleet.RolloutFinished {
 		t.Errorf("it is %s, on record %s, and %s is offered to all", r.State, f.rollouts[0].State, f.base)
 	}
 	if _, err := rs.Act(t.Context(), "pump", 0, fleet.RolloutAct{Verb: fleet.RolloutFinish}); !errors.Is(err, fleet.ErrTaken) {
 		t.Errorf("once more: %v", err)
+	}
+}
+
+func TestAHaltThatSparesRetreatsStopsNone(t *testing.T) {
+	f := newFactory(50)
+	rs := f.open(t)
+	f.start(t, rs)
+	f.ask(t, rs, "2")
+	for _, a := range []fleet.RolloutAct{{Verb: fleet.RolloutRetreat, Untested: true}, {Verb: fleet.RolloutHalt, By: "CI", SparesRetreat: true}, {Verb: fleet.RolloutHalt, By: "plant"}} {
+		before, _ := rs.Rollout("pump", 0)
+		_, err := rs.Act(t.Context(), "pump", 0, a)
+		after, _ := rs.Rollout("pump", 0)
+		if spared := errors.Is(err, fleet.ErrTaken) && before.State == after.State; spared != a.SparesRetreat || !spared && err != nil {
+			t.Errorf("%+v: %v, and it is %s", a, err, after.State)
+		}
 	}
 }
 

@@ -338,14 +338,16 @@ func (rs *Rollouts) Tick(ctx context.Context) {
 		c.hold, c.outside = hold, !p.window.open(now)
 		c.blind = quiet > max(2*c.upWithin/3, 3*rhythm)
 		c.tick(p.elapsed(now))
-		if c.finishing && c.State != fleet.RolloutFinished && c.forward() && c.State != fleet.RolloutHalted {
+		if c.finishing && c.State != fleet.RolloutFinished && c.forward() && c.State != fleet.RolloutHalted && !rs.acting[code] {
 			finishing = append(finishing, p)
 		}
 	}
 	rs.mu.Unlock()
 	rs.tellHalts()
 	for _, p := range finishing {
-		rs.finish(ctx, p)
+		if err := rs.finish(event.ByItself(ctx), p); err != nil && !errors.Is(err, fleet.ErrFull) && ctx.Err() == nil {
+			rs.options.Logger.Error("rollout not finished", "model", p.course.Model, "version", p.course.Version, "error", err)
+		}
 	}
 	rs.save(ctx)
 	rs.nudge()
@@ -409,21 +411,19 @@ func (rs *Rollouts) offered() map[fleet.ModelCode]fleet.Version {
 }
 
 // finish offers the build to all, and ends the rollout then: in between nobody is offered anything else than before.
-func (rs *Rollouts) finish(ctx context.Context, p *progress) {
+func (rs *Rollouts) finish(ctx context.Context, p *progress) error {
 	c := p.course
-	if _, err := rs.options.Firmware.Publish(event.ByItself(ctx), c.Model, c.Version); err != nil {
-		if !errors.Is(err, fleet.ErrFull) && ctx.Err() == nil {
-			rs.options.Logger.Error("rollout not finished", "model", c.Model, "version", c.Version, "error", err)
-		}
-		return
+	if _, err := rs.options.Firmware.Publish(ctx, c.Model, c.Version); err != nil {
+		return err
 	}
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	if p.course == c && c.State != fleet.RolloutHalted {
+	if p.course == c && c.State != fleet.RolloutHalted && c.State != fleet.RolloutFinished {
 		c.finish(p.elapsed(rs.options.Now()))
 		clear(p.sticks)
 		p.based = c.Version
 	}
+	return nil
 }
 
 // save writes down what waits. What could not be written waits on.

@@ -255,9 +255,13 @@ func (c *course) over() bool {
 }
 
 func (c *course) finish(now time.Duration) {
+	details := map[string]any{"devices": c.counts[fleet.MemberHealthy]}
+	if c.Why != "" { // a person's word
+		details["why"] = c.Why
+	}
 	c.State, c.Why, c.EndedAt = fleet.RolloutFinished, "", c.wall
 	c.Elapsed = fleet.Duration(now)
-	c.tell(event.RolloutFinished, map[string]any{"devices": c.counts[fleet.MemberHealthy]})
+	c.tell(event.RolloutFinished, details)
 }
 
 // bootLikelihood is the logarithm of how much better a good build explains the boots than one of whose boots the share p crash,
@@ -279,10 +283,10 @@ func (c *course) wave() fleet.Wave { return c.Plan.Waves[max(c.Wave, 1)-1] }
 func (c *course) gates() (gates []fleet.Gate) {
 	w, level := c.wave(), math.Log(c.beta)
 	if p := w.BootCrash; p > 0 {
-		gates = append(gates, gate(fmt.Sprintf("%s of boots crash", percent(p)), c.bootLikelihood(p), level))
+		gates = append(gates, gate(fleet.BootsText(p), c.bootLikelihood(p), level))
 	}
 	if w.Daily > 0 {
-		gates = append(gates, gate(fmt.Sprintf("%+.1f points a day", 100*w.Daily), c.evidence.daily.l[0], level))
+		gates = append(gates, gate(fleet.DailyText(w.Daily), c.evidence.daily.l[0], level))
 	}
 	return gates
 }
@@ -297,8 +301,6 @@ func gate(what string, l, level float64) fleet.Gate {
 	}
 	return g
 }
-
-func percent(p float64) string { return fmt.Sprintf("%g %%", math.Round(1000*p)/10) }
 
 // ask pauses a rollout whose gate has neither opened nor halted for long, and asks a person.
 func (c *course) ask(now time.Duration) {
