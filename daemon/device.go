@@ -33,7 +33,7 @@ func deviceListCommand() *cobra.Command {
 	version := cmd.Flags().String("version", "", "only those that run this version")
 	line := cmd.Flags().String("line", "", "only those on this line: a name, or a network such as 10.1.2.0/24")
 	label := cmd.Flags().String("label", "", "only those with this label")
-	search := cmd.Flags().String("search", "", "only those with this text in their key or name")
+	search := cmd.Flags().String("search", "", "only those with this text in their key, name or an alias")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *state != "" {
 			if _, err := fleet.ParseDeviceState(*state); err != nil {
@@ -88,10 +88,11 @@ func deviceAddCommand() *cobra.Command {
 	key := cmd.Flags().String("key", "", "its key, 8 of a-z and 0-9 (default: a random one)")
 	name := cmd.Flags().String("name", "", "its display name")
 	line := cmd.Flags().String("line", "", "where it stands (default: the network that it comes from)")
+	aliases := cmd.Flags().StringArray("alias", nil, "a name that it calls itself by in a protocol with ids of its own, such as hawkBit's; may be repeated")
 	secretOnStdin := cmd.Flags().Bool("secret-stdin", false, "read its client secret, 16 to 256 bytes, from standard input instead of making one")
 	required(cmd, "model")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		device := api.NewDevice{Model: *model, Key: *key, Name: *name, Line: *line}
+		device := api.NewDevice{Model: *model, Key: *key, Name: *name, Line: *line, Aliases: *aliases}
 		if _, err := fleet.ParseModelCode(*model); err != nil {
 			return &usageError{err}
 		}

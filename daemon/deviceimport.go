@@ -19,11 +19,11 @@ func deviceImportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE.csv",
 		Short: "Add many devices, with their present secrets or with new ones",
-		Long: "Add the devices of a CSV file with the columns model_code,device_key[,client_secret][,name][,line], separated by\n" +
-			"commas, semicolons or tabs; a first line may name them in any order. All new ones are added or none. A secret has\n" +
-			"16 to 256 bytes, and under 20 there is a warning. A device without one gets one, which is printed once, or written\n" +
-			"to the file that --secrets names. Devices that are there keep their secrets; a second run changes only what is new.\n" +
-			"- is standard input.",
+		Long: "Add the devices of a CSV file with the columns model_code,device_key[,client_secret][,name][,line][,alias],\n" +
+			"separated by commas, semicolons or tabs (several aliases of a device by spaces); a first line may name them in any\n" +
+			"order. All new ones are added or none. A secret has 16 to 256 bytes, and under 20 there is a warning. A device\n" +
+			"without one gets one, which is printed once, or written to the file that --secrets names. Devices that are there\n" +
+			"keep their secrets; a second run changes only what is new. - is standard input.",
 		Args: cobra.ExactArgs(1),
 	}
 	format := addFormat(cmd)

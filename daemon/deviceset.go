@@ -20,6 +20,7 @@ type deviceChange struct {
 	model, name  string
 	line, pin    string
 	labels       []string
+	aliases      []string
 	unpin        bool
 	revoked      bool
 	provisioning provisioningFlag
@@ -39,6 +40,7 @@ func deviceSetCommand() *cobra.Command {
 	cmd.Flags().StringVar(&change.name, "name", "", "its display name")
 	cmd.Flags().StringVar(&change.line, "line", "", "where it stands, 1 to 32 of a-z, 0-9, _, . and -; --line= goes back to its network")
 	cmd.Flags().StringArrayVar(&change.labels, "label", nil, "a label in place of those that it has; may be repeated, --label= removes all")
+	cmd.Flags().StringArrayVar(&change.aliases, "alias", nil, "a name that it calls itself by in a protocol with ids of its own, such as hawkBit's, in place of those that it has; may be repeated, --alias= removes all")
 	cmd.Flags().StringVar(&change.pin, "pin", "", "offer it this build of its model, whatever the others are offered")
 	cmd.Flags().BoolVar(&change.unpin, "unpin", false, "offer it what its model is offered again")
 	cmd.Flags().BoolVar(&change.revoked, "revoked", false, "refuse it and its tokens from now on; --revoked=false admits it again")
@@ -87,13 +89,13 @@ func (d *deviceChange) members(cmd *cobra.Command) (in api.DeviceChange, err err
 		in.Config = json.RawMessage("null")
 	}
 	if err == nil && in.Model == nil && in.Name == nil && in.Revoked == nil && in.Provisioning == nil && in.Config == nil &&
-		in.Line == nil && in.Labels == nil && in.Pin == nil {
+		in.Line == nil && in.Labels == nil && in.Aliases == nil && in.Pin == nil {
 		err = usagef("nothing to change: name at least one flag")
 	}
 	return in, err
 }
 
-// place is where the device stands, and what it is pinned to.
+// place is where the device stands, what it calls itself, and what it is pinned to.
 func (d *deviceChange) place(cmd *cobra.Command, in *api.DeviceChange) {
 	if cmd.Flag("line").Changed {
 		in.Line = &d.line
@@ -101,6 +103,10 @@ func (d *deviceChange) place(cmd *cobra.Command, in *api.DeviceChange) {
 	if cmd.Flag("label").Changed {
 		labels := slices.DeleteFunc(d.labels, func(label string) bool { return label == "" })
 		in.Labels = &labels
+	}
+	if cmd.Flag("alias").Changed {
+		aliases := slices.DeleteFunc(d.aliases, func(alias string) bool { return alias == "" })
+		in.Aliases = &aliases
 	}
 	if d.pin != "" || d.unpin {
 		in.Pin = &d.pin

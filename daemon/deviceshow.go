@@ -20,11 +20,19 @@ func deviceText(w io.Writer, d api.Device) {
 	}
 	pairs := []string{
 		"device_key", string(d.Key), "model_code", string(d.Model), "name", d.Name, "client_id", d.ClientID, "access", access(d.Device),
-		"line", d.Place, "labels", strings.Join(d.Labels, " "), "pin", string(d.Pin),
+		"line", d.Place, "labels", strings.Join(d.Labels, " "), "aliases", joined(d.Aliases), "pin", string(d.Pin),
 	}
 	pairs = append(append(pairs, sightingText(d)...), "rollout", membershipText(d))
 	pairs = append(append(pairs, "config", config), provisioningText(d.Provisioning)...)
 	fields(w, append(pairs, "created_at", localTime(d.CreatedAt), "updated_at", localTime(d.UpdatedAt))...)
+}
+
+func joined(aliases []fleet.Alias) string {
+	words := make([]string, len(aliases))
+	for i, a := range aliases {
+		words[i] = string(a)
+	}
+	return strings.Join(words, " ")
 }
 
 // sightingText is what was seen of a device.

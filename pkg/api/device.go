@@ -35,15 +35,18 @@ type NewDevice struct {
 	Name   string `json:"name,omitempty"`
 	Line   string `json:"line,omitempty"`
 	Secret string `json:"client_secret,omitempty"`
+	// Aliases are what it calls itself in a protocol that has ids of its own.
+	Aliases []string `json:"aliases,omitempty"`
 }
 
 // DeviceChange has what may change; nil leaves a member as it is.
 type DeviceChange struct {
 	Name         *string            `json:"name,omitempty"`
 	Model        *string            `json:"model_code,omitempty"`
-	Line         *string            `json:"line,omitempty"`   // "": the network that it comes from
-	Labels       *[]string          `json:"labels,omitempty"` // all of them
-	Pin          *string            `json:"pin,omitempty"`    // a version; "" lets it go
+	Line         *string            `json:"line,omitempty"`    // "": the network that it comes from
+	Labels       *[]string          `json:"labels,omitempty"`  // all of them
+	Aliases      *[]string          `json:"aliases,omitempty"` // all of them
+	Pin          *string            `json:"pin,omitempty"`     // a version; "" lets it go
 	Revoked      *bool              `json:"revoked,omitempty"`
 	Config       json.RawMessage    `json:"config,omitempty"`       // null: its model's default again
 	Provisioning map[string]*string `json:"provisioning,omitempty"` // merged; null removes a value

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -114,6 +115,9 @@ func (t *tx) addDevice(d fleet.Device, s auth.DeviceSecrets) error {
 		return err
 	}
 	t.mark(modelDeviceKey(d.Model, d.Key))
+	if err := t.moveAliases(nil, d); err != nil {
+		return err
+	}
 	return t.put(secretsKey(d.Key), s)
 }
 
@@ -125,11 +129,16 @@ func (t *tx) mayAdd(d fleet.Device) error {
 	if !known {
 		return unknownModel(d.Model)
 	}
-	taken, err := t.has(deviceKey(d.Key))
-	if err == nil && taken {
-		err = fleet.Taken("device %q is there already", d.Key)
+	owner, err := t.owner(string(d.Key))
+	switch {
+	case err != nil:
+		return err
+	case owner == d.Key:
+		return fleet.Taken("device %q is there already", d.Key)
+	case owner != "":
+		return fleet.Taken("device %q cannot be added: its key is an alias of device %s", d.Key, owner)
 	}
-	return err
+	return t.mayCall(d.Aliases, d.Key)
 }
 
 // UpdateDevice changes a device, its model too, but not its key.
@@ -155,7 +164,7 @@ func (c *Catalog) UpdateDevice(ctx context.Context, key fleet.DeviceKey, change 
 				return err
 			}
 		}
-		if err := t.movePin(before, d); err != nil {
+		if err := errors.Join(t.movePin(before, d), t.moveAliases(before.Aliases, d)); err != nil {
 			return err
 		}
 		t.tellDevice(before, d)
@@ -198,6 +207,9 @@ func (t *tx) removeDevice(key fleet.DeviceKey) (fleet.Device, error) {
 		t.delete(pinKey(d))
 	}
 	t.delete(sightingKey(key))
+	for _, alias := range d.Aliases {
+		t.delete(aliasKey(alias))
+	}
 	if err := t.forgetMAC(key); err != nil {
 		return d, err
 	}

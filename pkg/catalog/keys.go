@@ -26,6 +26,7 @@ import (
 //	dp/<code>/<version>/<device>               index: devices that are pinned to a build
 //	df/<device>                                fleet.Sent
 //	dx/<mac>                                   a device's key: whose Wi-Fi has this MAC, as 12 hex digits
+//	da/<alias>                                 a device's key: who calls itself that
 //	dw/<device>                                the MAC of a device: the one key below dx/ that it has
 //	dr/<device>                                removal, of a device that a person has removed
 //	ds/<device>                                auth.DeviceSecrets
@@ -110,6 +111,7 @@ func modelKey(code fleet.ModelCode) string           { return modelPrefix + stri
 func deviceKey(key fleet.DeviceKey) string           { return devicePrefix + string(key) }
 func modelDevicesPrefix(code fleet.ModelCode) string { return "dm/" + string(code) + "/" }
 func macKey(mac string) string                       { return "dx/" + mac }
+func aliasKey(alias fleet.Alias) string              { return "da/" + string(alias) }
 func deviceMACKey(key fleet.DeviceKey) string        { return "dw/" + string(key) }
 func sentKey(key fleet.DeviceKey) string             { return "df/" + string(key) }
 func removedKey(key fleet.DeviceKey) string          { return "dr/" + string(key) }

@@ -39,6 +39,7 @@ func (t *tx) tellDevice(before, after fleet.Device) {
 	c.noteText("line", before.Line, after.Line)
 	c.noteText("model_code", string(before.Model), string(after.Model))
 	c.note("labels", before.Labels, after.Labels, slices.Equal(before.Labels, after.Labels))
+	c.note("aliases", before.Aliases, after.Aliases, slices.Equal(before.Aliases, after.Aliases))
 	if c.Before != nil {
 		t.tell(event.DeviceChanged, o, c)
 	}
@@ -60,7 +61,11 @@ func (t *tx) tellDevice(before, after fleet.Device) {
 }
 
 func (t *tx) tellAdded(d fleet.Device) {
-	t.tell(event.DeviceAdded, d.Key.ObjectOf(), facts{"model": d.Model, "name": d.Name})
+	details := facts{"model": d.Model, "name": d.Name}
+	if len(d.Aliases) > 0 {
+		details["aliases"] = d.Aliases
+	}
+	t.tell(event.DeviceAdded, d.Key.ObjectOf(), details)
 }
 
 func (t *tx) tellConfig(o fleet.Object, before, after json.RawMessage) {

@@ -11,9 +11,10 @@ type Device struct {
 	Key          DeviceKey         `json:"device_key"`
 	Model        ModelCode         `json:"model_code"`
 	Name         string            `json:"name,omitempty"`
-	Line         string            `json:"line,omitempty"`   // where it stands; "": the network that it comes from
-	Labels       []string          `json:"labels,omitempty"` // sorted, each once
-	Pin          Version           `json:"pin,omitempty"`    // what it is offered whatever else is; "": nothing of its own
+	Line         string            `json:"line,omitempty"`    // where it stands; "": the network that it comes from
+	Labels       []string          `json:"labels,omitempty"`  // sorted, each once
+	Aliases      []Alias           `json:"aliases,omitempty"` // sorted; each is one device's only
+	Pin          Version           `json:"pin,omitempty"`     // what it is offered whatever else is; "": nothing of its own
 	Revoked      bool              `json:"revoked,omitempty"`
 	NotBefore    time.Time         `json:"not_before,omitzero"` // tokens issued earlier are refused
 	Config       json.RawMessage   `json:"config,omitempty"`    // nil until one is set
@@ -58,7 +59,7 @@ type DeviceFilter struct {
 	Version string // that it runs
 	Line    string // as named, or the network that it comes from
 	Label   string
-	Search  string    // in its key and its name
+	Search  string    // in its key, its name and its aliases
 	After   DeviceKey // exclusive
 	Limit   int       // 0: all
 }

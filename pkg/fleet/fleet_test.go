@@ -3,6 +3,7 @@ package fleet
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -68,6 +69,23 @@ func TestClientIDsRoundTripAndNothingElseParses(t *testing.T) {
 		if _, err := ParseDeviceKey(string(NewDeviceKey())); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestAnAliasIsOneWordOfAnAddress(t *testing.T) {
+	for s, fine := range map[string]bool{
+		"24:6f:28:aa:bb:cc": true, "esp32_devkitc-246f28aabbcc": true, strings.Repeat("x", 128): true, "~!@#$%&*()=+": true,
+		"": false, strings.Repeat("x", 129): false, "a b": false, "a/b": false, ".": false, "..": false, "a\n": false, "é": false,
+	} {
+		if _, err := ParseAlias(s); errors.Is(err, ErrRefused) == fine || err == nil != fine {
+			t.Errorf("ParseAlias(%q): %v", s, err)
+		}
+	}
+	if all, err := ParseAliases([]string{"b", "a", "b"}); err != nil || len(all) != 2 || all[0] != "a" {
+		t.Errorf("%v, %v", all, err)
+	}
+	if _, err := ParseAliases([]string{"a", "b", "c", "d", "e"}); !errors.Is(err, ErrRefused) {
+		t.Errorf("five aliases: %v", err)
 	}
 }
 

@@ -19,6 +19,9 @@ func FuzzNames(f *testing.F) {
 				t.Errorf("dump name %q is %v, %v", a, at, err)
 			}
 		}
+		if alias, err := ParseAlias(a); err == nil && (string(alias) != a || strings.ContainsAny(a, " /\x00\n")) {
+			t.Errorf("alias %q", a)
+		}
 		x, errX := ParseVersion(a)
 		y, errY := ParseVersion(b)
 		if errX != nil || errY != nil {

@@ -20,6 +20,7 @@ const (
 	columnSecret
 	columnName
 	columnLine
+	columnAlias
 	columns
 )
 
@@ -27,6 +28,7 @@ const (
 var columnNames = map[string]int{
 	"model_code": columnModel, "model": columnModel, "device_key": columnKey, "key": columnKey, "device": columnKey,
 	"client_secret": columnSecret, "secret": columnSecret, "name": columnName, "line": columnLine,
+	"alias": columnAlias, "aliases": columnAlias,
 }
 
 // row is one device of the list.
@@ -46,7 +48,7 @@ func readRows(raw []byte) ([]row, error) {
 	lines := csv.NewReader(strings.NewReader(text))
 	lines.Comma, lines.FieldsPerRecord, lines.TrimLeadingSpace = comma, -1, comma != '\t' // an empty field is no space to trim
 	var rows []row
-	order := []int{columnModel, columnKey, columnSecret, columnName, columnLine}
+	order := []int{columnModel, columnKey, columnSecret, columnName, columnLine, columnAlias}
 	for first := true; ; first = false {
 		fields, err := lines.Read()
 		if errors.Is(err, io.EOF) {
@@ -88,7 +90,7 @@ func readRows(raw []byte) ([]row, error) {
 	}
 }
 
-const wantedColumns = "model_code,device_key[,client_secret][,name][,line]"
+const wantedColumns = "model_code,device_key[,client_secret][,name][,line][,alias]"
 
 // heads are the columns that a first line names; nil where it names none and is a device.
 func heads(fields []string) ([]int, error) {

@@ -136,12 +136,16 @@ func build(n api.NewDevice, now time.Time) (auth.NewDevice, string, error) {
 	if err := fleet.CheckLine(n.Line); err != nil {
 		return auth.NewDevice{}, "", err
 	}
+	aliases, err := fleet.ParseAliases(n.Aliases)
+	if err != nil {
+		return auth.NewDevice{}, "", err
+	}
 	secret := n.Secret
 	if secret == "" {
 		secret = auth.NewSecret()
 	}
 	return auth.NewDevice{
-		Device:  fleet.Device{Key: key, Model: code, Name: n.Name, Line: n.Line, CreatedAt: now, UpdatedAt: now},
+		Device:  fleet.Device{Key: key, Model: code, Name: n.Name, Line: n.Line, Aliases: aliases, CreatedAt: now, UpdatedAt: now},
 		Secrets: auth.DeviceSecrets{Current: auth.HashSecret(secret), ChangedAt: now},
 	}, secret, nil
 }
@@ -239,7 +243,7 @@ func (d *door) changeDevice(w http.ResponseWriter, r *http.Request) error {
 	return endpoint.WriteJSON(w, http.StatusOK, api.ChangedDevice{Device: shown, Warnings: warnings})
 }
 
-// place sets where a device stands, and what it is offered whatever others are.
+// place sets where a device stands, what it calls itself, and what it is offered whatever others are.
 func place(device *fleet.Device, in api.DeviceChange) error {
 	if in.Line != nil {
 		if err := fleet.CheckLine(*in.Line); err != nil {
@@ -253,6 +257,13 @@ func place(device *fleet.Device, in api.DeviceChange) error {
 			return err
 		}
 		device.Labels = labels
+	}
+	if in.Aliases != nil {
+		aliases, err := fleet.ParseAliases(*in.Aliases)
+		if err != nil {
+			return err
+		}
+		device.Aliases = aliases
 	}
 	if in.Pin == nil || *in.Pin == "" {
 		if in.Pin != nil {

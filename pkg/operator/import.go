@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
@@ -23,12 +25,12 @@ const (
 // plan is what an import is going to do.
 type plan struct {
 	add    []auth.NewDevice
-	change []fleet.Device // a new name, a new line, or both
+	change []fleet.Device // a new name, line or aliases
 	api.Imported
 }
 
-// importDevices takes a CSV of model_code,device_key[,client_secret][,name][,line]. All new devices are added or none. Those that
-// are there keep the secrets that they have, which may have been rotated since the list was made; only a new name or line is taken.
+// importDevices takes a CSV of model_code,device_key[,client_secret][,name][,line][,alias], several aliases separated by spaces. All new devices are added or none. Those that
+// are there keep the secrets that they have, which may have been rotated since the list was made; only a new name, line or alias is taken.
 func (d *door) importDevices(w http.ResponseWriter, r *http.Request) error {
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostCSV))
 	if err != nil {
@@ -54,6 +56,9 @@ func (d *door) importDevices(w http.ResponseWriter, r *http.Request) error {
 		_, err := d.Records.UpdateDevice(r.Context(), listed.Key, func(device *fleet.Device) error {
 			device.Name = cmp.Or(listed.Name, device.Name)
 			device.Line = cmp.Or(listed.Line, device.Line)
+			if listed.Aliases != nil {
+				device.Aliases = listed.Aliases
+			}
 			return nil
 		})
 		if err != nil {
@@ -75,7 +80,7 @@ func (d *door) planImport(rows []row) (p plan, err error) {
 	seen := map[fleet.DeviceKey]int{}
 	short := 0
 	for _, r := range rows {
-		in := api.NewDevice{Model: r.fields[columnModel], Key: r.fields[columnKey], Secret: r.fields[columnSecret], Name: r.fields[columnName], Line: r.fields[columnLine]}
+		in := api.NewDevice{Model: r.fields[columnModel], Key: r.fields[columnKey], Secret: r.fields[columnSecret], Name: r.fields[columnName], Line: r.fields[columnLine], Aliases: strings.Fields(r.fields[columnAlias])}
 		n, secret, err := build(in, now)
 		if err != nil {
 			return p, fleet.Refused("line %d: %v", r.line, err)
@@ -111,7 +116,8 @@ func (d *door) planImport(rows []row) (p plan, err error) {
 			return p, err
 		case there.Model != device.Model:
 			return p, fleet.Taken("line %d: device %s is there already, of model %s; device set --model moves it", r.line, device.Key, there.Model)
-		case in.Name != "" && in.Name != there.Name || in.Line != "" && in.Line != there.Line:
+		case in.Name != "" && in.Name != there.Name || in.Line != "" && in.Line != there.Line,
+			device.Aliases != nil && !slices.Equal(device.Aliases, there.Aliases):
 			p.change = append(p.change, device)
 			p.Changed++
 		default:

@@ -183,7 +183,7 @@ func TestAFilterIsAnsweredInTheOrderOfKeysAndInPages(t *testing.T) {
 	for i := range s.devices {
 		s.devices[i].Line = fmt.Sprintf("line%d", i%4)
 		if i%2 == 0 {
-			s.devices[i].Model, s.devices[i].Labels = "fan", nil
+			s.devices[i].Model, s.devices[i].Labels, s.devices[i].Aliases = "fan", nil, []fleet.Alias{"MAC", fleet.Alias(fmt.Sprintf("24:6F:%04d", i))}
 		}
 	}
 	b := s.open(t)
@@ -202,6 +202,7 @@ func TestAFilterIsAnsweredInTheOrderOfKeysAndInPages(t *testing.T) {
 		"a label":         {fleet.DeviceFilter{Label: "hall"}, 1000},
 		"a part of a key": {fleet.DeviceFilter{Search: "v0012"}, 10},
 		"in any case":     {fleet.DeviceFilter{Search: "PUMP 77"}, 11},
+		"an alias":        {fleet.DeviceFilter{Search: "6f:00"}, 50},
 		"all at once":     {fleet.DeviceFilter{Model: "pump", State: fleet.Live, Version: "1.3", Line: "line3", Label: "hall", Search: "pump"}, 50},
 		"a foreign one":   {fleet.DeviceFilter{Model: "lamp"}, 0},
 	} {

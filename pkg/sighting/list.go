@@ -46,7 +46,7 @@ func (b *Book) matches(e *entry, f fleet.DeviceFilter, now moment) bool {
 		f.Version != "" && e.Runs != f.Version,
 		f.Line != "" && e.place != f.Line,
 		f.Label != "" && !slices.Contains(e.labels, f.Label),
-		f.Search != "" && !strings.Contains(string(e.Device), f.Search) && !strings.Contains(strings.ToLower(e.name), f.Search),
+		f.Search != "" && !strings.Contains(string(e.Device), f.Search) && !strings.Contains(strings.ToLower(e.names), f.Search),
 		f.State != "" && e.state(now, b.floors) != f.State:
 		return false
 	}

@@ -57,7 +57,7 @@ type download struct {
 type entry struct {
 	Record
 	model  fleet.ModelCode
-	name   string
+	names  string   // its name, and each alias on a line of its own
 	labels []string // shared
 	place  string   // the line that it stands on: as named, or the network that it comes from
 

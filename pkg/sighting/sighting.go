@@ -193,7 +193,10 @@ func (b *Book) put(d fleet.Device) {
 		b.devices[d.Key] = e
 		b.order, b.sorted = append(b.order, e), false
 	}
-	e.model, e.name, e.labels = fleet.ModelCode(b.word(string(d.Model))), d.Name, b.labelSet(d.Labels)
+	e.model, e.names, e.labels = fleet.ModelCode(b.word(string(d.Model))), d.Name, b.labelSet(d.Labels)
+	for _, alias := range d.Aliases {
+		e.names += "\n" + string(alias)
+	}
 	e.named, e.place, e.barred = d.Line != "", b.word(d.Line), barred(d)
 	b.settle(e)
 }
