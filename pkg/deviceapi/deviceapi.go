@@ -60,8 +60,8 @@ type offers interface {
 	// Turn gives a device its turn in a rollout, where it is the one: it is on record when Turn returns. It is called before an
 	// answer names the version that Offer says.
 	Turn(context.Context, fleet.Device)
-	// Strays tells that a device is about to be sent a version that it has asked for by name.
-	Strays(context.Context, fleet.Device, fleet.Version)
+	// Strays tells that a device is about to be sent a version that it has asked for by name. After an error it is not to be.
+	Strays(context.Context, fleet.Device, fleet.Version) error
 	// Taken reports that a version was taken from a device that has begun to fetch it.
 	Taken(fleet.Device, fleet.Version) bool
 }

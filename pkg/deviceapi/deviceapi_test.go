@@ -35,8 +35,9 @@ type memory struct {
 	bodies  [][]byte
 	failing error // of the next Write
 	sent    map[fleet.DeviceKey]fleet.Sent
-	noted   int   // how often an image that is sent was noted
-	full    error // of NoteSent
+	noted   int    // how often an image that is sent was noted
+	full    error  // of NoteSent and of Strays
+	noting  func() // in the middle of NoteSent; nil: nothing
 	dir     string
 	seen    []fleet.Seen
 	refused []string // versions of the dumps that were not taken
@@ -138,13 +139,18 @@ func (m *memory) Turn(_ context.Context, d fleet.Device) {
 	m.turns = append(m.turns, d.Key)
 }
 
-func (m *memory) Strays(_ context.Context, d fleet.Device, v fleet.Version) {
+func (m *memory) Strays(_ context.Context, d fleet.Device, v fleet.Version) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.strayed = append(m.strayed, string(d.Key)+" "+string(v))
+	return m.full
 }
 
-func (m *memory) Taken(_ fleet.Device, v fleet.Version) bool { return v == m.taken }
+func (m *memory) Taken(_ fleet.Device, v fleet.Version) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return v == m.taken
+}
 
 func (m *memory) LastSent(key fleet.DeviceKey) (fleet.Sent, bool, error) {
 	m.mu.Lock()
@@ -156,6 +162,9 @@ func (m *memory) LastSent(key fleet.DeviceKey) (fleet.Sent, bool, error) {
 func (m *memory) NoteSent(_ context.Context, key fleet.DeviceKey, s fleet.Sent) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.noting != nil {
+		m.noting()
+	}
 	if m.full != nil {
 		return m.full
 	}

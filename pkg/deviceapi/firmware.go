@@ -23,7 +23,7 @@ func (d *Door) offeredFirmware(w http.ResponseWriter, r *http.Request, device fl
 	if !ok {
 		return endpoint.Errorf(http.StatusNotFound, "no_firmware", "there is no firmware for model %s yet", model.Code)
 	}
-	return d.image(w, r, device, model, v)
+	return d.image(w, r, device, model, v, false)
 }
 
 // sizedFor is how long a HEAD is believed to be the begin of a download: firmware asks for the first range at once.
@@ -46,14 +46,18 @@ func (d *Door) oneFirmware(w http.ResponseWriter, r *http.Request, device fleet.
 	if err != nil {
 		return fleet.Unknown("%v", err)
 	}
+	taken := d.options.Offers.Taken(device, v)
 	if r.Method == http.MethodGet {
-		d.options.Offers.Strays(r.Context(), device, v)
+		if err := d.options.Offers.Strays(r.Context(), device, v); err != nil {
+			return err
+		}
 	}
-	return d.image(w, r, device, model, v)
+	return d.image(w, r, device, model, v, taken)
 }
 
-// image answers with an image of a version. Its first byte goes out when it is on record which image it was.
-func (d *Door) image(w http.ResponseWriter, r *http.Request, device fleet.Device, model fleet.Model, v fleet.Version) error {
+// image answers with an image of a version. Its first byte goes out when it is on record which image it was. taken says that
+// the version was taken from the device before, and that it asks for it all the same.
+func (d *Door) image(w http.ResponseWriter, r *http.Request, device fleet.Device, model fleet.Model, v fleet.Version, taken bool) error {
 	image, err := d.options.Images.OpenImage(model, v)
 	if err != nil {
 		return err
@@ -70,12 +74,16 @@ func (d *Door) image(w http.ResponseWriter, r *http.Request, device fleet.Device
 	case r.Method == http.MethodGet && r.Header.Get("If-None-Match") != image.ETag:
 		d.noteSent(r.Context(), device, sent)
 	}
-	return d.serve(w, r, device, image)
+	return d.serve(w, r, device, image, taken)
 }
 
-func (d *Door) serve(w http.ResponseWriter, r *http.Request, device fleet.Device, image fleet.Image) error {
-	way := d.send(w, r, device, image)
+func (d *Door) serve(w http.ResponseWriter, r *http.Request, device fleet.Device, image fleet.Image, taken bool) error {
 	defer d.sending.begin(w, device.Model, image.Version)()
+	if !taken && d.options.Offers.Taken(device, image.Version) { // since it was offered: Cut came before this answer could be cut
+		endpoint.Cut(w)
+		return endpoint.Errorf(http.StatusServiceUnavailable, "taken", "version %s was taken back at this moment", image.Version)
+	}
+	way := d.send(w, r, device, image)
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("ETag", image.ETag)

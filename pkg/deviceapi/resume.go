@@ -45,7 +45,7 @@ func (d *Door) restOfFirmware(w http.ResponseWriter, r *http.Request, device fle
 	if image.ETag != sent.ETag {
 		return startOver(w, image.Size)
 	}
-	return d.serve(w, r, device, image)
+	return d.serve(w, r, device, image, false)
 }
 
 // offeredSize is the size in bytes of what the device will be sent when it starts over, 0 where that is nothing.

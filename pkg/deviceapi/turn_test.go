@@ -1,6 +1,7 @@
 package deviceapi
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -61,5 +62,30 @@ func TestADeviceThatFetchesAVersionByNameIsTold(t *testing.T) {
 	r.do(t, "GET", "/api/iot/firmware/1.0", nil, pumpsToken)
 	if !slices.Equal(r.strayed, []string{"aaaaaaa1 1.0"}) {
 		t.Errorf("strayed: %q", r.strayed)
+	}
+}
+
+// A halt ends what is being sent. What it does not find there yet, as it was offered just before, must not begin after it.
+func TestAnAnswerThatAHaltComesBeforeIsNotBegun(t *testing.T) {
+	for name, path := range map[string]string{"offered": "/api/iot/firmware", "taken by itself": "/api/iot/firmware/1.0"} {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, nil)
+			r.turned = map[fleet.DeviceKey]fleet.Version{"aaaaaaa1": "1.0"}
+			r.noting = func() { r.taken = "1.0" } // it is offered by then, and no byte has gone out
+			if got := r.do(t, "GET", path, nil, pumpsToken); got.status == http.StatusOK || len(got.body) > 1000 {
+				t.Errorf("status %d and %d bytes", got.status, len(got.body))
+			}
+			if got := r.do(t, "GET", "/api/iot/firmware/1.0", nil, pumpsToken); got.status != http.StatusOK {
+				t.Errorf("status %d: what a device asks for by name after a halt is its own matter", got.status)
+			}
+		})
+	}
+}
+
+func TestADeviceThatTakesABuildByNameIsSentNothingThatIsNotOnRecord(t *testing.T) {
+	r := open(t, nil)
+	r.full = fleet.Full("no room")
+	if got := r.do(t, "GET", "/api/iot/firmware/1.0", nil, pumpsToken); got.status != http.StatusInsufficientStorage {
+		t.Errorf("status %d, want 507", got.status)
 	}
 }

@@ -3,6 +3,7 @@ package fleet
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -59,3 +60,15 @@ func BuildObject(code ModelCode, v Version) Object {
 
 // RolloutID is "<model>/<number>".
 func RolloutID(code ModelCode, number int) string { return string(code) + "/" + strconv.Itoa(number) }
+
+// ParseRolloutID reads what RolloutID makes.
+func ParseRolloutID(s string) (code ModelCode, number int, err error) {
+	model, digits, _ := strings.Cut(s, "/")
+	if code, err = ParseModelCode(model); err != nil {
+		return "", 0, err
+	}
+	if number, err = strconv.Atoi(digits); err != nil || number < 1 {
+		return "", 0, Refused("rollout %q: want a model and a number, such as pump/7", clip(s))
+	}
+	return code, number, nil
+}

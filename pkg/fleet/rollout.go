@@ -45,7 +45,6 @@ type Rollout struct {
 	Advanced   bool     `json:"advanced,omitempty"`     // a person has ended the rest and the gate of the open wave
 	Counted    uint64   `json:"counted_from,omitempty"` // evidence is made of the marks from this number on
 	Boots      int      `json:"boots,omitempty"`        // of devices that run the version, since the evidence began: what a gate about boots counts
-	Again      bool     `json:"again,omitempty"`        // attempts at this version before it do not count
 }
 
 // RolloutState is how a rollout stands.
@@ -337,6 +336,8 @@ type Explanation struct {
 	Lines     []string         `json:"lines"`  // sentences, the newest evidence first
 	Slots     ShareCount       `json:"slots"`  // that are taken, of those that there are
 	Judged    ShareCount       `json:"judged"` // of the members of the open wave that are not off
+
+	DecideWithin Duration `json:"decide_within"` // after which a wave that neither ends nor halts asks a person
 }
 
 // Gate is something that must be ruled out before the next wave.

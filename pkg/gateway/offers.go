@@ -23,8 +23,8 @@ func (o offers) Offer(d fleet.Device, m fleet.Model) (v fleet.Version, ok bool) 
 func (o offers) Turn(ctx context.Context, d fleet.Device) { o.rollouts.Turn(ctx, d) }
 
 // Strays tells that a device is about to be sent a version that it has asked for by name.
-func (o offers) Strays(ctx context.Context, d fleet.Device, v fleet.Version) {
-	o.rollouts.Strays(ctx, d, v)
+func (o offers) Strays(ctx context.Context, d fleet.Device, v fleet.Version) error {
+	return o.rollouts.Strays(ctx, d, v)
 }
 
 // Taken reports that a version was taken from a device that has begun to fetch it.

@@ -36,6 +36,26 @@ func (c *course) cannot(verb string) error {
 	return fleet.Taken("rollout %d of %s is %s: it cannot be %s", c.Number, c.Model, c.State, verb)
 }
 
+// overtaken says that a rollout that has halted cannot go on, nor be taken back, as its base is not what others are offered any more.
+func (c *course) overtaken() error {
+	return fleet.Taken("another version was published since rollout %d of %s has halted, and its devices are offered that: start a new one", c.Number, c.Model)
+}
+
+// checkAct refuses what goes with another verb.
+func checkAct(a fleet.RolloutAct) error {
+	switch {
+	case (a.Verb == fleet.RolloutExcuse) != (len(a.Devices) > 0):
+		return fleet.Refused("devices: they go with excuse, and with nothing else")
+	case a.Verb != fleet.RolloutResume && len(a.Accept) > 0:
+		return fleet.Refused("accept: it goes with resume after a halt, not with %s", a.Verb)
+	case a.Verb != fleet.RolloutRetreat && a.Untested:
+		return fleet.Refused("untested: it goes with retreat, not with %s", a.Verb)
+	case a.Verb != fleet.RolloutHalt && a.Stay:
+		return fleet.Refused("to stay goes with halt, not with %s", a.Verb)
+	}
+	return checkReason(a.Reason)
+}
+
 func (c *course) pause(a fleet.RolloutAct) error {
 	if c.State != fleet.RolloutRunning && c.State != fleet.RolloutHeld {
 		return c.cannot("paused")
@@ -49,7 +69,13 @@ func (c *course) pause(a fleet.RolloutAct) error {
 func (c *course) resume(a fleet.RolloutAct, now time.Duration) error {
 	switch c.State {
 	case fleet.RolloutPaused, fleet.RolloutDraft:
+		if len(a.Accept) > 0 {
+			return fleet.Refused("accept: rollout %d of %s is %s: there is something to accept after a halt only", c.Number, c.Model, c.State)
+		}
 	case fleet.RolloutHalted:
+		if c.Unstuck {
+			return c.overtaken()
+		}
 		if err := c.accept(a.Accept); err != nil {
 			return err
 		}
@@ -83,7 +109,7 @@ func (c *course) accept(all []string) error {
 	for _, one := range all {
 		if part, ok := strings.CutSuffix(one, "%"); ok {
 			p, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
-			if err != nil || p <= 0 || p >= 99 {
+			if err != nil || !(p > 0 && p < 99) { // NaN is neither
 				return fleet.Refused("accept %q: want a share such as 5%%, above 0 and below 99", one)
 			}
 			tolerated = p / 100
@@ -160,6 +186,9 @@ func (c *course) retreatBy(a fleet.RolloutAct, now time.Duration) error {
 	case fleet.RolloutRunning, fleet.RolloutHeld, fleet.RolloutPaused:
 		c.halt("halted by "+a.By+": "+a.Reason, now)
 	case fleet.RolloutHalted:
+		if c.Unstuck {
+			return c.overtaken()
+		}
 	default:
 		return c.cannot("taken back")
 	}
@@ -169,13 +198,10 @@ func (c *course) retreatBy(a fleet.RolloutAct, now time.Duration) error {
 	return nil
 }
 
-// finishBy ends a rollout as it is: what is open is not waited for.
+// finishBy ends a retreat as it is: what is open is not waited for. To finish a rollout is to publish its version: see
+// [Rollouts.finish].
 func (c *course) finishBy(a fleet.RolloutAct) error {
 	switch c.State {
-	case fleet.RolloutRunning, fleet.RolloutHeld, fleet.RolloutPaused:
-		c.finishing = true
-		c.Why = a.Reason
-		return nil
 	case fleet.RolloutRetreating:
 		c.State, c.Why, c.EndedAt = fleet.RolloutRetreated, a.Reason, c.wall
 		c.tell(event.RolloutRetreated, map[string]any{"why": a.Reason, "devices": c.having()})

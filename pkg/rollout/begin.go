@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/slipway-gateway/slipway/pkg/event"
@@ -52,7 +53,7 @@ func (rs *Rollouts) check(o fleet.RolloutOrder) (x order, err error) {
 	if _, err := parseWindow(o.Window); err != nil {
 		return x, err
 	}
-	if err := checkReason(o.Reason); err != nil {
+	if err := rs.checkOrder(o); err != nil {
 		return x, err
 	}
 	rs.options.Book.EachDevice(o.Model, func(d fleet.Placed) {
@@ -72,6 +73,20 @@ func (rs *Rollouts) check(o fleet.RolloutOrder) (x order, err error) {
 	}
 	x.noRetreat = x.cannotRetreat(rs.options.Firmware)
 	return x, x.checkRetreat()
+}
+
+// checkOrder refuses what contradicts itself.
+func (rs *Rollouts) checkOrder(o fleet.RolloutOrder) error {
+	now := rs.options.Now()
+	switch {
+	case o.Draft && !o.StartAt.IsZero():
+		return fleet.Refused("draft and start_at: a draft waits for a person, or for a time, and not for both")
+	case !o.StartAt.IsZero() && o.StartAt.Before(now):
+		return fleet.Refused("start_at %s has passed: it is %s", o.StartAt.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	case o.Untested && !o.Retreat:
+		return fleet.Refused("untested: it goes with retreat")
+	}
+	return checkReason(o.Reason)
 }
 
 // checkRetreat refuses to promise a retreat that would be refused after the halt.
@@ -208,11 +223,11 @@ func (rs *Rollouts) Start(ctx context.Context, o fleet.RolloutOrder) (fleet.Roll
 	if err != nil {
 		return fleet.Rollout{}, err
 	}
-	rs.save(ctx) // what the devices of the one before have done
-	if err := rs.acts(o.Model); err != nil {
+	if err := rs.acts(ctx, o.Model); err != nil {
 		return fleet.Rollout{}, err
 	}
 	defer rs.acted(o.Model)
+	rs.saveOf(ctx, o.Model) // what the devices of the one before have done
 	old, told, err := rs.replaced(o)
 	if err != nil {
 		return fleet.Rollout{}, err
@@ -220,7 +235,7 @@ func (rs *Rollouts) Start(ctx context.Context, o fleet.RolloutOrder) (fleet.Roll
 	now := rs.options.Now()
 	r := fleet.Rollout{
 		Model: o.Model, Version: o.Version, Base: x.base, State: fleet.RolloutRunning, Plan: x.Plan, Target: listed(o.Target), First: o.First,
-		Window: o.Window, Retreat: o.Retreat, Tolerated: rs.options.Tolerated, Rate: x.rate, CreatedAt: now.UTC(), Again: o.Again,
+		Window: o.Window, Retreat: o.Retreat, Tolerated: rs.options.Tolerated, Rate: x.rate, CreatedAt: now.UTC(),
 		StartedBy: o.By, Warnings: x.blind, Dark: []string{}, NoRetreat: x.noRetreat, Tested: x.tested,
 	}
 	kind := event.RolloutStarted
@@ -264,21 +279,46 @@ func (x *order) cannotRetreat(f firmware) string {
 	return ""
 }
 
-// acts marks that something is being written of a model's rollouts: what a person asks for comes one after the other.
-func (rs *Rollouts) acts(code fleet.ModelCode) error {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	if rs.acting[code] {
-		return fleet.Taken("somebody is changing the rollouts of %s at this moment: try again", code)
+// acts marks that something is being written of a model's rollouts, and waits for its turn: one thing comes after the other.
+func (rs *Rollouts) acts(ctx context.Context, code fleet.ModelCode) error {
+	for !rs.mayAct(code) {
+		rs.mu.Lock()
+		busy := rs.acting[code]
+		rs.mu.Unlock()
+		if busy == nil {
+			continue
+		}
+		select {
+		case <-busy:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	rs.acting[code] = true
 	return nil
 }
 
-func (rs *Rollouts) acted(code fleet.ModelCode) {
+// mayAct is acts where nobody waits.
+func (rs *Rollouts) mayAct(code fleet.ModelCode) bool {
 	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if rs.acting[code] != nil {
+		return false
+	}
+	rs.acting[code] = make(chan struct{})
+	return true
+}
+
+// settle ends what acts has begun.
+func (rs *Rollouts) settle(code fleet.ModelCode) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	close(rs.acting[code])
 	delete(rs.acting, code)
-	rs.mu.Unlock()
+}
+
+// acted is settle after what a person has asked for: Run looks at once what follows from it.
+func (rs *Rollouts) acted(code fleet.ModelCode) {
+	rs.settle(code)
 	rs.soon()
 }
 
@@ -318,7 +358,7 @@ func (rs *Rollouts) replace(ctx context.Context, r fleet.Rollout) {
 	c.stale = true
 	change, _ := c.drain(now)
 	rs.mu.Unlock()
-	if err := rs.options.Store.SaveRollout(event.ByItself(context.WithoutCancel(ctx)), change); err != nil {
+	if err := rs.put(event.ByItself(context.WithoutCancel(ctx)), c, change); err != nil {
 		rs.options.Logger.Error("what the devices of the rollout before have done is not saved", "model", r.Model, "rollout", r.Number, "error", err)
 	}
 }

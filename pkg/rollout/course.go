@@ -31,22 +31,23 @@ type course struct {
 	settings
 	sightings sightings
 
-	members   map[fleet.DeviceKey]*member
-	lines     map[string]*line
-	order     []*member
-	cut       int // of order: those whose wave is open
-	counts    map[fleet.MemberState]int
-	inCut     map[fleet.MemberState]int
-	crashed   int
-	slots     int // that are taken
-	freed     int // members in flight whose slot a person has freed
-	onInCut   int // members in the cut that are neither off nor skipped
-	queue     queue
-	evidence  *evidence
-	marks     uint64 // the number of the last
-	finishing bool   // nothing is waited for any more: it ends once its version is what the model is offered
-	boots     int    // of devices that run the build, their first with it included
-	before    int    // members on in the cut when the open wave opened
+	members    map[fleet.DeviceKey]*member
+	lines      map[string]*line
+	order      []*member
+	cut        int // of order: those whose wave is open
+	counts     map[fleet.MemberState]int
+	inCut      map[fleet.MemberState]int
+	crashed    int
+	slots      int // that are taken
+	freed      int // members in flight whose slot a person has freed
+	onInCut    int // members in the cut that are neither off nor skipped
+	queue      queue
+	evidence   *evidence
+	marks      uint64 // the number of the last
+	finishing  bool   // nothing is waited for any more: it ends once its version is what the model is offered
+	publishing bool   // its version is being offered to all at this moment: whoever halts it comes too late, or waits
+	boots      int    // of devices that run the build, their first with it included
+	before     int    // members on in the cut when the open wave opened
 
 	hold    string // why the gateway itself holds: the disk, the clock; "" for nothing
 	blind   bool
@@ -54,13 +55,13 @@ type course struct {
 	dark    int  // lines
 	holdOff time.Duration
 
-	counted time.Duration // when it was looked last who is off
-	saved   time.Duration // when the rollout's record was handed out last
-	stale   bool          // the rollout's record waits to be saved
-	dirty   []*member
-	told    []Told
-	wall    time.Time // of the call
-	halted  func()    // called in the moment of a halt
+	lookedOff time.Duration // when it was looked last who is off
+	saved     time.Duration // when the rollout's record was handed out last
+	stale     bool          // the rollout's record waits to be saved
+	dirty     []*member
+	told      []Told
+	wall      time.Time // of the call
+	halted    func()    // called in the moment of a halt
 }
 
 // newCourse makes the course of a rollout without members.
@@ -181,6 +182,11 @@ func (c *course) forward() bool {
 	return c.State != fleet.RolloutRetreating && c.State != fleet.RolloutRetreated
 }
 
+// brings reports that it brings its version, or will go on to.
+func (c *course) brings() bool {
+	return c.State == fleet.RolloutRunning || c.State == fleet.RolloutHeld || c.State == fleet.RolloutPaused
+}
+
 // aim is the version that members are brought to.
 func (c *course) aim() fleet.Version {
 	if c.forward() {
@@ -204,6 +210,7 @@ func (c *course) drain(now time.Duration) (ch Change, any bool) {
 		waits := m.dirty
 		m.dirty = false
 		if waits && c.members[m.Device] == m {
+			m.saving = true
 			ch.Members = append(ch.Members, m.Member)
 		}
 	}
@@ -218,17 +225,22 @@ func (c *course) drain(now time.Duration) (ch Change, any bool) {
 // evidenceEvery is how often the evidence is written down while members change.
 const evidenceEvery = 10 * time.Minute
 
-// show is the rollout with what follows from its members.
-func (c *course) show(now time.Duration) fleet.Rollout {
-	r := c.Rollout
-	r.Elapsed, r.Boots = fleet.Duration(now), c.boots
-	r.Counts = fleet.RolloutCounts{
+// counted are the members by their states.
+func (c *course) counted() fleet.RolloutCounts {
+	return fleet.RolloutCounts{
 		Waiting: c.counts[fleet.MemberWaiting], Offered: c.counts[fleet.MemberOffered], Fetching: c.counts[fleet.MemberFetching],
 		Fetched: c.counts[fleet.MemberFetched], Up: c.counts[fleet.MemberUp], Healthy: c.counts[fleet.MemberHealthy],
 		Lost: c.counts[fleet.MemberLost], Back: c.counts[fleet.MemberBack], Off: c.counts[fleet.MemberOff],
 		Skipped: c.counts[fleet.MemberSkipped], Crashed: c.crashed,
 	}
-	r.Evidence, r.Signature = c.evidence.values(), c.signature()
+}
+
+// show is the rollout with what follows from its members.
+func (c *course) show(now time.Duration) fleet.Rollout {
+	r := c.Rollout
+	r.Elapsed, r.Boots = fleet.Duration(now), c.boots
+	r.Counts = c.counted()
+	r.Evidence, r.Signature = c.evidence.values(), c.signature(sidesOf(r.Counts))
 	r.Dark = []string{}
 	for name, l := range c.lines {
 		if l.dark && len(l.members) > 0 {
@@ -240,22 +252,18 @@ func (c *course) show(now time.Duration) fleet.Rollout {
 }
 
 // signature is the new one that says the most against the build, with the devices that could have had it.
-func (c *course) signature() *fleet.SignatureCounts {
+func (c *course) signature(has, old int) *fleet.SignatureCounts {
 	s := c.evidence.signatures.worst()
 	if s == nil {
 		return nil
 	}
-	has, old := c.sides()
 	return &fleet.SignatureCounts{
 		Fingerprint: s.fingerprint, Frame: s.frame,
 		New: fleet.ShareCount{Devices: s.devices[0], Of: max(has, s.devices[0])}, Old: fleet.ShareCount{Devices: s.devices[1], Of: max(old, s.devices[1])},
 	}
 }
 
-// sides are how many members run the new build, or ran it, and how many the old one.
-func (c *course) sides() (has, old int) {
-	for _, s := range []fleet.MemberState{fleet.MemberUp, fleet.MemberHealthy, fleet.MemberLost, fleet.MemberBack} {
-		has += c.counts[s]
-	}
-	return has, len(c.members) - has - c.counts[fleet.MemberSkipped]
+// sidesOf are how many members run the new build, or ran it, and how many the old one.
+func sidesOf(n fleet.RolloutCounts) (has, old int) {
+	return n.Up + n.Healthy + n.Lost + n.Back, n.Waiting + n.Offered + n.Fetching + n.Fetched + n.Off
 }

@@ -10,9 +10,10 @@ import (
 // mostLines of an explanation are shown.
 const mostLines = 20
 
-// explain makes the evidence anew of the members' marks, as at a start, and says how it came about.
-func explain(r fleet.Rollout, members []fleet.Member) fleet.Explanation {
-	c := newCourse(r, settings{}, nil)
+// explain makes the evidence anew of the members' marks, as at a start, and says how it came about. What there is of an older
+// rollout are its record and those members that were offered the build.
+func explain(r fleet.Rollout, members []fleet.Member, s settings) fleet.Explanation {
+	c := newCourse(r, s, nil)
 	marks := marksOf(members)
 	var x fleet.Explanation
 	device := map[uint64]fleet.Member{}
@@ -37,7 +38,7 @@ func explain(r fleet.Rollout, members []fleet.Member) fleet.Explanation {
 		x.Lines[i], x.Lines[j] = x.Lines[j], x.Lines[i]
 	}
 	x.Lines = x.Lines[:min(len(x.Lines), mostLines)]
-	x.Evidence = c.evidence.values()
+	c.explained(&x, r.Counts)
 	return x
 }
 
@@ -63,24 +64,21 @@ func (m numbered) sentence(of fleet.Member) string {
 	return ""
 }
 
-// explained adds to an explanation what only the course knows.
-func (c *course) explained(x fleet.Explanation) fleet.Explanation {
+// explained says what the evidence is made of.
+func (c *course) explained(x *fleet.Explanation, n fleet.RolloutCounts) {
 	e := c.evidence
-	has, old := c.sides()
-	x.Signature = c.signature()
+	has, old := sidesOf(n)
+	x.Evidence, x.Signature = e.values(), c.signature(has, old)
 	x.Ended = fleet.ShareCount{Devices: e.bad, Of: e.judged}
 	x.New = fleet.ShareCount{Devices: e.crashed[0], Of: has}
 	x.Old = fleet.ShareCount{Devices: e.crashed[1], Of: old}
 	x.Silent = [2]fleet.ShareCount{{Devices: e.silent[0], Of: has}, {Devices: e.silent[1], Of: old}}
-	x.Slots = fleet.ShareCount{Devices: c.slots, Of: c.budget()}
-	x.Judged = c.judged()
 	x.Expected = math.Round(10*e.crashes.expected) / 10
-	x.Gates = c.gates()
-	if x.Gates == nil {
+	x.DecideWithin = fleet.Duration(c.decideWithin)
+	if x.Gates = c.gates(); x.Gates == nil {
 		x.Gates = []fleet.Gate{}
 	}
 	if x.Lines == nil {
 		x.Lines = []string{}
 	}
-	return x
 }

@@ -61,7 +61,14 @@ func (rs *Rollouts) Forecast(ctx context.Context, o fleet.RolloutOrder) (fleet.F
 		return fleet.Forecast{}, err
 	}
 	f := fleet.Forecast{Plan: x.Plan, Devices: len(x.devices), Rate: x.rate, Builds: []fleet.ForecastRow{}, Warnings: append([]string{}, x.blind...)}
+	select { // one at a time: it takes all processors
+	case rs.playing <- struct{}{}:
+		defer func() { <-rs.playing }()
+	case <-ctx.Done():
+		return fleet.Forecast{}, ctx.Err()
+	}
 	k, rounds, heard := x.plant()
+	k.tolerated = rs.options.Tolerated
 	if heard == 0 {
 		f.Warnings = append(f.Warnings, "no device is heard: there is nothing to play with")
 		return f, nil

@@ -83,9 +83,7 @@ func (c *course) recount() {
 
 // judge halts the rollout where the evidence is enough.
 func (c *course) judge(now time.Duration) {
-	switch c.State {
-	case fleet.RolloutRunning, fleet.RolloutHeld, fleet.RolloutPaused:
-	default:
+	if !c.brings() || c.publishing {
 		return
 	}
 	v := c.evidence.values()
@@ -107,8 +105,9 @@ func (c *course) halt(why string, now time.Duration) {
 
 // halting is what is told of a halt.
 func (c *course) halting(why string) map[string]any {
-	more := map[string]any{"why": why, "devices": c.sidesNew(), "evidence": math.Round(c.evidence.values().Total)}
-	if s := c.signature(); s != nil && c.evidence.crash.more() {
+	has, old := sidesOf(c.counted())
+	more := map[string]any{"why": why, "devices": has, "evidence": math.Round(c.evidence.values().Total)}
+	if s := c.signature(has, old); s != nil && c.evidence.crash.more() {
 		more["signature"], more["frame"] = s.Fingerprint, s.Frame
 		more["new"], more["old"] = fmt.Sprintf("%d/%d", s.New.Devices, s.New.Of), fmt.Sprintf("%d/%d", s.Old.Devices, s.Old.Of)
 	}
@@ -126,11 +125,6 @@ func (c *course) endOffers(now time.Duration) {
 	if c.halted != nil {
 		c.halted()
 	}
-}
-
-func (c *course) sidesNew() int {
-	has, _ := c.sides()
-	return has
 }
 
 // reason is why, in one sentence of the stream that says the most.

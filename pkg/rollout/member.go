@@ -23,6 +23,7 @@ type member struct {
 	at       int           // in the heap, -1 outside it
 	pending  bool          // its offer is being written: nobody names the build to it yet
 	dirty    bool          // it waits to be saved
+	saving   bool          // it is being saved at this moment: what is written of it comes after that
 	crash    class         // in which it is counted for its line
 	quiet    class
 }

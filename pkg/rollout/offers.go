@@ -51,7 +51,8 @@ func (rs *Rollouts) published(p *progress, v fleet.Version) {
 	for i := range p.older {
 		if !p.older[i].Unstuck && p.older[i].State != fleet.RolloutFinished {
 			p.older[i].Unstuck = true
-			p.unstuck = append(p.unstuck, p.older[i])
+			r := p.older[i]
+			p.unstuck = append(p.unstuck, Change{Model: r.Model, Number: r.Number, Rollout: &r})
 		}
 	}
 }
@@ -63,49 +64,63 @@ func (rs *Rollouts) Turn(ctx context.Context, d fleet.Device) {
 		return
 	}
 	rs.mu.Lock()
-	p := rs.models[d.Model]
-	if p == nil || p.course == nil {
+	p, m := rs.settled(ctx, d)
+	if m == nil || m.pending {
 		rs.mu.Unlock()
 		return
 	}
 	c, now := p.course, rs.options.Now()
 	c.wall = now.UTC()
-	m := c.members[d.Key]
-	if m == nil || m.pending {
-		rs.mu.Unlock()
-		return
-	}
 	was := m.Member
 	if !c.take(d.Key, p.elapsed(now)) {
 		rs.mu.Unlock()
 		return
 	}
-	rs.write(ctx, c, m, was)
+	_ = rs.write(ctx, c, m, was) // else it is not offered it, and comes again
+}
+
+// settled is a device's member, once nothing older of it is being written: two writes of one record have to stay in their order.
+// It is nil where there is none. The caller holds the lock, which is released meanwhile.
+func (rs *Rollouts) settled(ctx context.Context, d fleet.Device) (*progress, *member) {
+	for {
+		p := rs.models[d.Model]
+		if p == nil || p.course == nil || p.course.members[d.Key] == nil {
+			return p, nil
+		}
+		m, busy := p.course.members[d.Key], rs.acting[d.Model]
+		if !m.saving || busy == nil {
+			return p, m
+		}
+		rs.mu.Unlock()
+		select {
+		case <-busy:
+		case <-ctx.Done():
+		}
+		rs.mu.Lock()
+		if ctx.Err() != nil {
+			return p, nil
+		}
+	}
 }
 
 // Strays tells that a device is about to be sent a build by its own wish. Where a rollout has that build it becomes a member,
-// which is on record when Strays returns.
-func (rs *Rollouts) Strays(ctx context.Context, d fleet.Device, v fleet.Version) {
+// which is on record when Strays returns; where that cannot be written, the device is not to be sent it.
+func (rs *Rollouts) Strays(ctx context.Context, d fleet.Device, v fleet.Version) error {
 	rs.mu.Lock()
-	p := rs.models[d.Model]
-	if p == nil || p.course == nil {
+	p, m := rs.settled(ctx, d)
+	if m == nil || m.pending || v != p.course.Version || !p.course.brings() || m.Has || !m.mayStray() {
 		rs.mu.Unlock()
-		return
+		return ctx.Err()
 	}
 	c, now := p.course, rs.options.Now()
-	m := c.members[d.Key]
-	if m == nil || v != c.Version || !c.State.Unfinished() || !c.forward() || c.State == fleet.RolloutDraft || m.Has || m.State != fleet.MemberWaiting && m.State != fleet.MemberOff {
-		rs.mu.Unlock()
-		return
-	}
 	c.wall = now.UTC()
 	was := m.Member
 	c.stray(m, p.elapsed(now))
-	rs.write(ctx, c, m, was)
+	return rs.write(ctx, c, m, was)
 }
 
 // write puts a member's offer on record, and takes it back where that fails. The caller holds the lock, which is released.
-func (rs *Rollouts) write(ctx context.Context, c *course, m *member, was fleet.Member) {
+func (rs *Rollouts) write(ctx context.Context, c *course, m *member, was fleet.Member) error {
 	m.pending = true
 	change := Change{Model: c.Model, Number: c.Number, Members: []fleet.Member{m.Member}}
 	rs.mu.Unlock()
@@ -115,11 +130,12 @@ func (rs *Rollouts) write(ctx context.Context, c *course, m *member, was fleet.M
 	m.pending = false
 	if err != nil {
 		c.giveBack(m.Device, was)
-		return
+		return err
 	}
 	if m.Member == change.Members[0] { // else more has become of it
 		m.dirty = false
 	}
+	return nil
 }
 
 // Taken reports that a build that a device has begun to fetch is not its any more: its rollout has halted before it had the

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -49,11 +48,13 @@ func (rs *Rollouts) List(f fleet.RolloutFilter) (page []fleet.Rollout, next stri
 	slices.SortFunc(all, func(a, b fleet.Rollout) int {
 		return cmp.Or(cmp.Compare(a.Model, b.Model), cmp.Compare(b.Number, a.Number))
 	})
-	found := f.After == ""
+	code, number, err := fleet.ParseRolloutID(f.After)
+	if f.After != "" && err != nil {
+		return nil, "", err
+	}
 	for _, r := range all {
 		switch {
-		case !found:
-			found = fleet.RolloutID(r.Model, r.Number) == f.After
+		case f.After != "" && cmp.Or(cmp.Compare(r.Model, code), cmp.Compare(number, r.Number)) <= 0: // also where that one is gone
 			continue
 		case f.State != "" && r.State != f.State:
 			continue
@@ -129,11 +130,11 @@ func (rs *Rollouts) Explain(code fleet.ModelCode, number int) (fleet.Explanation
 			return fleet.Explanation{}, err
 		}
 	}
-	x := explain(r, members)
+	x := explain(r, members, rs.settingsOf(r))
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if p := rs.models[code]; p != nil && p.course != nil && p.course.Number == r.Number {
-		x = p.course.explained(x)
+		x.Slots, x.Judged = fleet.ShareCount{Devices: p.course.slots, Of: p.course.budget()}, p.course.judged()
 	}
 	return x, nil
 }
@@ -144,63 +145,54 @@ func (rs *Rollouts) Act(ctx context.Context, code fleet.ModelCode, number int, a
 	if err != nil {
 		return r, err
 	}
-	if err := checkReason(a.Reason); err != nil {
+	if err := checkAct(a); err != nil {
 		return r, err
 	}
-	if err := rs.acts(code); err != nil {
+	if err := rs.acts(ctx, code); err != nil {
 		return r, err
 	}
 	defer rs.acted(code)
-	var devices []fleet.Placed
-	if r.State == fleet.RolloutDraft {
-		devices = rs.placed(code)
-	}
-	rs.mu.Lock()
-	p := rs.models[code]
-	c := p.course
-	if c.Number != r.Number {
-		rs.mu.Unlock()
-		return r, fleet.Taken("rollout %d of %s is over: the newest is %d", r.Number, code, c.Number)
-	}
-	now := p.elapsed(rs.options.Now())
-	c.wall = rs.options.Now().UTC()
-	if err := rs.mayRetreat(c, a); err != nil {
-		rs.mu.Unlock()
-		return r, err
-	}
-	if c.State == fleet.RolloutDraft && a.Verb == fleet.RolloutResume {
-		rs.refresh(c, devices, now)
-	}
-	if err := c.act(a, now); err != nil {
-		rs.mu.Unlock()
-		return r, err
-	}
-	finishes := a.Verb == fleet.RolloutFinish && c.State.Unfinished()
-	err = rs.saveActed(ctx, c, now)
-	if err == nil && finishes { // here, so that it is the person's act
-		if err = rs.finish(ctx, p); err == nil {
-			rs.mu.Lock()
-			err = rs.saveActed(ctx, c, now)
-		}
-	}
-	if err != nil {
+	if err := rs.act(ctx, code, r.Number, a); err != nil {
 		return r, err
 	}
 	return rs.Rollout(code, r.Number)
 }
 
-// saveActed writes down what a person's act has changed. The caller holds the lock, which is released.
-func (rs *Rollouts) saveActed(ctx context.Context, c *course, now time.Duration) error {
+// act does it while nothing else is being written of the model's rollouts.
+func (rs *Rollouts) act(ctx context.Context, code fleet.ModelCode, number int, a fleet.RolloutAct) error {
+	devices := rs.placed(code)
+	rs.mu.Lock()
+	p := rs.models[code]
+	if p == nil || p.course == nil {
+		rs.mu.Unlock()
+		return fleet.Unknown("model %q has no rollout", code)
+	}
+	c := p.course
+	if c.Number != number {
+		rs.mu.Unlock()
+		return fleet.Taken("rollout %d of %s is over: the newest is %d", number, code, c.Number)
+	}
+	now := p.elapsed(rs.options.Now())
+	c.wall = rs.options.Now().UTC()
+	if a.Verb == fleet.RolloutFinish && c.brings() {
+		rs.mu.Unlock()
+		return rs.finish(ctx, p, a.Reason)
+	}
+	if err := rs.mayRetreat(c, a); err != nil {
+		rs.mu.Unlock()
+		return err
+	}
+	if c.StartedAt.IsZero() && a.Verb == fleet.RolloutResume {
+		rs.refresh(c, devices, now)
+	}
+	if err := c.act(a, now); err != nil {
+		rs.mu.Unlock()
+		return err
+	}
 	c.stale = true
 	change, _ := c.drain(now)
 	rs.mu.Unlock()
-	err := rs.options.Store.SaveRollout(ctx, change)
-	if err != nil {
-		rs.mu.Lock()
-		defer rs.mu.Unlock()
-		c.putBack(change) // it counts from now on, and is written when there is room
-	}
-	return err
+	return rs.put(ctx, c, change) // where it fails, it counts from now on, and is written when there is room
 }
 
 // mayRetreat refuses a retreat that bootloaders would refuse, and asks about one that nobody has tried.

@@ -3,6 +3,7 @@ package rollout
 import (
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"time"
 
@@ -51,6 +52,15 @@ const (
 	mostUp    = 7 * 24 * hours
 )
 
+// planName is how a plan may be called: it stands in addresses, on the page and in the journal.
+var planName = regexp.MustCompile(`^[a-z0-9_.-]{1,32}$`)
+
+// differs reports that a plan has the name of one that comes with the gateway, and other waves.
+func differs(p fleet.Plan) bool {
+	named, is := plans[p.Name]
+	return is && !slices.Equal(named.Waves, p.Waves)
+}
+
 // CheckPlan completes a plan, and refuses one that makes no sense.
 func CheckPlan(p fleet.Plan) (fleet.Plan, error) {
 	if len(p.Waves) == 0 {
@@ -67,8 +77,10 @@ func CheckPlan(p fleet.Plan) (fleet.Plan, error) {
 		p.Unproven = leastUnproven
 	}
 	switch {
-	case len(p.Name) > 32:
-		return p, fleet.Refused("a plan's name has at most 32 bytes")
+	case !planName.MatchString(p.Name):
+		return p, fleet.Refused("a plan's name %q: want 1 to 32 of a-z, 0-9, _, . and -", p.Name[:min(len(p.Name), 40)])
+	case differs(p):
+		return p, fleet.Refused("the plan %s has other waves: give these another name", p.Name)
 	case len(p.Waves) > mostWaves:
 		return p, fleet.Refused("%d waves: a plan has at most %d", len(p.Waves), mostWaves)
 	case p.Unproven < 1 || p.Unproven > 1000:

@@ -44,6 +44,7 @@ type plantKind struct {
 	lines     []int   // devices on each
 	rate      float64 // crashes of the base a device and day
 	swing     float64 // of the rate, up and down within four weeks: 0.5 is from half to one and a half
+	tolerated float64 // share of updates that may end badly
 	calm      bool    // no cuts, no shifts
 	days      float64 // after which nobody waits any more
 	lightRule bool    // for a control: without the rule that tells a dark line from lost devices
@@ -220,7 +221,7 @@ func lineIndex(name string) int { return indexOf(fleet.DeviceKey(name[len("line"
 func newPlant(k plantKind, b playedBuild, plan fleet.Plan, s settings, seed uint64) *plant {
 	p := &plant{kind: k, build: b, random: rand.New(rand.NewPCG(seed, 20260504))}
 	r := fleet.Rollout{
-		Number: int(seed), Model: "plant", Version: "2", Base: "1", State: fleet.RolloutRunning, Plan: plan, Tolerated: 0.01, Rate: k.rate,
+		Number: int(seed), Model: "plant", Version: "2", Base: "1", State: fleet.RolloutRunning, Plan: plan, Tolerated: k.tolerated, Rate: k.rate,
 	}
 	if k.swing > 0 {
 		p.phase = 2 * math.Pi * p.random.Float64()

@@ -3,6 +3,7 @@ package rollout
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -67,12 +68,12 @@ type Options struct {
 type Rollouts struct {
 	options Options
 	wake    chan struct{}
-	began   time.Time
+	playing chan struct{} // holds one while a forecast is played: it takes all processors
 
 	mu     sync.Mutex // guards what follows, and all courses
 	halts  []halt     // that were not told of yet
 	models map[fleet.ModelCode]*progress
-	acting map[fleet.ModelCode]bool // a start or an act is being written
+	acting map[fleet.ModelCode]chan struct{} // something is being written of the model's rollouts; closed after it
 }
 
 // progress is what goes on with one model.
@@ -84,7 +85,7 @@ type progress struct {
 	older   []fleet.Rollout                   // by number
 	sticks  map[fleet.DeviceKey]fleet.Version // of older ones, while the published version is their base
 	based   fleet.Version                     // that version
-	unstuck []fleet.Rollout                   // older ones that wait to be saved, as they stick to nobody any more
+	unstuck []Change                          // of older ones, that wait to be saved: they stick to nobody any more, or not to a device
 }
 
 func (p *progress) elapsed(now time.Time) time.Duration { return p.before + now.Sub(p.from) }
@@ -92,13 +93,17 @@ func (p *progress) elapsed(now time.Time) time.Duration { return p.before + now.
 // Open reads all rollouts. What devices did while the gateway was away is found out by what they are seen to run.
 func Open(o Options) (*Rollouts, error) {
 	rs := &Rollouts{
-		options: o, wake: make(chan struct{}, 1), began: o.Now(),
-		models: map[fleet.ModelCode]*progress{}, acting: map[fleet.ModelCode]bool{},
+		options: o, wake: make(chan struct{}, 1), playing: make(chan struct{}, 1),
+		models: map[fleet.ModelCode]*progress{}, acting: map[fleet.ModelCode]chan struct{}{},
 	}
 	err := o.Store.EachRollout(func(r fleet.Rollout) error {
 		p := rs.progressOf(r.Model)
-		if n := len(p.older); n > 0 && p.older[n-1].Number >= r.Number {
-			return nil
+		before := 0
+		if n := len(p.older); n > 0 {
+			before = p.older[n-1].Number
+		}
+		if r.Number <= before {
+			return fmt.Errorf("the record of rollout %d of %s comes after that of rollout %d", r.Number, r.Model, before)
 		}
 		p.older = append(p.older, r)
 		return nil
@@ -338,16 +343,14 @@ func (rs *Rollouts) Tick(ctx context.Context) {
 		c.hold, c.outside = hold, !p.window.open(now)
 		c.blind = quiet > max(2*c.upWithin/3, 3*rhythm)
 		c.tick(p.elapsed(now))
-		if c.finishing && c.State != fleet.RolloutFinished && c.forward() && c.State != fleet.RolloutHalted && !rs.acting[code] {
+		if c.finishing && c.brings() {
 			finishing = append(finishing, p)
 		}
 	}
 	rs.mu.Unlock()
 	rs.tellHalts()
 	for _, p := range finishing {
-		if err := rs.finish(event.ByItself(ctx), p); err != nil && !errors.Is(err, fleet.ErrFull) && ctx.Err() == nil {
-			rs.options.Logger.Error("rollout not finished", "model", p.course.Model, "version", p.course.Version, "error", err)
-		}
+		rs.finishByItself(ctx, p)
 	}
 	rs.save(ctx)
 	rs.nudge()
@@ -410,74 +413,108 @@ func (rs *Rollouts) offered() map[fleet.ModelCode]fleet.Version {
 	return all
 }
 
-// finish offers the build to all, and ends the rollout then: in between nobody is offered anything else than before.
-func (rs *Rollouts) finish(ctx context.Context, p *progress) error {
+// finishByItself ends a rollout that waits for nothing any more. Where something is being written of it, it does so next time.
+func (rs *Rollouts) finishByItself(ctx context.Context, p *progress) {
+	code := p.course.Model
+	if !rs.mayAct(code) {
+		return
+	}
+	defer rs.settle(code)
+	rs.mu.Lock()
+	due := p.course.finishing && p.course.brings()
+	rs.mu.Unlock()
+	if !due {
+		return
+	}
+	if err := rs.finish(event.ByItself(ctx), p, ""); err != nil && !errors.Is(err, fleet.ErrFull) && ctx.Err() == nil {
+		rs.options.Logger.Error("rollout not finished", "model", code, "version", p.course.Version, "error", err)
+	}
+}
+
+// finish offers the build to all, and ends the rollout then: in between nobody is offered anything else than before, and it
+// cannot halt. The caller acts on the model.
+func (rs *Rollouts) finish(ctx context.Context, p *progress, why string) error {
 	c := p.course
-	if _, err := rs.options.Firmware.Publish(ctx, c.Model, c.Version); err != nil {
+	rs.mu.Lock()
+	c.publishing = true
+	rs.mu.Unlock()
+	_, err := rs.options.Firmware.Publish(ctx, c.Model, c.Version)
+	rs.mu.Lock()
+	c.publishing = false
+	now := p.elapsed(rs.options.Now())
+	c.wall = rs.options.Now().UTC()
+	if err != nil {
+		c.judge(now)
+		rs.mu.Unlock()
 		return err
 	}
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	if p.course == c && c.State != fleet.RolloutHalted && c.State != fleet.RolloutFinished {
-		c.finish(p.elapsed(rs.options.Now()))
-		clear(p.sticks)
-		p.based = c.Version
-	}
-	return nil
+	c.finish(why, now)
+	clear(p.sticks)
+	p.based = c.Version
+	change, _ := c.drain(now)
+	rs.mu.Unlock()
+	return rs.put(context.WithoutCancel(ctx), c, change)
 }
 
 // save writes down what waits. What could not be written waits on.
 func (rs *Rollouts) save(ctx context.Context) {
-	type waiting struct {
-		c      *course
-		change Change
-	}
-	var all []waiting
 	rs.mu.Lock()
-	now := rs.options.Now()
-	for code, p := range rs.models {
-		if p.course == nil || rs.acting[code] {
-			continue
-		}
-		if change, any := p.course.drain(p.elapsed(now)); any {
-			all = append(all, waiting{p.course, change})
-		}
-	}
+	codes := slices.Sorted(maps.Keys(rs.models))
 	rs.mu.Unlock()
-	rs.saveUnstuck(ctx)
-	for _, w := range all {
-		err := rs.options.Store.SaveRollout(event.ByItself(ctx), w.change)
-		if err == nil {
-			continue
-		}
-		rs.mu.Lock()
-		w.c.putBack(w.change)
-		rs.mu.Unlock()
-		if !errors.Is(err, fleet.ErrFull) && ctx.Err() == nil {
-			rs.options.Logger.Error("rollout not saved", "model", w.c.Model, "rollout", w.c.Number, "error", err)
+	for _, code := range codes {
+		if rs.mayAct(code) {
+			rs.saveOf(ctx, code)
+			rs.settle(code)
 		}
 	}
 }
 
-// saveUnstuck writes down of older rollouts that they stick to nobody any more.
-func (rs *Rollouts) saveUnstuck(ctx context.Context) {
+// saveOf writes down what waits of a model. The caller acts on it.
+func (rs *Rollouts) saveOf(ctx context.Context, code fleet.ModelCode) {
 	rs.mu.Lock()
-	var all []fleet.Rollout
-	for code, p := range rs.models {
-		if !rs.acting[code] {
-			all = append(all, p.unstuck...)
-			p.unstuck = nil
-		}
+	p := rs.models[code]
+	if p == nil {
+		rs.mu.Unlock()
+		return
+	}
+	unstuck := p.unstuck
+	p.unstuck = nil
+	var change Change
+	waits, c := false, p.course
+	if c != nil {
+		change, waits = c.drain(p.elapsed(rs.options.Now()))
 	}
 	rs.mu.Unlock()
-	for _, r := range all {
-		if err := rs.options.Store.SaveRollout(event.ByItself(ctx), Change{Model: r.Model, Number: r.Number, Rollout: &r}); err != nil {
+	for i, one := range unstuck {
+		if err := rs.options.Store.SaveRollout(event.ByItself(ctx), one); err != nil {
 			rs.mu.Lock()
-			p := rs.progressOf(r.Model)
-			p.unstuck = append(p.unstuck, r)
+			p.unstuck = append(unstuck[i:len(unstuck):len(unstuck)], p.unstuck...)
 			rs.mu.Unlock()
+			break
 		}
 	}
+	if !waits {
+		return
+	}
+	if err := rs.put(event.ByItself(ctx), c, change); err != nil && !errors.Is(err, fleet.ErrFull) && ctx.Err() == nil {
+		rs.options.Logger.Error("rollout not saved", "model", code, "rollout", c.Number, "error", err)
+	}
+}
+
+// put writes down a change of a course. What could not be written waits on.
+func (rs *Rollouts) put(ctx context.Context, c *course, change Change) error {
+	err := rs.options.Store.SaveRollout(ctx, change)
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for _, r := range change.Members {
+		if m := c.members[r.Device]; m != nil {
+			m.saving = false
+		}
+	}
+	if err != nil {
+		c.putBack(change)
+	}
+	return err
 }
 
 // putBack has a change wait again that could not be written.

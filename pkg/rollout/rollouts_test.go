@@ -24,6 +24,11 @@ type factory struct {
 	full     bool
 	during   func() // called once, in the middle of a write
 	reads    int    // of member records
+	writer   fleet.Actor
+
+	publisher     fleet.Actor
+	publishing    func() // in the middle of a Publish; nil: nothing
+	unpublishable error  // of Publish
 
 	base    fleet.Version
 	devices []fleet.Placed
@@ -74,7 +79,7 @@ func (f *factory) AddRollout(ctx context.Context, r fleet.Rollout, c Change) (fl
 	return r, f.SaveRollout(ctx, c)
 }
 
-func (f *factory) SaveRollout(_ context.Context, c Change) error {
+func (f *factory) SaveRollout(ctx context.Context, c Change) error {
 	if f.full {
 		return fleet.Full("the disk is full")
 	}
@@ -82,7 +87,7 @@ func (f *factory) SaveRollout(_ context.Context, c Change) error {
 		f.during = nil
 		during()
 	}
-	f.writes = append(f.writes, c)
+	f.writes, f.writer = append(f.writes, c), event.ActorOf(ctx).Actor
 	if c.Rollout != nil {
 		f.rollouts[c.Number-1] = *c.Rollout
 	}
@@ -127,8 +132,14 @@ func (f *factory) Traits(_ fleet.ModelCode, v fleet.Version) (fleet.Traits, erro
 	return fleet.Traits{Dumps: true}, nil
 }
 
-func (f *factory) Publish(_ context.Context, c fleet.ModelCode, v fleet.Version) (fleet.Model, error) {
-	f.base = v
+func (f *factory) Publish(ctx context.Context, c fleet.ModelCode, v fleet.Version) (fleet.Model, error) {
+	if f.unpublishable != nil {
+		return fleet.Model{}, f.unpublishable
+	}
+	f.base, f.publisher = v, event.ActorOf(ctx).Actor
+	if f.publishing != nil {
+		f.publishing()
+	}
 	return f.Model(c)
 }
 
@@ -142,15 +153,19 @@ func newFactory(devices int) *factory {
 
 func (f *factory) open(t testing.TB) *Rollouts {
 	t.Helper()
-	rs, err := Open(Options{
-		Store: f, Book: f, Firmware: f, Rate: func(fleet.ModelCode, fleet.Version) float64 { return 0 }, Hold: func() string { return "" },
-		Plan: "standard", Alpha: 1e-4, Beta: 0.01, Tolerated: 0.01, UpWithin: u, DecideWithin: 14 * day, Beat: func() {},
-		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return f.now },
-	})
+	rs, err := Open(f.options())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return rs
+}
+
+func (f *factory) options() Options {
+	return Options{
+		Store: f, Book: f, Firmware: f, Rate: func(fleet.ModelCode, fleet.Version) float64 { return 0 }, Hold: func() string { return "" },
+		Plan: "standard", Alpha: 1e-4, Beta: 0.01, Tolerated: 0.01, UpWithin: u, DecideWithin: 14 * day, Beat: func() {},
+		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return f.now },
+	}
 }
 
 func (f *factory) start(t testing.TB, rs *Rollouts) fleet.Rollout {

@@ -91,6 +91,11 @@ func (c *course) giveBack(device fleet.DeviceKey, was fleet.Member) {
 	}
 }
 
+// mayStray reports that a member that fetches the build took it itself: nobody had offered it.
+func (m *member) mayStray() bool {
+	return !m.Has && (m.State == fleet.MemberWaiting || m.State == fleet.MemberOff)
+}
+
 // stray makes a member of a device that fetches the build without having been offered it.
 func (c *course) stray(m *member, now time.Duration) {
 	c.step(m, fleet.MemberOffered, now, func() {
@@ -105,7 +110,7 @@ func (c *course) fetching(device fleet.DeviceKey, v fleet.Version, now time.Dura
 	if m == nil || v != c.aim() || !c.active() || m.State == fleet.MemberSkipped {
 		return
 	}
-	if !inFlight(m.State) && c.forward() && !m.Has && c.State.Unfinished() { // else it is what a halt has cut
+	if c.forward() && m.mayStray() && c.State.Unfinished() { // else it is what a halt has cut
 		c.stray(m, now)
 	}
 	if m.State == fleet.MemberOffered || m.State == fleet.MemberFetching {
@@ -151,7 +156,7 @@ func (c *course) fetched(device fleet.DeviceKey, v fleet.Version, now time.Durat
 		}
 	case m.State == fleet.MemberSkipped, !c.forward() && !m.Has: // some clients flash the base again and again
 		return
-	case !inFlight(m.State) && c.forward():
+	case m.mayStray() && c.forward():
 		c.stray(m, now)
 	}
 	c.step(m, fleet.MemberFetched, now, func() {

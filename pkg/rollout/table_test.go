@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-var usual = plantKind{lines: slices.Repeat([]int{100}, 80), rate: 0.002, days: 60}
+var usual = plantKind{lines: slices.Repeat([]int{100}, 80), rate: 0.002, days: 60, tolerated: 0.01}
 
 var product = settings{alpha: 1e-4, beta: 0.01, upWithin: u, decideWithin: 14 * day}
 

@@ -20,8 +20,8 @@ func (c *course) tick(now time.Duration) {
 		c.lookNoMore(m)
 		c.look(m, now)
 	}
-	if now-c.counted >= c.decideWithin/56 { // a quarter of a day
-		c.counted = now
+	if now-c.lookedOff >= c.decideWithin/56 { // a quarter of a day
+		c.lookedOff = now
 		c.countOff(now)
 	}
 	switch c.State {
@@ -254,14 +254,15 @@ func (c *course) over() bool {
 	return open == 0 || open == c.freed
 }
 
-func (c *course) finish(now time.Duration) {
-	details := map[string]any{"devices": c.counts[fleet.MemberHealthy]}
-	if c.Why != "" { // a person's word
-		details["why"] = c.Why
-	}
-	c.State, c.Why, c.EndedAt = fleet.RolloutFinished, "", c.wall
+// finish ends it, once its version is what all are offered; why is a person's reason, "" where it ends by itself.
+func (c *course) finish(why string, now time.Duration) {
+	c.State, c.Why, c.EndedAt, c.finishing = fleet.RolloutFinished, why, c.wall, false
 	c.Elapsed = fleet.Duration(now)
-	c.tell(event.RolloutFinished, details)
+	more := map[string]any{"devices": c.counts[fleet.MemberHealthy]}
+	if why != "" {
+		more["why"] = why
+	}
+	c.tell(event.RolloutFinished, more)
 }
 
 // bootLikelihood is the logarithm of how much better a good build explains the boots than one of whose boots the share p crash,

@@ -15,12 +15,18 @@ type window struct {
 	from, to int     // minutes of the day; to below from is on the next day
 }
 
+// mostWindow bytes of text say any window: seven days, each by itself, and two times are 32.
+const mostWindow = 64
+
 var weekdays = []string{"Su", "Mo", "Tu", "We", "Th", "Fr", "Sa"}
 
 // parseWindow reads "Mo-Fr 22:00-05:00", "Sa,Su 08:00-20:00" or "22:00-05:00", which is every day.
 func parseWindow(s string) (*window, error) {
 	if s == "" {
 		return nil, nil //nolint:nilnil // no window is one that is always open
+	}
+	if len(s) > mostWindow {
+		return nil, fleet.Refused("a window of %d bytes: at most %d", len(s), mostWindow)
 	}
 	refused := fleet.Refused("window %q: want days and times such as \"Mo-Fr 22:00-05:00\"", s)
 	days, hours, both := strings.Cut(s, " ")
