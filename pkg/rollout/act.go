@@ -201,11 +201,10 @@ func (c *course) retreatBy(a fleet.RolloutAct, now time.Duration) error {
 // finishBy ends a retreat as it is: what is open is not waited for. To finish a rollout is to publish its version: see
 // [Rollouts.finish].
 func (c *course) finishBy(a fleet.RolloutAct) error {
-	switch c.State {
-	case fleet.RolloutRetreating:
-		c.State, c.Why, c.EndedAt = fleet.RolloutRetreated, a.Reason, c.wall
-		c.tell(event.RolloutRetreated, map[string]any{"why": a.Reason, "devices": c.having()})
-		return nil
+	if c.State != fleet.RolloutRetreating {
+		return c.cannot("finished")
 	}
-	return c.cannot("finished")
+	c.State, c.Why, c.EndedAt = fleet.RolloutRetreated, a.Reason, c.wall
+	c.tell(event.RolloutRetreated, map[string]any{"why": a.Reason, "devices": c.having()})
+	return nil
 }
