@@ -83,7 +83,7 @@ func (c *Catalog) RecordBuild(ctx context.Context, b fleet.Build, publish bool) 
 			m.FirmwareVersion = b.Version
 		}
 		if m.FirmwareVersion == b.Version { // also where it was a plain image until now
-			m.ImageSHA256 = ""
+			m.ImageSHA256, m.Sums = "", fleet.Sums{}
 		}
 		return nil
 	})
@@ -119,18 +119,43 @@ func (c *Catalog) PublishVersion(ctx context.Context, code fleet.ModelCode, v fl
 		if err == nil && !there {
 			err = unknownBuild(code, v)
 		}
-		m.FirmwareVersion, m.ImageSHA256 = v, ""
+		m.FirmwareVersion, m.ImageSHA256, m.Sums = v, "", fleet.Sums{}
 		return err
 	})
 }
 
-// PublishImage sets the version and the hash of a plain image, and pins chip and project where they are open.
-func (c *Catalog) PublishImage(ctx context.Context, code fleet.ModelCode, v fleet.Version, sha256, chip, project string) (fleet.Model, error) {
-	return c.changeModel(ctx, code, func(t *tx, m *fleet.Model) error {
-		t.tell(event.BuildAccepted, fleet.BuildObject(code, v), facts{"plain_image": true, "published": true})
-		m.FirmwareVersion, m.ImageSHA256 = v, sha256
-		pin(m, chip, project)
+// PublishImage sets the version and the hashes of a plain image, and pins chip and project where they are open.
+func (c *Catalog) PublishImage(ctx context.Context, b fleet.Build) (fleet.Model, error) {
+	return c.changeModel(ctx, b.Model, func(t *tx, m *fleet.Model) error {
+		t.tell(event.BuildAccepted, fleet.BuildObject(b.Model, b.Version), facts{"plain_image": true, "published": true})
+		m.FirmwareVersion, m.ImageSHA256, m.Sums = b.Version, b.ImageSHA256, b.Sums
+		pin(m, b.Chip, b.Project)
 		return nil
+	})
+}
+
+// NoteSums adds to a build, or to a plain image, what devices know it by. It is read from the image, and no change that
+// anybody made: it leaves no event. A build that is gone, or is another image by now, is left alone.
+func (c *Catalog) NoteSums(ctx context.Context, b fleet.Build) error {
+	return c.update(ctx, func(t *tx) error {
+		var stored fleet.Build
+		found, err := t.get(buildKey(b.Model, b.Version), &stored)
+		if err != nil {
+			return err
+		}
+		if found {
+			if stored.ImageSHA256 != b.ImageSHA256 {
+				return nil
+			}
+			stored.Sums = b.Sums
+			return t.put(buildKey(b.Model, b.Version), stored)
+		}
+		m, err := t.model(b.Model)
+		if errors.Is(err, fleet.ErrUnknown) || err == nil && (m.FirmwareVersion != b.Version || m.ImageSHA256 != b.ImageSHA256) {
+			return nil
+		}
+		m.Sums = b.Sums
+		return errors.Join(err, t.put(modelKey(b.Model), m))
 	})
 }
 

@@ -247,7 +247,7 @@ func TestOnlyAStoredBuildIsPublishedAndAnyImage(t *testing.T) {
 	if m, err := c.Model("pump"); err != nil || m.FirmwareVersion != "1.0" {
 		t.Errorf("model %+v, %v", m, err)
 	}
-	m, err = c.PublishImage(t.Context(), "pump", "3.0", "", "ESP32", "app")
+	m, err = c.PublishImage(t.Context(), fleet.Build{Model: "pump", Version: "3.0", Chip: "ESP32", Project: "app"})
 	if err != nil || m.FirmwareVersion != "3.0" || m.Chip != "ESP32" || m.Project != "app" {
 		t.Errorf("model %+v, %v", m, err)
 	}

@@ -103,7 +103,7 @@ func buildOf(b *bundle.Bundle, code fleet.ModelCode, v fleet.Version, size int64
 	return fleet.Build{
 		Model: code, Version: v, Chip: b.Image.Chip, Project: b.Image.App.Project, IDFVersion: b.Image.App.IDFVersion,
 		GitCommit: b.GitCommit, BundleSize: size, ImageSize: b.ImageSize(), ImageSHA256: b.ImageSHA256,
-		ELFSHA256: b.ELFSHA256, ELFSize: b.ELFSize(), Warnings: b.Warnings,
+		ELFSHA256: b.ELFSHA256, ELFSize: b.ELFSize(), Warnings: b.Warnings, Sums: sumsOf(b.Image),
 	}
 }
 

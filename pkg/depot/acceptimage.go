@@ -43,7 +43,8 @@ func (d *Depot) acceptImage(ctx context.Context, s fleet.Submission, t *durable.
 	}
 	accepted := fleet.Accepted{Kind: fleet.KindImage, Published: true, Warnings: warningsOf(image), Build: fleet.Build{
 		Model: s.Model, Version: version, Chip: image.Chip, Project: image.App.Project, IDFVersion: image.App.IDFVersion,
-		ImageSize: size, ImageSHA256: sum, ELFSHA256: image.App.ELFSHA256, Origin: s.Origin, AcceptedAt: d.options.Now().UTC(),
+		ImageSize: size, ImageSHA256: sum, Sums: sumsOf(image), ELFSHA256: image.App.ELFSHA256, Origin: s.Origin,
+		AcceptedAt: d.options.Now().UTC(),
 	}}
 
 	defer d.locks.lock(s.Model)()
@@ -78,7 +79,7 @@ func (d *Depot) acceptImage(ctx context.Context, s fleet.Submission, t *durable.
 	if err := durable.SyncDir(d.options.Dir); err != nil {
 		return fleet.Accepted{}, err
 	}
-	if _, err := d.options.Recorder.PublishImage(ctx, s.Model, version, sum, image.Chip, image.App.Project); err != nil {
+	if _, err := d.options.Recorder.PublishImage(ctx, accepted.Build); err != nil {
 		return fleet.Accepted{}, err
 	}
 	return accepted, nil

@@ -32,8 +32,10 @@ type recorder interface {
 	RecordBuild(ctx context.Context, b fleet.Build, publish bool) (fleet.Build, fleet.Model, error)
 	// PublishVersion sets the model's version.
 	PublishVersion(context.Context, fleet.ModelCode, fleet.Version) (fleet.Model, error)
-	// PublishImage sets the version and the hash of a plain image, and pins chip and project where they are open.
-	PublishImage(ctx context.Context, code fleet.ModelCode, v fleet.Version, sha256, chip, project string) (fleet.Model, error)
+	// PublishImage sets the version and the hashes of a plain image, and pins chip and project where they are open.
+	PublishImage(context.Context, fleet.Build) (fleet.Model, error)
+	// NoteSums adds to a build, or to a plain image, what devices know it by. One that is another image by now is left alone.
+	NoteSums(context.Context, fleet.Build) error
 	// RemoveModel says ErrTaken where the model has devices or builds.
 	RemoveModel(context.Context, fleet.ModelCode) error
 	RemoveBuild(context.Context, fleet.ModelCode, fleet.Version) error

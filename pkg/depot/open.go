@@ -120,8 +120,12 @@ type fileID struct {
 
 type label struct {
 	version fleet.Version // as the image says; "" for an Arduino build
-	etag    string
+	sha256  string
+	chip    string
+	sums    fleet.Sums
 }
+
+func (l label) etag() string { return `"` + l.sha256[:32] + `"` }
 
 // mostLabels bounds the memory: beyond it the oldest knowledge is cheap to gain again.
 const mostLabels = 1024
@@ -141,7 +145,7 @@ func (d *Depot) label(f *os.File) (fw fleet.Image, sum string, err error) {
 			return fleet.Image{}, sum, err
 		}
 	}
-	fw.Version, fw.ETag = l.version, l.etag
+	fw.Version, fw.ETag, fw.SHA256, fw.Chip, fw.Sums = l.version, l.etag(), l.sha256, l.chip, l.sums
 	return fw, sum, nil
 }
 
@@ -149,7 +153,7 @@ func (d *Depot) label(f *os.File) (fw fleet.Image, sum string, err error) {
 func (d *Depot) remember(image fleet.Image) error {
 	info, err := image.File.Stat()
 	if err == nil {
-		d.labels.remember(identify(info), label{version: image.Version, etag: image.ETag})
+		d.labels.remember(identify(info), label{version: image.Version, sha256: image.SHA256, chip: image.Chip, sums: image.Sums})
 	}
 	return err
 }
@@ -167,13 +171,16 @@ func readLabel(f *os.File, size int64) (l label, sum string, err error) {
 	if sum, err = hashFile(f, size); err != nil {
 		return label{}, "", err
 	}
-	_, app, err := espimage.ReadDescriptor(f, size)
+	head, app, err := espimage.ReadDescriptor(f, size)
 	if err != nil {
 		return label{}, sum, err
 	}
-	version := fleet.Version(app.Version)
+	l = label{version: fleet.Version(app.Version), sha256: sum, chip: head.Chip}
 	if app.FromArduino() {
-		version = ""
+		l.version = ""
 	}
-	return label{version: version, etag: `"` + sum[:32] + `"`}, sum, nil
+	if whole, err := espimage.Read(f, size); err == nil {
+		l.sums = sumsOf(whole)
+	}
+	return l, sum, nil
 }

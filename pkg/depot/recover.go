@@ -375,7 +375,9 @@ func (d *Depot) recoverFlat(ctx context.Context, m fleet.Model, rebuild bool) er
 	if version == m.FirmwareVersion && !replaced || m.FirmwareVersion == "" && !rebuild && d.options.Manual {
 		return nil
 	}
-	_, err = d.options.Recorder.PublishImage(ctx, m.Code, version, sum, image.Chip, image.App.Project)
+	_, err = d.options.Recorder.PublishImage(ctx, fleet.Build{
+		Model: m.Code, Version: version, Chip: image.Chip, Project: image.App.Project, ImageSHA256: sum, Sums: sumsOf(image),
+	})
 	return err
 }
 

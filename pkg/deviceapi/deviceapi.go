@@ -109,8 +109,8 @@ func New(o Options) *Door {
 func (d *Door) Register(rs *endpoint.Routes) {
 	rs.Handle(http.MethodPost, "/api/iot/coredump", "iot_upload_coredump", d.known(fleet.HeardDump, d.uploadDump))
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
-		rs.Handle(method, "/api/iot/firmware", "iot_get_firmware", d.known(fleet.HeardFirmware, d.offeredFirmware))
-		rs.Handle(method, "/api/iot/firmware/{version}", "iot_get_firmware", d.known(fleet.HeardFirmware, d.oneFirmware))
+		rs.Handle(method, "/api/iot/firmware", "iot_get_firmware", d.known(fleet.HeardFirmware, onlySketches(d.offeredFirmware)))
+		rs.Handle(method, "/api/iot/firmware/{version}", "iot_get_firmware", d.known(fleet.HeardFirmware, onlySketches(d.oneFirmware)))
 	}
 	rs.Handle(http.MethodGet, "/api/iot/firmware-version", "iot_get_firmware_version", d.known(fleet.HeardVersion, d.firmwareVersion))
 	rs.Handle(http.MethodGet, "/api/iot/config", "iot_get_config", d.known(fleet.HeardConfig, d.configuration))

@@ -63,6 +63,7 @@ func (d *Door) image(w http.ResponseWriter, r *http.Request, device fleet.Device
 		return err
 	}
 	defer image.File.Close()
+	forSketch(w, r, image)
 	sent := fleet.Sent{Version: image.Version, ETag: image.ETag}
 	switch {
 	case goesOn(r):

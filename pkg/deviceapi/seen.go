@@ -23,14 +23,16 @@ func (d *Door) seen(r *http.Request, key fleet.DeviceKey, by fleet.HeardBy) flee
 //	X-Running-ELF-SHA256   hex, the whole hash of its ELF or as much as its log shows of it
 //	X-Boot-ID              any text that is new at each boot
 //
-// and the version that Arduino's HTTPUpdate sends: x-ESP32-version. What is longer than 64 bytes or not printable is as good as
+// and what Arduino's HTTPUpdate says of its sketch: see [sketchOf]. What is longer than 64 bytes or not printable is as good as
 // not said.
 func saidBy(h http.Header) fleet.Said {
 	s := fleet.Said{
 		Version: word(h, "X-Running-Version"), ELFSHA256: hexWord(h, "X-Running-Elf-Sha256"), BootID: word(h, "X-Boot-Id"),
 	}
+	sketch := sketchOf(h)
+	s.Sketch = sketch.hash()
 	if s.Version == "" {
-		s.Version = word(h, "X-Esp32-Version")
+		s.Version = sketch.version
 	}
 	return s
 }

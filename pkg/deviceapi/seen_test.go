@@ -77,7 +77,9 @@ func TestADeviceSaysOfItselfWhatIsShortAndPrintable(t *testing.T) {
 		), fleet.Said{Version: "1.4.2", ELFSHA256: strings.ToLower(hash), BootID: "b1"}},
 		"Arduino": {header(
 			"x-ESP32-version", "14.3.0(tasmota32)", "x-ESP32-sketch-md5", hash[:32], "x-ESP32-sketch-sha256", hash,
-		), fleet.Said{Version: "14.3.0(tasmota32)"}},
+		), fleet.Said{Version: "14.3.0(tasmota32)", Sketch: strings.ToLower(hash)}},
+		"Arduino's MD5":                 {header("x-ESP32-sketch-md5", hash[:32]), fleet.Said{Sketch: strings.ToLower(hash[:32])}},
+		"ESP8266's version":             {header("x-ESP8266-version", "1.0", "x-ESP8266-sketch-md5", hash[:32]), fleet.Said{Version: "1.0", Sketch: strings.ToLower(hash[:32])}},
 		"its own header counts more":    {header("X-Running-Version", "1.4.2", "x-ESP32-version", "core"), fleet.Said{Version: "1.4.2"}},
 		"nine digits, as its log has":   {header("X-Running-ELF-SHA256", "0123456789"), fleet.Said{ELFSHA256: "0123456789"}},
 		"too few digits":                {header("X-Running-ELF-SHA256", "0123"), fleet.Said{}},

@@ -2,6 +2,7 @@ package espimage
 
 import (
 	"bufio"
+	"crypto/md5"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -20,13 +21,13 @@ func Read(r io.ReaderAt, size int64) (*Image, error) {
 	return Scan(io.NewSectionReader(r, 0, max(size, 0)), size)
 }
 
-// Scan is [Read] for an image that passes by only once, such as one that is being inflated. It takes at most size bytes
-// and may leave some behind the signature.
+// Scan is [Read] for an image that passes by only once, such as one that is being inflated.
 func Scan(r io.Reader, size int64) (*Image, error) {
 	size = max(size, 0)
 	w := &walk{
 		in:   bufio.NewReaderSize(io.LimitReader(r, size), readBuffer),
 		hash: sha256.New(),
+		md5:  md5.New(),
 		size: size,
 	}
 	img, err := w.image()
@@ -43,6 +44,7 @@ func Scan(r io.Reader, size int64) (*Image, error) {
 type walk struct {
 	in   *bufio.Reader
 	hash hash.Hash
+	md5  hash.Hash
 	size int64
 	at   int64 // bytes passed
 	xor  byte  // checksum of the segments so far
@@ -70,6 +72,10 @@ func (w *walk) image() (*Image, error) {
 	if img.Signature, err = w.signature(); err != nil {
 		return nil, err
 	}
+	if err := w.pass(w.left(), nil); err != nil {
+		return nil, err
+	}
+	img.MD5 = hex.EncodeToString(w.md5.Sum(nil))
 	return img, nil
 }
 
@@ -123,6 +129,7 @@ func (w *walk) footer(img *Image) error {
 	img.ChecksumValid = b[0] == w.xor
 	img.HashAppended = img.appendsHash == 1
 	if !img.HashAppended {
+		img.RunningMD5, img.RunningSHA256 = hex.EncodeToString(w.md5.Sum(nil)), hex.EncodeToString(w.hash.Sum(nil))
 		return nil
 	}
 	calculated := w.hash.Sum(nil)
@@ -135,6 +142,7 @@ func (w *walk) footer(img *Image) error {
 	}
 	img.Hash = hex.EncodeToString(calculated)
 	img.HashValid = string(stored) == string(calculated)
+	img.RunningMD5, img.RunningSHA256 = hex.EncodeToString(w.md5.Sum(nil)), hex.EncodeToString(stored)
 	return nil
 }
 
@@ -147,6 +155,7 @@ func (w *walk) next(n int64) ([]byte, error) {
 		return nil, err
 	}
 	w.hash.Write(b)
+	w.md5.Write(b)
 	w.at += n
 	return b, nil
 }
@@ -159,6 +168,7 @@ func (w *walk) pass(n int64, see func([]byte)) error {
 			return err
 		}
 		w.hash.Write(b)
+		w.md5.Write(b)
 		if see != nil {
 			see(b)
 		}

@@ -2,13 +2,16 @@ package espimage_test
 
 import (
 	"bytes"
+	"crypto/md5"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"hash/crc32"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -290,4 +293,30 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestReadTellsWhatADeviceTellsOfItsImage(t *testing.T) {
+	plain := sample(t)
+	whole := md5.Sum(plain)
+	for name, b := range map[string][]byte{"as it is": plain, "signed": signed(plain, signatureBlock(2, 0)), "with bytes behind it": append(slices.Clone(plain), 1, 2, 3)} {
+		img, err := read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum := md5.Sum(b); img.MD5 != hex.EncodeToString(sum[:]) {
+			t.Errorf("%s: MD5 %s of the file", name, img.MD5)
+		}
+		if img.RunningMD5 != hex.EncodeToString(whole[:]) || img.RunningSHA256 != img.Hash {
+			t.Errorf("%s: running: MD5 %s, SHA-256 %s", name, img.RunningMD5, img.RunningSHA256)
+		}
+	}
+	bare := slices.Clone(plain[:len(plain)-32])
+	bare[23] = 0 // no hash is appended
+	img, err := read(bare)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum := sha256.Sum256(bare); img.RunningSHA256 != hex.EncodeToString(sum[:]) {
+		t.Errorf("without a hash: SHA-256 %s", img.RunningSHA256)
+	}
 }

@@ -15,12 +15,25 @@ type Build struct {
 	BundleSHA256 string    `json:"bundle_sha256,omitempty"` // of the ZIP; "" in what was recorded before there was one
 	ImageSize    int64     `json:"image_size"`              // bytes
 	ImageSHA256  string    `json:"image_sha256"`
-	ELFSHA256    string    `json:"elf_sha256"` // of the ELF file; a dump's hash is a prefix of it
-	ELFSize      int64     `json:"elf_size"`   // bytes
-	Origin       Origin    `json:"origin"`
-	Sequence     uint64    `json:"sequence"` // order of acceptance over all models, set by the catalog
-	AcceptedAt   time.Time `json:"accepted_at"`
-	Warnings     []string  `json:"warnings,omitempty"`
+	Sums
+	ELFSHA256  string    `json:"elf_sha256"` // of the ELF file; a dump's hash is a prefix of it
+	ELFSize    int64     `json:"elf_size"`   // bytes
+	Origin     Origin    `json:"origin"`
+	Sequence   uint64    `json:"sequence"` // order of acceptance over all models, set by the catalog
+	AcceptedAt time.Time `json:"accepted_at"`
+	Warnings   []string  `json:"warnings,omitempty"`
+}
+
+// Sums are what devices know an image by, in hex. All are "" in what was recorded before there were any.
+type Sums struct {
+	ImageMD5     string `json:"image_md5,omitempty"`     // of the file, as a device checks its download
+	SketchMD5    string `json:"sketch_md5,omitempty"`    // of the image without its signature, as an Arduino sketch tells it
+	SketchSHA256 string `json:"sketch_sha256,omitempty"` // its own hash at its end, or of all of it where there is none
+}
+
+// Sketch reports that a sketch which tells this hash of itself, MD5 or SHA-256 in lower-case hex, is this image.
+func (s Sums) Sketch(hash string) bool {
+	return hash != "" && (hash == s.SketchMD5 || hash == s.SketchSHA256)
 }
 
 // Origin is the way by which a build came.

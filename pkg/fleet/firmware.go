@@ -41,4 +41,7 @@ type Image struct {
 	Version Version   // as the image itself says; of an Arduino build, as it was named
 	ETag    string    // quoted, made of the content, so that replaced bytes never resume an old download
 	ModTime time.Time // of the file
+	Chip    string    // such as "ESP32-C3"
+	SHA256  string    // hex
+	Sums              // empty where it is no whole image
 }

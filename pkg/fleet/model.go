@@ -13,7 +13,8 @@ type Model struct {
 	Project         string            `json:"project,omitempty"`          // pinned by the first build
 	FirmwareVersion Version           `json:"firmware_version,omitempty"` // published last; "" until something is
 	ImageSHA256     string            `json:"image_sha256,omitempty"`     // of a plain image that is published; a bundle's is its build's
-	Config          json.RawMessage   `json:"config,omitempty"`           // default configuration, with placeholders
+	Sums                              // of that plain image
+	Config          json.RawMessage   `json:"config,omitempty"` // default configuration, with placeholders
 	Provisioning    map[string]string `json:"provisioning,omitempty"`
 	CreatedAt       time.Time         `json:"created_at"`
 	UpdatedAt       time.Time         `json:"updated_at"`

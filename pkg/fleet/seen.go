@@ -39,6 +39,7 @@ const (
 type Said struct {
 	Version   string // of what it runs
 	ELFSHA256 string // hex, or a prefix of it
+	Sketch    string // hash of the image that runs, as Arduino's HTTPUpdate tells it: see [Sums.Sketch]
 	BootID    string // new at each boot
 	Started   bool   // the message tells of a start
 	Offline   bool   // a last will: the device is gone

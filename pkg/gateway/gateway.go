@@ -286,6 +286,9 @@ func (g *Gateway) verifyStored(ctx context.Context) {
 	if err := g.store.Verify(ctx); err != nil && ctx.Err() == nil {
 		g.logger.Error("catalog not verified", "error", err)
 	}
+	if err := g.depot.FillSums(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, fleet.ErrFull) {
+		g.logger.Error("hashes of older firmware not noted", "error", err)
+	}
 	if err := g.depot.Verify(ctx); err != nil && ctx.Err() == nil {
 		g.logger.Error("firmware not verified", "error", err)
 	}

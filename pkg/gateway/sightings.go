@@ -44,6 +44,14 @@ type knownBuilds struct {
 	mu        sync.Mutex          // guards what follows
 	rollbacks map[string]bool     // by the image's hash
 	strangers map[elfOf]time.Time // when the catalog was asked
+	sketches  map[elfOf]sketch    // by the hash of an image
+}
+
+// sketch is what was found of an image's hash, which a device tells with each request.
+type sketch struct {
+	version fleet.Version
+	elf     string
+	at      time.Time
 }
 
 // elfOf is an ELF that a device of a model names, and that no build has. It names it with each request.
@@ -81,6 +89,46 @@ func (k *knownBuilds) VersionOfELF(model fleet.ModelCode, prefix string) fleet.V
 	}
 	k.strangers[elf] = time.Now()
 	return ""
+}
+
+// VersionOfSketch is the build of a model whose image a sketch names by its hash.
+func (k *knownBuilds) VersionOfSketch(model fleet.ModelCode, hash string) (fleet.Version, string) {
+	image := elfOf{model, hash}
+	k.mu.Lock()
+	s, known := k.sketches[image]
+	k.mu.Unlock()
+	if known && time.Since(s.at) < strangerFor {
+		return s.version, s.elf
+	}
+	s, err := k.findSketch(model, hash)
+	if err != nil {
+		return "", ""
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.sketches == nil || len(k.sketches) >= mostStrangers {
+		k.sketches = map[elfOf]sketch{}
+	}
+	k.sketches[image] = s
+	return s.version, s.elf
+}
+
+func (k *knownBuilds) findSketch(model fleet.ModelCode, hash string) (sketch, error) {
+	found := sketch{at: time.Now()}
+	builds, err := k.store.Builds(model)
+	if err != nil {
+		return found, err
+	}
+	for _, b := range builds {
+		if b.Sketch(hash) {
+			found.version, found.elf = b.Version, b.ELFSHA256
+		}
+	}
+	m, err := k.store.Model(model)
+	if m.Sketch(hash) {
+		found.version = m.FirmwareVersion
+	}
+	return found, err
 }
 
 // stranger reports that no build had the ELF a moment ago.

@@ -11,7 +11,9 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-func TestAnELFThatNoBuildHasIsLookedForOnceAMinute(t *testing.T) {
+// emptyCatalog is one that ends with the test.
+func emptyCatalog(t *testing.T) *catalog.Catalog {
+	t.Helper()
 	store, err := catalog.Open(catalog.Options{
 		Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Now: time.Now, Beat: func() {},
 		Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
@@ -24,6 +26,44 @@ func TestAnELFThatNoBuildHasIsLookedForOnceAMinute(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return store
+}
+
+func TestAnImageIsLookedForByItsHashOnceAMinute(t *testing.T) {
+	store := emptyCatalog(t)
+	if err := store.AddModel(t.Context(), fleet.Model{Code: "pump"}); err != nil {
+		t.Fatal(err)
+	}
+	k := &knownBuilds{store: store}
+	if v, _ := k.VersionOfSketch("pump", "m1"); v != "" {
+		t.Fatalf("of version %q, and there is none", v)
+	}
+	build := fleet.Build{Model: "pump", Version: "1.0", ELFSHA256: "elf", Sums: fleet.Sums{SketchMD5: "m1", SketchSHA256: "s1"}}
+	if _, _, err := store.RecordBuild(t.Context(), build, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.PublishImage(t.Context(), fleet.Build{Model: "pump", Version: "2.0", Sums: fleet.Sums{SketchMD5: "m2"}}); err != nil {
+		t.Fatal(err)
+	}
+	if v, _ := k.VersionOfSketch("pump", "m1"); v != "" {
+		t.Error("the catalog is read with each request")
+	}
+	k.sketches[elfOf{"pump", "m1"}] = sketch{at: time.Now().Add(-strangerFor)}
+	for hash, want := range map[string]string{"m1": "1.0 elf", "s1": "1.0 elf", "m2": "2.0 ", "": " ", "m3": " "} {
+		if v, elf := k.VersionOfSketch("pump", hash); string(v)+" "+elf != want {
+			t.Errorf("%q is %q of ELF %q, want %q", hash, v, elf, want)
+		}
+	}
+	for i := range mostStrangers + 10 {
+		k.VersionOfSketch("pump", fmt.Sprint(i))
+		if n := len(k.sketches); n > mostStrangers {
+			t.Fatalf("%d are remembered", n)
+		}
+	}
+}
+
+func TestAnELFThatNoBuildHasIsLookedForOnceAMinute(t *testing.T) {
+	store := emptyCatalog(t)
 	k := &knownBuilds{store: store, strangers: map[elfOf]time.Time{}}
 	for i := range mostStrangers + 10 {
 		if v := k.VersionOfELF("pump", fmt.Sprintf("%016x", i)); v != "" {
@@ -38,7 +78,7 @@ func TestAnELFThatNoBuildHasIsLookedForOnceAMinute(t *testing.T) {
 	if !k.stranger(elf) {
 		t.Error("it is looked for with each request")
 	}
-	err = store.AddModel(t.Context(), fleet.Model{Code: "pump"})
+	err := store.AddModel(t.Context(), fleet.Model{Code: "pump"})
 	if err == nil {
 		_, _, err = store.RecordBuild(t.Context(), fleet.Build{Model: "pump", Version: "1.0", ELFSHA256: elf.prefix}, false)
 	}

@@ -119,6 +119,13 @@ func (*shelf) VersionOfELF(_ fleet.ModelCode, prefix string) fleet.Version {
 	return ""
 }
 
+func (*shelf) VersionOfSketch(_ fleet.ModelCode, hash string) (fleet.Version, string) {
+	if hash == "feedfacefeedfacefeedfacefeedface" {
+		return "1.1", "11111111aaaaaaaabbbb"
+	}
+	return "", ""
+}
+
 func (*shelf) Rollback(_ fleet.ModelCode, v fleet.Version) bool { return v != "2.0" }
 
 func keyOf(n int) fleet.DeviceKey { return fleet.DeviceKey(fmt.Sprintf("dev%05d", n)) }

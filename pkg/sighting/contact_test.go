@@ -296,6 +296,10 @@ type slow struct {
 	asked, goOn chan struct{}
 }
 
+func (s slow) VersionOfSketch(fleet.ModelCode, string) (fleet.Version, string) {
+	return "", ""
+}
+
 func (s slow) VersionOfELF(fleet.ModelCode, string) fleet.Version {
 	s.asked <- struct{}{}
 	<-s.goOn

@@ -216,3 +216,27 @@ func TestADownloadIsWholeBrokenOrACheck(t *testing.T) {
 		})
 	}
 }
+
+func TestASketchsHashTellsWhichBuildItIsWhateverVersionItPasses(t *testing.T) {
+	const known, strange = "feedfacefeedfacefeedfacefeedface", "0000000000000000"
+	sketch := func(v, hash string) fleet.Seen {
+		return fleet.Seen{By: fleet.HeardFirmware, Said: fleet.Said{Version: v, Sketch: hash}}
+	}
+	for name, c := range map[string]struct {
+		seen []fleet.Seen
+		runs string
+		elf  string
+		by   fleet.Proof
+	}{
+		"a build's":                      {[]fleet.Seen{sketch("", known)}, "1.1", "11111111aaaaaaaa", fleet.ProofSaid},
+		"a build's, and another version": {[]fleet.Seen{sketch("mine", known)}, "1.1", "11111111aaaaaaaa", fleet.ProofSaid},
+		"nobody's, and a version":        {[]fleet.Seen{sketch("mine", strange)}, "mine", "", fleet.ProofSaid},
+		"nobody's":                       {[]fleet.Seen{sketch("", strange)}, "", "", ""},
+		"nobody's takes nothing away":    {[]fleet.Seen{said("1.0"), sketch("", strange)}, "1.0", "", fleet.ProofSaid},
+	} {
+		_, b := play(t, c.seen...)
+		if got := sightingOf(b, 0); got.Runs != c.runs || got.RunsELF != c.elf || got.RunsBy != c.by {
+			t.Errorf("%s: runs %q, ELF %q, by %q", name, got.Runs, got.RunsELF, got.RunsBy)
+		}
+	}
+}

@@ -76,7 +76,8 @@ func (b *Book) take(e *entry, s fleet.Seen, known answers) {
 // answers are what the builds say of a device. They read the catalog and bundles: they are asked while nobody waits for the
 // book, and for what the device had shown by then.
 type answers struct {
-	version fleet.Version // of the build whose ELF it names, "" where there is none
+	version fleet.Version // of the build whose ELF or image it names, "" where there is none
+	elf     string        // of that build, where it named the image
 	whole   fleet.Version // of the last download that was whole
 	goBack  bool          // that one's bootloader goes back to the image before
 }
@@ -96,8 +97,11 @@ func (b *Book) ask(s fleet.Seen) (a answers) {
 	a.whole = e.Whole
 	checks := e.asksRollback() && (e.check == e.Whole || s.Transfer != nil && s.Transfer.Version == e.Whole && !s.Transfer.Whole)
 	b.mu.Unlock()
-	if elf {
+	switch {
+	case elf:
 		a.version = b.options.Builds.VersionOfELF(model, s.Said.ELFSHA256)
+	case s.Said.ELFSHA256 == "" && s.Said.Sketch != "":
+		a.version, a.elf = b.options.Builds.VersionOfSketch(model, s.Said.Sketch)
 	}
 	a.goBack = !checks || b.options.Builds.Rollback(model, a.whole)
 	return a
@@ -141,11 +145,13 @@ func (b *Book) meet(e *entry, s fleet.Seen, at moment, wall int64) {
 
 // listen takes in the device's own word of what it runs.
 func (b *Book) listen(e *entry, said fleet.Said, known answers, wall int64) (changed bool) {
-	if said.Version == "" && said.ELFSHA256 == "" {
+	if said.Version == "" && said.ELFSHA256 == "" && known.version == "" {
 		return false
 	}
 	word := evidence{said.Version, shortELF(said.ELFSHA256), fleet.ProofSaid, wall}
 	switch {
+	case word.elf == "" && known.version != "": // by its image
+		word.version, word.elf = string(known.version), shortELF(known.elf)
 	case word.elf == "":
 	case e.knows(said):
 		word.version = e.Runs // as it was found out before

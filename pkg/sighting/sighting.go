@@ -43,6 +43,9 @@ type store interface {
 type builds interface {
 	// VersionOfELF is the build of the model whose ELF's SHA-256 starts with the hex prefix, "" where there is none.
 	VersionOfELF(model fleet.ModelCode, prefix string) fleet.Version
+	// VersionOfSketch is the build of the model whose image a sketch names by its hash, and its ELF's SHA-256 in hex, both ""
+	// where there is none. The ELF of a plain image is not known.
+	VersionOfSketch(model fleet.ModelCode, hash string) (v fleet.Version, elf string)
 	// Rollback reports that a build's bootloader goes back to the image before; true where nobody knows.
 	Rollback(model fleet.ModelCode, v fleet.Version) bool
 }

@@ -33,6 +33,8 @@ type house struct {
 // builds know none: rollback may be on.
 type builds struct{}
 
+func (builds) VersionOfSketch(fleet.ModelCode, string) (fleet.Version, string) { return "", "" }
+
 func (builds) VersionOfELF(fleet.ModelCode, string) fleet.Version { return "" }
 func (builds) Rollback(fleet.ModelCode, fleet.Version) bool       { return true }
 func keyOf(n int) fleet.DeviceKey                                 { return fleet.DeviceKey(fmt.Sprintf("dev%05d", n)) }
