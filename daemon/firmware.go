@@ -147,7 +147,8 @@ func firmwarePublishCommand() *cobra.Command {
 		Use:   "publish MODEL VERSION",
 		Short: "Offer a build, which may be an older one, to all of the model's devices at once",
 		Long: "Offer a build, which may be an older one, to all of the model's devices at once. 'slipway rollout start' offers it in\n" +
-			"waves. While a rollout of the model is not finished, nothing is published: --halt-first halts it in the same act.",
+			"waves. While a rollout of the model is not finished, nothing is published: --halt-first halts it and then\n" +
+			"publishes.",
 		Args: cobra.ExactArgs(2),
 	}
 	format := addFormat(cmd)

@@ -1,5 +1,6 @@
 // Package api is what the JSON API says and is told: one type for each request and each answer that is more than a record
-// of the house. The doors write them, the command line reads them, so that neither guesses at the other's members.
+// of the house. The doors write them, the command line reads them, so that neither guesses at the other's members. It has the
+// sentences, too, that the page and the command line share.
 //
 // A list is never null, what is absent is null only where the comment says so, and times are RFC 3339 in UTC.
 package api
