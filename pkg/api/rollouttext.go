@@ -73,9 +73,6 @@ func (r Rollout) compared(e fleet.Explanation) []string {
 	return []string{fmt.Sprintf("%s where %s were to be expected", crashes(e.New.Devices), expected)}
 }
 
-// decideWithin is when a gate that neither opens nor halts asks a person.
-const decideWithin = 14 * 24 * time.Hour
-
 // goesOn says what the next wave waits for. When that is, nobody knows: it is reckoned from what was seen until now.
 func (r Rollout) goesOn(e fleet.Explanation, now time.Time) []string {
 	if r.Wave == len(r.Plan.Waves) {
@@ -86,12 +83,13 @@ func (r Rollout) goesOn(e fleet.Explanation, now time.Time) []string {
 			continue
 		}
 		more := float64(now.Sub(r.StartedAt)) * (g.Needs - 1)
-		left := time.Duration(min(more, float64(decideWithin)+1)) // what is out of range becomes anything
+		within := e.DecideWithin.Of()
+		left := time.Duration(min(more, float64(within)+1)) // what is out of range becomes anything
 		when := ""
 		switch {
 		case g.Needs <= 1 || r.StartedAt.IsZero(): // nobody can say
-		case left > decideWithin:
-			when = ", which takes more than 14 days: then it asks"
+		case left > within:
+			when = fmt.Sprintf(", which takes more than %s: then it asks", spanOfDays(within))
 		case left < time.Hour:
 			when = ", within the hour"
 		case left < 24*time.Hour:
@@ -105,6 +103,14 @@ func (r Rollout) goesOn(e fleet.Explanation, now time.Time) []string {
 		return []string{fmt.Sprintf("Goes on when “%s” is ruled out%s", g.What, when)}
 	}
 	return []string{"Goes on after its rest, when 90 % of the wave are judged"}
+}
+
+// spanOfDays has days where a plan has hours.
+func spanOfDays(d time.Duration) string {
+	if days := d.Hours() / 24; days >= 2 {
+		return strconv.FormatFloat(days, 'g', 3, 64) + " days"
+	}
+	return SpanText(fleet.Duration(d))
 }
 
 func devices(n int) string {

@@ -16,7 +16,12 @@ func TestASentenceSaysHowARolloutStandsAndWhatItWaitsFor(t *testing.T) {
 	why := fleet.Explanation{New: fleet.ShareCount{Devices: 2, Of: 394}, Old: fleet.ShareCount{Devices: 46, Of: 7606}, Expected: 2.4}
 	gate := func(needs float64) fleet.Explanation {
 		e := why
+		e.DecideWithin = fleet.Duration(14 * 24 * time.Hour)
 		e.Gates = []fleet.Gate{{What: "5 % of boots crash", Ruled: true, Needs: 1}, {What: "3.5 times as many", Needs: needs}}
+		return e
+	}
+	soon := func(e fleet.Explanation) fleet.Explanation {
+		e.DecideWithin = fleet.Duration(36 * time.Hour)
 		return e
 	}
 	now := noon.Add(48 * time.Hour) // a Wednesday
@@ -30,6 +35,7 @@ func TestASentenceSaysHowARolloutStandsAndWhatItWaitsFor(t *testing.T) {
 		{nil, gate(1.01), "1.4.2 for pump: wave 4 of 6, 394 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “3.5 times as many” is ruled out, within the hour."},
 		{nil, gate(5), "1.4.2 for pump: wave 4 of 6, 394 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “3.5 times as many” is ruled out, about Thursday, 14 May."},
 		{nil, gate(1e300), "1.4.2 for pump: wave 4 of 6, 394 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “3.5 times as many” is ruled out, which takes more than 14 days: then it asks."},
+		{nil, soon(gate(1e300)), "1.4.2 for pump: wave 4 of 6, 394 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “3.5 times as many” is ruled out, which takes more than 36h: then it asks."},
 		{nil, gate(0), "1.4.2 for pump: wave 4 of 6, 394 of 8,000 devices. 2 crashes where 2.4 were to be expected. Goes on when “3.5 times as many” is ruled out."},
 		{func(r *Rollout) { r.Wave = 0 }, fleet.Explanation{}, "1.4.2 for pump: no wave is open yet, 394 of 8,000 devices. Goes on after its rest, when 90 % of the wave are judged."},
 		{func(r *Rollout) { r.Wave = 6 }, fleet.Explanation{New: fleet.ShareCount{Devices: 1, Of: 8000}},

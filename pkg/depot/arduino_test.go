@@ -59,7 +59,7 @@ func TestAPlainArduinoImageIsOfferedUnderTheNameThatItCameWith(t *testing.T) {
 	h.model(t, "pump")
 	image, err := sketch("1.0.0").Image()
 	must(t, err)
-	_, err = h.Accept(t.Context(), fleet.Submission{Model: "pump", Body: bytes.NewReader(image), Size: int64(len(image))})
+	_, err = h.hand(t, fleet.Submission{Model: "pump"}, image)
 	if !errors.Is(err, fleet.ErrRefused) || !strings.Contains(err.Error(), "name this build with --version") {
 		t.Fatalf("without a name: %v", err)
 	}

@@ -1,7 +1,6 @@
 package depot
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"sync/atomic"
@@ -57,7 +56,7 @@ func TestFirmwareWithARecordStaysWhileTheCatalogCannotBeRead(t *testing.T) {
 	disk.befalls = func() { a.away.Store(true) }
 	disk.failing.Store(true)
 	other := bundleOf(t, firmware.Build{Code: "pump", Version: "1.0.0", Base: "1.1.0"})
-	_, err := h.Accept(t.Context(), fleet.Submission{Model: "pump", Body: bytes.NewReader(other), Size: int64(len(other)), Replace: true})
+	_, err := h.hand(t, fleet.Submission{Model: "pump", Replace: true}, other)
 	if !errors.Is(err, fleet.ErrFull) || !a.away.Load() {
 		t.Fatalf("%v", err)
 	}

@@ -84,10 +84,16 @@ func bundleOf(t *testing.T, b firmware.Build) []byte {
 	return zip
 }
 
+// hand hands in a firmware.
+func (h *house) hand(t *testing.T, s fleet.Submission, body []byte) (fleet.Accepted, error) {
+	s.Body, s.Size = bytes.NewReader(body), int64(len(body))
+	return h.Accept(t.Context(), s)
+}
+
+// accept is hand for what must be taken.
 func (h *house) accept(t *testing.T, s fleet.Submission, body []byte) fleet.Accepted {
 	t.Helper()
-	s.Body, s.Size = bytes.NewReader(body), int64(len(body))
-	a, err := h.Accept(t.Context(), s)
+	a, err := h.hand(t, s, body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +137,7 @@ func TestAChipThatAnOperatorNamesTakesItsImagesHoweverItIsSpelled(t *testing.T) 
 			t.Fatal(err)
 		}
 		zip := bundleOf(t, firmware.Build{Code: "pump", Version: "1.0.0"})
-		_, err := h.Accept(t.Context(), fleet.Submission{Model: "pump", Origin: fleet.FromAPI, Body: bytes.NewReader(zip), Size: int64(len(zip))})
+		_, err := h.hand(t, fleet.Submission{Model: "pump", Origin: fleet.FromAPI}, zip)
 		if (err == nil) != fits || !fits && !errors.Is(err, fleet.ErrRefused) {
 			t.Errorf("a bundle for the ESP32-C3, and the model is %s: %v", chip, err)
 		}
@@ -142,7 +148,7 @@ func TestAFullDiskRefusesAndLeavesNothing(t *testing.T) {
 	h := open(t, func(o *Options) { o.Space = func() (int64, int64, error) { return 64<<20 + 100, 1 << 41, nil } })
 	h.model(t, "pump")
 	zip := bundleOf(t, firmware.Build{Code: "pump", Version: "1.0.0"})
-	_, err := h.Accept(t.Context(), fleet.Submission{Model: "pump", Body: bytes.NewReader(zip), Size: int64(len(zip))})
+	_, err := h.hand(t, fleet.Submission{Model: "pump"}, zip)
 	if !errors.Is(err, fleet.ErrFull) {
 		t.Errorf("%v", err)
 	}
@@ -165,7 +171,7 @@ func TestWithManualPublishingABuildIsOfferedOnlyWhenSomebodySaysSo(t *testing.T)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = h.Accept(t.Context(), fleet.Submission{Model: "pump", Body: bytes.NewReader(image), Size: int64(len(image))})
+	_, err = h.hand(t, fleet.Submission{Model: "pump"}, image)
 	if !errors.Is(err, fleet.ErrRefused) {
 		t.Errorf("a plain image, which is offered at once: %v", err)
 	}

@@ -1,7 +1,6 @@
 package depot
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"path/filepath"
@@ -35,7 +34,7 @@ func TestAfterAFailedSyncNoFirmwareIsStoredUntilTheDiskWorks(t *testing.T) {
 	h.model(t, "pump")
 	zip := bundleOf(t, firmware.Build{Code: "pump", Version: "1.0.0"})
 	accept := func() error {
-		_, err := h.Accept(t.Context(), fleet.Submission{Model: "pump", Body: bytes.NewReader(zip), Size: int64(len(zip))})
+		_, err := h.hand(t, fleet.Submission{Model: "pump"}, zip)
 		return err
 	}
 	disk.failing.Store(true)

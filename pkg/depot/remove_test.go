@@ -175,7 +175,7 @@ func TestABuildInARolloutIsNeitherReplacedNorRemovedNorLeftToRetention(t *testin
 		t.Fatal(err)
 	}
 	other := bundleOf(t, firmware.Build{Code: "pump", Version: "1.1.0", Base: "1.0.0"})
-	_, err = h.Accept(t.Context(), fleet.Submission{Model: "pump", Replace: true, Body: bytes.NewReader(other), Size: int64(len(other))})
+	_, err = h.hand(t, fleet.Submission{Model: "pump", Replace: true}, other)
 	if !errors.Is(err, fleet.ErrTaken) || !strings.Contains(err.Error(), "rollout 2") {
 		t.Errorf("of an unfinished rollout: %v", err)
 	}

@@ -2,13 +2,10 @@ package gateway
 
 import (
 	"errors"
-	"log/slog"
-	"math"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -70,18 +67,7 @@ func TestAClockThatWasAheadOnceLocksNobodyOut(t *testing.T) {
 }
 
 func TestTheTimeThatAPersonAcceptsIsNotedBackToo(t *testing.T) {
-	store, err := catalog.Open(catalog.Options{
-		Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Now: time.Now, Beat: func() {},
-		Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	store := openCatalog(t)
 	c := clock{store, built}
 	noted := func(want time.Time) {
 		t.Helper()

@@ -28,24 +28,16 @@ import (
 func openFullable(t *testing.T, logger *slog.Logger) (store *catalog.Catalog, full *atomic.Bool) {
 	t.Helper()
 	full = &atomic.Bool{}
-	store, err := catalog.Open(catalog.Options{
-		Dir: filepath.Join(t.TempDir(), "catalog"), Reserve: Reserve, Logger: logger, Now: time.Now, Beat: func() {},
-		Space: func() (int64, int64, error) {
+	store = openCatalog(t, func(o *catalog.Options) {
+		o.Reserve, o.Logger = Reserve, logger
+		o.Space = func() (int64, int64, error) {
 			if full.Load() {
 				return 0, 1 << 40, nil
 			}
 			return 1 << 40, 1 << 41, nil
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		full.Store(false)
-		if err := store.Close(); err != nil {
-			t.Error(err)
 		}
 	})
+	t.Cleanup(func() { full.Store(false) }) // it is closed then
 	return store, full
 }
 

@@ -2,12 +2,8 @@ package gateway
 
 import (
 	"context"
-	"log/slog"
-	"math"
 	"testing"
-	"time"
 
-	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/mqtt"
@@ -22,18 +18,7 @@ func (s sent) Nudge(context.Context, fleet.Device, mqtt.Nudge) error {
 }
 
 func TestANudgeThatWasSentIsInTheEventsAlsoWhenNobodyWaitsForItsAnswer(t *testing.T) {
-	store, err := catalog.Open(catalog.Options{
-		Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Now: time.Now, Beat: func() {},
-		Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	store := openCatalog(t)
 	for range 20 { // a commit and a context that has ended may both be ready
 		ctx, leave := context.WithCancel(t.Context())
 		if err := (&nudges{sent(leave), store}).Nudge(ctx, fleet.Device{Key: "aaaaaaa1", Model: "pump"}, "firmware"); err != nil {

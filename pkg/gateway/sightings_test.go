@@ -2,35 +2,14 @@ package gateway
 
 import (
 	"fmt"
-	"log/slog"
-	"math"
 	"testing"
 	"time"
 
-	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// emptyCatalog is one that ends with the test.
-func emptyCatalog(t *testing.T) *catalog.Catalog {
-	t.Helper()
-	store, err := catalog.Open(catalog.Options{
-		Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Now: time.Now, Beat: func() {},
-		Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return store
-}
-
 func TestAnImageIsLookedForByItsHashOnceAMinute(t *testing.T) {
-	store := emptyCatalog(t)
+	store := openCatalog(t)
 	if err := store.AddModel(t.Context(), fleet.Model{Code: "pump"}); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +42,7 @@ func TestAnImageIsLookedForByItsHashOnceAMinute(t *testing.T) {
 }
 
 func TestAnELFThatNoBuildHasIsLookedForOnceAMinute(t *testing.T) {
-	store := emptyCatalog(t)
+	store := openCatalog(t)
 	k := &knownBuilds{store: store, strangers: map[elfOf]time.Time{}}
 	for i := range mostStrangers + 10 {
 		if v := k.VersionOfELF("pump", fmt.Sprintf("%016x", i)); v != "" {
