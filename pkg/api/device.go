@@ -71,6 +71,17 @@ func ShowSecret(d fleet.Device, secret string) Credentials {
 	return Credentials{d.Key, d.Model, d.ClientID(), secret}
 }
 
+// PathSecret is what a device shows in its paths, where its client can send neither a token nor HTTP Basic. It is shown once.
+type PathSecret struct {
+	Key  fleet.DeviceKey `json:"device_key"`
+	Path string          `json:"path"` // what stands before the paths of the device API; the secret is its end
+}
+
+// ShowPathSecret is a new one.
+func ShowPathSecret(d fleet.Device, secret string) PathSecret {
+	return PathSecret{d.Key, "/d/" + secret}
+}
+
 // AddedDevice is a device that was added, and what is odd about the secret that it brought along.
 type AddedDevice struct {
 	Credentials

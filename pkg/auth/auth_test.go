@@ -88,7 +88,7 @@ func (s *shortStore) ReplaceDeviceSecrets(_ context.Context, key fleet.DeviceKey
 	if !ok {
 		return fleet.Unknown("no device %s", key)
 	}
-	d.NotBefore = notBefore
+	d.NotBefore, secrets.Path = notBefore, s.secrets[key].Path
 	s.devices[key], s.secrets[key] = d, secrets
 	return nil
 }

@@ -20,6 +20,8 @@ type registry interface {
 // secretChecker finds the device that a client id and its secret are of, or says ErrInvalidClient.
 type secretChecker interface {
 	Check(ctx context.Context, clientID, secret string) (fleet.Device, error)
+	// CheckPath is Check for a path secret.
+	CheckPath(secret string) (fleet.Device, error)
 }
 
 // Devices says which device a request is from.
@@ -72,6 +74,16 @@ func (d *Devices) Authenticate(ctx context.Context, token string) (fleet.Device,
 // Errors: ErrInvalidClient, and fleet.ErrUnknown for a model that is not known.
 func (d *Devices) AuthenticateSecret(ctx context.Context, clientID, secret string) (fleet.Device, fleet.Model, error) {
 	device, err := d.Secrets.Check(ctx, clientID, secret)
+	if err != nil {
+		return fleet.Device{}, fleet.Model{}, err
+	}
+	model, err := d.Registry.Model(device.Model)
+	return device, model, err
+}
+
+// AuthenticatePath is AuthenticateSecret for a path secret.
+func (d *Devices) AuthenticatePath(secret string) (fleet.Device, fleet.Model, error) {
+	device, err := d.Secrets.CheckPath(secret)
 	if err != nil {
 		return fleet.Device{}, fleet.Model{}, err
 	}

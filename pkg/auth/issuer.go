@@ -106,7 +106,7 @@ func (i *Issuer) Check(ctx context.Context, clientID, secret string) (fleet.Devi
 func (i *Issuer) promote(ctx context.Context, key fleet.DeviceKey, secret string) error {
 	return i.Devices.UpdateDeviceSecrets(ctx, key, func(s *DeviceSecrets) error {
 		if s.Next.Matches(secret) {
-			*s = DeviceSecrets{Current: s.Next, ChangedAt: i.Now().UTC()}
+			s.Current, s.Next, s.ChangedAt = s.Next, "", i.Now().UTC()
 		} else if !s.Current.Matches(secret) { // rotated again in the meantime
 			return ErrInvalidClient
 		}

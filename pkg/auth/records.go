@@ -35,12 +35,13 @@ func NewSecret() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// DeviceSecrets is what is stored of a device's client secret. Next has been handed out and not been used: the first use
-// makes it Current.
+// DeviceSecrets is what is stored of a device's secrets: of its client secret, of which Next has been handed out and not been
+// used (the first use makes it Current), and of its path secret.
 type DeviceSecrets struct {
 	Current   Hash      `json:"current,omitempty"`
 	Next      Hash      `json:"next,omitempty"`
 	ChangedAt time.Time `json:"changed_at,omitzero"`
+	Path      Hash      `json:"path,omitempty"` // "": none was made, or it was revoked
 }
 
 // Role is what an operator's token may do.

@@ -168,6 +168,11 @@ func (c *Catalog) UpdateDevice(ctx context.Context, key fleet.DeviceKey, change 
 			return err
 		}
 		t.tellDevice(before, d)
+		if d.Revoked && !before.Revoked {
+			if err := t.endPathSecret(key); err != nil {
+				return err
+			}
+		}
 		return t.putDevice(d)
 	})
 	return d, err

@@ -51,9 +51,25 @@ func (c *Catalog) ReplaceDeviceSecrets(ctx context.Context, key fleet.DeviceKey,
 			d.NotBefore = notBefore
 		}
 		d.UpdatedAt = c.options.Now().UTC()
+		var before auth.DeviceSecrets
+		if _, err := t.get(secretsKey(key), &before); err != nil {
+			return err
+		}
+		s.Path = before.Path // it is a secret of its own
 		t.tell(event.DeviceSecretReplaced, key.ObjectOf(), nil)
 		return errors.Join(t.putDevice(d), t.put(secretsKey(key), s))
 	})
+}
+
+// endPathSecret takes the path secret of a device that is revoked.
+func (t *tx) endPathSecret(key fleet.DeviceKey) error {
+	var s auth.DeviceSecrets
+	if found, err := t.get(secretsKey(key), &s); err != nil || !found || s.Path == "" {
+		return err
+	}
+	s.Path = ""
+	t.tell(event.DevicePathSecretRevoked, key.ObjectOf(), nil)
+	return t.put(secretsKey(key), s)
 }
 
 // OperatorToken finds a token's record by its id, or says ErrUnknown.

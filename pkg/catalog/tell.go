@@ -148,6 +148,12 @@ func (t *tx) tellNews(g crash.Group, c crash.Crash, news crash.News) {
 // itself again and again is told of once an hour.
 func (t *tx) tellSecrets(key fleet.DeviceKey, before, after auth.DeviceSecrets) error {
 	switch {
+	case before.Path != after.Path && after.Path == "":
+		t.tell(event.DevicePathSecretRevoked, key.ObjectOf(), nil)
+	case before.Path != after.Path:
+		t.tell(event.DevicePathSecretMade, key.ObjectOf(), facts{"replaced": before.Path != ""})
+	}
+	switch {
 	case before.Current != after.Current:
 		return t.tellPaced(paced{Topic: "secret_used", Kind: event.DeviceSecretRotated, Details: facts{"step": "used for the first time, and the old one is forgotten"}}, key)
 	case before.Next != after.Next:

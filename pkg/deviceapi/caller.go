@@ -2,6 +2,7 @@ package deviceapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -18,12 +19,16 @@ type Caller func(http.ResponseWriter, *http.Request) (fleet.Device, fleet.Model,
 type authenticator interface {
 	Authenticate(ctx context.Context, token string) (fleet.Device, fleet.Model, error)
 	AuthenticateSecret(ctx context.Context, clientID, secret string) (fleet.Device, fleet.Model, error)
+	AuthenticatePath(secret string) (fleet.Device, fleet.Model, error)
 }
 
-// ByCredentials takes the device from the Authorization header, and from nothing else: a bearer token, or HTTP Basic with
-// client id and secret as they are, which is all that many clients can do.
+// ByCredentials takes the device from the secret that its path showed, or else from the Authorization header, and from nothing
+// else: a bearer token, or HTTP Basic with client id and secret as they are, which is all that many clients can do.
 func ByCredentials(a authenticator, guesses *Guesses) Caller {
 	return func(w http.ResponseWriter, r *http.Request) (fleet.Device, fleet.Model, error) {
+		if secret, shown := pathSecret(r); shown {
+			return byPath(a, guesses, w, r, secret)
+		}
 		id, secret, basic := r.BasicAuth()
 		switch {
 		case basic:
@@ -39,6 +44,17 @@ func ByCredentials(a authenticator, guesses *Guesses) Caller {
 		}
 		return a.Authenticate(r.Context(), token)
 	}
+}
+
+// byPath finds the device that a path secret is of. Wrong ones are paced by the device that they name.
+func byPath(a authenticator, guesses *Guesses, w http.ResponseWriter, r *http.Request, secret string) (fleet.Device, fleet.Model, error) {
+	endpoint.Note(w, slog.String("below", "/d/…"))
+	device, model, err := a.AuthenticatePath(secret)
+	if errors.Is(err, auth.ErrInvalidClient) {
+		key, _ := auth.PathSecretKey(secret) // "": it names none
+		err = guesses.judge(r, "path secret of "+string(key), err)
+	}
+	return device, model, err
 }
 
 type registry interface {

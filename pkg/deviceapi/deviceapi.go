@@ -113,6 +113,9 @@ func (d *Door) Register(rs *endpoint.Routes) {
 		rs.Handle(method, "/api/iot/firmware/{version}", "iot_get_firmware", d.known(fleet.HeardFirmware, onlySketches(d.oneFirmware)))
 	}
 	rs.Handle(http.MethodGet, "/api/iot/firmware-version", "iot_get_firmware_version", d.known(fleet.HeardVersion, d.firmwareVersion))
+	rs.Handle(http.MethodGet, "/api/iot/manifest.json", "iot_get_manifest", d.known(fleet.HeardManifest, d.manifest))
+	rs.Handle(http.MethodGet, catalogPath, "iot_get_catalog", d.known(fleet.HeardManifest, d.catalog))
+	rs.Handle(http.MethodGet, filePath, "iot_get_firmware", d.known(fleet.HeardFirmware, onlySketches(d.file)))
 	rs.Handle(http.MethodGet, "/api/iot/config", "iot_get_config", d.known(fleet.HeardConfig, d.configuration))
 	rs.Handle(http.MethodGet, "/api/iot/provisioning", "iot_get_provisioning", d.known(fleet.HeardProvisioning, d.provision))
 	rs.Handle(http.MethodGet, "/.well-known/jwks.json", "", d.keys)

@@ -78,6 +78,14 @@ func (m *memory) AuthenticateSecret(ctx context.Context, id, secret string) (fle
 	return m.known(key)
 }
 
+func (m *memory) AuthenticatePath(secret string) (fleet.Device, fleet.Model, error) {
+	key, good := strings.CutSuffix(secret, "-in-the-path")
+	if !good {
+		return fleet.Device{}, fleet.Model{}, auth.ErrInvalidClient
+	}
+	return m.known(fleet.DeviceKey(key))
+}
+
 func (m *memory) Device(key fleet.DeviceKey) (fleet.Device, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -221,6 +229,14 @@ func (m *memory) Write(_ context.Context, d fleet.Dump, body io.Reader, size int
 	return d, nil
 }
 
+// image lays down an image that is its version, again and again.
+func (m *memory) image(t testing.TB, code fleet.ModelCode, v fleet.Version) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(m.dir, string(code)+"-"+string(v)), bytes.Repeat([]byte(v+" "), 5000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // rig is a door on a real server.
 type rig struct {
 	*httptest.Server
@@ -242,10 +258,8 @@ func open(t testing.TB, settle func(*Options)) *rig {
 		},
 		secrets: map[fleet.DeviceKey][]string{"aaaaaaa1": {"old secret"}, "bbbbbbb2": {"p+q/=%"}},
 	}
-	for _, v := range []string{"1.0", "1.1"} {
-		if err := os.WriteFile(filepath.Join(m.dir, "pump-"+v), bytes.Repeat([]byte(v+" "), 5000), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	for _, v := range []fleet.Version{"1.0", "1.1"} {
+		m.image(t, "pump", v)
 	}
 	o := Options{
 		Guesses: NewGuesses(slog.New(slog.DiscardHandler), func(string) {}, time.Now), Issuer: m, Keys: m, Images: m, Offers: m, Dumps: m, MaxDump: 1 << 20, Now: time.Now,
@@ -262,7 +276,7 @@ func open(t testing.TB, settle func(*Options)) *rig {
 	}
 	routes := endpoint.NewRoutes(slog.New(slog.DiscardHandler), endpoint.NewMetrics(prometheus.NewRegistry()))
 	New(o).Register(routes)
-	r := &rig{httptest.NewServer(routes), m}
+	r := &rig{httptest.NewServer(PathSecrets(routes, routes)), m}
 	t.Cleanup(r.Close)
 	return r
 }
@@ -328,7 +342,7 @@ const (
 var deviceRoutes = []string{
 	"POST /api/iot/coredump?chip=esp32&firmware_version=1", "GET /api/iot/firmware", "HEAD /api/iot/firmware",
 	"GET /api/iot/firmware/1.0", "HEAD /api/iot/firmware/1.0", "GET /api/iot/firmware-version", "GET /api/iot/config",
-	"GET /api/iot/provisioning",
+	"GET /api/iot/provisioning", "GET /api/iot/manifest.json",
 }
 
 func TestEveryRouteAsksWhoCallsBeforeAnythingElse(t *testing.T) {

@@ -21,9 +21,13 @@ func (d *Door) offeredFirmware(w http.ResponseWriter, r *http.Request, device fl
 	}
 	v, ok := d.options.Offers.Offer(device, model)
 	if !ok {
-		return endpoint.Errorf(http.StatusNotFound, "no_firmware", "there is no firmware for model %s yet", model.Code)
+		return noFirmware(model)
 	}
 	return d.image(w, r, device, model, v, false)
+}
+
+func noFirmware(m fleet.Model) error {
+	return endpoint.Errorf(http.StatusNotFound, "no_firmware", "there is no firmware for model %s yet", m.Code)
 }
 
 // sizedFor is how long a HEAD is believed to be the begin of a download: firmware asks for the first range at once.

@@ -19,18 +19,20 @@ const (
 	ModelChanged fleet.EventKind = "model.changed"
 	ModelRemoved fleet.EventKind = "model.removed"
 
-	DeviceAdded          fleet.EventKind = "device.added"
-	DeviceImported       fleet.EventKind = "device.imported"
-	DeviceChanged        fleet.EventKind = "device.changed"
-	DevicePinned         fleet.EventKind = "device.pinned"
-	DeviceUnpinned       fleet.EventKind = "device.unpinned"
-	DeviceRevoked        fleet.EventKind = "device.revoked"
-	DeviceWelcomed       fleet.EventKind = "device.welcomed"
-	DeviceRemoved        fleet.EventKind = "device.removed"
-	DeviceNudged         fleet.EventKind = "device.nudged"
-	DeviceSecretReplaced fleet.EventKind = "device.secret_replaced"
-	DeviceSecretRotated  fleet.EventKind = "device.secret_rotated"
-	DeviceWentBack       fleet.EventKind = "device.went_back"
+	DeviceAdded             fleet.EventKind = "device.added"
+	DeviceImported          fleet.EventKind = "device.imported"
+	DeviceChanged           fleet.EventKind = "device.changed"
+	DevicePinned            fleet.EventKind = "device.pinned"
+	DeviceUnpinned          fleet.EventKind = "device.unpinned"
+	DeviceRevoked           fleet.EventKind = "device.revoked"
+	DeviceWelcomed          fleet.EventKind = "device.welcomed"
+	DeviceRemoved           fleet.EventKind = "device.removed"
+	DeviceNudged            fleet.EventKind = "device.nudged"
+	DevicePathSecretMade    fleet.EventKind = "device.path_secret_made"
+	DevicePathSecretRevoked fleet.EventKind = "device.path_secret_revoked"
+	DeviceSecretReplaced    fleet.EventKind = "device.secret_replaced"
+	DeviceSecretRotated     fleet.EventKind = "device.secret_rotated"
+	DeviceWentBack          fleet.EventKind = "device.went_back"
 
 	ConfigChanged       fleet.EventKind = "config.changed"
 	ProvisioningChanged fleet.EventKind = "provisioning.changed"
@@ -125,6 +127,8 @@ var Table = []Row{
 	{DeviceRemoved, []string{"DELETE /api/devices/{key}", "slipway device rm"}},
 	{DeviceNudged, []string{"POST /api/devices/{key}/nudge", "slipway device nudge"}},
 	{DeviceSecretReplaced, []string{"POST /api/devices/{key}/secret", "slipway device secret"}},
+	{DevicePathSecretMade, []string{"POST /api/devices/{key}/path-secret", "slipway device path-secret"}},
+	{DevicePathSecretRevoked, []string{"DELETE /api/devices/{key}/path-secret", "slipway device path-secret", patchDevice, "slipway device set"}},
 	{DeviceSecretRotated, []string{"GET /api/iot/provisioning", "the first use of a rotated secret: each one an hour and device, with counts"}},
 	{DeviceWentBack, []string{"a rollback that was seen: one an hour and device, with counts", "a device of a rollout that fetches the whole of its build again"}},
 	{ConfigChanged, []string{"PUT /api/devices/{key}/config", "DELETE /api/devices/{key}/config", patchDevice, "PATCH /api/device-models/{code}", "POST /api/device-models", "slipway device set", "slipway model set", "slipway model add"}},

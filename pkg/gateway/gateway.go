@@ -234,7 +234,8 @@ func (g *Gateway) makeDoors(whole *overview) {
 		people.Nudges = &nudges{g.broker, g.store}
 	}
 	operator.Register(all, people)
-	g.deviceDoor, g.allDoors = g.recovery.hold(alone, g.logger), g.recovery.hold(all, g.logger)
+	g.deviceDoor = g.recovery.hold(deviceapi.PathSecrets(alone, alone), g.logger)
+	g.allDoors = g.recovery.hold(deviceapi.PathSecrets(alone, all), g.logger)
 }
 
 // run starts what works until the end.

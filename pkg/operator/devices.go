@@ -25,6 +25,8 @@ func (d *door) registerDevices(rs *endpoint.Routes) {
 	d.handle(rs, auth.Operator, http.MethodDelete, "/api/devices/{key}/config", d.removeConfig)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/{key}/token", d.mintToken)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/{key}/secret", d.replaceSecret)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/{key}/path-secret", d.makePathSecret)
+	d.handle(rs, auth.Operator, http.MethodDelete, "/api/devices/{key}/path-secret", d.revokePathSecret)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/{key}/nudge", d.nudge)
 }
 
@@ -374,6 +376,30 @@ func (d *door) replaceSecret(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return endpoint.WriteJSON(w, http.StatusOK, api.ShowSecret(device, secret))
+}
+
+func (d *door) makePathSecret(w http.ResponseWriter, r *http.Request) error {
+	device, err := d.device(r)
+	if err != nil {
+		return err
+	}
+	secret, err := d.Issuer.MakePathSecret(r.Context(), device.Key)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, api.ShowPathSecret(device, secret))
+}
+
+func (d *door) revokePathSecret(w http.ResponseWriter, r *http.Request) error {
+	device, err := d.device(r)
+	if err != nil {
+		return err
+	}
+	if err := d.Issuer.RevokePathSecret(r.Context(), device.Key); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // nudge asks a device by the plant's broker to restart and ask. Whether it has heard that shows when it asks.

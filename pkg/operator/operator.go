@@ -109,6 +109,8 @@ type firmware interface {
 type issuer interface {
 	Mint(fleet.Device) (auth.Token, error)
 	ReplaceSecret(context.Context, fleet.DeviceKey) (string, error)
+	MakePathSecret(context.Context, fleet.DeviceKey) (string, error)
+	RevokePathSecret(context.Context, fleet.DeviceKey) error
 }
 
 // operators are people's own tokens.

@@ -77,6 +77,16 @@ func Secrets(t *testing.T, open func(t *testing.T) SecretStore) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	})
+	t.Run("a path secret is one of its own", func(t *testing.T) {
+		s := open(t)
+		withPath := one
+		withPath.Path = auth.HashSecret("path")
+		must(t, s.AddDevice(t.Context(), device, withPath))
+		must(t, s.ReplaceDeviceSecrets(t.Context(), device.Key, two, noon))
+		if got, err := s.DeviceSecrets(device.Key); err != nil || got.Path != withPath.Path || got.Current != two.Current {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
 	t.Run("a device's NotBefore goes back where it is told to", func(t *testing.T) {
 		s := open(t)
 		must(t, s.AddDevice(t.Context(), device, one))
