@@ -80,7 +80,7 @@ func (l *load) served() string {
 			return fmt.Sprintf("%s: %s", path, a.body)
 		}
 	}
-	for path, token := range map[string]string{"/.well-known/jwks.json": "", "/style.css": "", "/api/health": "", "/api/devices": l.admin, "/api/crashes": l.admin} {
+	for path, token := range map[string]string{"/.well-known/jwks.json": "", "/static/style.css": "", "/api/health": "", "/api/devices": l.admin, "/api/crashes": l.admin} {
 		if a, ok := l.asked(http.StatusOK, "GET", path, token, nil); !ok {
 			return fmt.Sprintf("%s: %s", path, a.body)
 		}

@@ -54,6 +54,9 @@ func (o *Operators) Revoke(ctx context.Context, id string) error {
 	return o.Store.RemoveOperatorToken(ctx, id)
 }
 
+// ByID is the record of a token, ErrUnknown where there is none.
+func (o *Operators) ByID(id string) (OperatorToken, error) { return o.Store.OperatorToken(id) }
+
 // Authenticate finds whose token it is.
 func (o *Operators) Authenticate(token string) (OperatorToken, error) {
 	if token == "" {

@@ -94,6 +94,19 @@ func (o OperatorToken) For(code fleet.ModelCode) bool {
 	return len(o.Models) == 0 || slices.Contains(o.Models, code)
 }
 
+// Session is a browser that a person has signed in with a token. Only the hash of its cookie is stored.
+type Session struct {
+	Hash      Hash      `json:"hash"`
+	Token     string    `json:"token"` // the id of the token that it was begun with, and ends with
+	CreatedAt time.Time `json:"created_at"`
+	SeenAt    time.Time `json:"seen_at"`         // to a few minutes
+	From      string    `json:"from,omitempty"`  // the address that it was begun from
+	Agent     string    `json:"agent,omitempty"` // User-Agent, cut
+}
+
+// ID names the session to people: it opens nothing.
+func (s Session) ID() string { return string(s.Hash[:min(len(s.Hash), 16)]) }
+
 // NewDevice is a device with what is stored of its secret, to be added.
 type NewDevice struct {
 	Device  fleet.Device

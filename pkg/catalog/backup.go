@@ -12,6 +12,7 @@ import (
 	"hash"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/dgraph-io/badger/v4"
 )
@@ -49,7 +50,7 @@ func (c *Catalog) Backup(w io.Writer) error {
 			if err := c.store.trusted(); err != nil {
 				return err // whoever takes it may be slow, and the store waits for its readers before it is opened again
 			}
-			if neverBackedUp[key] {
+			if neverBackedUp[key] || strings.HasPrefix(key, sessionPrefix) { // a session that was ended meanwhile must not come back
 				return nil
 			}
 			return item.Value(func(value []byte) error {

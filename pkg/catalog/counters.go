@@ -218,6 +218,37 @@ func (c *Catalog) CrashedDevices(code fleet.ModelCode, version string, hours, da
 	return ofHours, ofDays, err
 }
 
+// DeviceCrashes counts the crashes of devices of a model on the last days. Those without one are not in it.
+func (c *Catalog) DeviceCrashes(code fleet.ModelCode, keys []fleet.DeviceKey, days int64) (map[fleet.DeviceKey]int, error) {
+	now := c.options.Now()
+	crashes := map[fleet.DeviceKey]int{}
+	err := c.view(func(txn *badger.Txn) error {
+		var versions []string
+		err := each(txn, countedPrefix(code), "", false, func(key string, _ *badger.Item) error {
+			versions = append(versions, lastPart(key))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			for _, v := range versions {
+				var s crash.Series
+				if found, err := get(txn, crashedKey(code, v, key), &s); err != nil {
+					return err
+				} else if !found {
+					continue
+				}
+				if n := s.LastDays(days, now).Crashes; n > 0 {
+					crashes[key] += n
+				}
+			}
+		}
+		return nil
+	})
+	return crashes, err
+}
+
 // ForgetCounted removes the counters that have nothing from the last 90 days. It goes by the time that has passed for
 // certain: a clock that is ahead removes nothing.
 func (c *Catalog) ForgetCounted(ctx context.Context) error {

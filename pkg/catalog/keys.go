@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -35,6 +36,7 @@ import (
 //	sl/<line>                                  storedLine, by the hash of its name
 //	sl/<line>/<number>                         who fell silent with it, packed by the sightings
 //	o/<id>                                     auth.OperatorToken
+//	os/<hash>                                  auth.Session, by the hash of its cookie
 //	b/<code>/<version>                         fleet.Build
 //	be/<elf sha256>/<code>/<version>           index: builds by ELF
 //	u/<device>/<name>                          fleet.Dump
@@ -82,6 +84,8 @@ const (
 	buildPrefix  = "b/"
 	tokenPrefix  = "o/"
 
+	sessionPrefix = "os/"
+
 	sightingPrefix = "s/"
 	contactsPrefix = "sp/"
 	linePrefix     = "sl/"
@@ -119,6 +123,7 @@ func secretsKey(key fleet.DeviceKey) string          { return "ds/" + string(key
 func sightingKey(key fleet.DeviceKey) string         { return sightingPrefix + string(key) }
 func contactsKey(n int) string                       { return fmt.Sprintf("%s%06d", contactsPrefix, n) }
 func tokenKey(id string) string                      { return tokenPrefix + id }
+func sessionKey(hash auth.Hash) string               { return sessionPrefix + string(hash) }
 func buildsPrefix(code fleet.ModelCode) string       { return buildPrefix + string(code) + "/" }
 func elfPrefix(hash string) string                   { return "be/" + hash }
 func deviceDumpsPrefix(key fleet.DeviceKey) string   { return dumpPrefix + string(key) + "/" }

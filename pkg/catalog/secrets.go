@@ -104,7 +104,7 @@ func (c *Catalog) AddOperatorToken(ctx context.Context, o auth.OperatorToken) er
 	})
 }
 
-// RemoveOperatorToken removes one.
+// RemoveOperatorToken removes one, and the sessions that were begun with it.
 func (c *Catalog) RemoveOperatorToken(ctx context.Context, id string) error {
 	return c.update(ctx, func(t *tx) error {
 		var o auth.OperatorToken
@@ -117,6 +117,7 @@ func (c *Catalog) RemoveOperatorToken(ctx context.Context, id string) error {
 		}
 		t.tell(event.TokenRevoked, tokenObject(o), facts{"name": o.Name, "role": o.Role})
 		t.delete(tokenKey(id))
-		return nil
+		_, err = t.endSessions(func(s auth.Session) bool { return s.Token == id })
+		return err
 	})
 }

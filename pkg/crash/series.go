@@ -254,3 +254,21 @@ func (d DeviceCount) Plus(other DeviceCount, now time.Time) DeviceCount {
 	d.Versions = versions
 	return d
 }
+
+// Counted are the counters of a model's versions, with those hours added that the catalog does not have yet.
+func Counted(stored []VersionSeries, waiting []fleet.HourCount, code fleet.ModelCode, now time.Time) map[string]Series {
+	all := map[string]Series{}
+	for _, v := range stored {
+		all[v.Version] = v.Series
+	}
+	for _, h := range waiting {
+		if h.Model != code {
+			continue
+		}
+		s := all[h.Version]
+		n := Count{Heard: h.Heard, Refused: h.Refused}
+		s.Add(h.Hour, now, n, n)
+		all[h.Version] = s
+	}
+	return all
+}

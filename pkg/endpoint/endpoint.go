@@ -70,7 +70,7 @@ type errorBody struct {
 }
 
 // answerError writes the failure. The correlation id in the body is also in the log line.
-func answerError(w *response, r *http.Request, e *Error, correlation string) error {
+func answerError(w *response, r *http.Request, e *Error, correlation string, show ShowFailure) error {
 	if w.Header().Get("Cache-Control") == "" {
 		w.Header().Set("Cache-Control", "no-store") // a 404 of today may be kept otherwise
 	}
@@ -93,6 +93,11 @@ func answerError(w *response, r *http.Request, e *Error, correlation string) err
 			w.Header().Set("Content-Length", "0")
 			w.WriteHeader(e.Status)
 			return nil
+		}
+		if show != nil {
+			if shown, err := show(w, r, e, correlation); shown || err != nil {
+				return err
+			}
 		}
 		return WriteJSON(w, e.Status, body)
 	})

@@ -29,8 +29,15 @@ type Routes struct {
 	mux     *http.ServeMux
 	paths   map[string]methods // by pattern
 	list    []Route
+	failed  ShowFailure // nil: every failure is JSON
 	now     func() time.Time
 }
+
+// ShowFailure may answer a failure in another form than JSON, such as a page for a browser. It says false where it has not.
+type ShowFailure func(w http.ResponseWriter, r *http.Request, e *Error, correlation string) (bool, error)
+
+// ShowFailures has failures shown. Call it before the first request.
+func (rs *Routes) ShowFailures(show ShowFailure) { rs.failed = show }
 
 type methods map[string]*entry
 
@@ -169,7 +176,7 @@ func (rs *Routes) fail(w *response, r *http.Request, err error) {
 	if w.status != 0 {
 		return
 	}
-	if err := answerError(w, r, shown, correlation); err != nil && !errors.Is(err, http.ErrHandlerTimeout) {
+	if err := answerError(w, r, shown, correlation, rs.failed); err != nil && !errors.Is(err, http.ErrHandlerTimeout) {
 		rs.logger.Debug("answer not written", "error", err, "correlation_id", correlation)
 	}
 }

@@ -166,7 +166,7 @@ var Table = []Row{
 	{TokenCreated, []string{"POST /api/tokens", "slipway token create"}},
 	{TokenRevoked, []string{"DELETE /api/tokens/{id}", "slipway token revoke"}},
 	{SessionStarted, []string{"POST /login"}},
-	{SessionEnded, []string{"POST /logout"}},
+	{SessionEnded, []string{"POST /logout", "POST /logout/everywhere"}},
 	{KeysRotated, []string{"POST /api/keys/rotate", "slipway token rotate-key", "a signing key that is half a year old"}},
 	{SignInFailed, []string{"POST /login", "a token that is not known, on any route for people: one a minute and source, with counts"}},
 	{TokenRequestFailed, []string{"POST /api/oauth/token", "a wrong client secret, on any route for devices: one a minute and source, with counts"}},
@@ -194,6 +194,7 @@ var Silent = map[string]string{
 	"POST /api/devices/{key}/token": "a token is minted and nothing is stored",
 	"slipway device token":          "a token is minted and nothing is stored",
 	"POST /api/iot/coredump":        "a device's dumps are no acts: crash.new and crash.regressed tell what matters of them",
+	"POST /policy-reports":          "what a browser has stopped is for the journal: anybody may send one",
 	"slipway catalog new":           "a catalog that is new has no events yet, and its first says that none were recorded before",
 	"slipway serve":                 "gateway.started and gateway.stopped tell of it",
 }

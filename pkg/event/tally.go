@@ -27,7 +27,7 @@ type Tally struct {
 
 // Count counts a failure of whoever is at an address with a port.
 func (t *Tally) Count(remote string) {
-	source := sourceOf(remote)
+	source := Source(remote)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.failures == nil {
@@ -40,7 +40,8 @@ func (t *Tally) Count(remote string) {
 	t.failures[source]++
 }
 
-func sourceOf(remote string) string {
+// Source is what a remote address with a port is counted under.
+func Source(remote string) string {
 	at, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return "unknown"

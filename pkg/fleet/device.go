@@ -56,10 +56,31 @@ func ProvisioningValues(gateway map[string]string, m Model, d Device) map[string
 type DeviceFilter struct {
 	Model   ModelCode
 	State   DeviceState
-	Version string // that it runs
+	Version string // that it runs; UnknownVersion: nobody knows
 	Line    string // as named, or the network that it comes from
 	Label   string
+	Revoked bool      // only such as are
 	Search  string    // in its key, its name and its aliases
 	After   DeviceKey // exclusive
 	Limit   int       // 0: all
+}
+
+// UnknownVersion in a filter stands for what devices run of which nobody knows it.
+const UnknownVersion = "unknown"
+
+// Facet is how many devices a filter would pick with a word in one of its places.
+type Facet struct {
+	Word  string
+	Count int
+}
+
+// DeviceFacets are the words that each place of a filter may have, given its other places.
+type DeviceFacets struct {
+	Total    int // that the filter picks
+	Models   []Facet
+	Versions []Facet
+	States   []Facet
+	Lines    []Facet
+	Labels   []Facet
+	Revoked  int
 }

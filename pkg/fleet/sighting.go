@@ -97,5 +97,8 @@ type VersionRuns struct {
 	Version   string `json:"firmware_version"` // "": nobody knows
 	Devices   int    `json:"devices"`
 	Live      int    `json:"live"`
+	Late      int    `json:"late"`
+	Silent    int    `json:"silent"`
+	Never     int    `json:"never"`
 	BootsOnly int    `json:"boots_only"` // of them, such as are heard at boots only
 }

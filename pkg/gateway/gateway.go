@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipway-gateway/slipway/pkg/access"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/backup"
 	"github.com/slipway-gateway/slipway/pkg/bundle"
@@ -27,6 +28,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/mqtt"
 	"github.com/slipway-gateway/slipway/pkg/operator"
+	"github.com/slipway-gateway/slipway/pkg/page"
 	"github.com/slipway-gateway/slipway/pkg/rollout"
 	"github.com/slipway-gateway/slipway/pkg/sighting"
 	"github.com/slipway-gateway/slipway/pkg/systemd"
@@ -225,17 +227,28 @@ func (g *Gateway) makeDoors(whole *overview) {
 	door.Register(alone)
 	all := endpoint.NewRoutes(g.logger, g.metrics.operations)
 	door.Register(all)
+	operators := &auth.Operators{Store: g.store, Now: time.Now}
+	who := access.New(access.Options{Tokens: operators, Sessions: g.store, Socket: whole, Failures: &g.failures.signIns, Now: time.Now})
 	people := operator.Options{
 		Records: g.store, Sightings: g.book, Rollouts: g.rollouts, Offers: offers{g.store, g.rollouts}, Firmware: g.depot, Dumps: g.dumps, Crashes: g.store, Issuer: issuer,
-		Operators: &auth.Operators{Store: g.store, Now: time.Now}, Keys: signing{g.keys, g.cfg.KeysDir()}, Gateway: whole,
-		Events: g.store, Failures: &g.failures.signIns, Metrics: g.metrics.handler, Counter: g.metrics.operations, Now: time.Now,
+		Access: who, Operators: operators, Keys: signing{g.keys, g.cfg.KeysDir()}, Gateway: whole,
+		Events: g.store, Metrics: g.metrics.handler, Counter: g.metrics.operations, Now: time.Now,
 	}
 	if g.broker != nil {
 		people.Nudges = &nudges{g.broker, g.store}
 	}
 	operator.Register(all, people)
+	page.Register(all, page.Options{
+		Access: who, Records: g.store, Sightings: g.book, Offers: offers{g.store, g.rollouts}, Rollouts: g.rollouts, Dumps: g.dumps, Crashes: g.store,
+		Events: g.store, Gateway: whole, Reported: g.policyReported, Now: time.Now,
+	})
 	g.deviceDoor = g.recovery.hold(deviceapi.PathSecrets(alone, alone), g.logger)
 	g.allDoors = g.recovery.hold(deviceapi.PathSecrets(alone, all), g.logger)
+}
+
+// policyReported tells the journal what a browser has stopped. Anybody may say such a thing.
+func (g *Gateway) policyReported(r page.PolicyReport) {
+	g.logger.Warn("policy of the page violated", "page", r.Page, "directive", r.Directive, "blocked", r.Blocked, "sample", r.Sample)
 }
 
 // run starts what works until the end.

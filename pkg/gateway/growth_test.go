@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/crash"
@@ -157,7 +159,9 @@ func TestWhatPeopleAskReadsAFewRecordsOfALargePlant(t *testing.T) {
 		{"/metrics", 20, fmt.Sprintf(`slipway_coredumps{state="missing"} %d`, manyDumps-manyDumps/20)},
 		{"/metrics", 20, fmt.Sprintf(`slipway_crash_groups_open %d`, (manyGroups+2)/3)},
 		{"/metrics", 20, fmt.Sprintf(`slipway_devices{model="pump",state="live",version="1.1"} %d`, (manyDevices+1)/3)},
-		{"/", 2*shown + 4*shown + 30, fmt.Sprintf("%d more", manyGroups-shown)},
+		{"/", 2*shown + 4*shown + 30, fmt.Sprintf("%s devices", humanize.Comma(int64(manyDevices)))},
+		{"/devices?state=live&version=1.1", 4*shown + 10, fmt.Sprintf("%s devices", humanize.Comma(int64(manyDevices+1)/3))},
+		{"/crashes", 2*shown + 4*shown + 30, fmt.Sprintf("%d more", manyGroups-shown)},
 		{"/api/coredumps?limit=50&state=missing", 4*shown + 10, `"next":"`},
 	} {
 		before := catalog.Reads()

@@ -3,7 +3,6 @@ package operator
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -27,17 +26,6 @@ type events interface {
 
 func (d *door) registerEvents(rs *endpoint.Routes) {
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/events", d.listEvents, "after", "before", "kind", "object", "since", "limit")
-}
-
-// actAs has what follows from a request told as done by its caller.
-func (d *door) actAs(r *http.Request, token auth.OperatorToken) {
-	by := event.By{Actor: fleet.Actor{Type: fleet.Person, ID: token.ID, Name: token.Name}}
-	if d.Gateway.Trusted(r.Context()) {
-		by.Actor.ID = d.Gateway.Peer(r.Context())
-	} else if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		by.From = host
-	}
-	*r = *r.WithContext(event.WithActor(r.Context(), by)) // the handler gets the request that its guard had
 }
 
 // record leaves an event of what was done to the gateway itself. It is done: whoever has stopped waiting has done it, too.

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/slipway-gateway/slipway/pkg/access"
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/catalog"
@@ -263,7 +264,7 @@ func TestAStreamThatIsWokenTenThousandTimesHoldsNoMoreThanAtItsBegin(t *testing.
 	synctest.Test(t, func(t *testing.T) {
 		const wakes = 10_000
 		s := &silent{}
-		d := &door{Options{Events: s, Gateway: &calm{trusted: true}}}
+		d := &door{Options{Events: s, Access: access.New(access.Options{Socket: &calm{trusted: true}})}}
 		r := httptest.NewRequest(http.MethodGet, "/api/events", nil)
 		begun := r.Context()
 		s.look = func(looks int) {
@@ -321,13 +322,12 @@ func TestWhoActsIsInTheEvent(t *testing.T) {
 }
 
 func TestAnUnknownTokenIsCountedAndNoneIsNot(t *testing.T) {
-	var failures event.Tally
-	d := open(t, func(o *Options) { o.Failures = &failures })
+	d := open(t, nil)
 	d.ask(http.MethodGet, "/api/devices", "")
 	d.ask(http.MethodGet, "/api/devices", "", "Authorization", "Bearer slw_00000000_x")
-	d.ask(http.MethodPost, "/login", "token=slw_00000000_y", "Content-Type", "application/x-www-form-urlencoded")
+	d.ask(http.MethodPost, "/api/devices", "", "Authorization", "Bearer slw_00000000_y")
 	n := 0
-	if err := failures.Tell(func(source fleet.Object, failed int) error {
+	if err := d.failures.Tell(func(source fleet.Object, failed int) error {
 		n += failed
 		if source.ID != "127.0.0.1" {
 			t.Errorf("%+v", source)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/slipway-gateway/slipway/pkg/access"
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
@@ -63,7 +64,7 @@ func showToken(t auth.OperatorToken) api.Token {
 
 // whoAsks tells any holder of a token whom the gateway takes it for.
 func (d *door) whoAsks(w http.ResponseWriter, r *http.Request) error {
-	t, err := d.caller(r)
+	t, err := d.Access.Caller(r)
 	if err != nil {
 		return err
 	}
@@ -163,7 +164,7 @@ func (d *door) backup(w http.ResponseWriter, r *http.Request) error {
 		return endpoint.Errorf(http.StatusUnauthorized, "unauthorized", "a backup is given out only through the gateway's own socket: slipway backup create")
 	}
 	w.Header().Set("Content-Type", "application/x-tar")
-	d.actAs(r, auth.OperatorToken{})
+	d.Access.ActAs(r, access.Caller{})
 	if err := d.Gateway.Backup(w); err != nil {
 		return err
 	}

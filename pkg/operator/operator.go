@@ -1,25 +1,21 @@
-// Package operator is the door for people and for CI: the JSON API that the command line and pipelines call, and the
-// page that operators read.
+// Package operator is the door for people and for CI: the JSON API that the command line, pipelines and programs call.
 //
-// Every route asks for a role, but for health, metrics, the documentation, the CA, the login form and the upload scripts. A
-// caller shows an operator token, or came through the gateway's own socket, where the
-// kernel said who it is. The door declares the few methods that it calls and turns the house's six refusals into
+// Every route asks for a role, but for health, metrics, the documentation, the CA and the upload scripts; [access.Access]
+// says who calls. The door declares the few methods that it calls and turns the house's six refusals into
 // statuses; their sentences are meant for its users.
 package operator
 
 import (
 	"context"
-	"errors"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"time"
 
+	"github.com/slipway-gateway/slipway/pkg/access"
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
-	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -38,7 +34,7 @@ type Options struct {
 	Gateway   gateway
 	Nudges    nudges // nil where there is no broker
 	Events    events
-	Failures  *event.Tally // of those who show a token that nobody knows
+	Access    *access.Access
 	Metrics   http.Handler
 	Counter   *endpoint.Metrics
 	Now       func() time.Time
@@ -51,7 +47,6 @@ type gateway interface {
 	Trouble() []string // what is wrong, in words for an operator
 	BaseURL() string
 	CA() ([]byte, error)                // the gateway's own, PEM; nil where an operator brought a certificate
-	Peer(context.Context) string        // "uid:1000" of who came through the socket
 	Trusted(context.Context) bool       // the caller came through the socket and may do everything
 	Rebuild(context.Context) error      // reads again what lies on disk
 	AcceptClock() (time.Time, error)    // what the clock says is noted, back too
@@ -136,7 +131,6 @@ func Register(rs *endpoint.Routes, o Options) {
 	d.registerCrashes(rs)
 	d.registerGateway(rs)
 	d.registerEvents(rs)
-	d.registerPage(rs)
 }
 
 // none is the query of a route that takes no parameters.
@@ -144,53 +138,18 @@ var none = endpoint.Query{}
 
 // handle adds a route for callers of a role, and the query parameters that it knows.
 func (d *door) handle(rs *endpoint.Routes, need auth.Role, method, pattern string, h endpoint.Handler, known ...string) {
-	rs.Register(endpoint.Route{Method: method, Pattern: pattern, Query: append(none, known...)}, d.need(need), seen(h))
-}
-
-// private says that an answer is for its caller only, and what its Content-Type says, whatever a browser makes of it.
-func private(w http.ResponseWriter) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
+	rs.Register(endpoint.Route{Method: method, Pattern: pattern, Query: append(none, known...)}, d.Access.Need(need), seen(h))
 }
 
 // anyone is the guard of what asks for no token.
 func anyone(w http.ResponseWriter, _ *http.Request) error {
-	private(w)
+	access.Private(w)
 	return nil
 }
 
 // seen has the house's refusals answered as what they are.
 func seen(h endpoint.Handler) endpoint.Handler {
-	return func(w http.ResponseWriter, r *http.Request) error { return visible(h(w, r)) }
-}
-
-// visible turns the house's refusals, and what the kernel says of a disk, into statuses.
-func visible(err error) error {
-	err = fleet.OfDisk(err)
-	var e *fleet.Error
-	if errors.Is(err, fs.ErrPermission) {
-		return endpoint.Errorf(http.StatusInternalServerError, "not_permitted",
-			"the gateway may not use one of its own files (%v): give it to the user that slipway runs as", err).Because(err)
-	}
-	if !errors.As(err, &e) {
-		return err
-	}
-	status, code := http.StatusBadRequest, "refused"
-	switch {
-	case errors.Is(err, fleet.ErrUnknown):
-		status, code = http.StatusNotFound, "unknown"
-	case errors.Is(err, fleet.ErrTaken):
-		status, code = http.StatusConflict, "taken"
-	case errors.Is(err, fleet.ErrFull):
-		status, code = http.StatusInsufficientStorage, "full"
-	case errors.Is(err, fleet.ErrDamaged):
-		status, code = http.StatusServiceUnavailable, "damaged"
-	case errors.Is(err, fleet.ErrAway):
-		away := endpoint.Errorf(http.StatusServiceUnavailable, "away", "%s", err.Error())
-		away.Header = http.Header{"Retry-After": {"2"}}
-		return away
-	}
-	return endpoint.Errorf(status, code, "%s", err.Error()).Because(err)
+	return func(w http.ResponseWriter, r *http.Request) error { return access.Visible(h(w, r)) }
 }
 
 // The parts of an address.

@@ -60,7 +60,7 @@ func (d *door) mayStop(r *http.Request, verb fleet.RolloutVerb, one fleet.Rollou
 }
 
 func (d *door) isPipeline(r *http.Request) bool {
-	token, err := d.caller(r)
+	token, err := d.Access.Caller(r)
 	return err == nil && token.Role == auth.Pipeline
 }
 

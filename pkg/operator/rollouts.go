@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/slipway-gateway/slipway/pkg/access"
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
@@ -47,36 +48,36 @@ func (d *door) registerRollouts(rs *endpoint.Routes) {
 	for _, verb := range []fleet.RolloutVerb{
 		fleet.RolloutPause, fleet.RolloutResume, fleet.RolloutAdvance, fleet.RolloutExcuse, fleet.RolloutRetreat, fleet.RolloutFinish,
 	} {
-		act(verb, d.need(auth.Operator))
+		act(verb, d.Access.Need(auth.Operator))
 	}
 	act(fleet.RolloutHalt, d.needPipeline)
 }
 
 // needReader lets those pass who may read everything, and a pipeline that waits for what became of its model's builds.
 func (d *door) needReader(w http.ResponseWriter, r *http.Request) error {
-	token, err := d.caller(r)
+	token, err := d.Access.Caller(r)
 	if err != nil || token.Role != auth.Pipeline {
-		return d.need(auth.Viewer)(w, r)
+		return d.Access.Need(auth.Viewer)(w, r)
 	}
 	code, of := r.PathValue("code"), "of the address"
 	if code == "" {
 		code, of = r.URL.Query().Get("model"), "that ?model= names"
 	}
 	if !token.For(fleet.ModelCode(code)) {
-		private(w)
+		access.Private(w)
 		return forbidden("this token is for %s only: the model %s has to be among them", orList(token.Models), of)
 	}
-	return d.need(auth.Pipeline)(w, r)
+	return d.Access.Need(auth.Pipeline)(w, r)
 }
 
 // needStarter refuses a pipeline: what it pushes, a person or a setting brings to devices.
 func (d *door) needStarter(w http.ResponseWriter, r *http.Request) error {
 	if d.isPipeline(r) {
-		private(w)
+		access.Private(w)
 		return forbidden("a pipeline's token starts no rollout: push the build, and start it with an operator's token, or with slipway rollout start on the gateway, "+
 			"or set firmware.publish: rollout for %s and all other models", r.PathValue("code"))
 	}
-	return d.need(auth.Operator)(w, r)
+	return d.Access.Need(auth.Operator)(w, r)
 }
 
 func (d *door) showPlan(w http.ResponseWriter, r *http.Request) error {

@@ -56,7 +56,7 @@ func (d *door) streamEvents(w http.ResponseWriter, r *http.Request, f event.Filt
 		case <-alive.C:
 			s.write(": still here\n\n")
 		}
-		if token, err := d.caller(r); err != nil || !token.Role.May(auth.Viewer) { // not allowed: it would wrap the request once more
+		if c, err := d.Access.Caller(r); err != nil || !c.Is(auth.Viewer) { // not Allowed: it would wrap the request once more
 			return nil //nolint:nilerr // revoked, which is an event: coming again gets the 401
 		}
 	}

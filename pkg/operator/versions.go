@@ -79,21 +79,5 @@ func (d *door) modelVersions(w http.ResponseWriter, r *http.Request) error {
 func (d *door) counted(code fleet.ModelCode, now time.Time) (map[string]crash.Series, error) {
 	waiting := d.Sightings.Hours()
 	stored, err := d.Crashes.Counters(code)
-	if err != nil {
-		return nil, err
-	}
-	all := map[string]crash.Series{}
-	for _, v := range stored {
-		all[v.Version] = v.Series
-	}
-	for _, h := range waiting {
-		if h.Model != code {
-			continue
-		}
-		s := all[h.Version]
-		n := crash.Count{Heard: h.Heard, Refused: h.Refused}
-		s.Add(h.Hour, now, n, n)
-		all[h.Version] = s
-	}
-	return all, nil
+	return crash.Counted(stored, waiting, code, now), err
 }

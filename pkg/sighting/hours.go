@@ -157,6 +157,12 @@ func (b *Book) Versions(code fleet.ModelCode) []fleet.VersionRuns {
 		switch share.State {
 		case fleet.Live:
 			v.Live += n
+		case fleet.Late:
+			v.Late += n
+		case fleet.Silent:
+			v.Silent += n
+		case fleet.Never:
+			v.Never += n
 		case fleet.BootsOnly:
 			v.BootsOnly += n
 		}

@@ -121,7 +121,7 @@ func TestTheDevicesOfAModelAreCountedByVersion(t *testing.T) {
 	b := s.open(t)
 	s.hears(b, time.Minute, saying("1.0"))
 	got := b.Versions("pump")
-	if len(got) != 2 || got[0] != (fleet.VersionRuns{Devices: 2}) || got[1] != (fleet.VersionRuns{Version: "1.0", Devices: 1, Live: 1}) {
+	if len(got) != 2 || got[0] != (fleet.VersionRuns{Devices: 2, Never: 2}) || got[1] != (fleet.VersionRuns{Version: "1.0", Devices: 1, Live: 1}) {
 		t.Errorf("%+v", got)
 	}
 }

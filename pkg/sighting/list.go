@@ -25,12 +25,12 @@ func (b *Book) Devices(f fleet.DeviceFilter) []fleet.DeviceKey {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sort()
-	f.Search = strings.ToLower(f.Search)
+	w := wanted(f)
 	now := b.now()
 	keys := []fleet.DeviceKey{}
 	from := sort.Search(len(b.order), func(i int) bool { return b.order[i].Device > f.After })
 	for _, e := range b.order[from:] {
-		if !b.matches(e, f, now) {
+		if misses, _ := w.misses(e, e.state(now, b.floors)); misses > 0 {
 			continue
 		}
 		if keys = append(keys, e.Device); len(keys) == f.Limit {
@@ -40,17 +40,30 @@ func (b *Book) Devices(f fleet.DeviceFilter) []fleet.DeviceKey {
 	return keys
 }
 
-func (b *Book) matches(e *entry, f fleet.DeviceFilter, now moment) bool {
-	switch {
-	case f.Model != "" && e.model != f.Model,
-		f.Version != "" && e.Runs != f.Version,
-		f.Line != "" && e.place != f.Line,
-		f.Label != "" && !slices.Contains(e.labels, f.Label),
-		f.Search != "" && !strings.Contains(string(e.Device), f.Search) && !strings.Contains(strings.ToLower(e.names), f.Search),
-		f.State != "" && e.state(now, b.floors) != f.State:
-		return false
+// want is a filter as entries are held against it.
+type want struct{ fleet.DeviceFilter }
+
+func wanted(f fleet.DeviceFilter) want {
+	f.Search = strings.ToLower(f.Search)
+	return want{f}
+}
+
+// misses is in how many parts of the filter an entry does not fit, and the last of those that have a facet.
+func (f want) misses(e *entry, state fleet.DeviceState) (n, in int) {
+	miss := func(part int, differs bool) {
+		if differs {
+			n++
+			in = part
+		}
 	}
-	return true
+	miss(ofModel, f.Model != "" && e.model != f.Model)
+	miss(ofVersion, f.Version != "" && e.Runs != f.Version && (e.Runs != "" || f.Version != fleet.UnknownVersion))
+	miss(ofState, f.State != "" && state != f.State)
+	miss(ofLine, f.Line != "" && e.place != f.Line)
+	miss(ofLabel, f.Label != "" && !slices.Contains(e.labels, f.Label))
+	miss(ofRevoked, f.Revoked && e.barred != revoked)
+	miss(facets, f.Search != "" && !strings.Contains(string(e.Device), f.Search) && !strings.Contains(strings.ToLower(e.names), f.Search))
+	return n, in
 }
 
 // Sighting is what was seen of a device, and the line that it stands on: as named, or the network that it comes from.

@@ -1,11 +1,10 @@
-package operator
+package page
 
 import (
 	"cmp"
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,8 +23,8 @@ const (
 	shownLines  = 100
 )
 
-// rolloutPage is what the template shows.
-type rolloutPage struct {
+// rolloutView is what the template shows.
+type rolloutView struct {
 	Rollout   api.Rollout
 	Sentence  string
 	All, Have int
@@ -68,27 +67,33 @@ type shownMember struct {
 	Story  string
 }
 
-func (d *door) rolloutPage(w http.ResponseWriter, r *http.Request) error {
-	if ok, err := d.mayRead(w, r); !ok {
-		return err
-	}
-	one, err := d.rollout(r)
+func (p *Page) rollout(v *visit) (shown, error) {
+	code, err := fleet.ParseModelCode(v.r.PathValue("code"))
 	if err != nil {
-		return visible(err)
+		return shown{}, fleet.Unknown("%s", err)
 	}
-	why, err := d.Rollouts.Explain(one.Model, one.Number)
+	if _, err := p.Records.Model(code); err != nil {
+		return shown{}, err
+	}
+	number, err := strconv.Atoi(v.r.PathValue("number"))
+	if err != nil || number < 1 {
+		return shown{}, fleet.Unknown("rollout %q of %s: want its number", v.r.PathValue("number"), code)
+	}
+	one, err := p.Rollouts.Rollout(code, number)
 	if err != nil {
-		return visible(err)
+		return shown{}, err
 	}
-	shown := api.ShowRollout(one)
-	p := rolloutPage{
-		Rollout: shown, Sentence: shown.Sentence(why, d.Now()), All: shown.All(), Have: shown.Have(), Waves: wavesOf(shown), Commands: commandsOf(shown),
-		Bad: one.State == fleet.RolloutHalted || one.State == fleet.RolloutRetreated, Good: one.State == fleet.RolloutFinished, Evidence: evidenceOf(shown.Evidence),
+	why, err := p.Rollouts.Explain(one.Model, one.Number)
+	if err != nil {
+		return shown{}, err
 	}
-	if err := errors.Join(d.addLines(&p), d.addTrouble(&p, fleet.MemberLost, "Lost"), d.addTrouble(&p, fleet.MemberBack, "Back at the build before")); err != nil {
-		return visible(err)
+	shows := api.ShowRollout(one)
+	view := rolloutView{
+		Rollout: shows, Sentence: shows.Sentence(why, p.Now()), All: shows.All(), Have: shows.Have(), Waves: wavesOf(shows), Commands: commandsOf(shows),
+		Bad: one.State == fleet.RolloutHalted || one.State == fleet.RolloutRetreated, Good: one.State == fleet.RolloutFinished, Evidence: evidenceOf(shows.Evidence),
 	}
-	return render(w, http.StatusOK, "rollout.html", p)
+	err = errors.Join(p.addLines(&view), p.addTrouble(&view, fleet.MemberLost, "Lost"), p.addTrouble(&view, fleet.MemberBack, "Back at the build before"))
+	return shown{fmt.Sprintf("%s for %s, %s", one.Version, one.Model, one.State), view}, err
 }
 
 // wavesOf are the waves as a bar, each with what it waits for.
@@ -160,8 +165,8 @@ func evidenceOf(e fleet.RolloutEvidence) []shownEvidence {
 }
 
 // addLines counts members by line, and has the rollout's own counts above them.
-func (d *door) addLines(p *rolloutPage) error {
-	members, next, err := d.Rollouts.Members(p.Rollout.Model, p.Rollout.Number, fleet.MemberFilter{Limit: readMembers})
+func (p *Page) addLines(view *rolloutView) error {
+	members, next, err := p.Rollouts.Members(view.Rollout.Model, view.Rollout.Number, fleet.MemberFilter{Limit: readMembers})
 	if err != nil {
 		return err
 	}
@@ -176,59 +181,44 @@ func (d *door) addLines(p *rolloutPage) error {
 		}
 	}
 	for _, state := range append(slices.Clone(fleet.MemberStates), fleet.MarkCrashed) {
-		if p.Rollout.Counts.Of(state) > 0 {
-			p.States = append(p.States, state)
+		if view.Rollout.Counts.Of(state) > 0 {
+			view.States = append(view.States, state)
 		}
 	}
 	row := func(name string, count func(fleet.MemberState) int) shownLine {
 		line := shownLine{Name: cmp.Or(name, "no line")}
-		for _, state := range p.States {
+		for _, state := range view.States {
 			line.Cells = append(line.Cells, shownCell{state, count(state)})
 		}
 		return line
 	}
-	p.Lines = append(p.Lines, row("all", p.Rollout.Counts.Of))
+	view.Lines = append(view.Lines, row("all", view.Rollout.Counts.Of))
 	names := slices.Sorted(maps.Keys(lines))
 	for _, name := range names[:min(len(names), shownLines)] {
-		p.Lines = append(p.Lines, row(name, func(s fleet.MemberState) int { return lines[name][s] }))
+		view.Lines = append(view.Lines, row(name, func(s fleet.MemberState) int { return lines[name][s] }))
 	}
 	switch {
 	case next != "":
-		p.Unread = fmt.Sprintf("The lines are those of the first %s of %s devices: slipway rollout devices %s --number %d has all.",
-			humanize.Comma(readMembers), humanize.Comma(int64(p.All)), p.Rollout.Model, p.Rollout.Number)
+		view.Unread = fmt.Sprintf("The lines are those of the first %s of %s devices: slipway rollout devices %s --number %d has all.",
+			humanize.Comma(readMembers), humanize.Comma(int64(view.All)), view.Rollout.Model, view.Rollout.Number)
 	case len(names) > shownLines:
-		p.Unread = fmt.Sprintf("There are %d more lines: slipway rollout devices %s --number %d has all.", len(names)-shownLines, p.Rollout.Model, p.Rollout.Number)
+		view.Unread = fmt.Sprintf("There are %d more lines: slipway rollout devices %s --number %d has all.", len(names)-shownLines, view.Rollout.Model, view.Rollout.Number)
 	}
 	return nil
 }
 
 // addTrouble has the members in a state, with what was last heard of them.
-func (d *door) addTrouble(p *rolloutPage, state fleet.MemberState, title string) error {
-	members, next, err := d.Rollouts.Members(p.Rollout.Model, p.Rollout.Number, fleet.MemberFilter{State: state, Limit: shownRows})
+func (p *Page) addTrouble(view *rolloutView, state fleet.MemberState, title string) error {
+	members, next, err := p.Rollouts.Members(view.Rollout.Model, view.Rollout.Number, fleet.MemberFilter{State: state, Limit: shownRows})
 	if err != nil || len(members) == 0 {
 		return err
 	}
 	at := func(t time.Time) string { return t.UTC().Format("2 Jan 15:04") + " UTC" }
-	t := shownTrouble{Title: title, More: next != "", Command: fmt.Sprintf("slipway rollout devices %s --number %d --state %s", p.Rollout.Model, p.Rollout.Number, state)}
+	t := shownTrouble{Title: title, More: next != "", Command: fmt.Sprintf("slipway rollout devices %s --number %d --state %s", view.Rollout.Model, view.Rollout.Number, state)}
 	for _, m := range members {
-		seen, _ := d.Sightings.Sighting(m.Device)
-		t.Members = append(t.Members, shownMember{m.Device, m.Line, api.ShowMember(m).Story(p.Rollout.Version, seen, at)})
+		seen, _ := p.Sightings.Sighting(m.Device)
+		t.Members = append(t.Members, shownMember{m.Device, m.Line, api.ShowMember(m).Story(view.Rollout.Version, seen, at)})
 	}
-	p.Trouble = append(p.Trouble, t)
+	view.Trouble = append(view.Trouble, t)
 	return nil
-}
-
-// newestRollouts are the newest one of each model.
-func (d *door) newestRollouts(models []fleet.Model) (newest []api.Rollout, err error) {
-	for _, m := range models {
-		r, err := d.Rollouts.Rollout(m.Code, 0)
-		switch {
-		case errors.Is(err, fleet.ErrUnknown):
-		case err != nil:
-			return nil, err
-		default:
-			newest = append(newest, api.ShowRollout(r))
-		}
-	}
-	return newest, nil
 }

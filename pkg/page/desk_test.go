@@ -1,0 +1,205 @@
+package page
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/slipway-gateway/slipway/pkg/access"
+	"github.com/slipway-gateway/slipway/pkg/api"
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/catalog"
+	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/event"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/pkg/sighting"
+)
+
+var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+// desk is the page over a real catalog, with a token of each role. What lies outside the catalog is played.
+type desk struct {
+	t        *testing.T
+	store    *catalog.Catalog
+	book     *sighting.Book
+	url      string
+	routes   *endpoint.Routes
+	clock    time.Time
+	tokens   map[auth.Role]string
+	gateway  *calm
+	rollouts *played
+	reports  []PolicyReport
+	packed   []byte // the report of every dump
+}
+
+// calm is a gateway in which all is well.
+type calm struct {
+	status  api.Status
+	trusted bool // whoever asks comes through the socket
+}
+
+func (c *calm) Status() (api.Status, error)  { return c.status, nil }
+func (c *calm) Trouble() []string            { return nil }
+func (c *calm) BaseURL() string              { return "https://gateway.example" }
+func (c *calm) Trusted(context.Context) bool { return c.trusted }
+func (c *calm) Peer(context.Context) string  { return "uid:0" }
+func (c *calm) Text(report []byte) (string, error) {
+	return "as people read it: " + string(report), nil
+}
+
+func (d *desk) OpenDump(fleet.DeviceKey, fleet.DumpName) (*os.File, error) {
+	return nil, fleet.Unknown("no such dump")
+}
+
+func (d *desk) ReadReport(fleet.DeviceKey, fleet.DumpName) ([]byte, error) {
+	if d.packed == nil {
+		return nil, fleet.Unknown("no such report")
+	}
+	return d.packed, nil
+}
+
+// Offer is what the model has published.
+func (d *desk) Offer(one fleet.Device, m fleet.Model) (fleet.Version, bool) {
+	return fleet.OfferTo(one, m, fleet.Word{})
+}
+
+// played are rollouts that judge nothing.
+type played struct {
+	all     []fleet.Rollout
+	members []fleet.Member
+	why     fleet.Explanation
+}
+
+func (p *played) Rollout(code fleet.ModelCode, number int) (fleet.Rollout, error) {
+	for _, r := range p.all {
+		if r.Model == code && (number == 0 || r.Number == number) {
+			return r, nil
+		}
+	}
+	return fleet.Rollout{}, fleet.Unknown("model %s has no rollout %d", code, number)
+}
+
+func (p *played) Members(_ fleet.ModelCode, _ int, f fleet.MemberFilter) (page []fleet.Member, next fleet.DeviceKey, err error) {
+	for _, m := range p.members {
+		if f.State != "" && m.State != f.State {
+			continue
+		}
+		if len(page) == f.Limit {
+			return page, page[len(page)-1].Device, nil
+		}
+		page = append(page, m)
+	}
+	return page, "", nil
+}
+
+func (p *played) Explain(fleet.ModelCode, int) (fleet.Explanation, error) { return p.why, nil }
+
+func open(t *testing.T) *desk {
+	t.Helper()
+	d := &desk{t: t, clock: noon, tokens: map[auth.Role]string{}, rollouts: &played{}, gateway: &calm{status: api.Status{Version: "1.2.3", Healthy: true}}}
+	now := func() time.Time { return d.clock }
+	logger := slog.New(slog.DiscardHandler)
+	var err error
+	d.store, err = catalog.Open(catalog.Options{
+		Dir: t.TempDir(), Logger: logger, Now: now, Beat: func() {}, Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
+	})
+	d.must(err)
+	d.book, err = sighting.Open(sighting.Options{Store: d.store, UpWithin: 15 * time.Minute, Logger: logger, Now: now, Beat: func() {}})
+	d.must(err)
+	d.store.WatchDevices(d.book)
+	operators := &auth.Operators{Store: d.store, Now: now}
+	d.routes = endpoint.NewRoutes(logger, endpoint.NewMetrics(prometheus.NewRegistry()))
+	Register(d.routes, Options{
+		Access:  access.New(access.Options{Tokens: operators, Sessions: d.store, Socket: d.gateway, Failures: &event.Tally{}, Now: now}),
+		Records: d.store, Sightings: d.book, Offers: d, Rollouts: d.rollouts, Dumps: d, Crashes: d.store, Events: d.store, Gateway: d.gateway,
+		Reported: func(r PolicyReport) { d.reports = append(d.reports, r) }, Now: now,
+	})
+	server := httptest.NewServer(d.routes)
+	d.url = server.URL
+	t.Cleanup(func() {
+		server.Close()
+		if err := d.store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, role := range auth.Roles {
+		d.tokens[role], _, err = operators.Create(t.Context(), "the "+string(role), role)
+		d.must(err)
+	}
+	return d
+}
+
+func (d *desk) must(err error) {
+	d.t.Helper()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+type answer struct {
+	*http.Response
+	body string
+}
+
+// ask follows no redirect. Headers are name, value, name, value.
+func (d *desk) ask(method, path, body string, headers ...string) answer {
+	d.t.Helper()
+	req, err := http.NewRequest(method, d.url+path, strings.NewReader(body))
+	d.must(err)
+	if method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	d.must(err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	d.must(err)
+	return answer{resp, string(b)}
+}
+
+// read asks for a view as a viewer.
+func (d *desk) read(path string) answer {
+	d.t.Helper()
+	return d.ask(http.MethodGet, path, "", "Authorization", "Bearer "+d.tokens[auth.Viewer])
+}
+
+// signIn begins a session and returns its cookie as a browser sends it.
+func (d *desk) signIn(role auth.Role) string {
+	d.t.Helper()
+	a := d.ask(http.MethodPost, "/login", "token="+d.tokens[role])
+	if a.StatusCode != http.StatusSeeOther {
+		d.t.Fatalf("sign-in: %s\n%s", a.Status, a.body)
+	}
+	cookie, _, _ := strings.Cut(a.Header.Get("Set-Cookie"), ";")
+	return cookie
+}
+
+// crashes has the model pump with a device, and n groups of one crash each, the n-th seen n hours after noon.
+func (d *desk) crashes(n int, reason, frame string) {
+	d.t.Helper()
+	d.must(d.store.AddModel(d.t.Context(), fleet.Model{Code: "pump"}))
+	d.must(d.store.AddDevice(d.t.Context(), fleet.Device{Key: "aaaaaaaa", Model: "pump"}, auth.DeviceSecrets{}))
+	for i := range n {
+		dump := fleet.Dump{Device: "aaaaaaaa", Model: "pump", FirmwareVersion: "1.0", UploadedAt: noon.Add(time.Duration(i) * time.Hour)}
+		d.must(d.store.RecordDumps(d.t.Context(), []fleet.Dump{dump}))
+		_, err := d.store.RecordCrash(d.t.Context(), crash.Crash{
+			Device: dump.Device, Model: dump.Model, Name: dump.Name(), Uploaded: dump.UploadedAt, State: crash.Reported, Version: "1.0",
+			Fingerprint: fmt.Sprintf("%016x", i), Reason: reason, TopFrame: frame,
+		}, 0)
+		d.must(err)
+	}
+}

@@ -1,0 +1,79 @@
+package page
+
+import (
+	"net/http"
+
+	"github.com/slipway-gateway/slipway/pkg/access"
+	"github.com/slipway-gateway/slipway/pkg/auth"
+)
+
+// view is something to read at an address.
+type view struct {
+	Name    string // of its template
+	Pattern string
+	Query   []string                    // the parameters that its address knows
+	Nav     string                      // its word in the navigation, "" for none
+	Load    func(*visit) (shown, error) // for whoever may read
+}
+
+// act is something to do, by a form.
+type act struct {
+	Pattern string
+	Need    auth.Role
+	Do      func(*visit) (done, error)
+}
+
+// views are all of them, in the order of the navigation.
+func views(p *Page) []view {
+	return []view{
+		{Name: "now", Pattern: "/{$}", Nav: "Now", Load: p.now},
+
+		{Name: "devices", Pattern: "/devices", Nav: "Devices", Query: deviceQuery, Load: p.devices},
+
+		{Name: "models", Pattern: "/models", Nav: "Models", Load: p.models},
+
+		{Name: "rollout", Pattern: "/models/{code}/rollouts/{number}", Load: p.rollout},
+
+		{Name: "crashes", Pattern: "/crashes", Nav: "Crashes", Load: p.crashes},
+
+		{Name: "crash", Pattern: "/crashes/{fingerprint}", Load: p.crash},
+
+		{Name: "dump", Pattern: "/dumps/{key}/{name}", Load: p.dump},
+
+		{Name: "licences", Pattern: "/licences", Load: p.licences},
+	}
+}
+
+// acts are all of them.
+func acts(*Page) []act {
+	return []act{}
+}
+
+// visit is one request for a view or an act.
+type visit struct {
+	w      http.ResponseWriter
+	r      *http.Request
+	caller access.Caller
+}
+
+// shown is what a loader has found.
+type shown struct {
+	Title string
+	View  any // the view's struct
+}
+
+// done is what has become of an act: where the person is led to and what is said there; or, where View is set, the
+// view that is shown at once, such as a secret that is shown once.
+type done struct {
+	To    string // an address of this page
+	Said  said
+	View  string // the template of Shows
+	Shows shown
+}
+
+// said is what the page says of an act that is done.
+type said struct {
+	Text string `json:"text"`
+	Undo string `json:"undo,omitempty"` // how it is undone, in words; "" where it cannot be
+	Line string `json:"line,omitempty"` // of the command line, that does the same
+}
