@@ -23,31 +23,30 @@ const memtableBytes = 4 << 20
 // process hung. A builder's first buffer has twice the size of a table, and must hold everything:
 //   - what is flushed from a memtable, 4 MiB and the last batch, in blocks of 128 KiB, which are never less than three
 //     quarters full as no record is larger than 32 KiB, nor ever grow: 6.4 of 8 MiB;
-//   - tables of one size on all levels, as allocators are used again by whoever comes next;
-//   - never tables of level 0 merged among themselves, as those are of no size at all: that takes four of them.
-func settings(o Options, beforeTable func(), failed func(error)) badger.Options {
-	small := badger.DefaultOptions(o.Dir).
+//   - what is rewritten, in tables of 4 MiB.
+//
+// It merges nothing: see [rewritten]. The numbers of tables at which it would are out of reach.
+func settings(o Options, failed func(error)) badger.Options {
+	return badger.DefaultOptions(o.Dir).
 		WithSyncWrites(true). // Sync() afterwards loses what a rotating memtable holds
 		WithMemTableSize(memtableBytes).
 		WithNumMemtables(2).
 		WithBaseTableSize(4 << 20).
 		WithBlockSize(128 << 10).
-		WithNumLevelZeroTables(2).
-		WithNumLevelZeroTablesStall(3).
-		WithNumCompactors(2).
+		WithNumLevelZeroTables(1 << 20).
+		WithNumLevelZeroTablesStall(1 << 21).
+		WithNumCompactors(0).
 		WithValueLogFileSize(16 << 20).
 		WithValueThreshold(64 << 10). // above every record: the value log's sync errors are only logged
 		WithCompression(options.None).
 		WithBlockCacheSize(0).
 		WithIndexCacheSize(0).
-		WithCompactL0OnClose(true).
+		WithCompactL0OnClose(false).
 		WithDetectConflicts(false).                        // the committer checks
 		WithChecksumVerificationMode(options.OnBlockRead). // at the start [Options.check] reads all of it
 		WithVerifyValueChecksum(true).
 		WithMetricsEnabled(false).
-		WithLogger(quiet{o.Logger, beforeTable, failed})
-	small.TableSizeMultiplier = 1
-	return small
+		WithLogger(quiet{o.Logger, failed})
 }
 
 // ErrInUse is a catalog that another process has open.
@@ -88,6 +87,9 @@ func (o Options) prepare() error {
 	if err := o.check(entries); err != nil {
 		return err
 	}
+	if err := os.RemoveAll(filepath.Join(o.Dir, rewrittenDir)); err != nil {
+		return err
+	}
 	if err := mendList(o.Dir); err != nil {
 		return err
 	}
@@ -123,32 +125,20 @@ func (o Options) removeEmptyLogs(entries []fs.DirEntry) error {
 	return nil
 }
 
-// quiet hands Badger's log to slog; what it calls information is for its developers. Its errors, and a compaction that
-// failed, are how it says that it could not write or sync: it would try again by itself. As the log is Badger's only word
-// about when it writes a table of a compaction, it is also where that waits for room.
+// quiet hands Badger's log to slog; what it calls information is for its developers. Its errors are how it says that it
+// could not write or sync: it would try again by itself.
 type quiet struct {
 	*slog.Logger
-	beforeTable func()
-	failed      func(error)
+	failed func(error)
 }
 
 func (q quiet) Errorf(f string, a ...any) { q.failed(errors.New(line(f, a))) }
 
-func (q quiet) Warningf(f string, a ...any) {
-	q.Warn("badger", "said", line(f, a))
-	if strings.Contains(f, "Compact FAILED") {
-		q.failed(errors.New(line(f, a)))
-	}
-}
+func (q quiet) Warningf(f string, a ...any) { q.Warn("badger", "said", line(f, a)) }
 
 func (q quiet) Infof(f string, a ...any) { q.Debug("badger", "said", line(f, a)) }
 
-func (q quiet) Debugf(f string, a ...any) {
-	if f == beforeTable {
-		q.beforeTable()
-	}
-	q.Debug("badger", "said", line(f, a))
-}
+func (q quiet) Debugf(f string, a ...any) { q.Debug("badger", "said", line(f, a)) }
 
 func line(format string, args []any) string {
 	return strings.TrimSpace(fmt.Sprintf(format, args...))

@@ -67,6 +67,11 @@ type Catalog struct {
 
 	uncopied bool // the journal knows that they could not be written; the committer's
 
+	grown   chan struct{} // of one: Badger has begun another log; the committer's word to keep
+	tidied  time.Time     // when tables were merged last, or the catalog was opened; keep's
+	untidy  time.Time     // when that failed last, zero: it did not; keep's
+	crowded atomic.Bool   // there are more tables than there may be
+
 	store     store          // Badger, and whether it is to be trusted
 	importing sync.Mutex     // one import at a time
 	mu        sync.Mutex     // guards closed; later.Add is called under mu and only while closed is false, so Close can wait
@@ -101,26 +106,40 @@ func Open(o Options) (*Catalog, error) {
 	c := newCatalog(o)
 	c.tables.begin() // of the logs that it finds
 	var err error
-	if c.store.db, err = o.openBadger(c.tables.await, c.store.fail); err != nil {
+	if c.store.db, err = o.openBadger(c.store.fail); err != nil {
 		c.tables.end()
 		return nil, err
 	}
-	if err := c.adopt(); err != nil {
-		return nil, errors.Join(err, c.closeBadger())
+	err = c.adopt()
+	if err == nil {
+		err = c.tidyBeforehand()
 	}
-	if c.ahead, err = openAhead(o.Dir); err != nil {
-		return nil, errors.Join(err, c.closeBadger())
+	if err == nil {
+		c.ahead, err = openAhead(o.Dir)
 	}
-	if err := o.noteOpen(); err != nil {
-		return nil, errors.Join(err, c.closeBadger())
+	if err == nil {
+		err = o.noteOpen()
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.giveUp())
 	}
 	go c.commit()
 	go c.keep()
 	if err := c.undoImport(context.Background()); err != nil {
 		c.end()
-		return nil, errors.Join(err, c.closeBadger())
+		return nil, errors.Join(err, c.giveUp())
 	}
 	return c, nil
+}
+
+// giveUp closes the store of a catalog that is not to be opened after all, unless it cannot be noted that it is closed: a kill
+// may have left the note that it is open, and without its log, which Badger removes, it would be taken for damaged.
+func (c *Catalog) giveUp() error {
+	if err := c.options.noteClosed(); err != nil {
+		c.tables.end()
+		return err
+	}
+	return c.closeBadger()
 }
 
 // newCatalog is one that is not open yet.
@@ -131,7 +150,8 @@ func newCatalog(o Options) *Catalog {
 	c := &Catalog{
 		options: o, tables: newTables(o), ops: make(chan *operation), stop: make(chan struct{}), done: make(chan struct{}), kept: make(chan struct{}),
 	}
-	c.store.failed = make(chan struct{}, 1)
+	c.store.failed, c.grown = make(chan struct{}, 1), make(chan struct{}, 1)
+	c.tidied = time.Now()
 	return c
 }
 
@@ -175,7 +195,7 @@ func (c *Catalog) Close() error {
 	if err == nil {
 		err = c.store.trusted() // it may have failed since, and be closed already
 	}
-	if errors.Is(err, fleet.ErrFull) {
+	if errors.Is(err, fleet.ErrFull) || errors.Is(err, errAway) {
 		c.options.Logger.Warn("catalog not closed", "reason", err)
 		return nil
 	}

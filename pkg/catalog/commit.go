@@ -59,7 +59,7 @@ func (c *Catalog) commit() {
 		c.options.Beat()
 		select {
 		case op := <-c.ops:
-			c.store.writing.Lock()
+			c.store.lockForWriting()
 			c.commitBatches(op)
 			c.store.writing.Unlock()
 		case <-c.stop:
@@ -154,6 +154,10 @@ func (c *Catalog) prepare() error {
 	taken, err := c.ahead.keep()
 	if taken {
 		c.tables.begin() // of the log that is full now
+		select {
+		case c.grown <- struct{}{}:
+		default:
+		}
 	}
 	return err
 }
@@ -167,6 +171,9 @@ func (c *Catalog) room(free int64, frees bool) error {
 	}
 	if free < least {
 		return fleet.Full("less than %d MiB is free: the catalog accepts no changes until there is room", c.options.Reserve>>20)
+	}
+	if c.crowded.Load() {
+		return fleet.Full("the catalog has more than %d tables, and no room to merge them: it accepts no changes until there is", mostTables)
 	}
 	return nil
 }

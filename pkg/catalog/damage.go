@@ -103,8 +103,8 @@ func (o Options) mayBegin() error {
 }
 
 // openBadger opens Badger. What it complains of later is told to failed.
-func (o Options) openBadger(beforeTable func(), failed func(error)) (*badger.DB, error) {
-	return o.openWith(settings(o, beforeTable, failed))
+func (o Options) openBadger(failed func(error)) (*badger.DB, error) {
+	return o.openWith(settings(o, failed))
 }
 
 // openWith opens Badger, and turns its panics into errors.

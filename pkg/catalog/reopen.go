@@ -23,10 +23,22 @@ func (c *Catalog) keep() {
 	defer close(c.kept)
 	var opened time.Time
 	pause := tryEvery
+	look := time.NewTicker(lookAround)
+	defer look.Stop()
 	for {
 		select {
 		case <-c.stop:
 			return
+		case <-c.grown:
+			if !c.tidy() {
+				return
+			}
+			continue
+		case <-look.C:
+			if !c.tidy() {
+				return
+			}
+			continue
 		case <-c.store.failed:
 		}
 		c.options.Logger.Debug("catalog takes no changes", "error", c.store.trusted())
@@ -55,18 +67,32 @@ func (c *Catalog) reopen(pause time.Duration) bool {
 	if !c.noteClosed() || !c.takeFromAll() {
 		return false
 	}
+	return c.closeAndOpen(old, pause, nil)
+}
+
+// closeAndOpen returns when the store, which nobody has any more, was opened again, or false when the catalog is to be closed.
+// While it is closed r takes its place, unless that is nil.
+func (c *Catalog) closeAndOpen(old *badger.DB, pause time.Duration, r *rewritten) bool {
 	tables := tablesOf(old)
 	if err := c.ahead.drop(); err != nil {
 		c.options.Logger.Debug("catalog closed with an error", "error", err)
 	}
-	if !c.shut(old) {
+	ended, err := c.shut(old)
+	if !ended {
 		return false
+	}
+	if r != nil {
+		if err == nil {
+			err = r.takePlace(c.options.Dir)
+		}
+		c.noteTidied(err)
 	}
 	for {
 		err := c.openAgain(&tables)
 		if err == nil {
 			return true
 		}
+		c.store.fail(err) // for an exchange nothing has failed until now
 		c.options.Logger.Error("catalog not opened again", "error", err, "again_in", pause)
 		if !c.rest(pause) || !c.waitForDisk() {
 			return false
@@ -154,8 +180,8 @@ func (c *Catalog) takeFromAll() bool {
 	}
 }
 
-// shut closes Badger, which writes its tables first, and where that fails tries again for ever.
-func (c *Catalog) shut(old *badger.DB) bool {
+// shut closes Badger, which writes its tables first, and where that fails tries again for ever. With an error it has ended, too.
+func (c *Catalog) shut(old *badger.DB) (ended bool, err error) {
 	closed := make(chan error, 1)
 	go func() { closed <- old.Close() }()
 	select {
@@ -163,9 +189,9 @@ func (c *Catalog) shut(old *badger.DB) bool {
 		if err != nil {
 			c.options.Logger.Debug("catalog closed with an error", "error", err)
 		}
-		return true
+		return true, err
 	case <-c.stop:
-		return false
+		return false, nil
 	}
 }
 
@@ -179,7 +205,7 @@ func (c *Catalog) openAgain(tables *map[uint64]bool) error {
 	}
 	c.store.begin()
 	c.tables.begin() // of the logs that it finds
-	db, err := c.options.openBadger(c.tables.await, c.store.fail)
+	db, err := c.options.openBadger(c.store.fail)
 	if err != nil {
 		return err
 	}
@@ -198,7 +224,8 @@ func (c *Catalog) openAgain(tables *map[uint64]bool) error {
 		err = errors.Join(err, ahead.drop())
 	}
 	if c.noteClosed() {
-		c.shut(db)
+		_, closed := c.shut(db)
+		err = errors.Join(err, closed)
 	}
 	return err
 }

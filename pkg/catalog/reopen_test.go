@@ -137,7 +137,7 @@ func TestATableThatBadgerListedAndDeletedIsLeftOutAndALostOneIsNot(t *testing.T)
 	c := open(t, dir)
 	must(t, c.AddModel(t.Context(), fleet.Model{Code: "pump"}))
 	must(t, c.Close()) // writes a table
-	db, err := badger.Open(settings(settled(t, dir), func() {}, func(error) {}))
+	db, err := badger.Open(settings(settled(t, dir), func(error) {}))
 	must(t, err)
 	had := tablesOf(db)
 	must(t, db.Close())
@@ -147,7 +147,7 @@ func TestATableThatBadgerListedAndDeletedIsLeftOutAndALostOneIsNot(t *testing.T)
 	ghost, err := listEntry(&pb.ManifestChangeSet{Changes: []*pb.ManifestChange{{Op: pb.ManifestChange_CREATE, Id: 99}}})
 	must(t, err)
 	must(t, os.WriteFile(list, append(before, ghost...), 0o600))
-	if db, err := badger.Open(settings(settled(t, dir), func() {}, func(error) {})); err == nil {
+	if db, err := badger.Open(settings(settled(t, dir), func(error) {})); err == nil {
 		t.Error("Badger opens it as it is: this test tests nothing", db.Close())
 	}
 	must(t, renewList(dir, had))

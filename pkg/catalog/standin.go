@@ -178,9 +178,7 @@ func copySparse(from, to string, most int64) (written int64, err error) {
 func (o Options) openCopied() (*badger.DB, error) {
 	o.Dir = o.StandIn
 	var failed error
-	whole := settings(o, func() {}, func(err error) { failed = errors.Join(failed, err) }).
-		WithNumCompactors(0).WithNumLevelZeroTables(100).WithNumLevelZeroTablesStall(200). // it writes no more than it must
-		WithCompactL0OnClose(false).WithSyncWrites(false)
+	whole := settings(o, func(err error) { failed = errors.Join(failed, err) }).WithSyncWrites(false)
 	db, err := o.openWith(whole)
 	if err == nil {
 		err = errors.Join(db.Close(), failed)
@@ -238,7 +236,7 @@ func (c *Catalog) leaveStandIn() error {
 	}
 	c.store.begin()
 	c.tables.begin() // of the logs that it finds
-	db, err := c.options.openBadger(c.tables.await, c.store.fail)
+	db, err := c.options.openBadger(c.store.fail)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,8 +18,9 @@ type store struct {
 	db   *badger.DB    // nil: closed, and not open again yet
 	back chan struct{} // closed once db is there
 
-	faults sync.Mutex    // guards fault, anew and early
+	faults sync.Mutex    // guards fault, over, anew and early
 	fault  error         // what failed first, nil while Badger is trusted
+	over   chan struct{} // closed once an exchange is over, for which nothing has failed; nil: there is none
 	anew   bool          // another Badger is being opened, and is not handed out yet
 	early  error         // what that one has failed with already
 	failed chan struct{} // of one: fault was set
@@ -38,6 +40,10 @@ func (s *store) doubt(refusal error) {
 	defer s.faults.Unlock()
 	if s.anew && s.early == nil {
 		s.early = refusal
+	}
+	if s.over != nil { // it is about to be opened again
+		s.fault = refusal
+		s.endExchange()
 	}
 	if s.fault != nil {
 		return
@@ -129,8 +135,56 @@ func (s *store) mayTrust() error {
 	s.anew = false
 	if s.early == nil {
 		s.fault = nil
+		s.endExchange()
 	}
 	return s.early
+}
+
+// takeIdle is take for an exchange, unless somebody reads, writes or doubts the store at this moment. Whoever comes then
+// waits; no change is refused unless the exchange takes longer than readAfter, or fails.
+func (s *store) takeIdle() bool {
+	if !s.writing.TryLock() {
+		return false
+	}
+	defer s.writing.Unlock()
+	if !s.mu.TryLock() {
+		return false
+	}
+	defer s.mu.Unlock()
+	s.faults.Lock()
+	defer s.faults.Unlock()
+	if s.fault != nil {
+		return false
+	}
+	s.fault, s.over = errAway, make(chan struct{})
+	s.db, s.back = nil, make(chan struct{})
+	return true
+}
+
+// endExchange lets those go on who wait for it. The caller holds faults.
+func (s *store) endExchange() {
+	if s.over != nil {
+		close(s.over)
+		s.over = nil
+	}
+}
+
+// lockForWriting locks writing, and waits first for an exchange.
+func (s *store) lockForWriting() {
+	for waits := true; ; waits = false {
+		s.writing.Lock()
+		s.faults.Lock()
+		over := s.over
+		s.faults.Unlock()
+		if over == nil || !waits {
+			return
+		}
+		s.writing.Unlock()
+		select {
+		case <-over:
+		case <-time.After(readAfter):
+		}
+	}
 }
 
 // swap has readers read from another store, and returns the one before when nobody reads from it any more.
@@ -151,9 +205,9 @@ func (c *Catalog) view(read func(*badger.Txn) error) error {
 	return db.View(read)
 }
 
-// Fault says that the catalog takes no changes and why, "" when it does.
+// Fault says that the catalog takes no changes and why, "" when it does, or will in a moment.
 func (c *Catalog) Fault() string {
-	if err := c.store.trusted(); err != nil {
+	if err := c.store.trusted(); err != nil && !errors.Is(err, errAway) {
 		return err.Error()
 	}
 	return ""

@@ -6,25 +6,19 @@ import (
 )
 
 const (
-	// tableRoom is more than the tables that Badger writes at once take: one of a log, and those of one compaction that are
-	// built while the first is written.
+	// tableRoom is more than the tables of two logs take, which is what Badger may write at once.
 	tableRoom = 16 << 20
 
-	// tableTime is longer than it takes to write what a log holds, or what a compaction has built, as a table.
+	// tableTime is longer than it takes to write what a log holds as a table.
 	tableTime = 5 * time.Second
-
-	// beforeTable is what Badger logs, in the goroutine that will write it, between building a table of a compaction and
-	// making its file. TestBadgerSaysWhenItIsAboutToWriteATable notices when it no longer does.
-	beforeTable = "[%d] LOG Compact. Added %d keys. Skipped %d keys. Iteration took: %v"
 )
 
-// tables keeps room for the tables that Badger writes in goroutines of its own, some time after the batch that filled a
+// tables keeps room for the tables that Badger writes in a goroutine of its own, some time after the batch that filled a
 // log. It maps them as sparse files under new names, so that their blocks cannot be allocated before, as [ahead] does: on
-// a full disk writing one ends the process by SIGBUS. Where a compaction has no inode for one it does worse: it leaves the
-// table out, and deletes those that it was made from.
+// a full disk writing one ends the process by SIGBUS.
 //
-// So a compaction waits until there is room, and while a table is written somebody looks each millisecond: when another
-// process takes the room meanwhile, what is kept for that is given up at once.
+// So while a table is written somebody looks each millisecond: when another process takes the room meanwhile, what is kept
+// for that is given up at once.
 type tables struct {
 	space func() (free, total int64, err error)
 	short func()        // gives up what is kept for it
@@ -45,15 +39,6 @@ func (t *tables) begin() {
 	case t.begun <- struct{}{}:
 	default:
 	}
-}
-
-// await returns when there is room for a table, which may be never: a table that is not written costs nothing.
-func (t *tables) await() {
-	for !t.fits() {
-		t.short()
-		time.Sleep(20 * time.Millisecond)
-	}
-	t.begin()
 }
 
 func (t *tables) fits() bool {
