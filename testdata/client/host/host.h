@@ -1,0 +1,41 @@
+// SPDX-FileCopyrightText: 2026 Slipway maintainers
+// SPDX-License-Identifier: Apache-2.0
+
+// A device on a POSIX host: one process is one boot, a folder is the flash, and the clock runs only while the device waits.
+// The tests start it again and again. It prints a line for whatever is worth knowing.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SLOT_SIZE (256u << 10)
+#define DUMP_SIZE (64u << 10)
+
+enum {
+    TURNED_OFF = 0,
+    BROKEN = 1, // the host, not the device
+    RESTARTED = 10,
+    PANICKED = 11,
+    LOST_POWER = 12,
+    DEAD = 20, // the bootloader finds nothing to start
+};
+
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void broken(const char *what) __attribute__((noreturn));
+
+// flash.c
+void boot(const char *folder, int power); // power: writes after which it is lost, -1 for never
+void leave(int how, const char *reset) __attribute__((noreturn));
+const char *runs(void); // the version in the running image
+bool make_dump(size_t size);
+
+// http.c
+extern bool link_is_up;
+
+// main.c
+void sleep_for(uint32_t milliseconds); // of the device's time
+
+// sha256.c
+void sha256(const uint8_t *data, size_t length, uint8_t digest[32]);

@@ -1,0 +1,11 @@
+// SPDX-FileCopyrightText: 2026 Slipway maintainers
+// SPDX-License-Identifier: Apache-2.0
+
+// Stands in for ESP-IDF's header of this name: what slipway.c uses of it, as the public documentation of 5.1 to 6.0 has it.
+
+#pragma once
+
+#include "esp_err.h"
+
+esp_err_t esp_core_dump_image_get(size_t *out_addr, size_t *out_size);
+esp_err_t esp_core_dump_image_erase(void);
