@@ -34,7 +34,7 @@ export CGO_ENABLED ?= 0
 PACKAGE_ARCHES ?= amd64 arm64 arm7
 PACKAGE_OUT    ?= $(BUILD)/packages
 
-.PHONY: help version run build cross package test test-syncs test-faults test-rollouts test-rollouts-live test-32 test-boot test-package test-emulated test-gdb corpus lint fmt fuzz bench clean
+.PHONY: help version run build cross package test test-syncs test-faults test-rollouts test-rollouts-live test-component test-32 test-boot test-package test-emulated test-gdb corpus lint fmt fuzz bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -64,6 +64,10 @@ test-rollouts: ## what halts a rollout at how many devices, as a table beside th
 
 test-rollouts-live: ## rollouts against the real gateway: good and bad builds, a line that is cut, kills, CI; four minutes
 	cd daemon && $(GO) test -tags live -count=1 -parallel 4 -timeout 30m -run '^TestLive'
+
+test-component: ## the components for devices: compiled for RISC-V, 200 boots with cut links and a gateway that is killed; gcc, clang, gcc-riscv64-unknown-elf
+	@$(GO) build -o $(BUILD)/gotest ./testdata/gotest
+	$(BUILD)/gotest $(GO) -tags component -count=1 -timeout 30m -run Component ./daemon
 
 test-32: ## the packages' tests where an int has 32 bits, as on armv7; on amd64, which runs such programs as they are
 	GOARCH=386 CGO_ENABLED=0 $(GO) test -timeout 60m ./pkg/...
