@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +25,7 @@ func deviceText(w io.Writer, d api.Device) {
 		"line", d.Place, "labels", strings.Join(d.Labels, " "), "aliases", joined(d.Aliases), "pin", string(d.Pin),
 	}
 	pairs = append(append(pairs, sightingText(d)...), "rollout", membershipText(d))
+	pairs = append(pairs, reportedText(d.Reported)...)
 	pairs = append(append(pairs, "config", config), provisioningText(d.Provisioning)...)
 	fields(w, append(pairs, "created_at", localTime(d.CreatedAt), "updated_at", localTime(d.UpdatedAt))...)
 }
@@ -53,6 +56,24 @@ func sightingText(d api.Device) []string {
 		pairs = append(pairs, "went_back", fmt.Sprintf("from %s, %s, %s", b.Version, localTime(b.At), api.ProofText(b.By)))
 	}
 	return append(pairs, "checked", localTime(s.CheckedAt), "agent", s.Agent)
+}
+
+// reportedText is what a device has told by hawkBit's protocol.
+func reportedText(r *fleet.Reported) (pairs []string) {
+	if r == nil {
+		return nil
+	}
+	if u := r.Update; u != nil {
+		text := fmt.Sprintf("%s: %s, %s, %s", u.Version, u.Execution, u.Finished, localTime(u.At))
+		if len(u.Details) > 0 {
+			text += "; " + strings.Join(u.Details, "; ")
+		}
+		pairs = append(pairs, "reported", text)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Attributes)) {
+		pairs = append(pairs, "attribute "+name, r.Attributes[name])
+	}
+	return pairs
 }
 
 // membershipText is a device's place in its model's newest rollout.

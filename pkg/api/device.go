@@ -21,6 +21,8 @@ type Device struct {
 	Offered  *fleet.Version `json:"offered"`                  // null: nothing
 	Sighting fleet.Sighting `json:"sighting"`
 	Rollout  *Membership    `json:"rollout,omitempty"` // nil: it is in none
+	// Reported is what it has told by hawkBit's protocol; nil of nothing, and in lists.
+	Reported *fleet.Reported `json:"reported,omitempty"`
 }
 
 // ShowDevice adds what follows from it. offered is "" for nothing.

@@ -208,6 +208,7 @@ func (t *tx) removeDevice(key fleet.DeviceKey) (fleet.Device, error) {
 	t.delete(modelDeviceKey(d.Model, key))
 	t.delete(secretsKey(key))
 	t.delete(sentKey(key))
+	t.delete(reportedKey(key))
 	if d.Pin != "" {
 		t.delete(pinKey(d))
 	}

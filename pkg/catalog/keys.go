@@ -29,6 +29,7 @@ import (
 //	dx/<mac>                                   a device's key: whose Wi-Fi has this MAC, as 12 hex digits
 //	da/<alias>                                 a device's key: who calls itself that
 //	dw/<device>                                the MAC of a device: the one key below dx/ that it has
+//	dh/<device>                                fleet.Reported
 //	dr/<device>                                removal, of a device that a person has removed
 //	ds/<device>                                auth.DeviceSecrets
 //	s/<device>                                 sighting.Record
@@ -118,6 +119,7 @@ func macKey(mac string) string                       { return "dx/" + mac }
 func aliasKey(alias fleet.Alias) string              { return "da/" + string(alias) }
 func deviceMACKey(key fleet.DeviceKey) string        { return "dw/" + string(key) }
 func sentKey(key fleet.DeviceKey) string             { return "df/" + string(key) }
+func reportedKey(key fleet.DeviceKey) string         { return "dh/" + string(key) }
 func removedKey(key fleet.DeviceKey) string          { return "dr/" + string(key) }
 func secretsKey(key fleet.DeviceKey) string          { return "ds/" + string(key) }
 func sightingKey(key fleet.DeviceKey) string         { return sightingPrefix + string(key) }

@@ -58,6 +58,8 @@ type Config struct {
 
 	RolloutUpWithin time.Duration
 
+	HawkbitTenant string // "" when off
+
 	MQTTURL, MQTTUser, MQTTPasswordFile, MQTTCA, MQTTClientCert, MQTTPrefix string // MQTTURL is "" when off
 	MQTTNudges                                                              int    // in a minute
 

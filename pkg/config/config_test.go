@@ -42,7 +42,7 @@ func TestTheDefaultsAreThoseOfTheDesign(t *testing.T) {
 		DumpPerMinute: 10, DumpBurst: 20, DumpKeepPerCrash: 10,
 		FirmwareKeepVersions: 10, FirmwareMaxBytes: 512 << 20, FirmwareELFCache: 512 << 20,
 		EventsKeep: 400 * 24 * time.Hour, DropKeepDone: 7 * 24 * time.Hour, DropStalledAfter: time.Minute,
-		MQTTPrefix: "iot", MQTTNudges: 30, RolloutUpWithin: 15 * time.Minute, RolloutPlan: "standard", RolloutAlpha: 0.0001, RolloutBeta: 0.01, RolloutToleratedLoss: 0.01,
+		HawkbitTenant: "DEFAULT", MQTTPrefix: "iot", MQTTNudges: 30, RolloutUpWithin: 15 * time.Minute, RolloutPlan: "standard", RolloutAlpha: 0.0001, RolloutBeta: 0.01, RolloutToleratedLoss: 0.01,
 		RolloutDecideWithin: 14 * 24 * time.Hour, CatalogBackup: true, LogFormat: "auto",
 	}
 	if !reflect.DeepEqual(got, want) {

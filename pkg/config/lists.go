@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -124,6 +125,22 @@ func topicPrefix(to *string, raw any) error {
 	}
 	if *to == "" || strings.ContainsAny(*to, "+#\x00") || strings.HasPrefix(*to, "/") || strings.HasSuffix(*to, "/") {
 		return fmt.Errorf("%q: want the first part of a topic, without + and #", *to)
+	}
+	return nil
+}
+
+var tenantPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
+
+// tenant is a part of addresses that begins none of the others, or off.
+func tenant(to *string, raw any) error {
+	if err := text(to, raw); err != nil {
+		return err
+	}
+	switch lower := strings.ToLower(*to); {
+	case lower == "off":
+		*to = ""
+	case !tenantPattern.MatchString(*to), lower == "api", lower == "d":
+		return fmt.Errorf("%q: want 1 to 40 of letters, digits, _ and -, other than api and d, or off", *to)
 	}
 	return nil
 }

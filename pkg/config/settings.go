@@ -246,6 +246,12 @@ var Settings = []Setting{
 		parse: func(c *Config, raw any) error { return duration(&c.RolloutUpWithin, raw) },
 	},
 	{
+		Key: "hawkbit.tenant", Default: "DEFAULT",
+		Meaning: "First part of the addresses at which devices are served hawkBit's protocol (DDI), as it is set and in " +
+			"lower case. off: they are not.",
+		parse: func(c *Config, raw any) error { return tenant(&c.HawkbitTenant, raw) },
+	},
+	{
 		Key: "mqtt.url", Default: "off",
 		Meaning: "The plant's MQTT broker, such as mqtts://broker:8883: firmware that polls nothing tells there what " +
 			"it runs. off: none is asked.",

@@ -12,7 +12,7 @@ import (
 )
 
 func sumsOf(image *espimage.Image) fleet.Sums {
-	return fleet.Sums{ImageMD5: image.MD5, SketchMD5: image.RunningMD5, SketchSHA256: image.RunningSHA256}
+	return fleet.Sums{ImageMD5: image.MD5, ImageSHA1: image.SHA1, SketchMD5: image.RunningMD5, SketchSHA256: image.RunningSHA256}
 }
 
 // FillSums gives the builds and plain images that were recorded without [fleet.Sums] theirs, once each, reading at most 5 MB
@@ -27,11 +27,11 @@ func (d *Depot) FillSums(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if m.ImageSHA256 != "" && m.Sums == (fleet.Sums{}) {
+		if m.ImageSHA256 != "" && m.ImageSHA1 == "" {
 			err = d.fillSums(ctx, d.flatPath(m.Code), plain(m))
 		}
 		for _, b := range builds {
-			if b.Sums == (fleet.Sums{}) {
+			if b.ImageSHA1 == "" {
 				err = cmp.Or(err, d.fillSums(ctx, d.path(b.Model, b.Version, imageSuffix), b))
 			}
 		}

@@ -16,6 +16,11 @@ import (
 // it is from none.
 type Caller func(http.ResponseWriter, *http.Request) (fleet.Device, fleet.Model, error)
 
+// names finds the device that has a key or an alias, or is fleet.ErrUnknown.
+type names interface {
+	DeviceByAlias(string) (fleet.Device, error)
+}
+
 type authenticator interface {
 	Authenticate(ctx context.Context, token string) (fleet.Device, fleet.Model, error)
 	AuthenticateSecret(ctx context.Context, clientID, secret string) (fleet.Device, fleet.Model, error)
@@ -23,8 +28,9 @@ type authenticator interface {
 }
 
 // ByCredentials takes the device from the secret that its path showed, or else from the Authorization header, and from nothing
-// else: a bearer token, or HTTP Basic with client id and secret as they are, which is all that many clients can do.
-func ByCredentials(a authenticator, guesses *Guesses) Caller {
+// else: a bearer token, or HTTP Basic with client id and secret as they are, which is all that many clients can do. On hawkBit's
+// routes, whose address names the device, its secret alone as a TargetToken.
+func ByCredentials(a authenticator, known names, guesses *Guesses) Caller {
 	return func(w http.ResponseWriter, r *http.Request) (fleet.Device, fleet.Model, error) {
 		if secret, shown := pathSecret(r); shown {
 			return byPath(a, guesses, w, r, secret)
@@ -38,9 +44,12 @@ func ByCredentials(a authenticator, guesses *Guesses) Caller {
 		case r.Header.Get("Authorization") == "":
 			return fleet.Device{}, fleet.Model{}, auth.ErrNoToken
 		}
+		if secret, ok := targetToken(r); ok {
+			return byTargetToken(w, r, a, known, guesses, secret)
+		}
 		token := endpoint.Bearer(r)
 		if token == "" {
-			return fleet.Device{}, fleet.Model{}, fmt.Errorf("%w: no Bearer and no Basic", auth.ErrToken)
+			return fleet.Device{}, fleet.Model{}, noneOfOurs(r)
 		}
 		return a.Authenticate(r.Context(), token)
 	}
@@ -58,13 +67,22 @@ func byPath(a authenticator, guesses *Guesses, w http.ResponseWriter, r *http.Re
 }
 
 type registry interface {
+	names
 	Device(fleet.DeviceKey) (fleet.Device, error)
 	Model(fleet.ModelCode) (fleet.Model, error)
 }
 
-// ByWord believes the device_key in the query: test mode.
+// ByWord believes the device_key in the query, or the name in the address of hawkBit's routes: test mode.
 func ByWord(known registry) Caller {
 	return func(_ http.ResponseWriter, r *http.Request) (fleet.Device, fleet.Model, error) {
+		if name := r.PathValue("controller"); name != "" {
+			device, err := known.DeviceByAlias(name)
+			if err != nil {
+				return fleet.Device{}, fleet.Model{}, err
+			}
+			model, err := known.Model(device.Model)
+			return device, model, err
+		}
 		name := r.URL.Query().Get("device_key")
 		if name == "" {
 			return fleet.Device{}, fleet.Model{}, fmt.Errorf("test mode, and no device_key: %w", auth.ErrNoToken)

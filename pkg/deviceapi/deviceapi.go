@@ -38,6 +38,8 @@ type Options struct {
 	Provisioning Provisioning
 	Uploads      Pace
 	Sightings    sightings
+	Controllers  controllers
+	Tenant       string // in the addresses of hawkBit's protocol; "": it is not spoken
 	Now          func() time.Time
 }
 
@@ -98,11 +100,14 @@ type Door struct {
 	headed  sync.Map // fleet.DeviceKey to time.Time: when a device asked for the size of what it is offered
 	unnoted sync.Map // fleet.DeviceKey to unnoted
 	sending sending
+	reports *paces
+	untold  sync.Map // fleet.DeviceKey to fleet.Reported, which no disk has taken
+	words   sync.Map // fleet.DeviceKey to lastWord
 }
 
 // New makes the door.
 func New(o Options) *Door {
-	return &Door{options: o, uploads: newPaces(o.Uploads)}
+	return &Door{options: o, uploads: newPaces(o.Uploads), reports: newPaces(Pace{reportsPerMinute, reportsPerMinute})}
 }
 
 // Register adds the door's routes.
@@ -120,6 +125,7 @@ func (d *Door) Register(rs *endpoint.Routes) {
 	rs.Handle(http.MethodGet, "/api/iot/provisioning", "iot_get_provisioning", d.known(fleet.HeardProvisioning, d.provision))
 	rs.Handle(http.MethodGet, "/.well-known/jwks.json", "", d.keys)
 	rs.Handle(http.MethodPost, tokenPath, "oauth_token", d.token)
+	d.registerHawkbit(rs)
 	for _, path := range d.options.TokenPaths {
 		if path != tokenPath {
 			rs.Handle(http.MethodPost, path, "oauth_token", d.token)

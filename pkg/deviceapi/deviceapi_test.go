@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -47,6 +48,9 @@ type memory struct {
 	turned  map[fleet.DeviceKey]fleet.Version // what a device is offered once it had its turn
 	strayed []string
 	taken   fleet.Version
+	told    map[fleet.DeviceKey]fleet.Reported
+	written int // how often something that was told was noted
+	sighted fleet.Sighting
 }
 
 func (m *memory) Authenticate(_ context.Context, token string) (fleet.Device, fleet.Model, error) {
@@ -200,7 +204,7 @@ func (m *memory) OpenImage(model fleet.Model, v fleet.Version) (fleet.Image, err
 	whole, err := io.ReadAll(io.NewSectionReader(f, 0, info.Size()))
 	sum := fmt.Sprintf("%x", md5.Sum(whole))
 	image := fleet.Image{File: f, Size: info.Size(), Version: v, ETag: `"of-` + string(v) + `"`, Chip: "ESP32-C3", SHA256: fmt.Sprintf("%x", sha256.Sum256(whole))}
-	image.Sums = fleet.Sums{ImageMD5: sum, SketchMD5: sum}
+	image.Sums = fleet.Sums{ImageMD5: sum, ImageSHA1: fmt.Sprintf("%x", sha1.Sum(whole)), SketchMD5: sum}
 	if v == "1.1" {
 		image.SketchSHA256 = strings.Repeat("0123456789abcdef", 4)
 	}
@@ -246,9 +250,9 @@ type rig struct {
 func open(t testing.TB, settle func(*Options)) *rig {
 	t.Helper()
 	m := &memory{
-		dir: t.TempDir(), sent: map[fleet.DeviceKey]fleet.Sent{},
+		dir: t.TempDir(), sent: map[fleet.DeviceKey]fleet.Sent{}, told: map[fleet.DeviceKey]fleet.Reported{},
 		devices: map[fleet.DeviceKey]fleet.Device{
-			"aaaaaaa1": {Key: "aaaaaaa1", Model: "pump", Name: "left pump"},
+			"aaaaaaa1": {Key: "aaaaaaa1", Model: "pump", Name: "left pump", Aliases: []fleet.Alias{"24:6f:28:aa:00:01", "esp32-0001"}},
 			"bbbbbbb2": {Key: "bbbbbbb2", Model: "empty"},
 			"ccccccc3": {Key: "ccccccc3", Model: "gone"},
 		},
@@ -264,13 +268,13 @@ func open(t testing.TB, settle func(*Options)) *rig {
 	o := Options{
 		Guesses: NewGuesses(slog.New(slog.DiscardHandler), func(string) {}, time.Now), Issuer: m, Keys: m, Images: m, Offers: m, Dumps: m, MaxDump: 1 << 20, Now: time.Now,
 		Uploads:   Pace{PerMinute: 600, Burst: 100},
-		Sightings: m,
+		Sightings: m, Controllers: m, Tenant: "DEFAULT",
 		Provisioning: Provisioning{
 			Extra:    map[string]string{"mqtt_url": "mqtts://broker", "wifi_ssid": "hall", "wifi_password": "pass"},
 			Required: []string{"device_key", "client_id", "client_secret", "token_url", "base_url", "mqtt_url", "wifi_ssid", "wifi_password"},
 		},
 	}
-	o.Caller = ByCredentials(m, o.Guesses)
+	o.Caller = ByCredentials(m, m, o.Guesses)
 	if settle != nil {
 		settle(&o)
 	}
@@ -402,7 +406,7 @@ func TestWrongSecretsArePacedAndTheRightOneIsAlwaysTaken(t *testing.T) {
 	var journal bytes.Buffer
 	r := open(t, func(o *Options) {
 		o.Guesses = NewGuesses(slog.New(slog.NewTextHandler(&journal, nil)), func(string) {}, func() time.Time { return now })
-		o.Caller = ByCredentials(o.Images.(*memory), o.Guesses)
+		o.Caller = ByCredentials(o.Images.(*memory), o.Images.(*memory), o.Guesses)
 	})
 	const id = "iotdevice-pump-aaaaaaa1"
 	form := func(secret string) reply {

@@ -67,6 +67,11 @@ func (d *Door) image(w http.ResponseWriter, r *http.Request, device fleet.Device
 		return err
 	}
 	defer image.File.Close()
+	return d.opened(w, r, device, image, taken)
+}
+
+// opened is image, of one that is open.
+func (d *Door) opened(w http.ResponseWriter, r *http.Request, device fleet.Device, image fleet.Image, taken bool) error {
 	forSketch(w, r, image)
 	sent := fleet.Sent{Version: image.Version, ETag: image.ETag}
 	switch {

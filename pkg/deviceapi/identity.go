@@ -86,13 +86,17 @@ func reachedAt(r *http.Request) string {
 	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		_, port, err := net.SplitHostPort(local.String())
 		switch {
-		case host == "": // HTTP/1.0 needs no Host
+		case host == "", strings.ContainsFunc(host, notOfAHost): // HTTP/1.0 needs no Host
 			host = local.String()
 		case err == nil && port != usual && !hasPort(host):
 			host = net.JoinHostPort(strings.Trim(host, "[]"), port)
 		}
 	}
 	return scheme + "://" + host
+}
+
+func notOfAHost(c rune) bool {
+	return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune(".-_:[]", c)
 }
 
 func hasPort(host string) bool {

@@ -50,7 +50,7 @@ func TestWrongPathSecretsArePacedByTheDeviceThatTheyNameAndNeverLogged(t *testin
 	failed := 0
 	r := open(t, func(o *Options) {
 		o.Guesses = NewGuesses(slog.New(slog.NewTextHandler(&journal, nil)), func(string) { failed++ }, time.Now)
-		o.Caller = ByCredentials(o.Images.(*memory), o.Guesses)
+		o.Caller = ByCredentials(o.Images.(*memory), o.Images.(*memory), o.Guesses)
 	})
 	for range guessesPerMinute {
 		if got := r.do(t, http.MethodGet, "/d/aaaaaaa1wrong/api/iot/config", nil); got.status != http.StatusUnauthorized {

@@ -70,10 +70,11 @@ type Image struct {
 	Hash               string `json:"validation_hash,omitempty"` // calculated, hex; "" when none is appended
 	HashValid          bool   `json:"validation_hash_valid"`
 
-	// What a device tells of its image, in hex: MD5 of the whole file, which it compares a download with; and of the image that
+	// What a device tells of its image, in hex: MD5 and SHA-1 of the whole file, which it compares a download with; and of the image that
 	// runs, which has no signature, its MD5 (Arduino's ESP.getSketchMD5) and the hash at its end, or of all of it where there
 	// is none (esp_partition_get_sha256).
 	MD5           string `json:"-"`
+	SHA1          string `json:"-"`
 	RunningMD5    string `json:"-"`
 	RunningSHA256 string `json:"-"`
 

@@ -3,6 +3,7 @@ package espimage
 import (
 	"bufio"
 	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -28,6 +29,7 @@ func Scan(r io.Reader, size int64) (*Image, error) {
 		in:   bufio.NewReaderSize(io.LimitReader(r, size), readBuffer),
 		hash: sha256.New(),
 		md5:  md5.New(),
+		sha1: sha1.New(),
 		size: size,
 	}
 	img, err := w.image()
@@ -45,6 +47,7 @@ type walk struct {
 	in   *bufio.Reader
 	hash hash.Hash
 	md5  hash.Hash
+	sha1 hash.Hash
 	size int64
 	at   int64 // bytes passed
 	xor  byte  // checksum of the segments so far
@@ -75,7 +78,7 @@ func (w *walk) image() (*Image, error) {
 	if err := w.pass(w.left(), nil); err != nil {
 		return nil, err
 	}
-	img.MD5 = hex.EncodeToString(w.md5.Sum(nil))
+	img.MD5, img.SHA1 = hex.EncodeToString(w.md5.Sum(nil)), hex.EncodeToString(w.sha1.Sum(nil))
 	return img, nil
 }
 
@@ -156,6 +159,7 @@ func (w *walk) next(n int64) ([]byte, error) {
 	}
 	w.hash.Write(b)
 	w.md5.Write(b)
+	w.sha1.Write(b)
 	w.at += n
 	return b, nil
 }
@@ -169,6 +173,7 @@ func (w *walk) pass(n int64, see func([]byte)) error {
 		}
 		w.hash.Write(b)
 		w.md5.Write(b)
+		w.sha1.Write(b)
 		if see != nil {
 			see(b)
 		}

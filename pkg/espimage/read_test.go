@@ -3,11 +3,13 @@ package espimage_test
 import (
 	"bytes"
 	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"reflect"
@@ -303,8 +305,8 @@ func TestReadTellsWhatADeviceTellsOfItsImage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if sum := md5.Sum(b); img.MD5 != hex.EncodeToString(sum[:]) {
-			t.Errorf("%s: MD5 %s of the file", name, img.MD5)
+		if sum := md5.Sum(b); img.MD5 != hex.EncodeToString(sum[:]) || img.SHA1 != fmt.Sprintf("%x", sha1.Sum(b)) {
+			t.Errorf("%s: MD5 %s and SHA-1 %s of the file", name, img.MD5, img.SHA1)
 		}
 		if img.RunningMD5 != hex.EncodeToString(whole[:]) || img.RunningSHA256 != img.Hash {
 			t.Errorf("%s: running: MD5 %s, SHA-256 %s", name, img.RunningMD5, img.RunningSHA256)

@@ -187,16 +187,20 @@ const (
 	publish     = "POST /api/device-models/{code}/builds/{version}/publish"
 	rollouts    = "POST /api/device-models/{code}/rollouts"
 	rollout     = rollouts + "/{number}/"
+	ddi         = "/DEFAULT/controller/v1/{controller}" // the tenant is a setting
 )
 
 // Silent are routes and commands that look as if they changed something, and why they leave no event.
 var Silent = map[string]string{
-	"POST /api/devices/{key}/token": "a token is minted and nothing is stored",
-	"slipway device token":          "a token is minted and nothing is stored",
-	"POST /api/iot/coredump":        "a device's dumps are no acts: crash.new and crash.regressed tell what matters of them",
-	"POST /policy-reports":          "what a browser has stopped is for the journal: anybody may send one",
-	"slipway catalog new":           "a catalog that is new has no events yet, and its first says that none were recorded before",
-	"slipway serve":                 "gateway.started and gateway.stopped tell of it",
+	"POST /api/devices/{key}/token":                     "a token is minted and nothing is stored",
+	"slipway device token":                              "a token is minted and nothing is stored",
+	"POST /api/iot/coredump":                            "a device's dumps are no acts: crash.new and crash.regressed tell what matters of them",
+	"PUT " + ddi + "/configData":                        "what a device says of itself is shown with it and is no act",
+	"POST " + ddi + "/deploymentBase/{action}/feedback": "what a device says of its update is shown with it and is no act",
+	"POST " + ddi + "/cancelAction/{action}/feedback":   "as its feedback on a deployment",
+	"POST /policy-reports":                              "what a browser has stopped is for the journal: anybody may send one",
+	"slipway catalog new":                               "a catalog that is new has no events yet, and its first says that none were recorded before",
+	"slipway serve":                                     "gateway.started and gateway.stopped tell of it",
 }
 
 // Known reports that there is such a kind, or a noun that kinds have.

@@ -27,6 +27,7 @@ type Build struct {
 // Sums are what devices know an image by, in hex. All are "" in what was recorded before there were any.
 type Sums struct {
 	ImageMD5     string `json:"image_md5,omitempty"`     // of the file, as a device checks its download
+	ImageSHA1    string `json:"image_sha1,omitempty"`    // of the same
 	SketchMD5    string `json:"sketch_md5,omitempty"`    // of the image without its signature, as an Arduino sketch tells it
 	SketchSHA256 string `json:"sketch_sha256,omitempty"` // its own hash at its end, or of all of it where there is none
 }

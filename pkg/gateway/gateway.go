@@ -208,12 +208,13 @@ func (g *Gateway) makeDoors(whole *overview) {
 	devices := &auth.Devices{Verifier: verifier, Secrets: issuer, Registry: g.store, Now: time.Now}
 	guesses := deviceapi.NewGuesses(g.logger, g.failures.tokens.Count, time.Now)
 	options := deviceapi.Options{
-		Caller: deviceapi.ByCredentials(devices, guesses), Guesses: guesses, Issuer: issuer, Keys: g.keys, TokenPaths: g.cfg.TokenPaths, Images: g.depot,
+		Caller: deviceapi.ByCredentials(devices, g.store, guesses), Guesses: guesses, Issuer: issuer, Keys: g.keys, TokenPaths: g.cfg.TokenPaths, Images: g.depot,
 		Offers: offers{g.store, g.rollouts}, MaxDump: g.cfg.DumpMaxBytes,
 		Provisioning: deviceapi.Provisioning{
 			BaseURL: g.cfg.ProvisioningBaseURL, Extra: g.cfg.ProvisioningExtra, Required: g.cfg.ProvisioningRequired,
 		},
 		Uploads: deviceapi.Pace{PerMinute: g.cfg.DumpPerMinute, Burst: g.cfg.DumpBurst}, Sightings: g.book, Now: time.Now,
+		Controllers: controllers{g.store, g.book}, Tenant: g.cfg.HawkbitTenant,
 	}
 	if g.cfg.AuthDevice == "none" {
 		options.Caller = deviceapi.ByWord(g.store)

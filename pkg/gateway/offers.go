@@ -6,6 +6,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/rollout"
+	"github.com/slipway-gateway/slipway/pkg/sighting"
 )
 
 // offers says which build a device is to run, and remembers which image it was sent last.
@@ -29,3 +30,14 @@ func (o offers) Strays(ctx context.Context, d fleet.Device, v fleet.Version) err
 
 // Taken reports that a version was taken from a device that has begun to fetch it.
 func (o offers) Taken(d fleet.Device, v fleet.Version) bool { return o.rollouts.Taken(d, v) }
+
+// controllers are the devices that speak hawkBit's protocol.
+type controllers struct {
+	*catalog.Catalog
+	book *sighting.Book
+}
+
+// Sighting is what was seen of a device.
+func (c controllers) Sighting(key fleet.DeviceKey) (s fleet.Sighting, line string) {
+	return c.book.Sighting(key)
+}

@@ -101,7 +101,11 @@ func (d *door) show(device fleet.Device) (api.Device, error) {
 	if err != nil {
 		return api.Device{}, err
 	}
-	return shown[0], nil
+	told, err := d.Records.Reported(device.Key)
+	if told.Update != nil || len(told.Attributes) > 0 {
+		shown[0].Reported = &told
+	}
+	return shown[0], err
 }
 
 // deviceFilter reads what a list of devices is asked for.

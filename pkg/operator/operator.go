@@ -74,6 +74,7 @@ type records interface {
 	AddDevices(context.Context, []auth.NewDevice) error
 	UpdateDevice(context.Context, fleet.DeviceKey, func(*fleet.Device) error) (fleet.Device, error)
 	RemoveDevice(context.Context, fleet.DeviceKey) error
+	Reported(fleet.DeviceKey) (fleet.Reported, error)
 }
 
 // sightings are what was seen of devices; they answer every filter.
