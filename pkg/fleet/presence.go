@@ -23,6 +23,7 @@ type Placed struct {
 	Barred string // why no rollout brings it a build: it is pinned or revoked; "" for nothing
 	State  DeviceState
 	Booted time.Duration // since its last boot; 0: none was seen
+	Missed bool          // it was due for long, or its line is dark and it was due, and it was not heard
 	Runs   string        // the version that it was found to run
 	RunsBy Proof
 }

@@ -27,6 +27,8 @@ type Rollout struct {
 	Tolerated float64          `json:"tolerated_loss"`       // share of updates that may end badly
 	Warnings  []string         `json:"warnings,omitempty"`   // what it cannot see, and why
 	NoRetreat string           `json:"no_retreat,omitempty"` // why it cannot be taken back; "": it can
+	Halted    string           `json:"halted_why,omitempty"` // why it has halted, also while it is taken back; "": it has not, or a person has let it go on
+	Backward  bool             `json:"backward,omitempty"`   // it is being taken back, or was: the states of its members are those of that
 	Unstuck   bool             `json:"unstuck,omitempty"`    // something else was published since: it sticks to nobody any more
 	Tested    bool             `json:"tested,omitempty"`     // a device was moved back to the base, and runs
 	Counts    RolloutCounts    `json:"counts"`
@@ -95,6 +97,11 @@ type Target struct {
 type First struct {
 	Line string      `json:"line,omitempty"`
 	Keys []DeviceKey `json:"keys,omitempty"`
+}
+
+// Names reports that a device on a line is one of them.
+func (f First) Names(d DeviceKey, line string) bool {
+	return f.Line != "" && f.Line == line || slices.Contains(f.Keys, d)
 }
 
 // RolloutCounts are how many members are in each state. Crashed is a mark beside it.

@@ -26,7 +26,7 @@ func (c *course) act(a fleet.RolloutAct, now time.Duration) error {
 	case fleet.RolloutRetreat:
 		return c.retreatBy(a, now)
 	case fleet.RolloutFinish:
-		return c.finishBy(a)
+		return c.finishBy(a, now)
 	}
 	return fleet.Refused("there is nothing like %q to do to a rollout", a.Verb)
 }
@@ -73,20 +73,23 @@ func (c *course) resume(a fleet.RolloutAct, now time.Duration) error {
 			return fleet.Refused("accept: rollout %d of %s is %s: there is something to accept after a halt only", c.Number, c.Model, c.State)
 		}
 	case fleet.RolloutHalted:
-		if c.Unstuck {
+		switch {
+		case c.Unstuck:
 			return c.overtaken()
+		case c.Backward:
+			return fleet.Taken("rollout %d of %s was being taken back: go on with that (retreat), end it (finish), or start a new one", c.Number, c.Model)
 		}
 		if err := c.accept(a.Accept); err != nil {
 			return err
 		}
-		c.Counted, c.EndedAt, c.boots = c.marks+1, time.Time{}, 0
+		c.Counted, c.EndedAt, c.Halted, c.boots = c.marks+1, time.Time{}, "", 0
 		c.recount()
 		c.forgive()
 	default:
 		return c.cannot("resumed")
 	}
 	kind := event.RolloutResumed
-	if c.State == fleet.RolloutDraft {
+	if c.StartedAt.IsZero() { // a draft, also one that was halted
 		kind, c.StartedAt, c.StartAt = event.RolloutStarted, c.wall, time.Time{}
 	}
 	c.resumed(now)
@@ -136,6 +139,7 @@ func (c *course) haltBy(a fleet.RolloutAct, now time.Duration) error {
 		}
 		c.State, c.Why, c.EndedAt = fleet.RolloutHalted, "halted by "+a.By+": "+a.Reason, c.wall
 		c.tell(event.RolloutHalted, map[string]any{"why": c.Why})
+		c.unoffer(now)
 		return nil
 	}
 	return c.cannot("halted")
@@ -200,11 +204,10 @@ func (c *course) retreatBy(a fleet.RolloutAct, now time.Duration) error {
 
 // finishBy ends a retreat as it is: what is open is not waited for. To finish a rollout is to publish its version: see
 // [Rollouts.finish].
-func (c *course) finishBy(a fleet.RolloutAct) error {
-	if c.State != fleet.RolloutRetreating {
+func (c *course) finishBy(a fleet.RolloutAct, now time.Duration) error {
+	if c.State != fleet.RolloutRetreating && (c.State != fleet.RolloutHalted || !c.Backward) {
 		return c.cannot("finished")
 	}
-	c.State, c.Why, c.EndedAt = fleet.RolloutRetreated, a.Reason, c.wall
-	c.tell(event.RolloutRetreated, map[string]any{"why": a.Reason, "devices": c.having()})
+	c.retreated(a.Reason, now)
 	return nil
 }

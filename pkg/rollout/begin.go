@@ -147,12 +147,35 @@ func (x *order) checkFirst() error {
 	if len(x.First.Keys) > 1000 {
 		return fleet.Refused("first: %d keys, at most 1000", len(x.First.Keys))
 	}
+	if x.named() == 0 {
+		return fleet.Refused("first: no device of the rollout is among those")
+	}
+	return nil
+}
+
+// named is how many devices a person has put into the first wave.
+func (x *order) named() (n int) {
 	for _, d := range x.devices {
-		if d.Line == x.First.Line || slices.Contains(x.First.Keys, d.Key) {
-			return nil
+		if x.First != nil && x.First.Names(d.Key, d.Line) {
+			n++
 		}
 	}
-	return fleet.Refused("first: no device of the rollout is among those")
+	return n
+}
+
+// withFirst is the plan with a wave of those that are named before its own, which come on top of them.
+func (x *order) withFirst() fleet.Plan {
+	n, p := x.named(), x.Plan
+	if n == 0 {
+		return p
+	}
+	p.Waves = append([]fleet.Wave{{Devices: n, Rest: p.Waves[0].Rest}}, p.Waves...)
+	for i := range p.Waves[1:] {
+		if w := &p.Waves[i+1]; w.Devices > 0 {
+			w.Devices += n
+		}
+	}
+	return p
 }
 
 // look refuses builds that no rollout can bring, and says which streams are blind.
@@ -234,7 +257,7 @@ func (rs *Rollouts) Start(ctx context.Context, o fleet.RolloutOrder) (fleet.Roll
 	}
 	now := rs.options.Now()
 	r := fleet.Rollout{
-		Model: o.Model, Version: o.Version, Base: x.base, State: fleet.RolloutRunning, Plan: x.Plan, Target: listed(o.Target), First: o.First,
+		Model: o.Model, Version: o.Version, Base: x.base, State: fleet.RolloutRunning, Plan: x.withFirst(), Target: listed(o.Target), First: o.First,
 		Window: o.Window, Retreat: o.Retreat, Tolerated: rs.options.Tolerated, Rate: x.rate, CreatedAt: now.UTC(),
 		StartedBy: o.By, Warnings: x.blind, Dark: []string{}, NoRetreat: x.noRetreat, Tested: x.tested,
 	}
@@ -253,14 +276,25 @@ func (rs *Rollouts) Start(ctx context.Context, o fleet.RolloutOrder) (fleet.Roll
 		details["why"] = o.Reason
 	}
 	told = append(told, Told{kind, fleet.Object{Type: "rollout"}, details})
-	before := rs.failedWith(o)
-	if r, err = rs.options.Store.AddRollout(ctx, r, Change{Model: o.Model, Rollout: &r, Told: told, Replaces: old}); err != nil {
+	failed, err := rs.failedWith(o)
+	if err != nil {
+		return fleet.Rollout{}, err
+	}
+	var members, known []fleet.Member // all, and those of which something is known that must not get lost
+	for _, d := range x.devices {
+		m := rs.joining(r, d, failed[d.Key])
+		if members = append(members, m); m.Attempts > 0 {
+			known = append(known, m)
+		}
+	}
+	change := Change{Model: o.Model, Rollout: &r, Members: known, Told: told, Replaces: old}
+	if r, err = rs.options.Store.AddRollout(ctx, r, change); err != nil {
 		return fleet.Rollout{}, err
 	}
 	if old != nil {
 		rs.replace(ctx, *old)
 	}
-	return rs.begin(r, x, before), nil
+	return rs.begin(r, members, x), nil
 }
 
 // listed has lists that are never null.
@@ -344,6 +378,7 @@ func (rs *Rollouts) replaced(o fleet.RolloutOrder) (*fleet.Rollout, []Told, erro
 		return nil, nil, standing(c.Rollout)
 	}
 	r.Why, r.EndedAt = "halted by "+o.By+": for the rollout of "+string(o.Version), now.UTC()
+	r.Halted = r.Why
 	r.Retreat = false // the new one reaches those devices
 	return &r, []Told{c.event(event.RolloutHalted, c.halting(r.Why))}, nil
 }
@@ -353,7 +388,7 @@ func (rs *Rollouts) replace(ctx context.Context, r fleet.Rollout) {
 	rs.mu.Lock()
 	p := rs.models[r.Model]
 	c, now := p.course, p.elapsed(rs.options.Now())
-	c.State, c.Why, c.EndedAt, c.Retreat = r.State, r.Why, r.EndedAt, r.Retreat
+	c.State, c.Why, c.Halted, c.EndedAt, c.Retreat = r.State, r.Why, r.Halted, r.EndedAt, r.Retreat
 	c.endOffers(now)
 	c.stale = true
 	change, _ := c.drain(now)
@@ -368,56 +403,93 @@ func standing(r fleet.Rollout) error {
 	return fleet.Taken("rollout %d of %s brings %s and is %s: it must end first, or be halted with --halt-first", r.Number, r.Model, r.Version, r.State)
 }
 
-// failedWith are the devices that were skipped by an earlier rollout of the same version, for having failed with it.
-func (rs *Rollouts) failedWith(o fleet.RolloutOrder) map[fleet.DeviceKey]int {
-	if o.Again {
-		return nil
-	}
+// lastOf is the newest rollout of a version that there was, nil for none, and its members as they are in memory, nil where they are
+// on record only.
+func (rs *Rollouts) lastOf(code fleet.ModelCode, v fleet.Version) (*fleet.Rollout, []fleet.Member) {
 	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	failed := map[fleet.DeviceKey]int{}
-	p := rs.models[o.Model]
-	if p == nil || p.course == nil || p.course.Version != o.Version {
-		return nil
-	}
-	for key, m := range p.course.members {
-		if m.Attempts > 0 && (m.State == fleet.MemberBack || m.State == fleet.MemberSkipped && m.held == "") {
-			failed[key] = m.Attempts
+	p := rs.models[code]
+	var last *fleet.Rollout
+	if p != nil {
+		for _, r := range append(p.older[:len(p.older):len(p.older)], p.newest()...) {
+			if r.Version == v {
+				last = &r
+			}
 		}
 	}
-	return failed
+	rs.mu.Unlock()
+	if last == nil {
+		return nil, nil
+	}
+	return last, rs.current(*last)
+}
+
+// newest is the rollout that is not older, in a list of one or none.
+func (p *progress) newest() []fleet.Rollout {
+	if p.course == nil {
+		return nil
+	}
+	return []fleet.Rollout{p.course.Rollout}
+}
+
+// failedWith are the devices that have failed with a version before, and how often: an earlier rollout of it knows. Its members have
+// what was known before it.
+func (rs *Rollouts) failedWith(o fleet.RolloutOrder) (map[fleet.DeviceKey]int, error) {
+	failed := map[fleet.DeviceKey]int{}
+	last, members := rs.lastOf(o.Model, o.Version)
+	if o.Again || last == nil {
+		return failed, nil
+	}
+	note := func(m fleet.Member) error {
+		here := member{Member: m}
+		waits := (m.State == fleet.MemberWaiting || m.State == fleet.MemberOff) && !last.Backward
+		if m.Attempts > 0 && (waits || m.State == fleet.MemberBack || here.failed()) {
+			failed[m.Device] = m.Attempts
+		}
+		return nil
+	}
+	for _, m := range members {
+		_ = note(m)
+	}
+	if members != nil {
+		return failed, nil
+	}
+	return failed, rs.options.Store.EachMember(o.Model, last.Number, note)
+}
+
+// joining is a device as it becomes a member.
+func (rs *Rollouts) joining(r fleet.Rollout, d fleet.Placed, attempts int) fleet.Member {
+	m := fleet.Member{Device: d.Key, Line: d.Line, State: rs.first(d), Attempts: attempts}
+	switch {
+	case d.Barred != "":
+		m.Why = d.Barred
+	case attempts >= mostAttempts:
+		m.State, m.Why = fleet.MemberSkipped, wentBackTwice
+	case d.Runs == string(r.Version) && d.RunsBy != "" && !r.Backward: // by a person's hand: it shows nothing about the others
+		m.State, m.Has, m.Strayed, m.UpBy, m.UpAt = fleet.MemberHealthy, true, true, fleet.UpBy(d.RunsBy), rs.options.Now().UTC()
+	}
+	return m
 }
 
 // begin makes the course of a rollout that is on record.
-func (rs *Rollouts) begin(r fleet.Rollout, x order, failed map[fleet.DeviceKey]int) fleet.Rollout {
+func (rs *Rollouts) begin(r fleet.Rollout, members []fleet.Member, x order) fleet.Rollout {
 	c := newCourse(r, rs.settingsOf(r), rs.options.Book)
-	for _, d := range x.devices {
-		m := fleet.Member{Device: d.Key, Line: d.Line, State: rs.first(d), Attempts: failed[d.Key]}
-		if d.Barred != "" {
-			m.Why = d.Barred
-		}
-		if m.Attempts >= mostAttempts {
-			m.State, m.Why = fleet.MemberSkipped, wentBackTwice
-		}
-		runs := d.Runs == string(r.Version) && d.RunsBy != "" && d.Barred == ""
-		if runs { // it was tried on it: it shows nothing about the others
-			m.State, m.Has, m.Strayed, m.UpBy, m.UpAt = fleet.MemberHealthy, true, true, fleet.UpBy(d.RunsBy), r.CreatedAt
-		}
-		one := c.add(m)
-		if one.held = d.Barred; runs {
+	for i, d := range x.devices {
+		one := c.add(members[i])
+		one.held, one.unseen = d.Barred, d.Missed
+		if one.Has {
 			c.save(one)
 		}
 	}
 	c.arrange()
 	c.halted = func() { rs.haltedNow(c) }
 	rs.mu.Lock()
-	defer rs.mu.Unlock()
 	p := rs.progressOf(r.Model)
 	if old := p.course; old != nil {
-		p.older = append(p.older, old.show(p.elapsed(rs.options.Now())))
-		for key, m := range old.members {
-			if m.Has && m.State != fleet.MemberSkipped && old.sticks(r.Base) {
-				p.sticks[key] = old.Version
+		before := old.show(p.elapsed(rs.options.Now()))
+		p.older = append(p.older, before)
+		if old.sticks(r.Base) {
+			for _, m := range old.members {
+				p.stick(before, m.Member)
 			}
 		}
 	}
@@ -427,5 +499,30 @@ func (rs *Rollouts) begin(r fleet.Rollout, x order, failed map[fleet.DeviceKey]i
 		c.darkened(name, true, 0)
 	}
 	c.wall = rs.options.Now().UTC()
-	return c.show(0)
+	rs.mu.Unlock()
+	devices := rs.placed(r.Model) // once more: nobody told the course of who came since it was asked who there is
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for _, d := range devices {
+		rs.place(c, d, p.elapsed(rs.options.Now()))
+	}
+	return c.show(p.elapsed(rs.options.Now()))
+}
+
+// place takes in where a device stands and whether it is barred. The caller holds the lock.
+func (rs *Rollouts) place(c *course, d fleet.Placed, now time.Duration) {
+	if c.members[d.Key] != nil {
+		c.moved(d.Key, d.Line)
+		c.heldBack(d.Key, d.Barred, now)
+		return
+	}
+	if !picks(c.Target, d) {
+		return
+	}
+	m := c.admit(rs.joining(c.Rollout, d, 0))
+	m.held, m.unseen = d.Barred, d.Missed
+	c.enter(m)
+	if m.Has {
+		c.save(m)
+	}
 }

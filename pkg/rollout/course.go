@@ -43,6 +43,7 @@ type course struct {
 	onInCut    int // members in the cut that are neither off nor skipped
 	queue      queue
 	evidence   *evidence
+	stained    bool   // the evidence holds marks of a device that is gone: it is counted anew before somebody looks at it
 	marks      uint64 // the number of the last
 	finishing  bool   // nothing is waited for any more: it ends once its version is what the model is offered
 	publishing bool   // its version is being offered to all at this moment: whoever halts it comes too late, or waits
@@ -74,6 +75,7 @@ func newCourse(r fleet.Rollout, s settings, seen sightings) *course {
 		counts: map[fleet.MemberState]int{}, inCut: map[fleet.MemberState]int{},
 		marks: max(r.Counted, 1) - 1, boots: r.Boots,
 	}
+	c.Backward = c.Backward || r.State == fleet.RolloutRetreating || r.State == fleet.RolloutRetreated
 	c.evidence = c.freshEvidence()
 	return c
 }
@@ -82,15 +84,21 @@ func (c *course) freshEvidence() *evidence {
 	return newEvidence(c.Tolerated, (c.Rate+ruledOutDaily(c.Plan))/c.Rate)
 }
 
-// add makes a device a member. It is placed by arrange, or by enter.
+// add makes a device a member, which is placed by arrange.
 func (c *course) add(record fleet.Member) *member {
+	m := c.admit(record)
+	m.line.members = append(m.line.members, m)
+	c.order = append(c.order, m)
+	return m
+}
+
+// admit makes a device a member that has no place yet.
+func (c *course) admit(record fleet.Member) *member {
 	m := &member{Member: record, at: -1}
 	m.hash = hashOf(fleet.RolloutID(c.Model, c.Number), record.Device)
-	m.named = c.First != nil && (c.First.Line != "" && c.First.Line == record.Line || slices.Contains(c.First.Keys, record.Device))
+	m.named = c.First != nil && c.First.Names(record.Device, record.Line)
 	m.line = c.lineOf(record.Line)
-	m.line.members = append(m.line.members, m)
 	c.members[record.Device] = m
-	c.order = append(c.order, m)
 	c.enumerate(m, 1)
 	return m
 }
@@ -177,10 +185,8 @@ func (c *course) tellDevice(kind fleet.EventKind, m *member, why string) {
 	}})
 }
 
-// forward reports that the rollout brings its version; else it takes it back.
-func (c *course) forward() bool {
-	return c.State != fleet.RolloutRetreating && c.State != fleet.RolloutRetreated
-}
+// forward reports that the rollout brings its version; else it takes it back, also where that was halted.
+func (c *course) forward() bool { return !c.Backward }
 
 // brings reports that it brings its version, or will go on to.
 func (c *course) brings() bool {
@@ -237,6 +243,7 @@ func (c *course) counted() fleet.RolloutCounts {
 
 // show is the rollout with what follows from its members.
 func (c *course) show(now time.Duration) fleet.Rollout {
+	c.weigh()
 	r := c.Rollout
 	r.Elapsed, r.Boots = fleet.Duration(now), c.boots
 	r.Counts = c.counted()

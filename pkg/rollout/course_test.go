@@ -639,6 +639,7 @@ func TestADeviceThatIsRemovedOrMovedInTheMiddleLeavesTheCountsRight(t *testing.T
 	f.crashes(got[0], "2", "", "", f.now)
 	f.moved(got[1], "c")
 	f.removed(got[0])
+	f.weigh()
 	if f.slots != 2 || f.crashed != 0 || f.evidence.crashed[0] != 0 || len(f.order) != 9 {
 		t.Errorf("%d slots, %d crashed, %v, %d members", f.slots, f.crashed, f.evidence.crashed, len(f.order))
 	}

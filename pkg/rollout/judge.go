@@ -72,7 +72,7 @@ func (c *course) recount() {
 	for _, m := range c.members {
 		records = append(records, m.Member)
 	}
-	c.evidence = c.freshEvidence()
+	c.evidence, c.stained = c.freshEvidence(), false
 	for _, m := range marksOf(records) {
 		c.marks = max(c.marks, m.Number)
 		if c.isEvidence(m.Mark) {
@@ -81,11 +81,19 @@ func (c *course) recount() {
 	}
 }
 
+// weigh counts the evidence anew where it holds what is there no more. A thousand devices that go at once cost one count.
+func (c *course) weigh() {
+	if c.stained {
+		c.recount()
+	}
+}
+
 // judge halts the rollout where the evidence is enough.
 func (c *course) judge(now time.Duration) {
 	if !c.brings() || c.publishing {
 		return
 	}
+	c.weigh()
 	v := c.evidence.values()
 	if v.Total < 1/c.alpha {
 		return
@@ -95,7 +103,8 @@ func (c *course) judge(now time.Duration) {
 
 // halt ends all offers in this moment.
 func (c *course) halt(why string, now time.Duration) {
-	c.State, c.Why, c.EndedAt = fleet.RolloutHalted, why, c.wall
+	c.State, c.Why, c.Halted, c.EndedAt = fleet.RolloutHalted, why, why, c.wall
+	c.weigh()
 	c.tell(event.RolloutHalted, c.halting(why))
 	c.endOffers(now)
 	if c.Retreat && c.NoRetreat == "" {
@@ -116,14 +125,19 @@ func (c *course) halting(why string) map[string]any {
 
 // endOffers has who was offered the build, and does not have it, offered the base again.
 func (c *course) endOffers(now time.Duration) {
+	c.unoffer(now)
+	if c.halted != nil {
+		c.halted()
+	}
+}
+
+// unoffer has who was offered something, and does not have it, wait again.
+func (c *course) unoffer(now time.Duration) {
 	for _, m := range c.order {
 		if m.State == fleet.MemberOffered || m.State == fleet.MemberFetching {
 			c.step(m, fleet.MemberWaiting, now, func() { m.OfferedAt = time.Time{} })
 			c.lookNoMore(m)
 		}
-	}
-	if c.halted != nil {
-		c.halted()
 	}
 }
 

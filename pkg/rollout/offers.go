@@ -21,7 +21,7 @@ func (rs *Rollouts) Word(d fleet.Device, model fleet.Model) (w fleet.Word) {
 			if v, ok := c.wordOf(m); ok {
 				return fleet.Word{Rollout: v}
 			}
-			if m.Has || m.State == fleet.MemberSkipped && m.Why != "" && m.held == "" {
+			if m.Has || c.Backward && m.takenBack() || m.State == fleet.MemberSkipped && m.Why != "" && m.held == "" {
 				return w // it is taken back, or it has failed with it
 			}
 		}
@@ -71,6 +71,10 @@ func (rs *Rollouts) Turn(ctx context.Context, d fleet.Device) {
 	}
 	c, now := p.course, rs.options.Now()
 	c.wall = now.UTC()
+	if c.blind { // no more: this one is heard
+		c.blind = false
+		c.holds(p.elapsed(now))
+	}
 	was := m.Member
 	if !c.take(d.Key, p.elapsed(now)) {
 		rs.mu.Unlock()
@@ -150,7 +154,7 @@ func (rs *Rollouts) Taken(d fleet.Device, v fleet.Version) bool {
 	c := p.course
 	if c.Version == v {
 		m := c.members[d.Key]
-		return m != nil && !m.Has && over(c.State)
+		return m != nil && over(c.State) && (!m.Has || c.Backward && m.turned())
 	}
 	was := false // of a rollout before: who had the whole sticks to it
 	for _, r := range p.older {

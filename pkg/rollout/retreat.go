@@ -10,28 +10,45 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// retreat offers the base to who has the build, in waves of its own: the plan's, of those that have it.
+// retreat offers the base to who has the build, in waves of its own: the plan's, of those that wait for it. It goes on with one
+// that was halted.
 func (c *course) retreat(now time.Duration) {
 	c.State, c.Why, c.EndedAt = fleet.RolloutRetreating, "", time.Time{}
-	c.Wave, c.cut, c.before = 0, 0, 0
+	begins := !c.Backward
+	if begins {
+		c.turnBack(now)
+	}
+	c.tell(event.RolloutRetreating, map[string]any{"devices": c.having(), "halted_why": c.Halted})
+	if begins {
+		c.openRetreat(now)
+	}
+}
+
+// turnBack has the members that have the build wait for the base. Who was lost with it stays lost, and who is not heard is off: the
+// retreat does not wait for them, and they have their turn when they are back.
+func (c *course) turnBack(now time.Duration) {
+	c.Backward, c.Wave, c.cut, c.before = true, 0, 0, 0
 	for _, m := range c.order {
 		c.lookNoMore(m)
 		c.enumerate(m, -1)
 		m.inCut = false
-		if m.Has && m.held == "" {
-			m.State, m.Since, m.Excused, m.Attempts, m.OfferedAt, m.FetchedAt = fleet.MemberWaiting, fleet.Duration(now), false, 0, time.Time{}, time.Time{}
-			if m.unseen {
-				m.State = fleet.MemberOff
+		switch {
+		case m.Has && m.held == "":
+			m.Excused, m.Attempts, m.OfferedAt, m.FetchedAt = m.State == fleet.MemberLost, 0, time.Time{}, time.Time{}
+			switch {
+			case m.State == fleet.MemberLost:
+			case m.unseen:
+				m.State, m.Since = fleet.MemberOff, fleet.Duration(now)
+			default:
+				m.State, m.Since = fleet.MemberWaiting, fleet.Duration(now)
 			}
 			c.save(m)
-		} else if m.holdsSlot() { // it has nothing to be taken from
+		case m.holdsSlot(): // it has nothing to be taken from
 			m.Excused = true
 			c.save(m)
 		}
 		c.enumerate(m, 1)
 	}
-	c.tell(event.RolloutRetreating, map[string]any{"devices": c.having()})
-	c.openRetreat(now)
 }
 
 // having are the members that have the build.
@@ -45,18 +62,25 @@ func (c *course) having() int {
 	return n
 }
 
-// openRetreat opens the next wave: as many more of those that have the build as the wave has devices.
+// returns reports, in a retreat, that a member waits for the base: neither is it off, nor was it lost before.
+func (m *member) returns() bool { return m.Has && m.State == fleet.MemberWaiting }
+
+// openRetreat opens the next wave: as many more of those that wait as the wave has devices.
 func (c *course) openRetreat(now time.Duration) {
 	c.Wave++
 	c.WaveOpened = fleet.Duration(now)
-	all := c.having()
-	n := all
+	n := 0
+	for _, m := range c.order {
+		if m.returns() {
+			n++
+		}
+	}
 	if c.Wave <= len(c.Plan.Waves) {
-		n = sizeOf(c.Plan.Waves[c.Wave-1], all)
+		n = sizeOf(c.Plan.Waves[c.Wave-1], n)
 	}
 	for ; c.cut < len(c.order) && n > 0; c.cut++ {
 		m := c.order[c.cut]
-		if m.Has {
+		if m.returns() {
 			n--
 		}
 		c.reach(m)
@@ -67,16 +91,14 @@ func (c *course) openRetreat(now time.Duration) {
 // advanceRetreat goes on with a retreat. Nothing has to be ruled out: the base is known.
 func (c *course) advanceRetreat(now time.Duration) {
 	waiting, flying, beyond := 0, 0, 0
-	for i, m := range c.order {
-		if i >= c.cut && m.Has {
-			beyond++
-		}
+	for _, m := range c.order {
 		switch {
-		case !m.Has && !inFlight(m.State):
 		case inFlight(m.State) && !m.Excused:
 			flying++
-		case m.State == fleet.MemberWaiting && m.inCut:
+		case m.returns() && m.inCut:
 			waiting++
+		case m.returns():
+			beyond++
 		}
 	}
 	c.retreatStuck(waiting > 0 && flying == 0)
@@ -85,8 +107,23 @@ func (c *course) advanceRetreat(now time.Duration) {
 	case beyond > 0:
 		c.openRetreat(now)
 	default:
-		c.State, c.Why, c.EndedAt = fleet.RolloutRetreated, "", c.wall
-		c.tell(event.RolloutRetreated, map[string]any{"devices": c.having()})
+		c.retreated("", now)
+	}
+}
+
+// retreated ends a retreat: all are offered the base from now on, also those that were off.
+func (c *course) retreated(why string, now time.Duration) {
+	c.State, c.Why, c.EndedAt = fleet.RolloutRetreated, why, c.wall
+	more := map[string]any{"devices": c.having()}
+	if why != "" {
+		more["why"] = why
+	}
+	c.tell(event.RolloutRetreated, more)
+	c.unoffer(now)
+	for _, m := range c.order {
+		if m.Has {
+			c.change(m, func() { m.Has = false })
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ type book interface {
 	EachDevice(model fleet.ModelCode, yield func(fleet.Placed))
 	// DarkLines are the lines that are dark now.
 	DarkLines() []string
-	// QuietFor is how long no device at all was heard, and the longest rhythm of those that are live.
+	// QuietFor is how long no device at all was heard, and the shortest rhythm of those that are; 0 where none has one.
 	QuietFor() (quiet, rhythm time.Duration)
 }
 
@@ -85,7 +85,8 @@ type progress struct {
 	older   []fleet.Rollout                   // by number
 	sticks  map[fleet.DeviceKey]fleet.Version // of older ones, while the published version is their base
 	based   fleet.Version                     // that version
-	unstuck []Change                          // of older ones, that wait to be saved: they stick to nobody any more, or not to a device
+	unstuck []Change                          // of older ones, that wait to be saved: they stick to nobody any more
+	freed   map[fleet.DeviceKey]bool          // devices that stick to none of the older ones any more, which waits to be saved
 }
 
 func (p *progress) elapsed(now time.Time) time.Duration { return p.before + now.Sub(p.from) }
@@ -143,9 +144,12 @@ func (rs *Rollouts) progressOf(code fleet.ModelCode) *progress {
 // settingsOf are the settings of a rollout's course.
 func (rs *Rollouts) settingsOf(r fleet.Rollout) settings {
 	s := settings{alpha: rs.options.Alpha, beta: rs.options.Beta, upWithin: rs.options.UpWithin, decideWithin: rs.options.DecideWithin}
-	if t, err := rs.options.Firmware.Traits(r.Model, r.Version); err == nil {
-		s.rollback, s.bootsStand = t.Rollback, !t.Dumps
+	t, err := rs.options.Firmware.Traits(r.Model, r.Version)
+	if err != nil { // nobody knows: then that a device is heard again shows nothing
+		s.rollback = true
+		return s
 	}
+	s.rollback, s.bootsStand = t.Rollback, !t.Dumps
 	return s
 }
 
@@ -169,12 +173,13 @@ func (rs *Rollouts) reopen(p *progress, r fleet.Rollout) error {
 			if !picks(r.Target, d) || r.State == fleet.RolloutFinished || r.State == fleet.RolloutReplaced {
 				return
 			}
-			m = fleet.Member{Device: d.Key, State: rs.first(d)}
+			m = rs.joining(r, d, 0)
 		}
 		m.Line = d.Line
 		latest = max(latest, m.Since)
 		one := c.add(m)
-		one.held = d.Barred
+		one.held, one.unseen = d.Barred, d.Missed
+		one.maybe = m.State == fleet.MemberOffered || m.State == fleet.MemberFetching
 		if is := m.State == fleet.MemberSkipped && !one.failed(); is != (d.Barred != "") { // it was pinned, or is no more, since
 			one.held, barred[d.Key] = m.Why, d.Barred
 		}
@@ -197,6 +202,8 @@ func (rs *Rollouts) reopen(p *progress, r fleet.Rollout) error {
 		rs.options.Logger.Info("evidence computed again", "model", r.Model, "rollout", r.Number, "stored", stored.Total, "computed", now.Total)
 	}
 	c.holdOff = p.before + c.upWithin/2
+	c.wall = rs.options.Now().UTC()
+	c.judge(p.before) // a kill may have come between what was seen and what follows from it
 	return nil
 }
 
@@ -209,9 +216,27 @@ func (c *course) restore(now time.Duration) {
 			m.Since = fleet.Duration(max(now, m.Since.Of()))
 			c.lookAt(m, m.Since.Of()+c.upWithin)
 		}
-		if m.Wave > 0 { // it was in before, whatever its place is now
+		if m.maybe { // it has its time to show that it has the whole: see [course.checked]
+			c.lookAt(m, m.Since.Of()+max(2*c.upWithin, 4*c.sightings.Presence(m.Device).Rhythm))
+		}
+		if m.unseen && m.State == fleet.MemberWaiting {
+			c.step(m, fleet.MemberOff, now, nil)
+		}
+		if m.Wave > 0 && c.forward() { // it was in before, whatever its place is now
 			c.reach(m)
 		}
+	}
+	if !c.forward() { // who was given the base has had its turn; the wave that was open opens once more for the rest
+		for i, m := range c.order {
+			if m.takenBack() {
+				c.cut = i + 1
+			}
+		}
+		for _, m := range c.order[:c.cut] {
+			c.reach(m)
+		}
+		c.Wave = max(c.Wave-1, 0)
+		return
 	}
 	if c.Wave > 0 {
 		c.extend()
@@ -232,7 +257,7 @@ func (rs *Rollouts) first(d fleet.Placed) fleet.MemberState {
 	switch {
 	case d.Barred != "":
 		return fleet.MemberSkipped
-	case d.State == fleet.Silent, d.State == fleet.Never, d.State == fleet.BootsOnly && d.Booted > rs.options.DecideWithin:
+	case d.Missed, d.State == fleet.Silent, d.State == fleet.Never, d.State == fleet.BootsOnly && d.Booted > rs.options.DecideWithin:
 		return fleet.MemberOff
 	}
 	return fleet.MemberWaiting
@@ -260,13 +285,7 @@ func (rs *Rollouts) findSticks(code fleet.ModelCode, p *progress) error {
 			continue
 		}
 		err := rs.options.Store.EachMember(code, r.Number, func(m fleet.Member) error {
-			switch {
-			case m.Has && m.State != fleet.MemberSkipped:
-				p.sticks[m.Device] = r.Version
-			case m.FetchedAt.IsZero():
-			default:
-				delete(p.sticks, m.Device)
-			}
+			p.stick(r, m)
 			return nil
 		})
 		if err != nil {
@@ -274,6 +293,18 @@ func (rs *Rollouts) findSticks(code fleet.ModelCode, p *progress) error {
 		}
 	}
 	return nil
+}
+
+// stick is what a rollout that is older now makes of what a device sticks to: who has its build does from now on, who was given the
+// base in place of it, or failed with it for good, to nothing. Others stick to what they did.
+func (p *progress) stick(r fleet.Rollout, record fleet.Member) {
+	m := member{Member: record}
+	switch {
+	case r.Backward && m.takenBack(), m.State == fleet.MemberSkipped && !m.FetchedAt.IsZero():
+		delete(p.sticks, m.Device)
+	case m.Has && m.State != fleet.MemberSkipped:
+		p.sticks[m.Device] = r.Version
+	}
 }
 
 // halt is a build whose offers have just ended.
@@ -328,20 +359,24 @@ func (rs *Rollouts) Tick(ctx context.Context) {
 	hold := rs.options.Hold()
 	quiet, rhythm := rs.options.Book.QuietFor()
 	now := rs.options.Now()
-	offered := rs.offered()
+	offered := rs.offered(ctx)
 	rs.mu.Lock()
 	var finishing []*progress
 	for code, p := range rs.models {
 		c := p.course
-		if v, known := offered[code]; known {
+		v, known := offered[code]
+		if known {
 			rs.published(p, v)
 		}
 		if c == nil {
 			continue
 		}
+		if known && v == c.Version && c.brings() && rs.acting[code] == nil { // a kill came between that and the end, or somebody has published it
+			c.finishing = true
+		}
 		c.wall = now.UTC()
 		c.hold, c.outside = hold, !p.window.open(now)
-		c.blind = quiet > max(2*c.upWithin/3, 3*rhythm)
+		c.blind = rhythm > 0 && quiet > max(2*c.upWithin/3, 3*rhythm) // of who asks at boots only nobody can say that it is silent
 		c.tick(p.elapsed(now))
 		if c.finishing && c.brings() {
 			finishing = append(finishing, p)
@@ -370,8 +405,7 @@ func (rs *Rollouts) startDrafts() {
 	for _, c := range due {
 		devices := rs.placed(c.Model)
 		rs.mu.Lock()
-		if c.State == fleet.RolloutDraft {
-			p := rs.models[c.Model]
+		if p := rs.models[c.Model]; p != nil && p.course == c && c.State == fleet.RolloutDraft && rs.acting[c.Model] == nil {
 			c.wall = now.UTC()
 			rs.refresh(c, devices, p.elapsed(now))
 			_ = c.resume(fleet.RolloutAct{Reason: "its time has come"}, p.elapsed(now)) // a draft can be started
@@ -389,25 +423,34 @@ func (rs *Rollouts) placed(code fleet.ModelCode) (all []fleet.Placed) {
 // refresh notes who is heard at the start of a draft: what devices did while it was one, nobody told it.
 func (rs *Rollouts) refresh(c *course, devices []fleet.Placed, now time.Duration) {
 	for _, d := range devices {
+		rs.place(c, d, now)
 		m := c.members[d.Key]
 		if m == nil || m.State != fleet.MemberWaiting && m.State != fleet.MemberOff {
 			continue
 		}
 		if s := rs.first(d); s != m.State && s != fleet.MemberSkipped {
-			c.step(m, s, now, func() { m.unseen = false })
+			c.step(m, s, now, func() { m.unseen = d.Missed })
 		}
 	}
 }
 
-// offered are the versions that the models with rollouts are offered.
-func (rs *Rollouts) offered() map[fleet.ModelCode]fleet.Version {
+// offered are the versions that the models with rollouts are offered. A model that is gone is forgotten.
+func (rs *Rollouts) offered(ctx context.Context) map[fleet.ModelCode]fleet.Version {
 	rs.mu.Lock()
 	codes := slices.Collect(maps.Keys(rs.models))
 	rs.mu.Unlock()
 	all := map[fleet.ModelCode]fleet.Version{}
 	for _, code := range codes {
-		if m, err := rs.options.Store.Model(code); err == nil {
+		m, err := rs.options.Store.Model(code)
+		switch {
+		case err == nil:
 			all[code] = m.FirmwareVersion
+		case errors.Is(err, fleet.ErrUnknown) && ctx.Err() == nil:
+			rs.mu.Lock()
+			if rs.acting[code] == nil {
+				delete(rs.models, code)
+			}
+			rs.mu.Unlock()
 		}
 	}
 	return all
@@ -477,21 +520,21 @@ func (rs *Rollouts) saveOf(ctx context.Context, code fleet.ModelCode) {
 		rs.mu.Unlock()
 		return
 	}
-	unstuck := p.unstuck
-	p.unstuck = nil
+	unstuck, older, freed := p.unstuck, slices.Clone(p.older), p.freed
+	p.unstuck, p.freed = nil, nil
 	var change Change
 	waits, c := false, p.course
 	if c != nil {
 		change, waits = c.drain(p.elapsed(rs.options.Now()))
 	}
 	rs.mu.Unlock()
-	for i, one := range unstuck {
-		if err := rs.options.Store.SaveRollout(event.ByItself(ctx), one); err != nil {
-			rs.mu.Lock()
-			p.unstuck = append(unstuck[i:len(unstuck):len(unstuck)], p.unstuck...)
-			rs.mu.Unlock()
-			break
+	if err := rs.saveUnstuck(ctx, unstuck, older, freed); err != nil {
+		rs.mu.Lock()
+		p.unstuck = append(unstuck, p.unstuck...)
+		for d := range freed {
+			p.free(d)
 		}
+		rs.mu.Unlock()
 	}
 	if !waits {
 		return
@@ -499,6 +542,43 @@ func (rs *Rollouts) saveOf(ctx context.Context, code fleet.ModelCode) {
 	if err := rs.put(event.ByItself(ctx), c, change); err != nil && !errors.Is(err, fleet.ErrFull) && ctx.Err() == nil {
 		rs.options.Logger.Error("rollout not saved", "model", code, "rollout", c.Number, "error", err)
 	}
+}
+
+// free notes that a device sticks to no older rollout any more.
+func (p *progress) free(d fleet.DeviceKey) {
+	if p.freed == nil {
+		p.freed = map[fleet.DeviceKey]bool{}
+	}
+	p.freed[d] = true
+}
+
+// saveUnstuck writes down of older rollouts that they stick to nobody any more, and that some stick to certain devices no more.
+func (rs *Rollouts) saveUnstuck(ctx context.Context, unstuck []Change, older []fleet.Rollout, freed map[fleet.DeviceKey]bool) error {
+	for _, one := range unstuck {
+		if err := rs.options.Store.SaveRollout(event.ByItself(ctx), one); err != nil {
+			return err
+		}
+	}
+	for _, r := range older {
+		if len(freed) == 0 || r.Unstuck {
+			continue
+		}
+		change := Change{Model: r.Model, Number: r.Number}
+		err := rs.options.Store.EachMember(r.Model, r.Number, func(m fleet.Member) error {
+			if freed[m.Device] && m.Has {
+				m.Has = false
+				change.Members = append(change.Members, m)
+			}
+			return nil
+		})
+		if err == nil && len(change.Members) > 0 {
+			err = rs.options.Store.SaveRollout(event.ByItself(ctx), change)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // put writes down a change of a course. What could not be written waits on.

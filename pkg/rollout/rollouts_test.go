@@ -26,6 +26,13 @@ type factory struct {
 	reads    int    // of member records
 	writer   fleet.Actor
 
+	seen   map[fleet.DeviceKey]fleet.Presence // else a device is live
+	dark   []string
+	quiet  time.Duration
+	rhythm time.Duration
+	gone   bool          // the model
+	unread fleet.Version // whose bundle cannot be read
+
 	publisher     fleet.Actor
 	publishing    func() // in the middle of a Publish; nil: nothing
 	unpublishable error  // of Publish
@@ -37,6 +44,9 @@ type factory struct {
 }
 
 func (f *factory) Model(c fleet.ModelCode) (fleet.Model, error) {
+	if f.gone {
+		return fleet.Model{}, fleet.Unknown("there is no model %s", c)
+	}
 	return fleet.Model{Code: c, FirmwareVersion: f.base}, nil
 }
 
@@ -109,7 +119,10 @@ func (f *factory) RolloutPlan(fleet.ModelCode) (p fleet.Plan, found bool, err er
 
 func (f *factory) SaveRolloutPlan(context.Context, fleet.ModelCode, fleet.Plan) error { return nil }
 
-func (f *factory) Presence(fleet.DeviceKey) fleet.Presence {
+func (f *factory) Presence(d fleet.DeviceKey) fleet.Presence {
+	if p, is := f.seen[d]; is {
+		return p
+	}
 	return fleet.Presence{State: fleet.Live, Rhythm: 5 * time.Minute, Ago: time.Minute}
 }
 
@@ -121,13 +134,16 @@ func (f *factory) EachDevice(_ fleet.ModelCode, yield func(fleet.Placed)) {
 	}
 }
 
-func (f *factory) DarkLines() []string { return nil }
+func (f *factory) DarkLines() []string { return f.dark }
 
-func (f *factory) QuietFor() (quiet, rhythm time.Duration) { return 0, 5 * time.Minute }
+func (f *factory) QuietFor() (quiet, rhythm time.Duration) { return f.quiet, f.rhythm }
 
 func (f *factory) Traits(_ fleet.ModelCode, v fleet.Version) (fleet.Traits, error) {
 	if t, is := f.traits[v]; is {
 		return t, nil
+	}
+	if v == f.unread {
+		return fleet.Traits{}, errors.New("the bundle cannot be read")
 	}
 	return fleet.Traits{Dumps: true}, nil
 }
@@ -144,7 +160,7 @@ func (f *factory) Publish(ctx context.Context, c fleet.ModelCode, v fleet.Versio
 }
 
 func newFactory(devices int) *factory {
-	f := &factory{base: "1", now: time.Date(2026, 5, 4, 8, 0, 0, 0, time.UTC)}
+	f := &factory{base: "1", seen: map[fleet.DeviceKey]fleet.Presence{}, rhythm: 5 * time.Minute, now: time.Date(2026, 5, 4, 8, 0, 0, 0, time.UTC)}
 	for i := range devices {
 		f.devices = append(f.devices, fleet.Placed{Key: fleet.DeviceKey(fmt.Sprint("d", i)), Line: fmt.Sprint("line", i/100), State: fleet.Live})
 	}
@@ -181,6 +197,9 @@ func (f *factory) start(t testing.TB, rs *Rollouts) fleet.Rollout {
 // ask has each device ask once, and names those that are offered the version.
 func (f *factory) ask(t testing.TB, rs *Rollouts, v fleet.Version) (got []fleet.DeviceKey) {
 	for _, d := range f.devices {
+		if d.State == fleet.Silent {
+			continue
+		}
 		one := fleet.Device{Key: d.Key, Model: "pump"}
 		rs.Turn(t.Context(), one)
 		if rs.Word(one, fleet.Model{FirmwareVersion: f.base}).Rollout == v {

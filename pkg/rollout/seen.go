@@ -94,35 +94,34 @@ func (rs *Rollouts) Crashed(code fleet.ModelCode, d fleet.DeviceKey, v fleet.Ver
 	rs.soon()
 }
 
-// Placed tells of a device that was added, or whose line, labels or bars have changed.
+// Placed tells of a device that was added, or whose line, labels or bars have changed. A draft has its members, too.
 func (rs *Rollouts) Placed(code fleet.ModelCode, d fleet.Placed) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	for model, p := range rs.models {
-		if model != code && p.course != nil {
+		if model == code {
+			continue
+		}
+		delete(p.sticks, d.Key)
+		if p.course != nil {
 			p.course.removed(d.Key)
 		}
 	}
 	p := rs.models[code]
-	if p == nil || p.course == nil || !p.course.active() {
+	if p == nil {
 		return
 	}
-	c, now := p.course, rs.options.Now()
+	if _, stuck := p.sticks[d.Key]; stuck && d.Barred != "" { // a pin ends it, also for later
+		delete(p.sticks, d.Key)
+		p.free(d.Key)
+	}
+	c := p.course
+	if c == nil || !c.active() && c.State != fleet.RolloutDraft {
+		return
+	}
+	now := rs.options.Now()
 	c.wall = now.UTC()
-	m := c.members[d.Key]
-	if m == nil {
-		if !picks(c.Target, d) {
-			return
-		}
-		m = c.add(fleet.Member{Device: d.Key, Line: d.Line, State: rs.first(d)})
-		c.order = c.order[:len(c.order)-1]
-		m.line.members = m.line.members[:len(m.line.members)-1]
-		m.held = d.Barred
-		c.enter(m)
-		return
-	}
-	c.moved(d.Key, d.Line)
-	c.heldBack(d.Key, d.Barred, p.elapsed(now))
+	rs.place(c, d, p.elapsed(now))
 }
 
 // Removed tells that a device is gone.

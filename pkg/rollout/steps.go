@@ -32,12 +32,13 @@ func (c *course) wordOf(m *member) (v fleet.Version, ok bool) {
 	if m.State == fleet.MemberSkipped && (!m.Has || m.held != "") {
 		return "", false
 	}
-	switch c.State {
-	case fleet.RolloutRetreating, fleet.RolloutRetreated:
-		if m.Has && !m.turned() {
+	if c.Backward {
+		if m.Has && !m.turned() && c.State != fleet.RolloutRetreated {
 			return c.Version, true
 		}
 		return "", false
+	}
+	switch c.State {
 	case fleet.RolloutRunning, fleet.RolloutHeld, fleet.RolloutPaused:
 		if m.Has && m.State != fleet.MemberSkipped || m.State == fleet.MemberOffered || m.State == fleet.MemberFetching {
 			return c.Version, true
@@ -51,7 +52,17 @@ func (c *course) wordOf(m *member) (v fleet.Version, ok bool) {
 }
 
 // turned reports, in a retreat, that it is a member's turn, or was.
-func (m *member) turned() bool { return m.State != fleet.MemberWaiting }
+func (m *member) turned() bool {
+	return m.State != fleet.MemberWaiting && m.State != fleet.MemberOff && !m.lostBefore()
+}
+
+// lostBefore reports, in a retreat, that a member was lost with the build already: nobody waits for it.
+func (m *member) lostBefore() bool { return m.State == fleet.MemberLost && m.Attempts == 0 }
+
+// takenBack reports, in a retreat, that a member was given the base, or is being.
+func (m *member) takenBack() bool {
+	return m.turned() && m.State != fleet.MemberBack && m.State != fleet.MemberSkipped
+}
 
 // mayTake reports that a device that asks now gets its turn.
 func (c *course) mayTake(m *member) bool {
@@ -64,6 +75,8 @@ func (c *course) mayTake(m *member) bool {
 		return m.inCut
 	case m.State == fleet.MemberBack: // again
 		return c.forward() && m.inCut
+	case m.State == fleet.MemberLost: // it is here after all, before anybody was told so
+		return !c.forward() && m.lostBefore() && m.inCut
 	}
 	return m.State == fleet.MemberWaiting && m.inCut
 }
@@ -198,17 +211,17 @@ func (c *course) runs(device fleet.DeviceKey, v string, by fleet.UpBy, now time.
 			c.change(m, func() { m.UpBy = by })
 		}
 		return
-	case fleet.MemberLost, fleet.MemberOff:
-		if m.State == fleet.MemberLost {
-			c.tellDevice(event.DeviceFound, m, "it runs "+v)
-		}
+	case fleet.MemberLost:
+		c.tellDevice(event.DeviceFound, m, "it runs "+v)
 	case fleet.MemberSkipped:
 		return
 	}
 	if !c.forward() && !m.Has {
 		return
 	}
+	byHand := c.forward() && m.mayStray() // nobody had offered it: it shows nothing about the others
 	c.step(m, fleet.MemberUp, now, func() {
+		m.Strayed = m.Strayed || byHand
 		m.UpAt, m.UpBy, m.unseen, m.Why = c.wall, by, false, ""
 		if c.forward() {
 			m.Has = true
@@ -337,7 +350,7 @@ func (c *course) missed(device fleet.DeviceKey, now time.Duration) {
 	case fleet.MemberUp:
 		c.silent(m, now)
 		c.change(m, func() { m.unseen = true })
-		c.lose(m, now)
+		c.lookAt(m, now)
 	case fleet.MemberHealthy:
 		c.silent(m, now)
 		c.change(m, func() { m.unseen = true })
@@ -367,6 +380,10 @@ func (c *course) heard(device fleet.DeviceKey, now time.Duration) {
 		c.step(m, fleet.MemberWaiting, now, nil)
 	case fleet.MemberLost: // what it runs will show
 		c.tellDevice(event.DeviceFound, m, "it is heard again")
+		if !c.forward() && m.lostBefore() {
+			c.step(m, fleet.MemberWaiting, now, func() { m.Why, m.Excused = "", false })
+			return
+		}
 		c.step(m, fleet.MemberFetched, now, func() { m.Why = "" })
 		c.lookAt(m, now) // it may have shown before what it runs
 	}
@@ -387,9 +404,21 @@ func (c *course) heldBack(device fleet.DeviceKey, why string, now time.Duration)
 		c.extend()
 	case m.failed():
 		c.change(m, func() { m.Why = wentBackTwice })
-	case m.State == fleet.MemberSkipped:
+	case m.State != fleet.MemberSkipped:
+	case c.keeps(m):
+		c.step(m, fleet.MemberHealthy, now, func() {
+			m.Why, m.Has, m.Strayed, m.UpAt = "", true, m.Strayed || m.Wave == 0, c.wall
+			m.UpBy = fleet.UpBy(c.sightings.Presence(device).RunsBy)
+		})
+	default:
 		c.step(m, fleet.MemberWaiting, now, func() { m.Why, m.Has = "", false })
 	}
+}
+
+// keeps reports that a device that is let in runs the build already, by a person's hand: it is not given another one first.
+func (c *course) keeps(m *member) bool {
+	p := c.sightings.Presence(m.Device)
+	return c.forward() && p.Runs == string(c.Version) && p.RunsBy != ""
 }
 
 // removed takes a device out, and what it has shown with it.
@@ -402,9 +431,7 @@ func (c *course) removed(device fleet.DeviceKey) {
 	c.enumerate(m, -1)
 	c.leave(m)
 	delete(c.members, device)
-	if m.Ended != nil || m.Crash != nil || m.Silence != nil {
-		c.recount()
-	}
+	c.stained = c.stained || m.Ended != nil || m.Crash != nil || m.Silence != nil
 	c.extend()
 }
 

@@ -14,6 +14,7 @@ const bootNoise = 0.001
 
 // tick does what time brings: deadlines, holding, the next wave, the end.
 func (c *course) tick(now time.Duration) {
+	c.weigh()
 	c.holds(now)
 	for len(c.queue) > 0 && c.queue[0].due <= now {
 		m := c.queue[0]
@@ -92,14 +93,17 @@ func (c *course) lookAtFetched(m *member, now time.Duration) {
 	case m.line.dark: // its time stands still; that is not written down, as a restart gives it its time again
 		m.Since = fleet.Duration(now)
 		c.lookAt(m, c.again(now))
+	case !c.lineHeard(m, deadline, now):
+		c.lookAt(m, c.again(now))
 	default:
-		ago, ok := c.sightings.HeardAgo(c.Model, m.line.name)
-		if !ok || now-ago <= deadline {
-			c.lookAt(m, c.again(now))
-			return
-		}
 		c.lose(m, now)
 	}
+}
+
+// lineHeard reports that half of a member's line was heard after a time: that it is silent is no fault of the line.
+func (c *course) lineHeard(m *member, after, now time.Duration) bool {
+	ago, ok := c.sightings.HeardAgo(c.Model, m.line.name)
+	return ok && now-ago > after
 }
 
 // lose says that a device has not come back.
@@ -119,6 +123,8 @@ func (c *course) lookAtUp(m *member, now time.Duration) {
 	switch {
 	case m.UpBy == fleet.UpHeard && (p.Checks || c.rollback): // that it was heard shows nothing of what it runs
 		c.lookAt(m, now+c.patience(m))
+	case m.unseen && !m.line.dark && c.lineHeard(m, now-p.Ago+c.patience(m), now):
+		c.lose(m, now)
 	case p.State != fleet.BootsOnly && (p.Missing || m.unseen), m.line.dark:
 		c.lookAt(m, c.again(now))
 	default:
@@ -145,11 +151,31 @@ func (c *course) target() int {
 	if c.Wave == 1 && c.First != nil {
 		return 0 // those that were named, and nobody else
 	}
-	return sizeOf(c.Plan.Waves[c.Wave-1], c.onAll())
+	w := c.Plan.Waves[c.Wave-1]
+	if c.First != nil && w.Devices > 0 { // those that were named, as many as are on, and the plan's
+		return c.namedOn() + w.Devices - c.Plan.Waves[0].Devices
+	}
+	return sizeOf(w, c.onAll())
+}
+
+// namedOn are the members that a person has named and that are on: they come first.
+func (c *course) namedOn() (n int) {
+	for _, m := range c.order {
+		switch {
+		case !m.named:
+			return n
+		case m.State != fleet.MemberOff && m.State != fleet.MemberSkipped:
+			n++
+		}
+	}
+	return n
 }
 
 // extend lets the open wave reach as many members as it is to, where some are off.
 func (c *course) extend() {
+	if !c.forward() { // it has waves of its own
+		return
+	}
 	target := c.target()
 	for c.cut < len(c.order) && (c.onInCut < target || c.Wave > 0 && c.order[c.cut].named) {
 		c.reach(c.order[c.cut])
@@ -196,11 +222,13 @@ func (c *course) advance(now time.Duration) {
 	case c.Advanced:
 		c.open(now)
 		return
-	case now < opened+wave.Rest.Of(), 10*(j.Of-j.Devices) > j.Of-c.before:
+	case now < opened+wave.Rest.Of():
 		return
-	}
-	if !c.ruledOut() {
-		c.ask(now)
+	case 10*(j.Of-j.Devices) > j.Of-c.before:
+		c.ask(fmt.Sprintf(": %d of the %d devices that have their turn are not judged", j.Of-j.Devices, j.Of), now)
+		return
+	case !c.ruledOut():
+		c.ask(" whether it is worse: most likely it crashes "+times(c.evidence.crashes.ratio())+" times as often", now)
 		return
 	}
 	c.open(now)
@@ -303,14 +331,13 @@ func gate(what string, l, level float64) fleet.Gate {
 	return g
 }
 
-// ask pauses a rollout whose gate has neither opened nor halted for long, and asks a person.
-func (c *course) ask(now time.Duration) {
+// ask pauses a rollout whose wave has neither ended nor halted for long, and asks a person: what is not decided.
+func (c *course) ask(what string, now time.Duration) {
 	if now < max(c.WaveOpened.Of(), c.Resumed.Of())+c.decideWithin {
 		return
 	}
 	c.State = fleet.RolloutPaused
-	c.Why = fmt.Sprintf("not decided after %g days whether it is worse: most likely it crashes %s times as often. Go on?",
-		math.Round(10*c.decideWithin.Hours()/24)/10, times(c.evidence.crashes.ratio()))
+	c.Why = fmt.Sprintf("not decided after %g days%s. Go on?", math.Round(10*c.decideWithin.Hours()/24)/10, what)
 	c.tell(event.RolloutPaused, map[string]any{"why": c.Why})
 }
 

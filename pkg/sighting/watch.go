@@ -136,7 +136,11 @@ func (b *Book) lookHeard(now moment) {
 	}
 	lines, models := map[placeOf]*contacts{}, map[fleet.ModelCode]*contacts{}
 	b.shortest = 0
+	missed := moment(0) // the shortest of those that were missed since the gateway began
 	for _, e := range b.devices {
+		if r := moment(e.Rhythm); e.told && e.last > 0 && r > 0 && (missed == 0 || r < missed) && !e.bootsOnly(now, b.floors) {
+			missed = r
+		}
 		if e.Heard == 0 || e.told {
 			continue
 		}
@@ -157,6 +161,9 @@ func (b *Book) lookHeard(now moment) {
 		if r := moment(e.Rhythm); b.shortest == 0 || r < b.shortest {
 			b.shortest = r
 		}
+	}
+	if b.shortest == 0 { // all are missed: who is deaf hears nobody
+		b.shortest = missed
 	}
 	for _, c := range lines {
 		c.settle()
@@ -205,7 +212,7 @@ func (b *Book) HeardAgo(model fleet.ModelCode, line string) (time.Duration, bool
 func (b *Book) ago(at moment) time.Duration { return time.Duration(b.now()-at) * time.Millisecond }
 
 // QuietFor is how long no device at all was heard, since the gateway began at most, and the shortest rhythm of those that are
-// heard.
+// heard, or were since then; 0 where nobody has one.
 func (b *Book) QuietFor() (quiet, rhythm time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -227,9 +234,14 @@ func (b *Book) Presence(key fleet.DeviceKey) fleet.Presence {
 	}
 	if p.State != fleet.BootsOnly {
 		p.Rhythm = time.Duration(e.Rhythm) * time.Millisecond
-		p.Missing = now > e.last+moment(e.Rhythm)+b.floors.due()
+		p.Missing = b.due(e, now)
 	}
 	return p
+}
+
+// due reports that a device should have been heard since its last contact. One that is heard at its boots only never should.
+func (b *Book) due(e *entry, now moment) bool {
+	return !e.bootsOnly(now, b.floors) && now > e.last+moment(e.Rhythm)+b.floors.due()
 }
 
 // EachDevice calls yield for the devices of a model, in the order of their keys. No record is read.
@@ -251,6 +263,7 @@ func (b *Book) EachDevice(model fleet.ModelCode, yield func(fleet.Placed)) {
 
 func (b *Book) placed(e *entry, now moment) fleet.Placed {
 	d := fleet.Placed{Key: e.Device, Line: e.place, Labels: e.labels, Barred: e.barred.String(), State: e.state(now, b.floors), Runs: e.Runs, RunsBy: e.RunsBy}
+	d.Missed = e.told || b.dark[e.place] != nil && b.due(e, now)
 	if e.Booted > 0 && e.boot > longAgo {
 		d.Booted = time.Duration(now-e.boot) * time.Millisecond
 	} else if e.Booted > 0 {

@@ -223,3 +223,65 @@ func look(t *testing.T, b *Book) {
 		t.Fatal(err)
 	}
 }
+
+// missedOf are the devices that are placed as missed.
+func missedOf(b *Book) (all []fleet.DeviceKey) {
+	b.EachDevice("pump", func(d fleet.Placed) {
+		if d.Missed {
+			all = append(all, d.Key)
+		}
+	})
+	return all
+}
+
+func TestWhoIsMissedIsPlacedAsSuchAlsoOnALineThatIsDark(t *testing.T) {
+	s, b, _ := watched(t, 4, "line1")
+	d := s.devices[0]
+	d.Line = "line2" // alone: never dark
+	b.DeviceChanged(d)
+	poll := func(minutes, from int) {
+		for range minutes {
+			for n := from; n < 4; n++ {
+				s.hears(b, 0, fleet.Seen{Device: keyOf(n)})
+			}
+			s.now = s.now.Add(time.Minute)
+			look(t, b)
+		}
+	}
+	poll(20, 0)
+	poll(25, 1)
+	if all := missedOf(b); len(all) > 0 {
+		t.Errorf("%v are missed before 30 minutes", all)
+	}
+	poll(10, 1)
+	if all := missedOf(b); !slices.Equal(all, []fleet.DeviceKey{keyOf(0)}) {
+		t.Errorf("%v are missed, want the first", all)
+	}
+	poll(10, 4)
+	if all := missedOf(b); len(all) != 4 || len(b.DarkLines()) != 1 {
+		t.Errorf("%v are missed, want all while %v is dark", all, b.DarkLines())
+	}
+}
+
+// A gateway that hears nobody does not hear better when all are missed.
+func TestWhereAllAreMissedThereIsStillARhythmThatSomebodyShouldBeHeardIn(t *testing.T) {
+	s, b, w := watched(t, 2, "line1")
+	for range 10 {
+		for n := range 2 {
+			s.hears(b, 0, fleet.Seen{Device: keyOf(n)})
+		}
+		s.now = s.now.Add(time.Minute)
+		look(t, b)
+	}
+	w.take()
+	for range 60 {
+		s.now = s.now.Add(time.Minute)
+		look(t, b)
+	}
+	if told := w.take(); !slices.Contains(told, "dev00000 missed") || !slices.Contains(told, "dev00001 missed") {
+		t.Errorf("told %q", told)
+	}
+	if quiet, rhythm := b.QuietFor(); quiet < time.Hour || rhythm != time.Minute {
+		t.Errorf("quiet for %s, the shortest rhythm is %s", quiet, rhythm)
+	}
+}
