@@ -22,7 +22,6 @@ type member struct {
 	due      time.Duration // of elapsed time: when it is looked at again; 0: not by itself
 	at       int           // in the heap, -1 outside it
 	maybe    bool          // it was offered something when the gateway ended: what it has of it nobody knows
-	checks   time.Duration // of elapsed time: when such a one wanted no more than a block of it; 0: it has not
 	pending  bool          // its offer is being written: nobody names the build to it yet
 	dirty    bool          // it waits to be saved
 	saving   bool          // it is being saved at this moment: what is written of it comes after that
