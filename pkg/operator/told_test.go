@@ -115,7 +115,7 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		patch                  = "PATCH /api/devices/{key}"
 		start                  = "POST " + models + "/{code}/rollouts"
 		rollouts               = "POST " + models + "/{code}/rollouts/{number}/"
-		second, third          = models + "/valve/rollouts/2/", models + "/valve/rollouts/3/"
+		second, third, fourth  = models + "/valve/rollouts/2/", models + "/valve/rollouts/3/", models + "/valve/rollouts/4/"
 	)
 	acts := []act{
 		{"POST " + models, models, `{"code":"valve"}`, 201, "model.added"},
@@ -150,10 +150,14 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		{rollouts + "retreat", third + "retreat", `{"reason":"x","untested":true}`, 200, "rollout.halted rollout.retreating rollout.wave_opened"},
 		{rollouts + "halt", third + "halt", "", 400, ""},
 		{rollouts + "halt", third + "halt", `{"reason":"x"}`, 200, "rollout.halted"},
-		{rollouts + "resume", third + "resume", "", 400, ""},
-		{rollouts + "resume", third + "resume", `{"reason":"x"}`, 200, "rollout.resumed"},
-		{rollouts + "finish", third + "finish", `{"reason":"known"}`, 200, "build.published rollout.finished"},
-		{rollouts + "finish", third + "finish", "", 409, ""},
+		{rollouts + "resume", third + "resume", `{"reason":"x"}`, 409, ""}, // it was being taken back
+		{rollouts + "finish", third + "finish", "", 200, "rollout.retreated"},
+		{start, models + "/valve/rollouts", `{"version":"1.1.0"}`, 201, "rollout.started"},
+		{rollouts + "halt", fourth + "halt", `{"reason":"x"}`, 200, "rollout.halted"},
+		{rollouts + "resume", fourth + "resume", "", 400, ""},
+		{rollouts + "resume", fourth + "resume", `{"reason":"x"}`, 200, "rollout.resumed"},
+		{rollouts + "finish", fourth + "finish", `{"reason":"known"}`, 200, "build.published rollout.finished"},
+		{rollouts + "finish", fourth + "finish", "", 409, ""},
 		{"POST " + models + "/{code}/builds/{version}/publish", models + "/valve/builds/1.0.0/publish", "", 200, "build.published"},
 		{"PUT " + models + "/{code}/rollout-plan", models + "/valve/rollout-plan", `"urgent"`, 200, "rollout.plan_changed"},
 		{"DELETE " + models + "/{code}/builds/{version}", models + "/valve/builds/1.1.0", "", 204, "build.removed"},
