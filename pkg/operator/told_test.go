@@ -209,8 +209,8 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		before := d.head()
 		if one.leaves == "rollout.excused" { // the device takes the build by itself, and so has a slot
 			if err := brought.Strays(t.Context(), fleet.Device{Key: "a1b2c3d4", Model: "valve"}, "1.1.0"); err != nil {
-		t.Fatal(err)
-	}
+				t.Fatal(err)
+			}
 		}
 		method, _, _ := strings.Cut(one.route, " ")
 		a := d.ask(method, one.path, one.body)
