@@ -5,13 +5,11 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
-	"github.com/slipway-gateway/slipway/pkg/bundle"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -72,63 +70,6 @@ func (l buildList) text(w io.Writer, model string, all bool) {
 		}
 	}
 	c.flush()
-}
-
-func firmwareAddCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "add FILE",
-		Short: "Upload a bundle or a plain image",
-		Long: "Upload a bundle (.zip) or a plain image (.bin). A bundle names its model; an image needs --model.\n" +
-			"- is standard input, which needs --model as well.",
-		Args: cobra.ExactArgs(1),
-	}
-	format := addFormat(cmd)
-	model := cmd.Flags().String("model", "", "its model (default: the bundle's)")
-	version := cmd.Flags().String("version", "", "name of an Arduino build, whose image has only that of the core")
-	replace := cmd.Flags().Bool("replace", false, "replace a build of the same version; devices may be downloading that one")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		code := *model
-		if code == "" {
-			var err error
-			if code, err = modelOfFile(args[0], *version); err != nil {
-				return err
-			}
-		}
-		file, size, err := openInput(cmd, args[0])
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		query := url.Values{}
-		if *replace {
-			query.Set("replace", "true")
-		}
-		if *version != "" {
-			query.Set("version", *version)
-		}
-		address := path("pipeline", "models", code, "firmware") + "?" + query.Encode()
-		answer, err := connect(cmd).json(cmd.Context(), http.MethodPost, address, &upload{"application/octet-stream", file, size})
-		if err != nil {
-			return err
-		}
-		warn(cmd, answer)
-		return show(cmd, format, answer, acceptedText)
-	}
-	return cmd
-}
-
-func modelOfFile(name, version string) (string, error) {
-	if name == standardInput {
-		return "", usagef("standard input needs --model")
-	}
-	f, err := inspect(name, bundle.Expected{Version: version})
-	if err != nil {
-		return "", err
-	}
-	if f.Bundle == nil {
-		return "", usagef("%s is a plain image, which does not name its model: use --model", name)
-	}
-	return f.Bundle.Code, nil
 }
 
 func acceptedText(w io.Writer, a api.Accepted) {

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/slipway-gateway/slipway/pkg/espimage"
 	"github.com/slipway-gateway/slipway/testdata/firmware"
 )
 
@@ -27,14 +28,14 @@ type ci struct {
 	token  string
 }
 
-func startCI(t *testing.T) *ci {
+func startCI(t *testing.T, settings ...string) *ci {
 	t.Helper()
 	for _, tool := range []string{"sh", "zip", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("the upload script needs %s, which this machine does not have", tool)
 		}
 	}
-	c := &ci{running: startGateway(t, "listen.https=127.0.0.1:0"), folder: t.TempDir(), bin: t.TempDir()}
+	c := &ci{running: startGateway(t, append(settings, "listen.https=127.0.0.1:0")...), folder: t.TempDir(), bin: t.TempDir()}
 	c.cli("model", "add", "pump")
 	c.token = c.operatorToken("pipeline")
 	return c
@@ -213,7 +214,7 @@ func TestTheUploadScriptEndsWithTheStatusThatItsHeadPromises(t *testing.T) {
 		{"sh upload.sh pump", "SLIPWAY_TOKEN=a\"\nurl=\"http://x", 2, "not valid in a token"},
 		{"sh upload.sh pump", "SLIPWAY_REPLACE=yes", 2, "want true or false"},
 		{"sh upload.sh pump", "SLIPWAY_CA=nowhere.crt", 2, "nowhere.crt"},
-		{"sh upload.sh pump /dev", "SLIPWAY_CA=ca.crt", 1, "run idf.py build first"},
+		{"sh upload.sh pump /dev", "SLIPWAY_CA=ca.crt", 1, "has no build: run idf.py build, pio run, esphome compile"},
 		{"sh upload.sh pump", "", 1, "was not reached: nothing is pushed"},
 		{"sh upload.sh pmup", "SLIPWAY_CA=ca.crt", 1, `(404): there is no model "pmup"; the nearest known one is "pump"`},
 		{"sh upload.sh pump", "SLIPWAY_CA=ca.crt SLIPWAY_TOKEN=" + bound, 1, "(403): this token pushes firmware of valve only, not of \"pump\": an admin makes one with slipway token create --role pipeline --model pump"},
@@ -299,20 +300,51 @@ func TestTheUploadScriptFindsTheBuildThatItsDescriptionNames(t *testing.T) {
 	}
 }
 
-// TestTheWindowsScriptReadsTheSameDescription holds what can be held where no PowerShell is.
-func TestTheWindowsScriptReadsTheSameDescription(t *testing.T) {
+// TestTheWindowsScriptLooksWhereTheOtherDoes holds what can be held where no PowerShell is: both scripts have the same places,
+// names, chips and refusals, and the Windows one is closed. Where pwsh is, TestTheBuildInEachFolderIsPushedOfferedFetchedAndItsDumpDecoded runs it.
+func TestTheWindowsScriptLooksWhereTheOtherDoes(t *testing.T) {
 	c := startCI(t)
-	script := c.askAt("https", "/api/pipeline/upload.ps1")
-	for _, part := range []string{
-		c.status().BaseURL, "$description.app_bin", "$description.app_elf", "$description.config_file", "$description.git_revision", "$description.build_dir",
-		"$ErrorActionPreference = 'Stop'", "nothing is pushed", "GetCertHashString('SHA256')",
-	} {
-		if !strings.Contains(script, part) {
-			t.Errorf("it lacks %s", part)
+	sh, ps1 := c.askAt("https", "/api/pipeline/upload.sh"), c.askAt("https", "/api/pipeline/upload.ps1")
+	both := []string{
+		c.status().BaseURL, "project_description.json", "flasher_args.json", "build.options.json", "sketchLocation", "fqbn",
+		"app_bin", "app_elf", "config_file", "git_revision", "build_dir", "project_version", "project_path",
+		".pio/build", ".pioenvs", ".esphome/build", "arduino/sketches", "arduino_build_", "firmware.bin", "firmware.elf", "*.ino.bin", "*.elf",
+		"arduino-lib-builder", "esp-idf: ", "esp32-arduino-libs", "-libs", "tools/sdk", "framework-arduinoespressif32", "sdkconfig.",
+		"describe", "--dirty", "rev-parse", "nothing is pushed", "the build kept no map", "# The build kept no sdkconfig: this is what its image says.",
+		"has no build: run idf.py build, pio run, esphome compile or arduino-cli compile --export-binaries first", "has several builds (there are ",
+		"without it no core dump of this build can be read: build it again and keep the .elf", "has several images with their ELF",
+		"the image is built with the Arduino core, which gives every sketch the version ",
+	}
+	for chip := range espimage.Chip(64) {
+		if target := chip.Target(); target != "" {
+			both = append(both, target)
+			if want := fmt.Sprintf("%d = '%s'", chip, target); !strings.Contains(ps1, want) {
+				t.Errorf("upload.ps1 lacks %s", want)
+			}
+			if want := fmt.Sprintf("' %d 0'*) chip=%s ;;", chip, target); !strings.Contains(sh, want) {
+				t.Errorf("upload.sh lacks %s", want)
+			}
 		}
 	}
-	if strings.Contains(script, "@") && strings.Contains(script, "@BASE_URL@") || strings.Count(script, "{") != strings.Count(script, "}") {
-		t.Error("a name is not filled in, or a brace is not closed")
+	for _, part := range both {
+		for name, script := range map[string]string{"upload.sh": sh, "upload.ps1": ps1} {
+			if !strings.Contains(script, part) {
+				t.Errorf("%s lacks %s", name, part)
+			}
+		}
+	}
+	for _, part := range []string{"$ErrorActionPreference = 'Stop'", "GetCertHashString('SHA256')"} {
+		if !strings.Contains(ps1, part) {
+			t.Errorf("upload.ps1 lacks %s", part)
+		}
+	}
+	for _, pair := range []string{"{}", "()", "[]"} {
+		if strings.Count(ps1, pair[:1]) != strings.Count(ps1, pair[1:]) {
+			t.Errorf("upload.ps1: not every %s is closed", pair)
+		}
+	}
+	if strings.Contains(ps1, "@BASE_URL@") || strings.Contains(ps1, "@ABOUT_CA@") {
+		t.Error("a name is not filled in")
 	}
 }
 
