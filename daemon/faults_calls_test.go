@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -25,6 +26,54 @@ func injected(t *testing.T, dir, program, calls, errno string, n int) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// TestFaultsACallThatIsRefusedWhileTheCatalogIsOpenedAgainLosesNothing has the kernel refuse an early call again and again: with
+// Badger's own merges of tables that took the catalog in one of ten rounds.
+func TestFaultsACallThatIsRefusedWhileTheCatalogIsOpenedAgainLosesNothing(t *testing.T) {
+	slipway, err := exec.LookPath("slipway")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := newFault(t, "ENOSPC from the n-th call that writes, n from 3 to 9", "ext4", times(7, 210))
+	row.needsRoot()
+	p := newPlantOn(t, newDisk(t, "ext4"), "")
+	p.l.begin(0)
+	p.l.until(20)
+	p.l.end()
+	merges := 0
+	for round := range row.rounds {
+		n := 3 + round%7
+		p.g.stop()
+		p.afflicted(1+round, slipway, writeCalls, "ENOSPC", n)
+		said := p.g.log.String()
+		p.g.start()
+		merges += strings.Count(said+p.g.log.String(), "tables of the catalog merged")
+		p.check(0)
+		if t.Failed() {
+			t.Fatalf("round %d, at call %d\n%s", round, n, said)
+		}
+	}
+	row.found("%d acknowledged, none lost; tables were merged %d times", p.l.answers(), merges)
+	merging := without(t, "pkg/catalog/badger.go", "WithNumCompactors(0)", "WithNumCompactors(2)",
+		"WithNumLevelZeroTables(1<<20)", "WithNumLevelZeroTables(2)", "WithNumLevelZeroTablesStall(1<<21)", "WithNumLevelZeroTablesStall(3)",
+		"WithCompactL0OnClose(false)", "WithCompactL0OnClose(true)")
+	noticed := ""
+	for round := 0; round < times(10, 100) && noticed == ""; round++ {
+		p.g.stop()
+		p.afflicted(row.rounds+1+round, merging, writeCalls, "ENOSPC", 3+round%7)
+		p.g.program = ""
+		if err := p.g.tryStart(); err != nil {
+			noticed = fmt.Sprintf("no start in round %d", round+1)
+		} else if gone := p.l.lost(0); len(gone) > 0 {
+			noticed = fmt.Sprintf("%d lost in round %d", len(gone), round+1)
+		}
+	}
+	if noticed != "" || long {
+		row.noticed("Badger merges tables by itself", noticed)
+		return
+	}
+	row.control = fmt.Sprintf("Badger merges tables by itself: lost nothing in %d rounds, as in nine of ten", times(10, 100))
 }
 
 // afflicted starts the gateway with such errors, lets the fleet ask it and ends it. It says what became of it.
@@ -80,9 +129,7 @@ func TestFaultsAnErrorOfACallThatWritesLosesNothing(t *testing.T) {
 		short, longer      []int
 	}{
 		{"EIO", "that writes", writeCalls, spread(12, 60), spread(100, 100)},
-		// Below 10 is in the long length only, which fails there: a catalog that is refused again and again while it is opened
-		// again was seen to be lost.
-		{"ENOSPC", "that writes", writeCalls, []int{10, 12, 15, 20, 26, 33, 41, 50, 55, 60}, spread(100, 100)},
+		{"ENOSPC", "that writes", writeCalls, []int{3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 26, 33, 41, 50, 60}, spread(100, 100)},
 		{"EIO", "that opens", "openat", spread(6, 200), spread(300, 300)},
 	} {
 		t.Run(of.errno+" "+of.what, func(t *testing.T) {

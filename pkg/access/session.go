@@ -157,7 +157,7 @@ func (a *Access) begin(w http.ResponseWriter, r *http.Request, known auth.Operat
 	s := auth.Session{Hash: auth.HashSecret(secret), Token: known.ID, CreatedAt: now, SeenAt: now, Agent: agent[:min(len(agent), mostAgent)]}
 	s.From, _, _ = net.SplitHostPort(r.RemoteAddr)
 	err := a.options.Sessions.AddSession(context.WithoutCancel(r.Context()), s, a.over)
-	if errors.Is(err, fleet.ErrFull) { // people are let in all the same: they are wanted now
+	if fleet.Told(err) { // people are let in all the same: they are wanted now
 		err = a.putAside(s)
 	}
 	if err != nil {

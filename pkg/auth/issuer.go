@@ -93,7 +93,7 @@ func (i *Issuer) Check(ctx context.Context, clientID, secret string) (fleet.Devi
 	switch {
 	case secrets.Current.Matches(secret):
 	case secrets.Next.Matches(secret):
-		if err := i.promote(ctx, key, secret); err != nil && !errors.Is(err, fleet.ErrFull) {
+		if err := i.promote(ctx, key, secret); err != nil && !fleet.Told(err) {
 			return fleet.Device{}, err
 		}
 	default:

@@ -66,23 +66,41 @@ func OpenKeys(dir, algorithm string, lifetime time.Duration, now func() time.Tim
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	paths, err := filepath.Glob(filepath.Join(dir, "signing-*.pem"))
-	if err != nil {
+	if err := k.read(); err != nil {
 		return nil, err
 	}
-	for _, path := range paths {
-		read, err := readKey(path)
-		if err != nil {
-			return nil, fmt.Errorf("signing key %s: %w", path, err)
-		}
-		k.keys = append(k.keys, read)
-	}
-	slices.SortFunc(k.keys, func(a, b key) int { return a.created.Compare(b.created) })
-	err = k.Tend()
+	err := k.Tend()
 	if len(k.keys) > 0 && errors.Is(fleet.OfDisk(err), fleet.ErrFull) {
 		err = nil // it is tended every minute
 	}
 	return k, err
+}
+
+// ReadKeys reads the keys below dir as they are, to verify tokens. It makes none and removes none; os.ErrNotExist is that there is
+// none.
+func ReadKeys(dir, algorithm string, lifetime time.Duration, now func() time.Time) (*Keys, error) {
+	k := &Keys{dir: dir, algorithm: algorithm, lifetime: lifetime, now: now}
+	err := k.read()
+	if err == nil && len(k.keys) == 0 {
+		err = fmt.Errorf("no signing key is in %s: %w", dir, os.ErrNotExist)
+	}
+	return k, err
+}
+
+func (k *Keys) read() error {
+	paths, err := filepath.Glob(filepath.Join(k.dir, "signing-*.pem"))
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		read, err := readKey(path)
+		if err != nil {
+			return fmt.Errorf("signing key %s: %w", path, err)
+		}
+		k.keys = append(k.keys, read)
+	}
+	slices.SortFunc(k.keys, func(a, b key) int { return a.created.Compare(b.created) })
+	return nil
 }
 
 // Files are the names of the keys' files, oldest first.

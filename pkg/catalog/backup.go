@@ -47,7 +47,7 @@ func (c *Catalog) Backup(w io.Writer) error {
 	}
 	err := c.view(func(txn *badger.Txn) error {
 		return each(txn, "", "", false, func(key string, item *badger.Item) error {
-			if err := c.store.trusted(); err != nil {
+			if err := c.store.trusted(); err != nil && !c.fromCopy.Load() {
 				return err // whoever takes it may be slow, and the store waits for its readers before it is opened again
 			}
 			if neverBackedUp[key] || strings.HasPrefix(key, sessionPrefix) { // a session that was ended meanwhile must not come back

@@ -65,7 +65,8 @@ type Catalog struct {
 	copied  Counts                 // that are in the folder; the committer's
 	standIn *standIn               // answers while the catalog's disk takes nothing; keep's, once that runs
 
-	uncopied bool // the journal knows that they could not be written; the committer's
+	uncopied bool        // the journal knows that they could not be written; the committer's
+	fromCopy atomic.Bool // a stand-in answers
 
 	grown   chan struct{} // of one: Badger has begun another log; the committer's word to keep
 	tidied  time.Time     // when tables were merged last, or the catalog was opened; keep's
@@ -102,6 +103,9 @@ func Open(o Options) (*Catalog, error) {
 	}
 	if err := o.prepare(); err != nil {
 		return nil, err
+	}
+	if o.StandIn != "" {
+		os.RemoveAll(o.StandIn) // a kill has left it: who has the catalog's lock is the only one to have one
 	}
 	c := newCatalog(o)
 	c.tables.begin() // of the logs that it finds

@@ -19,7 +19,7 @@ const (
 )
 
 var children = map[string]func(dir string, arguments []string) error{
-	"write": writeUntilKilled, "fill": fillAFleet, "idle": holdAFleet, "die": recordAndDie, "tidy": tidyAndDie,
+	"write": writeUntilKilled, "fill": fillAFleet, "idle": holdAFleet, "die": recordAndDie, "tidy": tidyAndDie, "few": fewFiles,
 }
 
 func TestMain(m *testing.M) {

@@ -112,7 +112,9 @@ func (o Options) openWith(settings badger.Options) (db *badger.DB, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a bad sector under a mapped file
 	defer func() {
 		if r := recover(); r != nil {
-			err = o.damaged("%v", r)
+			if err = fmt.Errorf("open the catalog in %s: %v", o.Dir, r); !ofKernel(err) {
+				err = o.damaged("%v", r)
+			}
 			if free, _, unknown := o.Space(); unknown == nil && free < tableRoom {
 				err = fleet.Full("the disk filled while the catalog in %s was opened: make room and start again", o.Dir)
 			}
@@ -123,16 +125,16 @@ func (o Options) openWith(settings badger.Options) (db *badger.DB, err error) {
 	switch {
 	case err == nil:
 		return db, nil
-	case errors.As(err, &path), ofDisk(err):
+	case errors.As(err, &path), ofKernel(err):
 		return nil, fmt.Errorf("open the catalog in %s: %w", o.Dir, err)
 	}
 	return nil, o.damaged("%v", err)
 }
 
-// ofDisk reports that an error is the kernel's word about the disk: what Badger stands on leaves only its text. Nobody is to
-// restore a backup because of it.
-func ofDisk(err error) bool {
-	for _, said := range []syscall.Errno{unix.EIO, unix.ENOSPC, unix.EDQUOT, unix.EROFS} {
+// ofKernel reports that an error is the kernel's word about the disk, or about what the process may have of files and of
+// memory: what Badger stands on leaves only its text. Nobody is to restore a backup because of it.
+func ofKernel(err error) bool {
+	for _, said := range []syscall.Errno{unix.EIO, unix.ENOSPC, unix.EDQUOT, unix.EROFS, unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EAGAIN} {
 		if strings.Contains(err.Error(), said.Error()) {
 			return true
 		}

@@ -25,7 +25,7 @@ func (c *Catalog) RecordDumpLater(d fleet.Dump, done func(error)) {
 	}
 	c.later.Go(func() {
 		err := c.update(context.Background(), func(t *tx) error { return t.recordDump(d) })
-		if err != nil && !errors.Is(err, fleet.ErrFull) {
+		if err != nil && !fleet.Told(err) {
 			c.options.Logger.Error("dump not indexed", "device", d.Device, "file", d.Name(), "error", err)
 		}
 		done(err)

@@ -97,7 +97,7 @@ func (c *Catalog) closeAndOpen(old *badger.DB, pause time.Duration, r *rewritten
 		if !c.rest(pause) || !c.waitForDisk() {
 			return false
 		}
-		if !ofDisk(err) {
+		if !ofKernel(err) {
 			pause = min(2*pause, mostPause)
 		}
 	}

@@ -83,7 +83,7 @@ func (c *Catalog) openStandIn() (err error) {
 			c.standIn = nil
 		}
 	}()
-	if c.standIn.locked, err = Lock(o.Dir); err != nil {
+	if err := c.standIn.lock(o.Dir); err != nil {
 		return err
 	}
 	entries, err := c.standIn.locked.ReadDir(-1)
@@ -99,6 +99,7 @@ func (c *Catalog) openStandIn() (err error) {
 	if err := c.standIn.copy(o, entries); err != nil {
 		return err
 	}
+	c.fromCopy.Store(true)
 	if c.store.db, err = o.openCopied(); err != nil {
 		return err
 	}
@@ -111,6 +112,9 @@ func (c *Catalog) openStandIn() (err error) {
 // copy copies what holds records. Zeros are left out, of which logs are full.
 func (s *standIn) copy(o Options, entries []fs.DirEntry) error {
 	s.empty() // that a kill has left
+	if err := s.roomFor(o.Dir, entries); err != nil {
+		return fmt.Errorf("%w: %w", ErrNoStandIn, err)
+	}
 	if err := os.Mkdir(s.dir, 0o700); err != nil {
 		return fmt.Errorf("%w: %w", ErrNoStandIn, err)
 	}
@@ -128,15 +132,32 @@ func (s *standIn) copy(o Options, entries []fs.DirEntry) error {
 		}
 		left -= n
 	}
-	var stat unix.Statfs_t
-	if err := unix.Statfs(s.dir, &stat); err != nil {
-		return fmt.Errorf("%w: %w", ErrNoStandIn, err)
-	}
-	if free := int64(stat.Bavail) * int64(stat.Bsize); free < standInRoom { //nolint:unconvert // 32 bits wide on ARM
-		return fmt.Errorf("%w: less than %d MiB is left beside a copy in %s", ErrNoStandIn, standInRoom>>20, s.dir)
-	}
 	if err := errors.Join(mendList(s.dir), Options{Dir: s.dir}.removeLogs()); err != nil {
 		return fmt.Errorf("%w: %w", ErrNoStandIn, err)
+	}
+	return nil
+}
+
+// roomFor says why the copy is not begun: it would lie on the catalog's own disk, or there is no room for it.
+func (s *standIn) roomFor(dir string, entries []fs.DirEntry) error {
+	var of, to unix.Stat_t
+	var disk unix.Statfs_t
+	beside := filepath.Dir(s.dir)
+	if err := errors.Join(unix.Stat(dir, &of), unix.Stat(beside, &to), unix.Statfs(beside, &disk)); err != nil {
+		return err
+	}
+	if of.Dev == to.Dev {
+		return fmt.Errorf("%s is on the same disk", s.dir)
+	}
+	need := int64(standInRoom)
+	for _, e := range entries {
+		var stat unix.Stat_t
+		if e.Type().IsRegular() && unix.Stat(filepath.Join(dir, e.Name()), &stat) == nil {
+			need += min(stat.Size, int64(stat.Blocks)*512) //nolint:unconvert // 32 bits wide on ARM
+		}
+	}
+	if free := int64(disk.Bavail) * int64(disk.Bsize); free < need { //nolint:unconvert // 32 bits wide on ARM
+		return fmt.Errorf("it would take %d MiB, and %d are free in %s", need>>20, free>>20, beside)
 	}
 	return nil
 }
@@ -226,11 +247,13 @@ func (c *Catalog) adoptStandIn() error {
 }
 
 // leaveStandIn opens the catalog itself, beside the copy, and has it answer once it is whole.
-func (c *Catalog) leaveStandIn() error {
-	if s := c.standIn; s.locked != nil {
-		s.locked.Close() // Badger takes the same lock
-		s.locked = nil
-	}
+func (c *Catalog) leaveStandIn() (err error) {
+	c.standIn.unlock() // Badger takes the same lock
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.standIn.lock(c.options.Dir)) // nobody else is to open it meanwhile
+		}
+	}()
 	if err := c.options.prepare(); err != nil {
 		return err
 	}
@@ -240,25 +263,94 @@ func (c *Catalog) leaveStandIn() error {
 	if err != nil {
 		return err
 	}
-	copied := c.store.swap(db)
+	if err := c.isCopied(db); err != nil {
+		return errors.Join(err, c.closeOther(db))
+	}
+	copied, err := c.readFrom(db)
+	if err != nil {
+		return errors.Join(err, c.closeOther(db))
+	}
+	c.importing.Lock() // until one that was cut off is undone
 	ahead, err := c.adoptAgain()
 	if err == nil {
 		err = c.trustIn(ahead)
 	}
 	if err != nil {
+		c.importing.Unlock()
 		c.store.swap(copied)
 		if ahead != nil {
 			err = errors.Join(err, ahead.drop())
 		}
-		if c.noteClosed() {
-			err = errors.Join(err, db.Close())
-		}
-		return err
+		return errors.Join(err, c.closeOther(db))
 	}
-	err = copied.Close()
+	if err := copied.Close(); err != nil {
+		c.options.Logger.Debug("copy closed with an error", "error", err)
+	}
 	c.standIn.remove()
 	c.standIn = nil
-	return errors.Join(err, c.undoImport(context.Background()))
+	c.fromCopy.Store(false)
+	c.undoImportLater()
+	return nil
+}
+
+// isCopied says why the catalog that was opened is not the one of which there is a copy: somebody may have restored, removed
+// or upgraded it in the moment in which nobody had it.
+func (c *Catalog) isCopied(db *badger.DB) error {
+	return db.View(func(txn *badger.Txn) error {
+		item, err := txn.Get([]byte(keySchema))
+		if err != nil {
+			return fmt.Errorf("the catalog in %s is another one: its schema: %w", c.options.Dir, err)
+		}
+		schema, err := readNumber(item)
+		if err != nil {
+			return err
+		}
+		if schema > Schema {
+			return &NewerError{"the catalog in " + c.options.Dir, int(schema)}
+		}
+		if schema < Schema {
+			return fmt.Errorf("the catalog in %s is another one: it has schema %d, and is upgraded by a start only", c.options.Dir, schema)
+		}
+		return c.refuseRestoring(txn)
+	})
+}
+
+// readFrom has readers read from another store, once nobody reads from the one before: who comes meanwhile does not wait.
+func (c *Catalog) readFrom(db *badger.DB) (before *badger.DB, err error) {
+	for {
+		before, ok := c.store.trySwap(db)
+		if ok {
+			return before, nil
+		}
+		if !c.rest(lookEvery) {
+			return nil, errClosed
+		}
+	}
+}
+
+// closeOther closes a store that nobody reads from or writes to, unless the catalog is to be closed.
+func (c *Catalog) closeOther(db *badger.DB) error {
+	if !c.noteClosed() {
+		return nil
+	}
+	_, err := c.shut(db)
+	return err
+}
+
+// undoImportLater undoes one that was cut off, while keep looks after the store. The caller has locked importing.
+func (c *Catalog) undoImportLater() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		c.importing.Unlock()
+		return // the next start does
+	}
+	c.later.Go(func() {
+		defer c.importing.Unlock()
+		if err := c.undoImport(context.Background()); err != nil {
+			c.options.Logger.Warn("import of devices that was cut off is not undone: the next start does that", "error", err)
+		}
+	})
 }
 
 // trustIn has the committer write to the catalog that readers have, unless that has failed already.
@@ -286,10 +378,23 @@ func (c *Catalog) adoptAgain() (*ahead, error) {
 
 // remove removes the copy and frees the catalog's own folder.
 func (s *standIn) remove() {
+	s.unlock()
+	s.empty()
+}
+
+// lock keeps everybody from the catalog's own folder, unless it does already.
+func (s *standIn) lock(dir string) (err error) {
+	if s.locked == nil {
+		s.locked, err = Lock(dir)
+	}
+	return err
+}
+
+func (s *standIn) unlock() {
 	if s.locked != nil {
 		s.locked.Close()
+		s.locked = nil
 	}
-	s.empty()
 }
 
 func (s *standIn) empty() {

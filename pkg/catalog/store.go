@@ -195,6 +195,16 @@ func (s *store) swap(db *badger.DB) (before *badger.DB) {
 	return before
 }
 
+// trySwap is swap, unless somebody reads at this moment.
+func (s *store) trySwap(db *badger.DB) (before *badger.DB, ok bool) {
+	if !s.mu.TryLock() {
+		return nil, false
+	}
+	defer s.mu.Unlock()
+	before, s.db = s.db, db
+	return before, true
+}
+
 // view reads in a transaction.
 func (c *Catalog) view(read func(*badger.Txn) error) error {
 	db, err := c.store.borrow()

@@ -112,6 +112,7 @@ func (c *Catalog) noteTidied(err error) {
 	switch {
 	case errors.Is(err, errClosed):
 	case err == nil:
+		c.options.Logger.Info("tables of the catalog merged")
 		c.tidied, c.untidy = time.Now(), time.Time{}
 		c.crowded.Store(false)
 	case c.untidy.IsZero():

@@ -26,6 +26,7 @@ type Options struct {
 	Dir      string // holds ca.crt, ca.key, tls.crt and tls.key when they are made here
 	CertFile string // with KeyFile: an operator's own pair, PEM; the leaf first, then its chain
 	KeyFile  string
+	Kept     bool            // no CA is made where there is none: os.ErrNotExist
 	Hosts    func() []string // names and addresses that the leaf is to be good for
 	Built    time.Time       // no clock is believed that says less
 	Now      func() time.Time

@@ -103,6 +103,9 @@ func (id *Identity) ca(now time.Time) (*tls.Certificate, error) {
 		}
 		return nil, fmt.Errorf("%s is lost: put it back; no new one is made, as devices trust the old one", filepath.Join(id.options.Dir, lost))
 	}
+	if id.options.Kept {
+		return nil, fmt.Errorf("%s: %w", id.CAFile(), fs.ErrNotExist)
+	}
 	ca, err := id.makeCA(now)
 	if err == nil {
 		id.options.Logger.Info("certificate authority made", "file", id.CAFile(), "ends", ca.Leaf.NotAfter)

@@ -137,7 +137,7 @@ func (t *Triage) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err != nil && !failing && !errors.Is(err, fleet.ErrFull) { // of which the gateway tells once, for all that it does not take
+		if err != nil && !failing && !fleet.Told(err) { // of which the gateway tells once, for all that it does not take
 			t.options.Logger.Error("triage stopped short", "error", err, "again_in", pause)
 		}
 		if failing = err != nil; failing {

@@ -44,6 +44,10 @@ func Damaged(format string, args ...any) error { return newError(ErrDamaged, for
 // Away says that something cannot be read at this moment, and can later.
 func Away(format string, args ...any) error { return newError(ErrAway, format, args) }
 
+// Told reports that a record was not stored as the catalog takes none, or is not there for a moment: ErrFull or ErrAway. The
+// gateway says that once, for all that waits for it, and nobody else does.
+func Told(err error) bool { return errors.Is(err, ErrFull) || errors.Is(err, ErrAway) }
+
 func newError(kind error, format string, args []any) error {
 	return &Error{Kind: kind, Reason: fmt.Sprintf(format, args...)}
 }

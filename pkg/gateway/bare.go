@@ -41,10 +41,11 @@ func (noRecords) Model(code fleet.ModelCode) (fleet.Model, error) {
 	return fleet.Model{Code: code}, nil
 }
 
-// openBare opens what needs no catalog.
+// openBare opens what needs no catalog. It makes no key and no CA: which there were only the catalog knows.
 func (g *Gateway) openBare(why error) error {
-	if err := g.readKeys(); err != nil {
-		return err
+	keys, err := auth.ReadKeys(g.cfg.KeysDir(), g.cfg.TokenAlgorithm, g.cfg.TokenLifetime, time.Now)
+	if err := g.readKeys(keys, err, true); err != nil {
+		return errors.Join(why, err)
 	}
 	g.metrics = newMetrics()
 	images := depot.New(depot.Options{Dir: g.cfg.AssetsDir, Recorder: noRecords{}, Logger: g.logger, Now: time.Now})

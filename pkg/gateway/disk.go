@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -127,7 +126,7 @@ func (s *storage) run(ctx context.Context) error {
 		}
 		if len(seen) == 0 && now.Sub(paid) >= pause && s.debt.owed.Swap(false) {
 			err := s.debt.of(s.again(ctx))
-			if failing.began("again", err) && ctx.Err() == nil && !errors.Is(err, fleet.ErrFull) {
+			if failing.began("again", err) && ctx.Err() == nil && !fleet.Told(err) {
 				s.logger.Error("files and records not made to agree", "error", err)
 			}
 			paid = time.Now()

@@ -123,7 +123,8 @@ func (g *Gateway) openKeys() error {
 	if err := g.lostKey(); err != nil {
 		return orRestore(g.cfg, err)
 	}
-	if err := g.readKeys(); err != nil {
+	keys, err := auth.OpenKeys(g.cfg.KeysDir(), g.cfg.TokenAlgorithm, g.cfg.TokenLifetime, time.Now)
+	if err := g.readKeys(keys, err, false); err != nil {
 		return err
 	}
 	if err := g.noteKeys(context.Background()); err != nil && !errors.Is(err, fleet.ErrFull) { // then they are noted later
@@ -132,18 +133,19 @@ func (g *Gateway) openKeys() error {
 	return nil
 }
 
-// readKeys is openKeys without what the catalog knows of them.
-func (g *Gateway) readKeys() (err error) {
-	if g.keys, err = auth.OpenKeys(g.cfg.KeysDir(), g.cfg.TokenAlgorithm, g.cfg.TokenLifetime, time.Now); err != nil {
+// readKeys is openKeys without what the catalog knows of them. Kept has it make no CA.
+func (g *Gateway) readKeys(keys *auth.Keys, err error, kept bool) error {
+	if err != nil {
 		return orRestore(g.cfg, err)
 	}
+	g.keys = keys
 	for _, x := range g.cfg.Issuers {
 		g.external = append(g.external, auth.NewExternal(auth.ExternalIssuer{
 			Issuer: x.Issuer, JWKSURL: x.JWKSURL, Audience: x.Audience, Algorithms: x.Algorithms,
 		}, g.logger))
 	}
 	g.identity, err = certificate.Open(certificate.Options{
-		Dir: g.cfg.KeysDir(), CertFile: g.cfg.TLSCert, KeyFile: g.cfg.TLSKey, Hosts: certificate.Hosts, Built: g.binary.Built,
+		Dir: g.cfg.KeysDir(), CertFile: g.cfg.TLSCert, KeyFile: g.cfg.TLSKey, Kept: kept, Hosts: certificate.Hosts, Built: g.binary.Built,
 		Now: time.Now, Logger: g.logger, Beat: g.watchdog.Part("certificate", partPatience),
 	})
 	if err != nil && g.cfg.TLSCert == "" {
@@ -301,7 +303,7 @@ func (g *Gateway) verifyStored(ctx context.Context) {
 	if err := g.store.Verify(ctx); err != nil && ctx.Err() == nil {
 		g.logger.Error("catalog not verified", "error", err)
 	}
-	if err := g.depot.FillSums(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, fleet.ErrFull) {
+	if err := g.depot.FillSums(ctx); err != nil && ctx.Err() == nil && !fleet.Told(err) {
 		g.logger.Error("hashes of older firmware not noted", "error", err)
 	}
 	if err := g.depot.Verify(ctx); err != nil && ctx.Err() == nil {
@@ -340,7 +342,7 @@ func (g *Gateway) tend(ctx context.Context) error {
 			g.logger.Warn("clock is more than a day ahead of what was noted, and is noted once it has stood for a day, or by slipway clock accept", "clock", now.UTC(), "noted", noted)
 		}
 		if due {
-			if err := g.store.NoteTime(now); failing.began("note", err) && !errors.Is(err, fleet.ErrFull) {
+			if err := g.store.NoteTime(now); failing.began("note", err) && !fleet.Told(err) {
 				g.logger.Error("time not noted", "error", err)
 			}
 		}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -93,7 +94,7 @@ func listen(cfg config.Config) (*ways, error) {
 // and which is in memory.
 func (w *ways) standIn(cfg config.Config) string {
 	if w.socket == nil {
-		return filepath.Join(os.TempDir(), fmt.Sprintf("slipway-%d.catalog", os.Getpid()))
+		return filepath.Join(os.TempDir(), fmt.Sprintf("slipway-%.8x.catalog", sha256.Sum256([]byte(cfg.CatalogDir))))
 	}
 	return cfg.Socket + ".catalog"
 }

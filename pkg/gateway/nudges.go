@@ -53,7 +53,7 @@ func (n *nudges) Nudge(ctx context.Context, d fleet.Device, what string) error {
 	}
 	// It is sent: whoever has stopped waiting has done it, too, and an answer that says otherwise makes it restart once more.
 	err = n.store.Record(context.WithoutCancel(ctx), event.DeviceNudged, d.Key.ObjectOf(), map[string]any{"for": what})
-	if errors.Is(err, fleet.ErrFull) || errors.Is(err, fleet.ErrAway) { // of which the gateway tells by itself
+	if fleet.Told(err) { // of which the gateway tells by itself
 		return nil
 	}
 	return err

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"sync"
 	"time"
 
@@ -171,8 +170,8 @@ func (g *Gateway) closeBook() error {
 		return nil
 	}
 	err := g.book.Close()
-	if errors.Is(err, fleet.ErrFull) {
-		g.logger.Warn("contacts not saved: the disk is full")
+	if fleet.Told(err) {
+		g.logger.Warn("contacts not saved: the disk takes nothing")
 		return nil
 	}
 	return err

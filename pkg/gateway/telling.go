@@ -34,7 +34,7 @@ func (g *Gateway) started(ctx context.Context) error {
 		details["before"] = "none recorded"
 	}
 	err = g.store.Record(ctx, event.GatewayStarted, gatewayObject, details)
-	if errors.Is(err, fleet.ErrFull) {
+	if fleet.Told(err) {
 		g.untold.Store(true)
 		return nil
 	}
@@ -66,7 +66,7 @@ func (g *Gateway) tell(ctx context.Context) error {
 		if now := time.Now(); err == nil && now.Sub(noted) >= daily {
 			noted, err = now, g.noteEnd()
 		}
-		if failing.began("tell", err) && ctx.Err() == nil && !errors.Is(err, fleet.ErrFull) { // which the journal has its own line for
+		if failing.began("tell", err) && ctx.Err() == nil && !fleet.Told(err) { // which the journal has its own line for
 			g.logger.Error("events not recorded", "error", err)
 		}
 		select {

@@ -2,7 +2,6 @@ package operator
 
 import (
 	_ "embed" // the description of the API
-	"errors"
 	"net/http"
 	"slices"
 
@@ -169,7 +168,7 @@ func (d *door) backup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	err := d.record(r, event.BackupCreated, nil)
-	if errors.Is(err, fleet.ErrFull) || errors.Is(err, fleet.ErrAway) { // of which the gateway tells by itself
+	if fleet.Told(err) { // of which the gateway tells by itself
 		return nil // a backup is wanted most where nothing can be recorded any more
 	}
 	return err

@@ -469,7 +469,7 @@ func (rs *Rollouts) finishByItself(ctx context.Context, p *progress) {
 	if !due {
 		return
 	}
-	if err := rs.finish(event.ByItself(ctx), p, ""); err != nil && !errors.Is(err, fleet.ErrFull) && ctx.Err() == nil {
+	if err := rs.finish(event.ByItself(ctx), p, ""); err != nil && !fleet.Told(err) && ctx.Err() == nil {
 		rs.options.Logger.Error("rollout not finished", "model", code, "version", p.course.Version, "error", err)
 	}
 }
@@ -539,7 +539,7 @@ func (rs *Rollouts) saveOf(ctx context.Context, code fleet.ModelCode) {
 	if !waits {
 		return
 	}
-	if err := rs.put(event.ByItself(ctx), c, change); err != nil && !errors.Is(err, fleet.ErrFull) && ctx.Err() == nil {
+	if err := rs.put(event.ByItself(ctx), c, change); err != nil && !fleet.Told(err) && ctx.Err() == nil {
 		rs.options.Logger.Error("rollout not saved", "model", code, "rollout", c.Number, "error", err)
 	}
 }

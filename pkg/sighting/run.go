@@ -2,7 +2,6 @@ package sighting
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -63,7 +62,7 @@ func (b *Book) Run(ctx context.Context) error {
 
 // unsaved says why sightings or contacts were not saved. Of a full disk the gateway tells once, for all that it does not take.
 func (b *Book) unsaved(what string, err error, again time.Duration) {
-	if !errors.Is(err, fleet.ErrFull) {
+	if !fleet.Told(err) {
 		b.options.Logger.Error("not saved", "what", what, "error", err, "again_in", again)
 	}
 }
