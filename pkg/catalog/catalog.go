@@ -73,6 +73,7 @@ type Catalog struct {
 	untidy  time.Time     // when that failed last, zero: it did not; keep's
 	crowded atomic.Bool   // there are more tables than there may be
 
+	listed    groupIndex     // what lists of groups go by
 	store     store          // Badger, and whether it is to be trusted
 	importing sync.Mutex     // one import at a time
 	mu        sync.Mutex     // guards closed; later.Add is called under mu and only while closed is false, so Close can wait

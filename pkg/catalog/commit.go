@@ -187,6 +187,7 @@ type batch struct {
 	tell   func([]fleet.Event) // once they are on stable storage
 	bytes  int
 	writes int
+	listed []indexWrite // of groups
 	news   []func(DeviceWatcher)
 	inform func([]func(DeviceWatcher)) // likewise
 }
@@ -207,6 +208,7 @@ func (b *batch) add(op *operation, t *tx) error {
 	b.bytes += t.bytes
 	b.writes += len(t.order)
 	b.news = append(b.news, t.news...)
+	b.listed = append(b.listed, t.indexWrites()...)
 	return t.flush(b.txn)
 }
 
@@ -226,7 +228,11 @@ func (c *Catalog) endBatch(b *batch, err error) error {
 	if err != nil {
 		c.store.fail(fmt.Errorf("commit to the catalog: %w", err))
 		err = c.store.trusted()
+		if len(b.listed) > 0 {
+			c.listed.forget()
+		}
 	} else {
+		c.listed.take(b.listed)
 		b.inform(b.news)
 		b.tell(b.events)
 	}

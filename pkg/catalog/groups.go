@@ -15,41 +15,9 @@ import (
 
 // Groups lists groups by fingerprint.
 func (c *Catalog) Groups(f crash.GroupFilter) ([]crash.Group, error) {
-	var groups []crash.Group
-	err := c.EachGroup(f, func(g crash.Group) { groups = append(groups, g) })
-	return groups, err
-}
-
-// EachGroup calls yield for the groups by fingerprint, so that a caller who sorts them keeps no more than it wants.
-func (c *Catalog) EachGroup(f crash.GroupFilter, yield func(crash.Group)) error {
-	return c.view(func(txn *badger.Txn) error {
-		return each(txn, groupPrefix, "", false, func(_ string, item *badger.Item) error {
-			var g crash.Group
-			if err := read(item, &g); err != nil {
-				return err
-			}
-			if f.Model != "" && g.Model != f.Model || f.State != "" && g.State != f.State || g.Count == 0 {
-				return nil
-			}
-			if f.Version != "" {
-				if seen, err := seenIn(txn, g.Fingerprint, f.Version); err != nil || !seen {
-					return err
-				}
-			}
-			yield(g)
-			return nil
-		})
-	})
-}
-
-func seenIn(txn *badger.Txn, group string, v fleet.Version) (seen bool, err error) {
-	err = eachChain(txn, group, func(fingerprint string) error {
-		if seen, err = has(txn, chainVersionKey(fingerprint, v)); err == nil && seen {
-			err = errStop
-		}
-		return err
-	})
-	return seen, err
+	page, err := c.ListGroups(crash.GroupQuery{GroupFilter: f, Order: crash.GroupOrders[0]})
+	slices.SortFunc(page.Groups, func(a, b crash.Group) int { return strings.Compare(a.Fingerprint, b.Fingerprint) })
+	return page.Groups, err
 }
 
 // eachChain calls yield for the chains of a group.

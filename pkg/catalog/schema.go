@@ -107,7 +107,14 @@ func (c *Catalog) adoptFiles() error {
 	if err := errors.Join(writeSchemaFile(c.options.Dir), c.beginCounting()); err != nil {
 		return err
 	}
-	return errors.Join(c.adoptCounts(), c.adoptStock())
+	if err := errors.Join(c.adoptCounts(), c.adoptStock()); err != nil {
+		return err
+	}
+	x, err := c.indexGroups() // so that the first page of a list reads no more than another
+	if err == nil {
+		x.mu.Unlock()
+	}
+	return err
 }
 
 func (c *Catalog) refuseRestoring(txn *badger.Txn) error {

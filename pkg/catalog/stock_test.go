@@ -16,6 +16,7 @@ import (
 // checkStock holds the numbers that the committer keeps against the records.
 func checkStock(t *testing.T, c *Catalog) {
 	t.Helper()
+	checkGroupIndex(t, c)
 	s, err := c.Stock()
 	must(t, err)
 	var n stockRecord

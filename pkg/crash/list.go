@@ -1,6 +1,11 @@
 package crash
 
-import "github.com/slipway-gateway/slipway/pkg/fleet"
+import (
+	"cmp"
+	"strings"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
 
 // Listed is a dump with what is known of its crash.
 type Listed struct {
@@ -23,4 +28,53 @@ type GroupFilter struct {
 	Model   fleet.ModelCode
 	Version fleet.Version // seen in it
 	State   GroupState
+}
+
+// GroupOrder is an order of groups by a number: the greatest comes first, and those of one number by their fingerprints.
+type GroupOrder string
+
+// GroupOrders are all of them.
+var GroupOrders = []GroupOrder{"last_seen", "first_seen", "count", "devices"}
+
+// Number is what an order goes by.
+func (g *Group) Number(o GroupOrder) int64 {
+	switch o {
+	case "last_seen":
+		return g.LastSeen.UnixMicro()
+	case "first_seen":
+		return g.FirstSeen.UnixMicro()
+	case "count":
+		return int64(g.Count)
+	case "devices":
+		return int64(g.Devices)
+	}
+	return 0
+}
+
+// GroupPlace is where a group stands in an order.
+type GroupPlace struct {
+	Number      int64
+	Fingerprint string
+}
+
+// Compare is below 0 where p comes before q.
+func (p GroupPlace) Compare(q GroupPlace) int {
+	return cmp.Or(cmp.Compare(q.Number, p.Number), strings.Compare(p.Fingerprint, q.Fingerprint))
+}
+
+// GroupQuery asks for a page of groups.
+type GroupQuery struct {
+	GroupFilter
+	Text  string // in the fingerprint, kind, reason, own frame or model; of any case
+	Order GroupOrder
+	After *GroupPlace // nil: from the first on
+	Limit int         // 0: none
+}
+
+// GroupPage is what is found.
+type GroupPage struct {
+	Groups []Group
+	Next   *GroupPlace // nil: this is the last
+	Total  int         // groups on all pages
+	Found  int         // groups that the filter picks, whatever the text is
 }

@@ -97,6 +97,8 @@ func large(t *testing.T, dir string) {
 	for n := range manyGroups {
 		name := fmt.Sprintf("%016x", n)
 		state := []crash.GroupState{crash.Open, crash.Resolved, crash.Ignored}[n%3]
+		b.put("gm/"+name+"/"+name, nil)
+		b.put("gv/"+name+"/1.0", crash.VersionCount{Version: "1.0", Count: 1})
 		b.put("g/"+name, crash.Group{Fingerprint: name, Model: "pump", State: state, Tally: crash.Tally{Count: 1 + n, LastSeen: since.Add(time.Duration(n) * time.Second)}})
 	}
 	for n := range manyDumps {
@@ -163,6 +165,10 @@ func TestWhatPeopleAskReadsAFewRecordsOfALargePlant(t *testing.T) {
 		{"/devices?state=live&version=1.1", 4*shown + 10, fmt.Sprintf("%s devices", humanize.Comma(int64(manyDevices+1)/3))},
 		{"/crashes", 2*shown + 4*shown + 30, fmt.Sprintf("%d more", manyGroups-shown)},
 		{"/api/coredumps?limit=50&state=missing", 4*shown + 10, `"next":"`},
+		{"/api/crashes?limit=50", shown + 5, fmt.Sprintf(`"total":%d`, manyGroups)},
+		{"/api/crashes?limit=50&sort=count&state=resolved&model=pump", shown + 5, fmt.Sprintf(`"total":%d`, (manyGroups+1)/3)},
+		{"/api/crashes?limit=50&sort=devices&text=00f&version=1.0", shown + 5, `"next":"`},
+		{"/api/crashes?limit=50&sort=first_seen&text=nothing", 5, `"crashes":[]`},
 	} {
 		before := catalog.Reads()
 		r := httptest.NewRequest(http.MethodGet, test.path, nil)

@@ -22,7 +22,8 @@ import (
 type crashes interface {
 	Dump(fleet.DeviceKey, fleet.DumpName) (crash.Listed, error)
 	Dumps(crash.DumpFilter) (page []crash.Listed, next crash.Ref, err error)
-	EachGroup(crash.GroupFilter, func(crash.Group)) error
+	ListGroups(crash.GroupQuery) (crash.GroupPage, error)
+	CrashVersions() ([]fleet.Version, error) // in which something crashed
 	// UrgentGroups are the first of all groups by what asks for a look, and how many there are.
 	UrgentGroups(limit int) (groups []crash.Group, total int, err error)
 	// Group finds a group by its fingerprint, by that of one of its chains, or by one that it had before.

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -73,10 +72,11 @@ func (d *door) knownVersion(v fleet.Version) error {
 			versions = append(versions, b.Version)
 		}
 	}
-	err = d.Crashes.EachGroup(crash.GroupFilter{}, func(g crash.Group) { versions = append(versions, g.FirstVersion, g.LastVersion) })
+	crashed, err := d.Crashes.CrashVersions()
 	if err != nil {
 		return err
 	}
+	versions = append(versions, crashed...)
 	if slices.Contains(versions, v) {
 		return nil
 	}

@@ -66,19 +66,3 @@ func pageOf[Row any](rows []Row, after string, limit int, place func(Row) string
 	}
 	return cut(rows, limit, place)
 }
-
-// first keeps the first rows of what it is given in any order, one more than the limit.
-type first[Row any] struct {
-	limit int
-	order func(a, b Row) int
-	rows  []Row
-}
-
-func (f *first[Row]) add(row Row) {
-	i, _ := slices.BinarySearchFunc(f.rows, row, f.order)
-	if i > f.limit {
-		return
-	}
-	f.rows = slices.Insert(f.rows, i, row)
-	f.rows = f.rows[:min(len(f.rows), f.limit+1)]
-}
