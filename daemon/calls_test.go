@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/slipway-gateway/slipway/testdata/firmware"
+
+	"github.com/slipway-gateway/slipway/testdata/described"
 )
 
 // What a request costs in system calls and bytes, counted while strace looks at a real gateway. Waiting (futex, epoll_pwait) and
@@ -66,6 +68,7 @@ type watched struct {
 // watchGateway starts one, with a build of 1 MiB.
 func watchGateway(t *testing.T) *watched {
 	t.Helper()
+	described.Unwatched(t)
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("strace is not installed: nobody can count system calls")
 	}

@@ -90,6 +90,7 @@ func loginCommand() *cobra.Command {
 			"  slipway login https://gateway.plant:8443 --fingerprint 3A:91:…:0C",
 		Args: cobra.ExactArgs(1),
 	}
+	format := addFormat(cmd)
 	fingerprint := cmd.Flags().String("fingerprint", "", "the SHA-256 of the gateway's CA, as 'slipway status' on the gateway prints it")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		base, err := baseURL(args[0])
@@ -103,15 +104,16 @@ func loginCommand() *cobra.Command {
 		if l.Token, err = loginToken(cmd); err != nil {
 			return err
 		}
-		who, err := l.caller(cmd.Context())
+		answer, err := l.caller(cmd.Context())
 		if err != nil {
 			return err
 		}
 		if err := l.write(); err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "commands now ask %s, as %s with the role %s; slipway logout ends that\n", base, cmp.Or(visible(who.Name), "a token without a name"), who.Role)
-		return nil
+		return show(cmd, format, answer, func(w io.Writer, who api.Caller) {
+			fmt.Fprintf(w, "commands now ask %s, as %s with the role %s; slipway logout ends that\n", base, cmp.Or(who.Name, "a token without a name"), who.Role)
+		})
 	}
 	return cmd
 }
@@ -213,41 +215,47 @@ func loginToken(cmd *cobra.Command) (string, error) {
 }
 
 // caller asks the gateway for whom it takes the holder of the token.
-func (l login) caller(ctx context.Context) (api.Caller, error) {
-	var who api.Caller
+func (l login) caller(ctx context.Context) (json.RawMessage, error) {
 	r := reach{base: l.URL, token: l.Token}
 	if l.CA != "" {
 		roots, err := rootsOf([]byte(l.CA))
 		if err != nil {
-			return who, err
+			return nil, err
 		}
 		r.roots = roots
 	}
-	answer, err := newClient(r).get(ctx, path("caller"))
-	if err != nil {
-		return who, err
-	}
-	return who, json.Unmarshal(answer, &who)
+	return newClient(r).get(ctx, path("caller"))
 }
 
 // logoutCommand is `slipway logout`.
 func logoutCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "logout",
 		Short: "Forget the gateway and the token that login noted",
 		Long: "Forget the gateway and the token that 'slipway login' noted: the commands that follow ask the gateway on this machine.\n" +
 			"The token stays good; 'slipway token revoke' ends it.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := loginFile()
-			if err != nil {
-				return err
-			}
-			err = os.Remove(file)
-			if errors.Is(err, fs.ErrNotExist) {
-				return errors.New("no gateway is noted")
-			}
-			return err
-		},
 	}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		file, err := loginFile()
+		if err != nil {
+			return err
+		}
+		noted, err := readLogin()
+		if err == nil && noted.URL == "" {
+			return errors.New("no gateway is noted")
+		}
+		if err := os.Remove(file); err != nil { // also one that cannot be read
+			return err
+		}
+		answer, err := json.Marshal(map[string]string{"url": noted.URL})
+		if err != nil {
+			return err
+		}
+		return show(cmd, format, answer, func(w io.Writer, was struct{ URL string }) {
+			fmt.Fprintf(w, "forgotten: %s\n", cmp.Or(was.URL, "what login had noted"))
+		})
+	}
+	return cmd
 }

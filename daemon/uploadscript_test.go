@@ -83,10 +83,10 @@ func (c *ci) build(version, bin, elf, mapFile, settings string, files ...string)
 func (c *ci) plain(version string) {
 	c.t.Helper()
 	c.build(version, "build/app.bin", "build/app.elf", "build/app.map", "sdkconfig",
-		"build/project_description.json", described("project_name", "app", "project_version", version, "app_bin", "app.bin", "app_elf", "app.elf"))
+		"build/project_description.json", describes("project_name", "app", "project_version", version, "app_bin", "app.bin", "app_elf", "app.elf"))
 }
 
-func described(members ...string) string {
+func describes(members ...string) string {
 	var lines []string
 	for i := 0; i+1 < len(members); i += 2 {
 		lines = append(lines, fmt.Sprintf("    %q: %q", members[i], members[i+1]))
@@ -288,7 +288,7 @@ func TestTheUploadScriptFindsTheBuildThatItsDescriptionNames(t *testing.T) {
 		if !test.compact {
 			members = append(members, "project_version", version)
 		}
-		text := described(members...)
+		text := describes(members...)
 		if test.compact {
 			text = strings.NewReplacer("\n", "", "    ", "", ": ", ":").Replace(text)
 		}

@@ -16,10 +16,11 @@ type response struct {
 	status    int   // 0 until the header is written
 	operation *series
 	notes     []slog.Attr
-	capture   bool  // hold back a 416: see ServeContent
-	refused   bool  // one was held back
-	written   int64 // bytes of the body
-	failed    error // the first error of a write: the client is gone
+	capture   bool   // hold back a 416: see ServeContent
+	refused   bool   // one was held back
+	written   int64  // bytes of the body
+	failed    error  // the first error of a write: the client is gone
+	seen      []byte // of a JSON body, for Witness
 }
 
 // Note adds facts to the log line that a failure of this request makes, such as the device's key.
@@ -46,6 +47,9 @@ func (w *response) Write(p []byte) (int, error) {
 	}
 	if w.status == 0 {
 		w.status = http.StatusOK
+	}
+	if Witness != nil && isJSON(w.Header()) {
+		w.seen = append(w.seen, p...)
 	}
 	n, err := w.ResponseWriter.Write(p)
 	w.written += int64(n)

@@ -140,6 +140,9 @@ func joinSlashes(r *http.Request) {
 	r.URL = u
 }
 
+// Witness, where a test sets it before the first request, sees each answer that is JSON. It is nil in the product.
+var Witness func(r *http.Request, status int, header http.Header, body []byte)
+
 // run is the one place that recovers, counts, logs and answers with errors.
 func (rs *Routes) run(hw http.ResponseWriter, r *http.Request, e *entry) {
 	w := hw.(*response) // ServeHTTP made it, and ServeMux hands it on
@@ -149,11 +152,16 @@ func (rs *Routes) run(hw http.ResponseWriter, r *http.Request, e *entry) {
 	if err != nil {
 		rs.fail(w, r, err)
 	}
+	if Witness != nil && isJSON(w.Header()) {
+		Witness(r, w.status, w.Header(), w.seen)
+	}
 	w.operation.observe(rs.now().Sub(started), err != nil || w.status >= http.StatusBadRequest)
 	if err != nil && w.status != 0 && w.status < http.StatusBadRequest {
 		panic(http.ErrAbortHandler) // half an answer is out: the client must not take it for a whole one
 	}
 }
+
+func isJSON(h http.Header) bool { return strings.HasPrefix(h.Get("Content-Type"), "application/json") }
 
 func (rs *Routes) call(w *response, r *http.Request, h Handler) (err error) {
 	defer func() {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/slipway-gateway/slipway/pkg/config"
 	"github.com/slipway-gateway/slipway/pkg/decoding"
+
+	"github.com/slipway-gateway/slipway/testdata/described"
 )
 
 // TestMain lets the gateway start this binary as its worker.
@@ -23,7 +25,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	os.Exit(described.Main(m.Run))
 }
 
 // settings are those of a gateway on a free port with its state in a test's folder; more are KEY=VALUE and win.

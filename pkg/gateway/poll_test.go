@@ -9,6 +9,8 @@ import (
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
+
+	"github.com/slipway-gateway/slipway/testdata/described"
 )
 
 // unread is an answer that nobody reads, and that costs nothing itself.
@@ -25,6 +27,7 @@ func (u *unread) Write(b []byte) (int, error) { return len(b), nil }
 // sighting, counters and answer. net/http's own share of a connection is not in it.
 func TestAVersionPollAllocatesLittle(t *testing.T) {
 	const most = 52 // measured are 47, with and without the race detector
+	described.Unwatched(t)
 	g, err := New(settings(t), Binary{Version: "1.2.3"}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

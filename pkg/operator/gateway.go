@@ -2,8 +2,13 @@ package operator
 
 import (
 	_ "embed" // the description of the API
+	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
+	"sync"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/slipway-gateway/slipway/pkg/access"
 	"github.com/slipway-gateway/slipway/pkg/api"
@@ -29,16 +34,37 @@ func (d *door) registerGateway(rs *endpoint.Routes) {
 		return nil
 	})
 	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/ca.crt", Query: none}, anyone, seen(d.ca))
-	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/docs", Query: none}, anyone, func(w http.ResponseWriter, _ *http.Request) error {
-		w.Header().Set("Content-Type", "application/yaml")
-		return endpoint.Write(w, http.StatusOK, description)
-	})
+	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/docs", Query: none}, anyone, docs)
 }
 
-// description is the API in OpenAPI 3.1; a test holds it against the routes.
+// Description is the API in OpenAPI 3.1. Tests hold it against the routes, the types, and every answer of the suite.
 //
 //go:embed openapi.yaml
-var description []byte
+var Description string
+
+// described is the same as JSON, made when it is first asked for.
+var described = sync.OnceValues(func() ([]byte, error) {
+	var v any
+	if err := yaml.Unmarshal([]byte(Description), &v); err != nil {
+		return nil, err
+	}
+	return json.Marshal(v)
+})
+
+// docs answers as YAML, or as JSON to whoever accepts that and no YAML.
+func docs(w http.ResponseWriter, r *http.Request) error {
+	accept := r.Header.Get("Accept")
+	if !strings.Contains(accept, "json") || strings.Contains(accept, "yaml") {
+		w.Header().Set("Content-Type", "application/yaml")
+		return endpoint.Write(w, http.StatusOK, []byte(Description))
+	}
+	text, err := described()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/openapi+json")
+	return endpoint.Write(w, http.StatusOK, text)
+}
 
 func (d *door) listTokens(w http.ResponseWriter, r *http.Request) error {
 	limit, err := limitOf(r)
