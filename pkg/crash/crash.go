@@ -52,6 +52,10 @@ func (c Crash) Wants() string {
 	switch {
 	case c.State != Missing:
 		return ""
+	case c.DeclaredVersion == "" && c.ELFHash == "":
+		return "nothing: the dump carries no hash, and its device declared no version"
+	case c.DeclaredVersion == "":
+		return fmt.Sprintf("the ELF with the SHA-256 %s…", c.ELFHash)
 	case c.ELFHash == "":
 		return fmt.Sprintf("the build %s of %s, as its device declared; the dump carries no hash", c.DeclaredVersion, c.Model)
 	}

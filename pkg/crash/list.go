@@ -14,6 +14,14 @@ type Listed struct {
 	Group string // that its chain belongs to, "" without one
 }
 
+// Read is the dump with the chip and the version that were read from it, where its device has declared none.
+func (l Listed) Read() fleet.Dump {
+	d := l.Dump
+	d.Chip = cmp.Or(d.Chip, l.Crash.Chip)
+	d.FirmwareVersion = cmp.Or(d.FirmwareVersion, string(l.Crash.Version))
+	return d
+}
+
 // DumpFilter picks dumps, newest first. The zero one picks all.
 type DumpFilter struct {
 	Device fleet.DeviceKey

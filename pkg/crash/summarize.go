@@ -61,7 +61,7 @@ func place(f *espcore.Frame) string {
 // disagreements names where the device, the dump and the image tell three different stories.
 func disagreements(c Crash, b fleet.Build) []string {
 	var all []string
-	if b.Version != "" && c.DeclaredVersion != string(b.Version) {
+	if b.Version != "" && c.DeclaredVersion != "" && c.DeclaredVersion != string(b.Version) {
 		all = append(all, fmt.Sprintf("the device declared version %s, its dump is of %s", c.DeclaredVersion, b.Version))
 	}
 	if b.Model != "" && b.Model != c.Model {
@@ -70,7 +70,7 @@ func disagreements(c Crash, b fleet.Build) []string {
 	if c.Chip != "" && b.Chip != "" && !fleet.SameChip(c.Chip, b.Chip) {
 		all = append(all, fmt.Sprintf("the dump is of an %s, the firmware for an %s", c.Chip, b.Chip))
 	}
-	if c.Chip != "" && !fleet.SameChip(c.Chip, c.DeclaredChip) {
+	if c.Chip != "" && c.DeclaredChip != "" && !fleet.SameChip(c.Chip, c.DeclaredChip) {
 		all = append(all, fmt.Sprintf("the device declared the chip %s, its dump is of an %s", c.DeclaredChip, c.Chip))
 	}
 	return all

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -40,15 +41,20 @@ func (d *Door) takeDump(w http.ResponseWriter, r *http.Request, device fleet.Dev
 	if err != nil {
 		return err
 	}
+	return d.landDump(w, r, device, model, dump, r.Body, r.ContentLength, http.StatusCreated)
+}
+
+// landDump has a dump stored, and answers with a status where it is.
+func (d *Door) landDump(w http.ResponseWriter, r *http.Request, device fleet.Device, model fleet.Model, dump fleet.Dump, body io.Reader, size int64, done int) error {
 	dump.Device, dump.Model = device.Key, model.Code
 	if wait := d.uploads.take(device.Key, d.options.Now()); wait > 0 {
 		return later(http.StatusTooManyRequests, "too_many_dumps", "the device uploads too often", wait)
 	}
-	stored, err := d.options.Dumps.Write(r.Context(), dump, r.Body, r.ContentLength)
+	stored, err := d.options.Dumps.Write(r.Context(), dump, body, size)
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusCreated, struct {
+	return endpoint.WriteJSON(w, done, struct {
 		Status   string `json:"status"`
 		Filename string `json:"filename"`
 	}{"ok", string(stored.Name()) + ".dmp"})
@@ -65,15 +71,20 @@ func (d *Door) declared(r *http.Request) (fleet.Dump, error) {
 	if err != nil {
 		return fleet.Dump{}, err
 	}
+	return fleet.Dump{Chip: chip, FirmwareVersion: version}, d.mayUpload(r, d.options.MaxDump)
+}
+
+// mayUpload looks at what can be known of a body of at most so many bytes before it is read.
+func (d *Door) mayUpload(r *http.Request, most int64) error {
 	switch {
 	case d.options.Dumps == nil:
-		return fleet.Dump{}, endpoint.Errorf(http.StatusBadRequest, "dumps_off", "core dumps are not configured on this gateway")
+		return endpoint.Errorf(http.StatusBadRequest, "dumps_off", "core dumps are not configured on this gateway")
 	case r.ContentLength == 0:
-		return fleet.Dump{}, endpoint.Errorf(http.StatusBadRequest, "body_missing", "the body is empty")
-	case r.ContentLength > d.options.MaxDump:
-		return fleet.Dump{}, endpoint.Errorf(http.StatusBadRequest, "dump_too_large", "the dump is larger than %d bytes", d.options.MaxDump)
+		return endpoint.Errorf(http.StatusBadRequest, "body_missing", "the body is empty")
+	case r.ContentLength > most:
+		return endpoint.Errorf(http.StatusBadRequest, "dump_too_large", "the dump is larger than %d bytes", d.options.MaxDump)
 	}
-	return fleet.Dump{Chip: chip, FirmwareVersion: version}, nil
+	return nil
 }
 
 // asWritten reads a query as firmware writes it: its version is free text that goes into the address as it is. So a plus

@@ -113,6 +113,7 @@ func New(o Options) *Door {
 // Register adds the door's routes.
 func (d *Door) Register(rs *endpoint.Routes) {
 	rs.Handle(http.MethodPost, "/api/iot/coredump", "iot_upload_coredump", d.known(fleet.HeardDump, d.uploadDump))
+	rs.Handle(http.MethodPost, "/api/iot/coredump/raw", "iot_upload_coredump", keptBySender(d.known(fleet.HeardDump, d.uploadRawDump)))
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		rs.Handle(method, "/api/iot/firmware", "iot_get_firmware", d.known(fleet.HeardFirmware, onlySketches(d.offeredFirmware)))
 		rs.Handle(method, "/api/iot/firmware/{version}", "iot_get_firmware", d.known(fleet.HeardFirmware, onlySketches(d.oneFirmware)))

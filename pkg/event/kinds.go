@@ -195,6 +195,7 @@ var Silent = map[string]string{
 	"POST /api/devices/{key}/token":                     "a token is minted and nothing is stored",
 	"slipway device token":                              "a token is minted and nothing is stored",
 	"POST /api/iot/coredump":                            "a device's dumps are no acts: crash.new and crash.regressed tell what matters of them",
+	"POST /api/iot/coredump/raw":                        "as POST /api/iot/coredump",
 	"PUT " + ddi + "/configData":                        "what a device says of itself is shown with it and is no act",
 	"POST " + ddi + "/deploymentBase/{action}/feedback": "what a device says of its update is shown with it and is no act",
 	"POST " + ddi + "/cancelAction/{action}/feedback":   "as its feedback on a deployment",

@@ -34,7 +34,7 @@ func (d *door) registerDumps(rs *endpoint.Routes) {
 func show(l crash.Listed) api.Dump {
 	c := l.Crash
 	return api.Dump{
-		Name: l.Dump.Name(), File: string(l.Dump.Name()) + ".dmp", Dump: l.Dump, State: string(c.State), Why: c.Why, Wants: c.Wants(), ELFHash: c.ELFHash, Grade: string(c.Grade),
+		Name: l.Dump.Name(), File: string(l.Dump.Name()) + ".dmp", Dump: l.Read(), State: string(c.State), Why: c.Why, Wants: c.Wants(), ELFHash: c.ELFHash, Grade: string(c.Grade),
 		Build: c.Version, Reason: c.Reason, TopFrame: c.TopFrame, Fingerprint: c.Fingerprint, Group: l.Group, News: string(c.News), Disagree: c.Disagreements,
 	}
 }
