@@ -156,6 +156,7 @@ type plantOfMatrix struct {
 	front    *front
 	old, new []byte
 	devices  int
+	path     string // of the device that was made last: what it shows in its paths
 }
 
 func newPlantOfMatrix(t *testing.T, spoil func(http.ResponseWriter) http.ResponseWriter) *plantOfMatrix {
@@ -192,11 +193,12 @@ func (p *plantOfMatrix) device(c clients.Client) (*clients.Device, fleet.DeviceK
 	if err := p.g.store.AddDevice(p.t.Context(), d, auth.DeviceSecrets{Current: auth.HashSecret(secret), Path: auth.HashSecret(path)}); err != nil {
 		p.t.Fatal(err)
 	}
+	p.path = "/d/" + path
 	played := &clients.Device{
 		Gateway: p.front.address, ID: d.ClientID(), Secret: secret, Type: "pump", Chip: "ESP32-C3", Runs: p.old,
 	}
 	if c.Shows == clients.PathSecret {
-		played.Path = "/d/" + path
+		played.Path = p.path
 	}
 	if slices.Contains(c.Asks, clients.Dump) {
 		played.Dump = []byte("the dump of " + d.Key)

@@ -22,13 +22,13 @@ func arduinoClients() []Client {
 	const patience = "8 s"
 	return []Client{
 		{Name: "Arduino HTTPUpdate", Asks: []Endpoint{Firmware}, Shows: Basic, Tells: true, Patience: patience, Round: func(d *Device) (End, error) {
-			return d.httpUpdate("/api/iot/firmware", d.basic(), sketchOf("ESP32", ""))
+			return d.httpUpdate(d.source(firmwarePath), d.basic(), sketchOf("ESP32", ""))
 		}},
 		{Name: "Arduino HTTPUpdate, a version", Asks: []Endpoint{Firmware}, Shows: Basic, Tells: true, Patience: patience, Round: func(d *Device) (End, error) {
-			return d.httpUpdate("/api/iot/firmware", d.basic(), sketchOf("ESP32", Version(d.Runs)))
+			return d.httpUpdate(d.source(firmwarePath), d.basic(), sketchOf("ESP32", Version(d.Runs)))
 		}},
 		{Name: "ESP8266 HTTPUpdate", Asks: []Endpoint{Firmware}, Shows: Basic, Tells: true, Patience: patience, Round: func(d *Device) (End, error) {
-			return d.httpUpdate("/api/iot/firmware", d.basic(), sketchOf("ESP8266", Version(d.Runs)))
+			return d.httpUpdate(d.source(firmwarePath), d.basic(), sketchOf("ESP8266", Version(d.Runs)))
 		}},
 		{Name: "Tasmota", Asks: []Endpoint{Firmware}, Shows: Basic, Tells: true, Patience: patience, Round: tasmotaRound},
 		{Name: "esp32FOTA", Asks: []Endpoint{Manifest, Firmware}, Shows: Basic, Patience: "5 s", Round: fotaRound},
@@ -119,7 +119,7 @@ func (d *Device) httpUpdate(path, authorization string, s sketch) (End, error) {
 func tasmotaRound(d *Device) (end End, err error) {
 	const attempts = 4
 	for range attempts {
-		end, err = d.httpUpdate("/api/iot/firmware", d.basic(), sketchOf("ESP32", Version(d.Runs)+"(tasmota32)"))
+		end, err = d.httpUpdate(d.source(firmwarePath), d.basic(), sketchOf("ESP32", Version(d.Runs)+"(tasmota32)"))
 		if end != Failed {
 			break
 		}
@@ -161,7 +161,7 @@ func fotaRound(d *Device) (End, error) {
 	if d.ID != "" {
 		more = append(more, d.basic())
 	}
-	_, b, err := d.get("/api/iot/manifest.json?id=158765432109876", more...)
+	_, b, err := d.get(d.source("/api/iot/manifest.json")+"?id=158765432109876", more...)
 	if err != nil {
 		return Failed, err
 	}

@@ -7,6 +7,7 @@ package clients
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -78,6 +79,7 @@ type Device struct {
 	Secret     string
 	ID         string // "": it shows no credentials
 	Path       string // /d/SECRET
+	Source     string // path of the address that was set, "" for the usual one
 	Type       string // model, as a sketch names it
 	Chip       string
 	Runs       []byte // image
@@ -131,6 +133,9 @@ func (d *Device) basic() string {
 	}
 	return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(d.ID+":"+d.Secret))
 }
+
+// source is the path that the client asks.
+func (d *Device) source(usual string) string { return cmp.Or(d.Source, usual) }
 
 // refused is a status that a client does not like.
 func refused(status int) (End, error) { return Failed, fmt.Errorf("status %d", status) }

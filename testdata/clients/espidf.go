@@ -117,6 +117,8 @@ type otaRelease struct {
 	partial  bool // HEAD, then pieces
 }
 
+const firmwarePath = "/api/iot/firmware"
+
 // piece is what a partial download asks for at a time, in bytes.
 const piece = 4096
 
@@ -133,7 +135,7 @@ func (v otaRelease) round(d *Device) (End, error) {
 		image = nil
 	}
 	for repeats := 0; ; repeats++ {
-		a, err := d.espOnce("GET", "/api/iot/firmware", d.basic(), nil, more...)
+		a, err := d.espOnce("GET", d.source(firmwarePath), d.basic(), nil, more...)
 		if err != nil {
 			return Failed, err
 		}
@@ -218,7 +220,7 @@ func (v otaRelease) goesOn(d *Device, a *answer) (End, error) {
 			return Failed, fmt.Errorf("%q is taken for the image: %w", b[:min(len(b), 32)], errors.Join(err, errors.New("no magic")))
 		}
 	}
-	lines, err := d.esp("GET", "/api/iot/firmware", d.basic(), 0, "Range: bytes=0-")
+	lines, err := d.esp("GET", d.source(firmwarePath), d.basic(), 0, "Range: bytes=0-")
 	if err != nil {
 		return Failed, err
 	}
@@ -237,7 +239,7 @@ func (v otaRelease) pieces(d *Device) (End, error) {
 	var a *answer
 	for repeats := 0; ; repeats++ {
 		var err error
-		if a, err = d.espOnce("HEAD", "/api/iot/firmware", d.basic(), nil); err != nil {
+		if a, err = d.espOnce("HEAD", d.source(firmwarePath), d.basic(), nil); err != nil {
 			return Failed, err
 		}
 		again, end, err := v.judge(a, repeats)
@@ -260,7 +262,7 @@ func (v otaRelease) pieces(d *Device) (End, error) {
 		if int64(len(image)+piece) >= size {
 			span = fmt.Sprintf("Range: bytes=%d-", len(image))
 		}
-		lines, err := d.esp("GET", "/api/iot/firmware", d.basic(), 0, span)
+		lines, err := d.esp("GET", d.source(firmwarePath), d.basic(), 0, span)
 		if err != nil {
 			return Failed, err
 		}
@@ -268,7 +270,7 @@ func (v otaRelease) pieces(d *Device) (End, error) {
 		if err != nil {
 			return Failed, err
 		}
-		d.Asked["GET /api/iot/firmware"]-- // another piece is another thing
+		d.Asked["GET "+d.source(firmwarePath)]-- // another piece is another thing
 		if p.status != 206 {
 			return refused(p.status)
 		}

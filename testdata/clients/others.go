@@ -50,7 +50,7 @@ func (d *Device) esphome(path string) ([]byte, error) {
 }
 
 func esphomeRound(d *Device) (End, error) {
-	const source = "/api/iot/manifest.json"
+	source := d.source("/api/iot/manifest.json")
 	b, err := d.esphome(source)
 	if err != nil {
 		return Failed, err
@@ -73,7 +73,7 @@ func esphomeRound(d *Device) (End, error) {
 			continue
 		}
 		if build.OTA == nil || build.OTA.Path == nil || build.OTA.MD5 == nil {
-			return Failed, errors.New("Manifest does not contain required fields")
+			return Failed, errors.New("the manifest does not contain required fields")
 		}
 		path := *build.OTA.Path
 		switch {
@@ -118,7 +118,7 @@ func (d *Device) micropython(old bool, path string) ([]byte, error) {
 		return nil, err
 	}
 	if a.chunked {
-		return nil, errors.New("Unsupported chunked")
+		return nil, errors.New("chunks are unsupported")
 	}
 	if a.status != 200 {
 		return nil, fmt.Errorf("HTTP Error: %d", a.status)
@@ -127,7 +127,7 @@ func (d *Device) micropython(old bool, path string) ([]byte, error) {
 }
 
 func micropythonRound(d *Device, old bool) (End, error) {
-	const source = "/api/iot/manifest.json"
+	source := d.source("/api/iot/manifest.json")
 	b, err := d.micropython(old, source)
 	if err != nil {
 		return Failed, err
