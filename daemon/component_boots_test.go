@@ -29,42 +29,32 @@ func componentSeed(t testing.TB) uint64 {
 // device always has an image to start that is one of the builds byte for byte, and none is installed again and again. In the
 // end it runs what it is offered.
 func TestADeviceWithTheComponentLosesNoDumpAndNeverDies(t *testing.T) {
+	losesNothing(t, component)
+}
+
+// TestADeviceWithTheSketchLosesNoDumpAndNeverDies is the same of the other component, the one for Arduino.
+func TestADeviceWithTheSketchComponentLosesNoDumpAndNeverDies(t *testing.T) {
+	losesNothing(t, sketch)
+}
+
+func losesNothing(t *testing.T, c deviceClient) {
+	t.Helper()
+	t.Parallel()
 	seed := componentSeed(t)
-	p := newPlay(t, buildComponent(t), seed)
+	p := newPlay(t, c, seed)
 	if err := p.play(componentBoots); err != nil {
 		t.Fatalf("seed %d: %v", seed, err)
 	}
-	t.Logf("figure: component for ESP-IDF, seed %d: %s", seed, p.summary())
-	if p.link.cuts == 0 || p.kills == 0 || len(p.dumps) == 0 || p.ends[bootLostPower] == 0 || p.resumed == 0 || p.wentBack == 0 {
+	t.Logf("figure: %s, seed %d: %s", c.name, seed, p.summary())
+	if p.link.cuts == 0 || p.kills == 0 || len(p.dumps) == 0 || p.ends[bootLostPower] == 0 || p.wentBack == 0 || (p.resumed > 0) != c.resume {
 		t.Errorf("nothing was shown of something: %s", p.summary())
-	}
-}
-
-// TestAnImageThatFailsIsTriedOnceByTheComponentIfItCrashesAndThreeTimesIfItReachesNobody is without any other trouble.
-func TestAnImageThatFailsIsTriedOnceByTheComponentIfItCrashesAndThreeTimesIfItReachesNobody(t *testing.T) {
-	p := newPlay(t, buildComponent(t), componentSeed(t))
-	for _, want := range []struct {
-		fault string
-		times int
-	}{{"", 1}, {"-crash", 1}, {"-mute", 3}} {
-		version := p.ship(want.fault)
-		for range 12 {
-			if b := p.boot(); p.judge(b) != nil {
-				t.Fatalf("%v\n%s", p.judge(b), b)
-			}
-		}
-		if got := p.installed[version]; got != want.times {
-			t.Errorf("%s is installed %d times, want %d", version, got, want.times)
-		}
-	}
-	if err := p.settle(); err != nil {
-		t.Error(err)
 	}
 }
 
 // play is one device's life with a gateway.
 type play struct {
 	t      *testing.T
+	client deviceClient
 	luck   *rand.Rand
 	g      *running
 	link   *cutLink
@@ -78,6 +68,7 @@ type play struct {
 	installed map[string]int    // how often, by version
 	asked     chan chan struct{}
 
+	calm   bool     // nothing befalls the device but its builds
 	faults []string // what the builds have, one of them at random
 	every  int      // boots between two builds
 
@@ -87,11 +78,12 @@ type play struct {
 
 const componentModel = "press"
 
-func newPlay(t *testing.T, program string, seed uint64) *play {
+func newPlay(t *testing.T, client deviceClient, seed uint64, changes ...change) *play {
 	t.Helper()
+	program := client.program(t, changes...)
 	address := lastingAddress(t)
 	p := &play{
-		t: t, luck: rand.New(rand.NewPCG(seed, 2)), images: map[string][]byte{}, dumps: map[string]bool{}, stored: map[string]string{},
+		t: t, client: client, luck: rand.New(rand.NewPCG(seed, 2)), images: map[string][]byte{}, dumps: map[string]bool{}, stored: map[string]string{},
 		installed: map[string]int{}, asked: make(chan chan struct{}), ends: map[int]int{},
 		faults: []string{"", "", "-crash", "-mute"}, every: 5,
 	}
@@ -160,16 +152,16 @@ func (p *play) boot(settings ...string) espBoot {
 
 func (p *play) play(boots int) error {
 	p.t.Helper()
-	p.link.setBad(true)
+	p.link.setBad(!p.calm)
 	for n := range boots {
 		if n%p.every == p.every-1 {
 			p.ship(p.faults[p.luck.IntN(len(p.faults))])
 		}
 		settings := []string{"CONTACTS", strconv.Itoa(3 + p.luck.IntN(8))}
-		if p.luck.IntN(2) == 0 {
+		if !p.calm && p.luck.IntN(2) == 0 {
 			settings = append(settings, "PANIC", strconv.Itoa(1+p.luck.IntN(3)))
 		}
-		if p.luck.IntN(3) == 0 {
+		if !p.calm && p.luck.IntN(3) == 0 {
 			settings = append(settings, "POWER", strconv.Itoa(p.luck.IntN(40)))
 		}
 		b := p.boot(settings...)
@@ -186,7 +178,7 @@ func (p *play) settle() error {
 	p.link.setBad(false)
 	last := p.ship("")
 	var b espBoot
-	for range 100 {
+	for range 40 {
 		b = p.boot("CONTACTS", "6")
 		if err := p.judge(b); err != nil {
 			return fmt.Errorf("in the end: %w\n%s", err, b)
@@ -194,7 +186,7 @@ func (p *play) settle() error {
 		if b.runs() == last && p.device.dump() == "" {
 			break
 		}
-		time.Sleep(10 * time.Millisecond) // the gateway's clock is not the device's, and it may have said "not yet"
+		time.Sleep(20 * time.Millisecond) // the gateway's clock is not the device's, and it may have said "not yet"
 	}
 	if b.runs() != last {
 		return fmt.Errorf("in the end it does not run %s\n%s", last, b)
@@ -207,9 +199,6 @@ func (p *play) settle() error {
 
 // mostInstalls is how often one version may be installed: as often as a trial may end by what is nobody's fault.
 const mostInstalls = 3
-
-// mostRequests is how many requests one contact may make: a token, each step, and once more with another token.
-const mostRequests = 11
 
 // judge says what a boot did that none may do.
 func (p *play) judge(b espBoot) error {
@@ -241,8 +230,8 @@ func (p *play) judge(b espBoot) error {
 		case strings.HasPrefix(line, "bootloader: slot"):
 			p.wentBack++
 		}
-		if requests > mostRequests {
-			return fmt.Errorf("%d requests in one contact", requests)
+		if requests > p.client.most {
+			return fmt.Errorf("%d requests without a word of waiting", requests)
 		}
 	}
 	if err := p.startsABuild(b); err != nil {

@@ -1,9 +1,12 @@
+//go:build component
+
 package main
 
 import (
 	"cmp"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -51,6 +54,7 @@ var componentPaths = map[string]string{
 
 func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	step := componentPaths[r.URL.Path]
+	_, _ = io.Copy(io.Discard, r.Body)
 	if step == "firmware" {
 		s.mu.Lock()
 		s.ranges = append(s.ranges, r.Header.Get("Range"))
@@ -141,21 +145,26 @@ func cut(w http.ResponseWriter) {
 	c.Close()
 }
 
-// TestTheComponentsTableOfStatusesIsWhatItDoes plays each cell of the README's table.
-func TestTheComponentsTableOfStatusesIsWhatItDoes(t *testing.T) {
-	program := buildComponent(t)
-	table := "| status | token | configuration | dump | version | firmware | rest of a firmware |\n|---|---|---|---|---|---|---|\n"
-	for _, status := range componentStatuses {
-		row := []string{cmp.Or(http.StatusText(status), "cut")}
-		if status != 0 {
-			row[0] = strconv.Itoa(status)
-		}
-		for _, step := range []string{"token", "configuration", "dump", "version", "firmware", "rest"} {
-			row = append(row, playCell(t, program, step, status))
-		}
-		table += "| " + strings.Join(row, " | ") + " |\n"
+// TestTheComponentsTablesOfStatusesAreWhatTheyDo plays each cell of the READMEs' tables.
+func TestTheComponentsTablesOfStatusesAreWhatTheyDo(t *testing.T) {
+	for _, c := range []deviceClient{component, sketch} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			program := c.program(t)
+			table := "| status | " + strings.Join(c.steps, " | ") + " |\n|" + strings.Repeat("---|", len(c.steps)+1) + "\n"
+			for _, status := range componentStatuses {
+				row := []string{"cut"}
+				if status != 0 {
+					row[0] = strconv.Itoa(status)
+				}
+				for _, step := range c.steps {
+					row = append(row, playCell(t, program, step, status))
+				}
+				table += "| " + strings.Join(row, " | ") + " |\n"
+			}
+			compareTable(t, filepath.Join(clientDir, filepath.FromSlash(c.readme)), table)
+		})
 	}
-	compareTable(t, filepath.Join(clientDir, "esp-idf", "README.md"), table)
 }
 
 // compareTable holds the first table of a README that has the same head against what was seen.
@@ -188,7 +197,7 @@ func playCell(t *testing.T, program, step string, status int) string {
 	t.Helper()
 	image := imageOf(t, bundleOf(t, componentModel, "2.0.0"), componentModel)
 	served := step
-	if step == "rest" {
+	if step == "rest of a firmware" {
 		served = "firmware"
 	}
 	s := newScripted(t, served, status, image)
@@ -197,7 +206,7 @@ func playCell(t *testing.T, program, step string, status int) string {
 	if step == "dump" {
 		d.boot("CONTACTS", "1", "PANIC", "1")
 	}
-	if step == "rest" {
+	if step == "rest of a firmware" {
 		s.step, s.whole = "", false
 		d.boot("CONTACTS", "2")
 		s.step, s.whole, s.ranges = served, true, nil
@@ -233,9 +242,9 @@ func (s *scripted) did(t *testing.T, d *espDevice, b espBoot, step string) []str
 	switch step {
 	case "dump":
 		words = append(words, map[bool]string{true: "kept", false: "**erased**"}[d.dump() != ""])
-	case "rest":
+	case "rest of a firmware":
 		if len(s.ranges) == 0 || s.ranges[0] != "bytes=12288-" {
-			t.Fatalf("rest %d: ranges %q\n%s", s.status, s.ranges, b)
+			t.Fatalf("rest of a firmware %d: ranges %q\n%s", s.status, s.ranges, b)
 		}
 		for _, again := range s.ranges[1:] {
 			if again == "" {

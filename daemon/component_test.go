@@ -34,40 +34,91 @@ func compiler(t testing.TB, name string) string {
 // change is a line of the component's source and what a control has in its place.
 type change struct{ line, instead string }
 
-// buildComponent compiles the component for ESP-IDF into the program of a device, as it is or with what keeps a promise
-// taken away.
-func buildComponent(t testing.TB, changes ...change) string {
+// deviceClient is a client for devices of the project's own, and how it is made into the program of a device.
+type deviceClient struct {
+	name   string
+	readme string
+	source string // what a control changes; it is compiled in a copy
+	build  func(t testing.TB, source, program string) []*exec.Cmd
+	resume bool // its downloads go on where they were cut
+	most   int  // requests between two times that it says how long it waits
+	steps  []string
+}
+
+// component is the one for ESP-IDF: a contact makes a request for a token and one a step, and once more with another token.
+var component = deviceClient{
+	name: "component for ESP-IDF", readme: "esp-idf/README.md", source: "esp-idf/slipway.c", build: buildComponent, resume: true, most: 11,
+	steps: []string{"token", "configuration", "dump", "version", "firmware", "rest of a firmware"},
+}
+
+// sketch is the one for Arduino; it says so every ten minutes, in which each of four steps may have failed eight times.
+var sketch = deviceClient{
+	name: "sketch for Arduino", readme: "arduino/README.md", source: "arduino/slipway/slipway.ino", build: buildSketch, most: 40,
+	steps: []string{"configuration", "dump", "version", "firmware"},
+}
+
+// program compiles the client, as it is or with what keeps a promise taken away.
+func (c deviceClient) program(t testing.TB, changes ...change) string {
 	t.Helper()
-	cc := compiler(t, cmp.Or(os.Getenv("CC"), "gcc"))
-	dir := t.TempDir()
-	source, err := os.ReadFile(filepath.Join(clientDir, "esp-idf", "slipway.c"))
+	text, err := os.ReadFile(filepath.Join(clientDir, filepath.FromSlash(c.source)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range changes {
-		if n := bytes.Count(source, []byte(c.line)); n != 1 {
-			t.Fatalf("slipway.c has %d times %q: the control takes away nothing", n, c.line)
+	for _, taken := range changes {
+		if n := bytes.Count(text, []byte(taken.line)); n != 1 {
+			t.Fatalf("%s has %d times %q: the control takes away nothing", c.source, n, taken.line)
 		}
-		source = bytes.Replace(source, []byte(c.line), []byte(c.instead), 1)
+		text = bytes.Replace(text, []byte(taken.line), []byte(taken.instead), 1)
 	}
-	path := filepath.Join(dir, "slipway.c")
-	if err := os.WriteFile(path, source, 0o600); err != nil {
+	dir := t.TempDir()
+	source, program := filepath.Join(dir, filepath.Base(c.source)), filepath.Join(dir, "device")
+	if err := os.WriteFile(source, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	program := filepath.Join(dir, "device")
-	args := append([]string{"-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror"}, sanitizers...)
-	for _, include := range []string{"stub", "esp-idf", "host"} {
-		args = append(args, "-I"+filepath.Join(clientDir, include))
-	}
-	hosted, err := filepath.Glob(filepath.Join(clientDir, "host", "*.c"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	args = append(append(args, hosted...), path, "-o", program)
-	if out, err := exec.Command(cc, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	for _, cmd := range c.build(t, source, program) {
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
 	}
 	return program
+}
+
+// hosted are the sources of the host in a folder of it.
+func hosted(t testing.TB, pattern ...string) []string {
+	t.Helper()
+	sources, err := filepath.Glob(filepath.Join(append([]string{clientDir, "host"}, pattern...)...))
+	if err != nil || len(sources) == 0 {
+		t.Fatalf("%s: %v", pattern, err)
+	}
+	return sources
+}
+
+// warned are the flags of every compilation for the host.
+func warned(more ...string) []string {
+	args := []string{"-O1", "-g", "-Wall", "-Wextra", "-Werror", "-I" + filepath.Join(clientDir, "stub"), "-I" + filepath.Join(clientDir, "host")}
+	return append(append(args, sanitizers...), more...)
+}
+
+func buildComponent(t testing.TB, source, program string) []*exec.Cmd {
+	t.Helper()
+	args := warned("-std=c11", "-I"+filepath.Join(clientDir, "esp-idf"), source, "-o", program)
+	args = append(append(args, hosted(t, "*.c")...), hosted(t, "idf", "*.c")...)
+	return []*exec.Cmd{exec.Command(compiler(t, cmp.Or(os.Getenv("CC"), "gcc")), args...)}
+}
+
+func buildSketch(t testing.TB, source, program string) []*exec.Cmd {
+	t.Helper()
+	cc, cxx := compiler(t, cmp.Or(os.Getenv("CC"), "gcc")), compiler(t, cmp.Or(os.Getenv("CXX"), "g++"))
+	var cmds []*exec.Cmd
+	var objects []string
+	for _, c := range hosted(t, "*.c") {
+		object := filepath.Join(filepath.Dir(program), filepath.Base(c)+".o")
+		objects = append(objects, object)
+		cmds = append(cmds, exec.Command(cc, warned("-std=c11", "-c", c, "-o", object)...))
+	}
+	args := warned("-std=c++17", "-I"+filepath.Join(clientDir, "host", "arduino"), "-I"+filepath.Dir(source), "-o", program)
+	args = append(append(args, hosted(t, "arduino", "*.cpp")...), objects...)
+	return append(cmds, exec.Command(cxx, args...))
 }
 
 // How a boot ends: exit codes of testdata/client/host.

@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define ESP_APP_DESC_MAGIC_WORD 0xABCD5432
 
 typedef struct {
@@ -25,3 +29,7 @@ typedef struct {
 
 const esp_app_desc_t *esp_app_get_description(void);
 int esp_app_get_elf_sha256(char *dst, size_t size);
+
+#ifdef __cplusplus
+}
+#endif

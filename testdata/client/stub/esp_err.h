@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef int esp_err_t;
 
 #define ESP_OK 0
@@ -29,3 +33,7 @@ void esp_err_abort(esp_err_t err);
             esp_err_abort(checked); \
         }                           \
     } while (0)
+
+#ifdef __cplusplus
+}
+#endif

@@ -8,6 +8,10 @@
 #include "esp_err.h"
 #include "esp_idf_version.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct esp_http_client *esp_http_client_handle_t;
 
 typedef enum {
@@ -64,3 +68,7 @@ int esp_http_client_read(esp_http_client_handle_t client, char *buffer, int len)
 int esp_http_client_get_status_code(esp_http_client_handle_t client);
 bool esp_http_client_is_complete_data_received(esp_http_client_handle_t client);
 esp_err_t esp_http_client_close(esp_http_client_handle_t client);
+
+#ifdef __cplusplus
+}
+#endif

@@ -8,6 +8,10 @@
 #include "esp_err.h"
 #include "esp_partition.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum {
     ESP_OTA_IMG_NEW = 0x0U,
     ESP_OTA_IMG_PENDING_VERIFY = 0x1U,
@@ -25,3 +29,7 @@ const esp_partition_t *esp_ota_get_next_update_partition(const esp_partition_t *
 esp_err_t esp_ota_set_boot_partition(const esp_partition_t *partition);
 esp_err_t esp_ota_get_state_partition(const esp_partition_t *partition, esp_ota_img_states_t *ota_state);
 esp_err_t esp_ota_mark_app_valid_cancel_rollback(void);
+
+#ifdef __cplusplus
+}
+#endif

@@ -8,6 +8,10 @@
 #include "esp_err.h"
 #include "esp_idf_version.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum {
     ESP_RST_UNKNOWN,
     ESP_RST_POWERON,
@@ -31,3 +35,7 @@ typedef enum {
 
 esp_reset_reason_t esp_reset_reason(void);
 void esp_restart(void) __attribute__((noreturn));
+
+#ifdef __cplusplus
+}
+#endif

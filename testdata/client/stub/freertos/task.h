@@ -7,8 +7,16 @@
 
 #include "freertos/FreeRTOS.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tskTaskControlBlock *TaskHandle_t;
 typedef void (*TaskFunction_t)(void *);
 
 BaseType_t xTaskCreate(TaskFunction_t code, const char *name, uint32_t stack_depth, void *arg, UBaseType_t priority, TaskHandle_t *created);
 void vTaskDelay(TickType_t ticks);
+
+#ifdef __cplusplus
+}
+#endif

@@ -38,8 +38,6 @@ struct esp_http_client {
     size_t from, to;
 };
 
-bool link_is_up = true;
-
 esp_http_client_handle_t esp_http_client_init(const esp_http_client_config_t *config)
 {
     static struct esp_http_client c;
