@@ -86,8 +86,8 @@ type kills struct {
 
 func newKills(t *testing.T, program string) *kills {
 	t.Helper()
-	// Devices that say what they run: of one that had the whole in the moment of the kill nothing else shows that it has.
-	h := newHall(t, 60, simulate.Mix{simulate.Poller: 80, simulate.Arduino: 20}, "rollout.up_within=2s")
+	// A fifth of them never says what it runs: of one that had the whole in the moment of a kill only its next polls show it.
+	h := newHall(t, 60, simulate.Mix{simulate.Poller: 60, simulate.Arduino: 20, simulate.OTA: 20}, "rollout.up_within=2s")
 	h.speed = 300
 	k := &kills{hall: h, address: h.sets[h.listens()], version: "1.1.0"}
 	if program != "" {

@@ -44,6 +44,15 @@ func Follow(w http.ResponseWriter) *Following {
 	return f
 }
 
+// Arrived is how much of the answer has arrived until now, header and TLS's own bytes included. It may be asked while the answer is
+// being written, by another goroutine; 0 where there is no TCP.
+func (f *Following) Arrived() int64 {
+	if f.w == nil || f.w.client == nil {
+		return 0
+	}
+	return max(f.w.client.queue().acked-f.begun, 0)
+}
+
 // End is called when the handler has written what it wanted to. tell is called once, maybe minutes later, in another
 // goroutine.
 func (f *Following) End(tell func(Arrival)) {

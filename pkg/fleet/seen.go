@@ -52,6 +52,7 @@ type Transfer struct {
 	From, To    int64 // the bytes that were answered, To exclusive
 	Arrived     int64 // of those, bytes that the device's TCP has acknowledged
 	Whole       bool  // the answer was written to its end and all of it was acknowledged
+	Going       bool  // it is still being sent: more may arrive
 	NotModified bool  // answered 304 for the ETag of Version: nothing was sent
 	Begun       time.Time
 }

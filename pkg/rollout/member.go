@@ -10,23 +10,24 @@ import (
 // member is a device of a rollout in memory.
 type member struct {
 	fleet.Member
-	line     *line
-	hash     uint64
-	place    float64
-	named    bool          // a person has put it into the first wave
-	inCut    bool          // the waves that are open have reached it
-	unseen   bool          // it fell silent, and was not heard since
-	held     string        // why it is skipped, as the catalog says: pinned, revoked
-	brokeAt  time.Duration // of elapsed time: when its last download broke
-	nudgedAt time.Duration // of elapsed time: when it was asked to restart
-	due      time.Duration // of elapsed time: when it is looked at again; 0: not by itself
-	at       int           // in the heap, -1 outside it
-	maybe    bool          // it was offered something when the gateway ended: what it has of it nobody knows
-	pending  bool          // its offer is being written: nobody names the build to it yet
-	dirty    bool          // it waits to be saved
-	saving   bool          // it is being saved at this moment: what is written of it comes after that
-	crash    class         // in which it is counted for its line
-	quiet    class
+	line      *line
+	hash      uint64
+	place     float64
+	named     bool          // a person has put it into the first wave
+	inCut     bool          // the waves that are open have reached it
+	unseen    bool          // it fell silent, and was not heard since
+	held      string        // why it is skipped, as the catalog says: pinned, revoked
+	brokeAt   time.Duration // of elapsed time: when its last download broke
+	nudgedAt  time.Duration // of elapsed time: when it was asked to restart
+	due       time.Duration // of elapsed time: when it is looked at again; 0: not by itself
+	at        int           // in the heap, -1 outside it
+	maybe     bool          // it was offered something when the gateway ended: what it has of it nobody knows; see [course.checked]
+	checkedAt time.Duration // of elapsed time: when such a one wanted no more than a block of it; 0: it has not
+	pending   bool          // its offer is being written: nobody names the build to it yet
+	dirty     bool          // it waits to be saved
+	saving    bool          // it is being saved at this moment: what is written of it comes after that
+	crash     class         // in which it is counted for its line
+	quiet     class
 }
 
 // class is how a member counts among those of its line to whom something can happen.

@@ -179,7 +179,7 @@ func (rs *Rollouts) reopen(p *progress, r fleet.Rollout) error {
 		latest = max(latest, m.Since)
 		one := c.add(m)
 		one.held, one.unseen = d.Barred, d.Missed
-		one.maybe = m.State == fleet.MemberOffered || m.State == fleet.MemberFetching
+		one.maybe = m.State == fleet.MemberOffered || m.State == fleet.MemberFetching || m.State == fleet.MemberFetched
 		if is := m.State == fleet.MemberSkipped && !one.failed(); is != (d.Barred != "") { // it was pinned, or is no more, since
 			one.held, barred[d.Key] = m.Why, d.Barred
 		}
@@ -216,7 +216,7 @@ func (c *course) restore(now time.Duration) {
 			m.Since = fleet.Duration(max(now, m.Since.Of()))
 			c.lookAt(m, m.Since.Of()+c.upWithin)
 		}
-		if m.maybe { // it has its time to show that it has the whole: see [course.checked]
+		if m.maybe && m.State != fleet.MemberFetched { // it has its time to show that it has the whole: see [course.checked]
 			c.lookAt(m, m.Since.Of()+max(2*c.upWithin, 4*c.sightings.Presence(m.Device).Rhythm))
 		}
 		if m.unseen && m.State == fleet.MemberWaiting {

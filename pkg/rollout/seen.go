@@ -50,6 +50,11 @@ func (rs *Rollouts) WentBack(code fleet.ModelCode, d fleet.DeviceKey, v fleet.Ve
 	rs.with(code, func(c *course, now time.Duration) { c.back(d, v, why, now) })
 }
 
+// Checked tells that a device has asked for a build and wanted no more of it than its first block.
+func (rs *Rollouts) Checked(code fleet.ModelCode, d fleet.DeviceKey, v fleet.Version) {
+	rs.with(code, func(c *course, now time.Duration) { c.checked(d, v, now) })
+}
+
 // Booted tells of a boot.
 func (rs *Rollouts) Booted(code fleet.ModelCode, d fleet.DeviceKey) {
 	rs.with(code, func(c *course, now time.Duration) { c.booted(d, now) })

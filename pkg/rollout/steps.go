@@ -123,6 +123,7 @@ func (c *course) fetching(device fleet.DeviceKey, v fleet.Version, now time.Dura
 	if m == nil || v != c.aim() || !c.active() || m.State == fleet.MemberSkipped {
 		return
 	}
+	m.maybe = false                                          // it fetches it now
 	if c.forward() && m.mayStray() && c.State.Unfinished() { // else it is what a halt has cut
 		c.stray(m, now)
 	}
@@ -154,6 +155,7 @@ func (c *course) fetched(device fleet.DeviceKey, v fleet.Version, now time.Durat
 	if m == nil || v != c.aim() || !c.active() {
 		return
 	}
+	m.maybe = false
 	switch {
 	case m.State == fleet.MemberUp || m.State == fleet.MemberHealthy:
 		// Again: the first did not take. Some clients flash whatever they are sent, again and again; those say what they run.
@@ -182,8 +184,36 @@ func (c *course) fetched(device fleet.DeviceKey, v fleet.Version, now time.Durat
 	c.lookAt(m, now+c.patience(m))
 }
 
-// Rollback reports that the build's bootloader goes back by itself.
-func (c *course) Rollback() bool { return c.rollback }
+// checked tells that a device wanted no more than the first block of a version. Of most that shows nothing that the sightings do
+// not show better. But of what arrived in the moment in which the gateway was killed nothing is on record: a device may have had
+// the whole by then, and many a client never says what it runs. That it was offered the build is on record, which went before the
+// first byte. If it has not the whole, it fetches it now. Where it wants none of it twice, with the time of a download in between, it
+// has it; and it runs it, unless a bootloader may have gone back from it.
+func (c *course) checked(device fleet.DeviceKey, v fleet.Version, now time.Duration) {
+	m := c.members[device]
+	if m == nil || !m.maybe || v != c.aim() || !c.active() {
+		return
+	}
+	switch {
+	case m.checkedAt == 0:
+		m.checkedAt = max(now, 1)
+		return
+	case now-m.checkedAt < c.upWithin/8:
+		return
+	}
+	switch m.State {
+	case fleet.MemberOffered, fleet.MemberFetching:
+		c.fetched(device, v, now)
+	case fleet.MemberFetched:
+		m.maybe = false
+	default:
+		m.maybe = false
+		return
+	}
+	if !c.rollback {
+		c.runs(device, string(v), fleet.UpBehaved, now)
+	}
+}
 
 // patience is how long a device has to be up, or to show that it is healthy: U, or three of its rhythms.
 func (c *course) patience(m *member) time.Duration {

@@ -77,6 +77,12 @@ func (e *entry) transferred(t fleet.Transfer, at int64, known answers) (changed 
 		return e.checked(t.Version, true, at, known)
 	case t.Size <= 0 || t.Arrived <= 0:
 		return false
+	case t.Going:
+		if end > firstBlock {
+			e.check = ""
+			e.begin(t)
+		}
+		return false
 	case end <= firstBlock && end < t.Size:
 		if !t.Whole { // it asked for more and wanted no more
 			e.Checked = at

@@ -137,7 +137,7 @@ func (b *Book) look(now moment, known map[fleet.DeviceKey]answers) {
 			if e.rest(e.Heard, a) {
 				b.save(e)
 			}
-			b.noteChanges(e, before)
+			b.noteChanges(e, before, nil)
 		}
 		if e.place == "" {
 			continue

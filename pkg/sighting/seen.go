@@ -22,7 +22,7 @@ func (b *Book) Seen(s fleet.Seen) {
 	}
 	before := e.known()
 	b.take(e, s, known)
-	b.noteChanges(e, before)
+	b.noteChanges(e, before, s.Transfer)
 }
 
 // take takes in what was seen of a device. The caller holds mu.

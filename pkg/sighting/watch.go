@@ -19,6 +19,8 @@ type watcher interface {
 	// Runs tells what a device runs, where that or its proof is new; WentBack, which version it has left.
 	Runs(code fleet.ModelCode, d fleet.DeviceKey, version string, by fleet.Proof)
 	WentBack(code fleet.ModelCode, d fleet.DeviceKey, v fleet.Version, by fleet.Proof)
+	// Checked tells that a device has asked for a version and wanted no more of it than its first block.
+	Checked(fleet.ModelCode, fleet.DeviceKey, fleet.Version)
 	Booted(fleet.ModelCode, fleet.DeviceKey)
 	// Missed tells that a device was not heard for long, while its line was lit; Heard, that one is heard again, or for the first
 	// time, or, where longer, after a gap longer than its rhythm.
@@ -61,12 +63,16 @@ type known struct {
 	back     *back
 	download *download
 	boots    uint32
+	checked  int64
+	check    fleet.Version
 }
 
-func (e *entry) known() known { return known{e.Runs, e.RunsBy, e.Back, e.Download, e.Boots} }
+func (e *entry) known() known {
+	return known{e.Runs, e.RunsBy, e.Back, e.Download, e.Boots, e.Checked, e.check}
+}
 
-// noteChanges notes what has changed of an entry.
-func (b *Book) noteChanges(e *entry, before known) {
+// noteChanges notes what has changed of an entry, by a transfer or by none.
+func (b *Book) noteChanges(e *entry, before known, t *fleet.Transfer) {
 	if b.watcher == nil {
 		return
 	}
@@ -94,6 +100,13 @@ func (b *Book) noteChanges(e *entry, before known) {
 	}
 	if now.runs != before.runs || now.by != before.by {
 		b.note(func(w watcher) { w.Runs(model, device, now.runs, now.by) })
+	}
+	if now.checked != before.checked {
+		v := before.check // that contact is over, and nothing more of it was wanted
+		if t != nil && (t.NotModified || !t.Whole && t.From+t.Arrived <= firstBlock) {
+			v = t.Version
+		}
+		b.note(func(w watcher) { w.Checked(model, device, v) })
 	}
 }
 

@@ -29,6 +29,9 @@ func (w *told) Broke(_ fleet.ModelCode, d fleet.DeviceKey, v fleet.Version) {
 func (w *told) Fetched(_ fleet.ModelCode, d fleet.DeviceKey, v fleet.Version) {
 	w.note("%s fetched %s", d, v)
 }
+func (w *told) Checked(_ fleet.ModelCode, d fleet.DeviceKey, v fleet.Version) {
+	w.note("%s checked %s", d, v)
+}
 func (w *told) Booted(_ fleet.ModelCode, d fleet.DeviceKey) { w.note("%s booted", d) }
 func (w *told) Missed(_ fleet.ModelCode, d fleet.DeviceKey) { w.note("%s missed", d) }
 func (w *told) Removed(d fleet.DeviceKey)                   { w.note("%s removed", d) }
@@ -284,4 +287,39 @@ func TestWhereAllAreMissedThereIsStillARhythmThatSomebodyShouldBeHeardIn(t *test
 	if quiet, rhythm := b.QuietFor(); quiet < time.Hour || rhythm != time.Minute {
 		t.Errorf("quiet for %s, the shortest rhythm is %s", quiet, rhythm)
 	}
+}
+
+func TestAWatcherIsToldOfACheckOnceItIsClearThatItIsOne(t *testing.T) {
+	s, b, w := watched(t, 1, "line1")
+	part := func(v fleet.Version, arrived int64, whole bool) fleet.Seen {
+		to := int64(1 << 20)
+		if whole {
+			to = arrived
+		}
+		return fleet.Seen{Transfer: &fleet.Transfer{Version: v, Size: 1 << 20, To: to, Arrived: arrived, Whole: whole}}
+	}
+	s.hears(b, time.Minute, part("2.0", 1024, false))
+	w.want(t, "a block of all", "dev00000 heard, longer false", "dev00000 checked 2.0")
+	s.hears(b, time.Minute, fleet.Seen{Transfer: &fleet.Transfer{Version: "2.0", Size: 1 << 20, NotModified: true}})
+	w.want(t, "what it has already", "dev00000 checked 2.0")
+	s.hears(b, time.Minute, part("2.0", 4096, true))
+	w.want(t, "a range, which may be the first of many")
+	s.hears(b, time.Minute, part("3.0", 1<<20, true))
+	w.want(t, "another image a minute later", "dev00000 fetched 3.0", "dev00000 checked 2.0")
+}
+
+func TestADownloadIsToldWhileItGoesOn(t *testing.T) {
+	s, b, w := watched(t, 1, "line1")
+	begun := s.now
+	going := fleet.Transfer{Version: "2.0", Size: 1 << 20, To: 1 << 20, Arrived: 100_000, Going: true, Begun: begun}
+	s.hears(b, time.Second, fleet.Seen{Transfer: &going})
+	w.want(t, "in its middle", "dev00000 heard, longer false", "dev00000 fetching 2.0")
+	whole := fleet.Transfer{Version: "2.0", Size: 1 << 20, To: 1 << 20, Arrived: 1 << 20, Whole: true, Begun: begun}
+	s.hears(b, time.Second, fleet.Seen{Transfer: &whole})
+	w.want(t, "at its end", "dev00000 fetched 2.0")
+	going.Begun, whole.Begun = s.now, s.now
+	s.hears(b, time.Second, fleet.Seen{Transfer: &going})
+	whole.Arrived, whole.Whole = 200_000, false
+	s.hears(b, time.Second, fleet.Seen{Transfer: &whole})
+	w.want(t, "one that breaks", "dev00000 fetching 2.0", "dev00000 broke 2.0")
 }

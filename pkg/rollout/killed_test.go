@@ -1,0 +1,111 @@
+package rollout
+
+import (
+	"testing"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// killedAfterADownload is a rollout whose gateway was killed in the moment in which a device had the whole build: only its offer
+// is on record.
+func killedAfterADownload(t *testing.T, rollback bool) (*factory, *Rollouts, fleet.DeviceKey) {
+	t.Helper()
+	f := newFactory(50)
+	f.traits = map[fleet.Version]fleet.Traits{"2": {Dumps: true, Rollback: rollback}}
+	rs := f.open(t)
+	f.start(t, rs)
+	d := f.ask(t, rs, "2")[0]
+	rs.Fetched("pump", d, "2")
+	f.now = f.now.Add(10 * time.Minute)
+	rs = f.open(t)
+	wants(t, rs, d, fleet.MemberOffered)
+	return f, rs, d
+}
+
+func TestADeviceThatHadTheWholeInTheMomentOfAKillIsProvenByItsNextPolls(t *testing.T) {
+	f, rs, d := killedAfterADownload(t, false)
+	rs.Checked("pump", d, "1")
+	rs.Checked("pump", d, "2")
+	wants(t, rs, d, fleet.MemberOffered)
+	f.now = f.now.Add(u/8 - time.Second)
+	rs.Checked("pump", d, "2")
+	wants(t, rs, d, fleet.MemberOffered) // it may be about to fetch it
+	f.now = f.now.Add(2 * time.Second)
+	rs.Checked("pump", d, "2")
+	if m := wants(t, rs, d, fleet.MemberUp); m.UpBy != fleet.UpBehaved || !m.Has || m.Attempts != 1 {
+		t.Errorf("%+v", m)
+	}
+	f.now = f.now.Add(16 * time.Minute)
+	rs.Tick(t.Context())
+	wants(t, rs, d, fleet.MemberHealthy)
+}
+
+func TestADeviceThatIsOfferedABuildAfterAStartIsNotProvenByLookingAtIt(t *testing.T) {
+	f := newFactory(50)
+	rs := f.open(t)
+	f.start(t, rs)
+	rs = f.open(t)
+	f.now = f.now.Add(u)
+	rs.Tick(t.Context())
+	d := f.ask(t, rs, "2")[0]
+	for range 5 {
+		rs.Checked("pump", d, "2")
+		f.now = f.now.Add(5 * time.Minute)
+	}
+	wants(t, rs, d, fleet.MemberOffered)
+
+	f, rs, d = killedAfterADownload(t, false)
+	rs.Checked("pump", d, "2")
+	f.now = f.now.Add(5 * time.Minute)
+	rs.Broke("pump", d, "2") // it fetches it: so it did not have it
+	rs.Checked("pump", d, "2")
+	f.now = f.now.Add(5 * time.Minute)
+	rs.Checked("pump", d, "2")
+	wants(t, rs, d, fleet.MemberFetching)
+}
+
+// With a bootloader that goes back it may have gone back, and remember that: it has the whole, and a person says what it runs.
+func TestWithRollbackADeviceOfAKillHasTheBuildAndIsNotProven(t *testing.T) {
+	f, rs, d := killedAfterADownload(t, true)
+	for range 5 {
+		rs.Checked("pump", d, "2")
+		f.now = f.now.Add(5 * time.Minute)
+	}
+	if m := wants(t, rs, d, fleet.MemberFetched); f.offered(rs, d) != "2" || !m.Has {
+		t.Errorf("%+v", m)
+	}
+}
+
+// One that asks every two hours is not offered the base before it could show that it has the build.
+func TestADeviceOfAKillHasThreeOfItsRhythmsToShowWhatItHas(t *testing.T) {
+	f, _, d := killedAfterADownload(t, false)
+	f.seen[d] = fleet.Presence{State: fleet.Live, Rhythm: 2 * time.Hour, Ago: time.Hour}
+	rs := f.open(t)
+	f.now = f.now.Add(5 * time.Hour)
+	rs.Tick(t.Context())
+	if v := f.offered(rs, d); v != "2" {
+		t.Errorf("it is offered %s", v)
+	}
+	f.now = f.now.Add(4 * time.Hour)
+	rs.Tick(t.Context())
+	wants(t, rs, d, fleet.MemberWaiting)
+}
+
+// The record of its download is there, and what the sightings made of it is not.
+func TestADeviceWhoseDownloadIsOnRecordIsProvenByItsPollsAfterAKill(t *testing.T) {
+	f := newFactory(50)
+	rs := f.open(t)
+	f.start(t, rs)
+	d := f.ask(t, rs, "2")[0]
+	rs.Fetched("pump", d, "2")
+	rs.Tick(t.Context())
+	rs = f.open(t)
+	for range 2 {
+		rs.Checked("pump", d, "2")
+		f.now = f.now.Add(3 * time.Minute)
+	}
+	if m := wants(t, rs, d, fleet.MemberUp); m.UpBy != fleet.UpBehaved || m.Attempts != 1 {
+		t.Errorf("%+v", m)
+	}
+}
