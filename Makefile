@@ -19,6 +19,7 @@ FUZZTIME  ?= 20s
 
 # Tools, pinned here and installed into the checkout: they are no part of the product, so go.mod does not know them.
 GOLANGCI_VERSION := v2.15.0
+AXE_VERSION      := 4.14.1
 NFPM_VERSION     := v2.45.0
 SBOM_VERSION     := v1.10.0
 
@@ -34,7 +35,7 @@ export CGO_ENABLED ?= 0
 PACKAGE_ARCHES ?= amd64 arm64 arm7
 PACKAGE_OUT    ?= $(BUILD)/packages
 
-.PHONY: help version run build cross package test test-syncs test-faults test-rollouts test-rollouts-live test-component test-32 test-boot test-package test-emulated test-gdb corpus lint fmt fuzz bench clean
+.PHONY: help version run build cross package test test-syncs test-faults test-rollouts test-rollouts-live test-component test-32 test-boot test-package test-emulated test-gdb test-page corpus lint fmt fuzz bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -92,6 +93,10 @@ test-emulated: ## the arm64 and armv7 binaries of the packages under an emulator
 	@$(MAKE) --no-print-directory package PACKAGE_ARCHES='arm64 arm7' PACKAGE_OUT=$(BUILD)/emulated
 	SLIPWAY_STAGED=$(BUILD)/package $(GO) test -tags emulated -count=1 -v -run '^TestEmulated' ./packaging
 
+test-page: build $(TOOLS)/axe-$(AXE_VERSION).js ## each view of the page in Chromium, with pictures in .build/screenshots; npm is asked for axe-core once
+	SLIPWAY_BINARY=$(BUILD)/slipway SLIPWAY_AXE=$(TOOLS)/axe-$(AXE_VERSION).js SLIPWAY_SCREENSHOTS=$(BUILD)/screenshots \
+	  $(GO) test -tags browser -count=1 -timeout 20m -run '^TestBrowser$(RUN)' ./pkg/page
+
 test-boot: ## the packages on a real systemd in a box: Debian, root; installs what it needs
 	@packaging/test-boot.sh $(GO) $(MAKE)
 
@@ -128,3 +133,8 @@ $(TOOLS)/nfpm-$(NFPM_VERSION):
 $(TOOLS)/cyclonedx-gomod-$(SBOM_VERSION):
 	GOBIN=$(TOOLS) $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM_VERSION)
 	mv $(TOOLS)/cyclonedx-gomod $@
+
+$(TOOLS)/axe-$(AXE_VERSION).js:
+	mkdir -p $(TOOLS)/axe
+	npm install --silent --no-save --no-audit --no-fund --prefix $(TOOLS)/axe axe-core@$(AXE_VERSION)
+	mv $(TOOLS)/axe/node_modules/axe-core/axe.min.js $@

@@ -1,7 +1,7 @@
 package operator
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -161,22 +161,30 @@ func (d *door) addDevice(w http.ResponseWriter, r *http.Request) error {
 	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
 		return err
 	}
-	n, secret, err := build(in, d.Now().UTC())
+	added, err := d.add(r.Context(), in)
 	if err != nil {
 		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusCreated, added)
+}
+
+func (d *door) add(ctx context.Context, in api.NewDevice) (api.AddedDevice, error) {
+	n, secret, err := build(in, d.Now().UTC())
+	if err != nil {
+		return api.AddedDevice{}, err
 	}
 	warning, err := checkSecret(secret)
 	if err != nil {
-		return err
+		return api.AddedDevice{}, err
 	}
-	if err := d.Records.AddDevice(r.Context(), n.Device, n.Secrets); err != nil {
-		return err
+	if err := d.Records.AddDevice(ctx, n.Device, n.Secrets); err != nil {
+		return api.AddedDevice{}, err
 	}
 	added := api.AddedDevice{Credentials: api.ShowSecret(n.Device, secret)}
 	if warning != "" {
 		added.Warnings = []string{warning}
 	}
-	return endpoint.WriteJSON(w, http.StatusCreated, added)
+	return added, nil
 }
 
 func (d *door) showDevice(w http.ResponseWriter, r *http.Request) error {
@@ -211,33 +219,10 @@ func (d *door) changeDevice(w http.ResponseWriter, r *http.Request) error {
 	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
 		return err
 	}
-	config, warnings, err := configOf(in)
-	if err != nil {
+	var warnings []string
+	device, err := d.Records.UpdateDevice(r.Context(), key, func(device *fleet.Device) (err error) {
+		warnings, err = in.Apply(device, d.Now())
 		return err
-	}
-	device, err := d.Records.UpdateDevice(r.Context(), key, func(device *fleet.Device) error {
-		set(&device.Name, in.Name)
-		if in.Config != nil {
-			device.Config = config
-		}
-		if in.Model != nil {
-			code, err := fleet.ParseModelCode(*in.Model)
-			if err != nil {
-				return err
-			}
-			device.Model = code
-		}
-		if err := place(device, in); err != nil {
-			return err
-		}
-		if in.Revoked != nil {
-			if *in.Revoked && !device.Revoked {
-				device.NotBefore = fleet.TokensEnd(d.Now())
-			}
-			device.Revoked = *in.Revoked
-		}
-		device.Provisioning = merge(device.Provisioning, in.Provisioning)
-		return fleet.CheckProvisioning(device.Provisioning)
 	})
 	if err != nil {
 		return err
@@ -247,49 +232,6 @@ func (d *door) changeDevice(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return endpoint.WriteJSON(w, http.StatusOK, api.ChangedDevice{Device: shown, Warnings: warnings})
-}
-
-// place sets where a device stands, what it calls itself, and what it is offered whatever others are.
-func place(device *fleet.Device, in api.DeviceChange) error {
-	if in.Line != nil {
-		if err := fleet.CheckLine(*in.Line); err != nil {
-			return err
-		}
-		device.Line = *in.Line
-	}
-	if in.Labels != nil {
-		labels, err := fleet.ParseLabels(*in.Labels)
-		if err != nil {
-			return err
-		}
-		device.Labels = labels
-	}
-	if in.Aliases != nil {
-		aliases, err := fleet.ParseAliases(*in.Aliases)
-		if err != nil {
-			return err
-		}
-		device.Aliases = aliases
-	}
-	if in.Pin == nil || *in.Pin == "" {
-		if in.Pin != nil {
-			device.Pin = ""
-		}
-		return nil
-	}
-	v, err := fleet.ParseVersion(*in.Pin)
-	if err == nil {
-		device.Pin = v
-	}
-	return err
-}
-
-// configOf is the configuration of a change, nil where the device gets its model's default again.
-func configOf(in api.DeviceChange) (config json.RawMessage, warnings []string, err error) {
-	if in.Config == nil || string(in.Config) == "null" {
-		return nil, nil, nil
-	}
-	return fleet.ParseConfiguration(in.Config)
 }
 
 func (d *door) removeDevice(w http.ResponseWriter, r *http.Request) error {

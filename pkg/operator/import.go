@@ -2,6 +2,7 @@ package operator
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -36,24 +37,37 @@ func (d *door) importDevices(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rows, err := readRows(raw)
+	done, err := d.take(r.Context(), raw)
 	if err != nil {
 		return err
 	}
+	status := http.StatusOK
+	if done.Added > 0 {
+		status = http.StatusCreated
+	}
+	return endpoint.WriteJSON(w, status, done)
+}
+
+// take does what a CSV asks for.
+func (d *door) take(ctx context.Context, raw []byte) (api.Imported, error) {
+	rows, err := readRows(raw)
+	if err != nil {
+		return api.Imported{}, err
+	}
 	if len(rows) == 0 {
-		return fleet.Refused("the CSV has no devices")
+		return api.Imported{}, fleet.Refused("the CSV has no devices")
 	}
 	p, err := d.planImport(rows)
 	if err != nil {
-		return err
+		return api.Imported{}, err
 	}
 	if len(p.add) > 0 {
-		if err := d.Records.AddDevices(r.Context(), p.add); err != nil {
-			return err
+		if err := d.Records.AddDevices(ctx, p.add); err != nil {
+			return api.Imported{}, err
 		}
 	}
 	for _, listed := range p.change {
-		_, err := d.Records.UpdateDevice(r.Context(), listed.Key, func(device *fleet.Device) error {
+		_, err := d.Records.UpdateDevice(ctx, listed.Key, func(device *fleet.Device) error {
 			device.Name = cmp.Or(listed.Name, device.Name)
 			device.Line = cmp.Or(listed.Line, device.Line)
 			if listed.Aliases != nil {
@@ -62,14 +76,26 @@ func (d *door) importDevices(w http.ResponseWriter, r *http.Request) error {
 			return nil
 		})
 		if err != nil {
-			return err
+			return api.Imported{}, err
 		}
 	}
-	status := http.StatusOK
-	if p.Added > 0 {
-		status = http.StatusCreated
-	}
-	return endpoint.WriteJSON(w, status, p.Imported)
+	return p.Imported, nil
+}
+
+// Roster takes in devices as the API does, for whoever has no request to the API.
+type Roster struct{ d *door }
+
+// NewRoster is over the same records as a door with these options.
+func NewRoster(o Options) Roster { return Roster{&door{o}} }
+
+// Add adds a device.
+func (r Roster) Add(ctx context.Context, in api.NewDevice) (api.AddedDevice, error) {
+	return r.d.add(ctx, in)
+}
+
+// Import takes a CSV, as POST /api/devices/import does.
+func (r Roster) Import(ctx context.Context, csv []byte) (api.Imported, error) {
+	return r.d.take(ctx, csv)
 }
 
 // planImport looks at every row before anything is changed.

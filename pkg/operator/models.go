@@ -106,7 +106,7 @@ func (d *door) changeModel(w http.ResponseWriter, r *http.Request) error {
 		set(&m.Name, in.Name)
 		set(&m.Chip, in.Chip)
 		set(&m.Project, in.Project)
-		m.Provisioning = merge(m.Provisioning, in.Provisioning)
+		m.Provisioning = api.MergeValues(m.Provisioning, in.Provisioning)
 		if in.Config == nil {
 			return fleet.CheckProvisioning(m.Provisioning)
 		}
@@ -124,25 +124,6 @@ func set[T any](to, from *T) {
 	if from != nil {
 		*to = *from
 	}
-}
-
-// merge lays changes over values; null removes one.
-func merge(values map[string]string, changes map[string]*string) map[string]string {
-	merged := map[string]string{}
-	for k, v := range values {
-		merged[k] = v
-	}
-	for k, v := range changes {
-		if v == nil {
-			delete(merged, k)
-		} else {
-			merged[k] = *v
-		}
-	}
-	if len(merged) == 0 {
-		return nil
-	}
-	return merged
 }
 
 func (d *door) removeModel(w http.ResponseWriter, r *http.Request) error {

@@ -103,6 +103,15 @@ func (p *played) Members(_ fleet.ModelCode, _ int, f fleet.MemberFilter) (page [
 	return page, "", nil
 }
 
+func (p *played) MemberOf(d fleet.Device) (fleet.Rollout, fleet.Member, bool) {
+	for _, m := range p.members {
+		if m.Device == d.Key && len(p.all) > 0 {
+			return p.all[0], m, true
+		}
+	}
+	return fleet.Rollout{}, fleet.Member{}, false
+}
+
 func (p *played) Explain(fleet.ModelCode, int) (fleet.Explanation, error) { return p.why, nil }
 
 func open(t *testing.T) *desk {
@@ -122,7 +131,8 @@ func open(t *testing.T) *desk {
 	d.routes = endpoint.NewRoutes(logger, endpoint.NewMetrics(prometheus.NewRegistry()))
 	Register(d.routes, Options{
 		Access:  access.New(access.Options{Tokens: operators, Sessions: d.store, Socket: d.gateway, Failures: &event.Tally{}, Now: now}),
-		Records: d.store, Sightings: d.book, Offers: d, Rollouts: d.rollouts, Dumps: d, Crashes: d.store, Events: d.store, Gateway: d.gateway,
+		Records: d.store, Sightings: d.book, Offers: d, Rollouts: d.rollouts, Members: d.rollouts, Changes: d.store,
+		Issuer: &auth.Issuer{Devices: d.store, Now: now}, Dumps: d, Crashes: d.store, Events: d.store, Gateway: d.gateway,
 		Reported: func(r PolicyReport) { d.reports = append(d.reports, r) }, Now: now,
 	})
 	server := httptest.NewServer(d.routes)

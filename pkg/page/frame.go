@@ -68,7 +68,7 @@ func age(t time.Time) template.HTML {
 	if t.IsZero() {
 		return `<span class="none">never</span>`
 	}
-	return `<span class="ago">` + template.HTML(template.HTMLEscapeString(humanize.Time(t))) + `</span> <small>` + when(t) + `</small>`
+	return `<span class="aged"><span class="ago">` + template.HTML(template.HTMLEscapeString(humanize.Time(t))) + `</span> <small>` + when(t) + `</small></span>`
 }
 
 // plural is "1 device" or "2 devices".

@@ -266,7 +266,7 @@ func (p *Page) looping() (all []needed, err error) {
 			break
 		}
 		if count[l.Dump.Device]++; count[l.Dump.Device] == loopsFrom {
-			all = append(all, needed{Bad: true, Kind: "crash loop", Text: string(l.Dump.Device), Where: "/devices?q=" + string(l.Dump.Device), At: l.Dump.UploadedAt})
+			all = append(all, needed{Bad: true, Kind: "crash loop", Text: string(l.Dump.Device), Where: deviceAddress(l.Dump.Device), At: l.Dump.UploadedAt})
 		}
 	}
 	for i := range all {

@@ -43,6 +43,9 @@ type Options struct {
 	Sightings sightings
 	Offers    offers
 	Rollouts  rollouts
+	Members   members
+	Changes   changes
+	Issuer    issuer
 	Dumps     dumps
 	Crashes   crashes
 	Events    events

@@ -40,6 +40,11 @@ type rollouts interface {
 	Explain(fleet.ModelCode, int) (fleet.Explanation, error)
 }
 
+// members say where a device is in the newest rollout of its model.
+type members interface {
+	MemberOf(fleet.Device) (fleet.Rollout, fleet.Member, bool)
+}
+
 // dumps are the dump directories.
 type dumps interface {
 	OpenDump(fleet.DeviceKey, fleet.DumpName) (*os.File, error)

@@ -135,7 +135,7 @@ func TestThePageOfALargeRolloutReadsAThousandMembersAndSaysSo(t *testing.T) {
 			t.Errorf("%s without %q\n%s", a.Status, want, a.body[:2000])
 		}
 	}
-	if rows := strings.Count(a.body, `<a href="/devices?q=dev`); rows != shownRows || len(a.body) > 150<<10 {
+	if rows := strings.Count(a.body, `<a href="/devices/dev`); rows != shownRows || len(a.body) > 150<<10 {
 		t.Errorf("%d lost devices in %d bytes", rows, len(a.body))
 	}
 }

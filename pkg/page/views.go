@@ -30,6 +30,8 @@ func views(p *Page) []view {
 
 		{Name: "devices", Pattern: "/devices", Nav: "Devices", Query: deviceQuery, Load: p.devices},
 
+		{Name: "device", Pattern: "/devices/{key}", Load: p.device},
+
 		{Name: "models", Pattern: "/models", Nav: "Models", Load: p.models},
 
 		{Name: "rollout", Pattern: "/models/{code}/rollouts/{number}", Load: p.rollout},
@@ -45,8 +47,20 @@ func views(p *Page) []view {
 }
 
 // acts are all of them.
-func acts(*Page) []act {
-	return []act{}
+func acts(p *Page) []act {
+	return []act{
+		{"/devices/{key}/config", auth.Operator, p.configureDevice},
+
+		{"/devices/{key}/name", auth.Operator, p.nameDevice},
+
+		{"/devices/{key}/pin", auth.Operator, p.pinDevice},
+
+		{"/devices/{key}/remove", auth.Operator, p.removeDevice},
+
+		{"/devices/{key}/revoke", auth.Operator, p.revokeDevice},
+
+		{"/devices/{key}/secret", auth.Operator, p.replaceSecret},
+	}
 }
 
 // visit is one request for a view or an act.

@@ -1,0 +1,155 @@
+package page
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/event"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// played is a form that is sent, and what it is to leave.
+type sent struct {
+	route, path, form string
+	status            int
+	leaves            string // kinds, separated by blanks
+	says              string // on the page that the person is led to
+}
+
+// sends are all forms, in an order in which each can be done. A form that is added is played by a line here.
+var sends = []sent{
+	{"POST /devices/{key}/name", "/devices/aaaaaaaa/name", "name=Press+7&line=hall-3&labels=hot+corner", 303, "device.changed", "as you said"},
+	{"POST /devices/{key}/name", "/devices/aaaaaaaa/name", "name=Press+7&line=No+Line", 400, "", ""},
+	{"POST /devices/{key}/pin", "/devices/aaaaaaaa/pin", "pin=1.4.2", 303, "device.pinned", "offered 1.4.2"},
+	{"POST /devices/{key}/pin", "/devices/aaaaaaaa/pin", "pin=9.9.9", 404, "", ""},
+	{"POST /devices/{key}/pin", "/devices/aaaaaaaa/pin", "pin=", 303, "device.unpinned", "To undo it: choose 1.4.2."},
+	{"POST /devices/{key}/revoke", "/devices/aaaaaaaa/revoke", "revoked=true", 303, "device.revoked", "slipway device set aaaaaaaa --revoked<"},
+	{"POST /devices/{key}/revoke", "/devices/aaaaaaaa/revoke", "revoked=false", 303, "device.welcomed", "welcome again"},
+	{"POST /devices/{key}/config", "/devices/aaaaaaaa/config", "do=check&config=" + url.QueryEscape(`{"deviceName":"x"}`), 200, "", ""},
+	{"POST /devices/{key}/config", "/devices/aaaaaaaa/config", "do=save&config=" + url.QueryEscape("{\r\n  \"deviceName\": \"x\",\r\n  \"deviceEntityId\": \"y\"\r\n}"), 303, "config.changed", "39 bytes"},
+	{"POST /devices/{key}/config", "/devices/aaaaaaaa/config", "do=save&config=" + url.QueryEscape(`{"a":`), 200, "", ""},
+	{"POST /devices/{key}/config", "/devices/aaaaaaaa/config", "do=default", 303, "config.changed", "default again"},
+	{"POST /devices/{key}/secret", "/devices/aaaaaaaa/secret", "typed=bbbbbbbb", 400, "", ""},
+	{"POST /devices/{key}/secret", "/devices/aaaaaaaa/secret", "typed=aaaaaaaa", 200, "device.secret_replaced", ""},
+	{"POST /devices/{key}/remove", "/devices/aaaaaaaa/remove", "typed=", 400, "", ""},
+	{"POST /devices/{key}/remove", "/devices/aaaaaaaa/remove", "typed=aaaaaaaa", 303, "device.removed", "is removed"},
+	{"POST /logout", "/logout", "", 303, "session.ended", ""},
+	{"POST /login", "/login", "token=VIEWER", 303, "session.started", ""},
+	{"POST /logout/everywhere", "/logout/everywhere", "", 303, "", ""},
+}
+
+// acting has the model pump with its device and two builds.
+func acting(t *testing.T) *desk {
+	t.Helper()
+	d := rollingOut(t)
+	for i, v := range []fleet.Version{"1.4.1", "1.4.2"} {
+		_, _, err := d.store.RecordBuild(t.Context(), fleet.Build{Model: "pump", Version: v, ELFSHA256: strings.Repeat("0", 63) + string(v[4])}, i == 0)
+		d.must(err)
+	}
+	return d
+}
+
+// TestEveryFormLeavesTheEventsThatTheTableNames plays all of them, from the routes' own list: one that is not in the table, or
+// that nobody plays here, fails.
+func TestEveryFormLeavesTheEventsThatTheTableNames(t *testing.T) {
+	d := acting(t)
+	cookie := d.signIn(auth.Operator)
+	left := map[string][]string{}
+	for _, one := range sends {
+		page, err := d.store.Events(event.Filter{Limit: 1})
+		d.must(err)
+		a := d.ask(http.MethodPost, one.path, strings.ReplaceAll(one.form, "VIEWER", d.tokens[auth.Viewer]), "Cookie", cookie, "Sec-Fetch-Site", "same-origin")
+		if a.StatusCode != one.status {
+			t.Errorf("%s %s: %s\n%s", one.route, one.form, a.Status, a.body)
+		}
+		page, err = d.store.Events(event.Filter{After: page.Head.Seq})
+		d.must(err)
+		var kinds []string
+		for _, e := range page.Events {
+			kinds = append(kinds, string(e.Kind))
+			if e.Actor.Type != fleet.Person || e.Actor.Name == "" {
+				t.Errorf("%s: %s was done by %+v", one.route, e.Kind, e.Actor)
+			}
+		}
+		if got := strings.Join(kinds, " "); got != one.leaves {
+			t.Errorf("%s %s leaves %q, want %q", one.route, one.form, got, one.leaves)
+		}
+		left[one.route] = append(left[one.route], kinds...)
+		if one.says == "" {
+			continue
+		}
+		then := d.ask(http.MethodGet, a.Header.Get("Location"), "", "Cookie", cookie+"; "+cookieIn(a, saidCookie))
+		if !strings.Contains(then.body, one.says) || !strings.Contains(then.body, "The same on the command line: <code>slipway ") {
+			t.Errorf("%s %s: %s does not say %q\n%s", one.route, one.form, a.Header.Get("Location"), one.says, then.body)
+		}
+	}
+	for _, r := range d.routes.List() {
+		name := r.Method + " " + r.Pattern
+		if r.Method != http.MethodPost || event.Silent[name] != "" {
+			continue
+		}
+		if _, played := left[name]; !played {
+			t.Errorf("%s: nobody plays it: put it into sends", name)
+		}
+		var want []string
+		for _, row := range event.Table {
+			if slices.Contains(row.Left, name) && row.Kind != event.SignInFailed {
+				want = append(want, string(row.Kind))
+			}
+		}
+		slices.Sort(want)
+		got := slices.Compact(slices.Sorted(slices.Values(left[name])))
+		if name == "POST /logout/everywhere" {
+			got = append(got, string(event.SessionEnded)) // TestSigningInAndOutLeavesEvents plays it
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s leaves %v, and the table says %v", name, got, want)
+		}
+	}
+}
+
+func cookieIn(a answer, name string) string {
+	for _, c := range a.Cookies() {
+		if c.Name == name {
+			return c.Name + "=" + c.Value
+		}
+	}
+	return ""
+}
+
+// TestNoFormIsTakenFromAViewerFromAnotherSiteOrFromNobody sends each form of the routes' own list.
+func TestNoFormIsTakenFromAViewerFromAnotherSiteOrFromNobody(t *testing.T) {
+	d := acting(t)
+	viewer, operator := d.signIn(auth.Viewer), d.signIn(auth.Operator)
+	before, err := d.store.Events(event.Filter{Limit: 1})
+	d.must(err)
+	for _, one := range sends {
+		if strings.Contains(one.route, "/log") {
+			continue
+		}
+		for who, test := range map[string]struct {
+			headers []string
+			status  int
+		}{
+			"a viewer":     {[]string{"Cookie", viewer, "Sec-Fetch-Site", "same-origin"}, http.StatusForbidden},
+			"another site": {[]string{"Cookie", operator, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, http.StatusForbidden},
+			"a neighbour":  {[]string{"Cookie", operator, "Sec-Fetch-Site", "same-site", "Origin", "https://wiki.plant.example"}, http.StatusForbidden},
+			"an old one":   {[]string{"Cookie", operator, "Origin", "http://evil.example"}, http.StatusForbidden},
+			"nobody":       {nil, http.StatusUnauthorized},
+			"a pipeline":   {[]string{"Authorization", "Bearer " + d.tokens[auth.Pipeline]}, http.StatusForbidden},
+		} {
+			if a := d.ask(http.MethodPost, one.path, one.form, test.headers...); a.StatusCode != test.status {
+				t.Errorf("%s, by %s: %s\n%s", one.route, who, a.Status, a.body)
+			}
+		}
+	}
+	after, err := d.store.Events(event.Filter{Limit: 1})
+	d.must(err)
+	if before.Head != after.Head {
+		t.Errorf("it left events: %+v", after.Head)
+	}
+}
