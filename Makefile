@@ -35,7 +35,7 @@ export CGO_ENABLED ?= 0
 PACKAGE_ARCHES ?= amd64 arm64 arm7
 PACKAGE_OUT    ?= $(BUILD)/packages
 
-.PHONY: help version run build cross package test test-syncs test-faults test-rollouts test-rollouts-live test-component test-32 test-boot test-package test-emulated test-gdb test-page corpus lint fmt fuzz bench clean
+.PHONY: help version run build cross package test test-syncs test-faults test-rollouts test-rollouts-live test-component test-clients test-32 test-boot test-package test-emulated test-gdb test-page corpus lint fmt fuzz bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -69,6 +69,9 @@ test-rollouts-live: ## rollouts against the real gateway: good and bad builds, a
 test-component: ## the components for devices: compiled for RISC-V, 200 boots with cut links and a gateway that is killed; gcc, clang, gcc-riscv64-unknown-elf
 	@$(GO) build -o $(BUILD)/gotest ./testdata/gotest
 	$(BUILD)/gotest $(GO) -tags component -count=1 -timeout 30m -run Component ./daemon
+
+test-clients: ## curl, Python's requests, Node and Go against the gateway, as they are installed; some seconds
+	$(GO) test -tags clients -count=1 -timeout 10m -run '^TestRealClients' ./pkg/gateway
 
 test-32: ## the packages' tests where an int has 32 bits, as on armv7; on amd64, which runs such programs as they are
 	GOARCH=386 CGO_ENABLED=0 $(GO) test -timeout 60m ./pkg/...
