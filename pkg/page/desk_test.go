@@ -23,6 +23,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/pkg/operator"
 	"github.com/slipway-gateway/slipway/pkg/sighting"
 )
 
@@ -132,6 +133,7 @@ func open(t *testing.T) *desk {
 	Register(d.routes, Options{
 		Access:  access.New(access.Options{Tokens: operators, Sessions: d.store, Socket: d.gateway, Failures: &event.Tally{}, Now: now}),
 		Records: d.store, Sightings: d.book, Offers: d, Rollouts: d.rollouts, Members: d.rollouts, Changes: d.store,
+		Roster: operator.NewRoster(operator.Options{Records: d.store, Sightings: d.book, Now: now}),
 		Issuer: &auth.Issuer{Devices: d.store, Now: now}, Dumps: d, Crashes: d.store, Events: d.store, Gateway: d.gateway,
 		Reported: func(r PolicyReport) { d.reports = append(d.reports, r) }, Now: now,
 	})

@@ -27,8 +27,8 @@ type devicesView struct {
 	Total  int
 	First  string // the address of the first page, "" on it
 	Next   string // of the next one, "" on the last
-	CSV    string
 	Here   string // the address with the filter
+	Models []fleet.Model
 }
 
 type kept struct{ Name, Value string }
@@ -115,7 +115,8 @@ func (p *Page) devices(v *visit) (shown, error) {
 		return shown{}, err
 	}
 	view.filter(q, p.Sightings.Facets(f))
-	return shown{"Devices", view}, nil
+	view.Models, err = p.Records.Models()
+	return shown{"Devices", view}, err
 }
 
 // with is the address of the list with another word in one place; each other one than the place "after" begins anew.

@@ -45,6 +45,7 @@ type Options struct {
 	Rollouts  rollouts
 	Members   members
 	Changes   changes
+	Roster    roster
 	Issuer    issuer
 	Dumps     dumps
 	Crashes   crashes

@@ -49,6 +49,12 @@ func views(p *Page) []view {
 // acts are all of them.
 func acts(p *Page) []act {
 	return []act{
+		{"/devices/add", auth.Operator, p.addDevice},
+
+		{"/devices/import", auth.Operator, p.importDevices},
+
+		{"/devices/selected", auth.Operator, p.changeSelection},
+
 		{"/devices/{key}/config", auth.Operator, p.configureDevice},
 
 		{"/devices/{key}/name", auth.Operator, p.nameDevice},
