@@ -24,7 +24,7 @@ func firmwareListCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List the builds and which one is offered",
 		Long: "List the builds of all models or of one, and which one devices are offered (*). A version without a build was\n" +
-			"uploaded as a plain image.",
+			"uploaded as a plain image, without its ELF: no core dump of it can be read.",
 		Args: cobra.NoArgs,
 	}
 	flags := addListFlags(cmd)
@@ -66,7 +66,7 @@ func (l buildList) text(w io.Writer, model string, all bool) {
 	}
 	if all {
 		for _, code := range slices.Sorted(maps.Keys(l.Versions)) {
-			c.row(string(code), string(l.Versions[code]), "*", "", "", "", "plain image")
+			c.row(string(code), string(l.Versions[code]), "*", "", "", "", "plain image, no symbols")
 		}
 	}
 	c.flush()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,8 +20,9 @@ func firmwareAddCommand() *cobra.Command {
 		Use:   "add FILE | FOLDER",
 		Short: "Upload a bundle, a plain image, or the build in a folder",
 		Long: "Upload a bundle (.zip), a plain image (.bin), or the build in the folder of an ESP-IDF, PlatformIO, Arduino or\n" +
-			"ESPHome project: its image and ELF are found and bundled. A bundle names its model; an image and a folder need\n" +
-			"--model. - is standard input, which needs --model as well. Of a plain image no core dump can be read.",
+			"ESPHome project: its image and ELF are found and bundled. A bundle names its model; all else needs --model, and so\n" +
+			"does -, standard input. Of a plain image no core dump can be read, until its bundle comes, or its ELF (.elf): the\n" +
+			"dumps that wait are decoded then.",
 		Args: cobra.ExactArgs(1),
 	}
 	format := addFormat(cmd)
@@ -29,6 +31,7 @@ func firmwareAddCommand() *cobra.Command {
 	cmd.Flags().StringVar(&s.env, "env", "", "which one of a folder's builds: the environment, board or folder")
 	cmd.Flags().StringVar(&s.version, "version", "", "name of an Arduino build, whose image has only that of the core (of a folder: what git says)")
 	cmd.Flags().BoolVar(&s.replace, "replace", false, "replace a build of the same version; devices may be downloading that one")
+	cmd.Flags().BoolVar(&s.store, "store", false, "do not publish it: an older build, for the dumps of it that are here")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		file, size, err := s.open(cmd, args[0])
 		if err != nil {
@@ -48,13 +51,16 @@ func firmwareAddCommand() *cobra.Command {
 // submission is a firmware on its way to the gateway.
 type submission struct {
 	model, env, version string
-	replace             bool
+	replace, store      bool
 }
 
 func (s *submission) address() string {
 	query := url.Values{}
 	if s.replace {
 		query.Set("replace", "true")
+	}
+	if s.store {
+		query.Set("publish", "false")
 	}
 	if s.version != "" {
 		query.Set("version", s.version)
@@ -114,6 +120,9 @@ func (s *submission) ofFolder(ctx context.Context, dir string) (io.ReadCloser, i
 func modelOfFile(name, version string) (string, error) {
 	if name == standardInput {
 		return "", usagef("standard input needs --model")
+	}
+	if strings.HasSuffix(name, ".elf") {
+		return "", usagef("%s is an ELF, which does not name its model: use --model", name)
 	}
 	f, err := inspect(name, bundle.Expected{Version: version})
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -26,12 +28,15 @@ func modelListCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return show(cmd, flags.format, answer, func(w io.Writer, v struct{ Models []fleet.Model }) {
+		return show(cmd, flags.format, answer, func(w io.Writer, v api.Models) {
 			c := newColumns(w, "MODEL", "FIRMWARE", "CHIP", "PROJECT", "NAME")
 			for _, m := range v.Models {
 				c.row(string(m.Code), string(m.FirmwareVersion), m.Chip, m.Project, m.Name)
 			}
 			c.flush()
+			for _, m := range v.Models {
+				noSymbols(w, m.NoSymbols)
+			}
 		})
 	}
 	return cmd
@@ -151,9 +156,16 @@ func (f *modelFlags) members(cmd *cobra.Command) (map[string]any, error) {
 	return m, nil
 }
 
-func modelText(w io.Writer, m fleet.Model) {
+// noSymbols is the line below a list that says of which version no dump can be read.
+func noSymbols(w io.Writer, text string) {
+	if text != "" {
+		fmt.Fprintf(w, "warning: %s\n", visible(text))
+	}
+}
+
+func modelText(w io.Writer, m api.Model) {
 	pairs := []string{
-		"code", string(m.Code), "name", m.Name, "firmware_version", string(m.FirmwareVersion), "chip", m.Chip, "project", m.Project,
+		"code", string(m.Code), "name", m.Name, "firmware_version", string(m.FirmwareVersion), "no_symbols", m.NoSymbols, "chip", m.Chip, "project", m.Project,
 		"config", string(m.Config),
 	}
 	pairs = append(pairs, provisioningText(m.Provisioning)...)

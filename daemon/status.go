@@ -34,7 +34,10 @@ func statusText(w io.Writer, s api.Status) {
 	for _, t := range s.Trouble {
 		fmt.Fprintf(w, "trouble: %s\n", visible(t))
 	}
-	if len(s.Trouble) > 0 {
+	for _, t := range s.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", visible(t))
+	}
+	if len(s.Trouble)+len(s.Warnings) > 0 {
 		fmt.Fprintln(w)
 	}
 	fields(w,

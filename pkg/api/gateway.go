@@ -14,6 +14,7 @@ type Status struct {
 	StartedAt     time.Time `json:"started_at"`
 	Healthy       bool      `json:"healthy"`
 	Trouble       []string  `json:"trouble"`
+	Warnings      []string  `json:"warnings"` // what works, and could be better
 	Listens       string    `json:"listens"`
 	BaseURL       string    `json:"base_url"`
 	DropFolder    string    `json:"drop_folder,omitempty"`

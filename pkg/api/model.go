@@ -6,10 +6,19 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
+// Model is a model, and what is to be known of its firmware.
+type Model struct {
+	fleet.Model
+	NoSymbols string `json:"no_symbols,omitempty"` // why no core dump of the published version can be read, and how to mend that
+}
+
+// ShowModel adds that.
+func ShowModel(m fleet.Model) Model { return Model{m, m.NoSymbols()} }
+
 // Models is a page of models, in the order of their codes.
 type Models struct {
-	Models []fleet.Model `json:"models"`
-	Next   *string       `json:"next"` // what ?after= takes for the next page; null: this is the last
+	Models []Model `json:"models"`
+	Next   *string `json:"next"` // what ?after= takes for the next page; null: this is the last
 }
 
 // NewModel is what a model is made of.
@@ -34,6 +43,7 @@ type Builds struct {
 	Builds  []fleet.Build  `json:"builds"`
 	Next    *string        `json:"next"`             // what ?after= takes for the next page; null: this is the last
 	Version *fleet.Version `json:"firmware_version"` // null: none yet
+	Plain   bool           `json:"no_symbols"`       // that is a plain image, of which no core dump can be read
 }
 
 // AllBuilds is a page of the builds of all models, those of one after those of the other, and the versions that the
@@ -42,6 +52,7 @@ type AllBuilds struct {
 	Builds   []fleet.Build                     `json:"builds"`
 	Next     *string                           `json:"next"`              // what ?after= takes for the next page; null: this is the last
 	Versions map[fleet.ModelCode]fleet.Version `json:"firmware_versions"` // of the models that have one
+	Plain    []fleet.ModelCode                 `json:"no_symbols"`        // of which models that is a plain image, of which no core dump can be read
 }
 
 // ModelVersion is the version that a model's devices are offered.

@@ -42,7 +42,8 @@ func Summarize(c Crash, b fleet.Build, g Grade, r *espcore.Report) Crash {
 		}
 	default:
 		c.State = Missing
-		c.Why = "its firmware is not here: it is decoded when the bundle arrives"
+		c.Why = "its ELF is not here: hand in the bundle of this build, or the ELF where its image is here (slipway firmware add FILE --model " +
+			string(c.Model) + "), and it is decoded"
 		if g == Mismatch {
 			c.Why = "its own firmware is not here, the frames are those of version " + string(b.Version) + " and may be wrong"
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Accept takes a bundle, or a plain image. It returns *fleet.Error: ErrUnknown for a model that is not known, ErrRefused
+// Accept takes a bundle, a plain image, or the ELF of one that is here. It returns *fleet.Error: ErrUnknown for a model that is not known, ErrRefused
 // for what can never be taken, ErrTaken for a version that has other bytes, ErrFull without room; any other error is the
 // disk's or the sender's.
 func (d *Depot) Accept(ctx context.Context, s fleet.Submission) (fleet.Accepted, error) {
@@ -40,8 +40,11 @@ func (d *Depot) accept(ctx context.Context, s fleet.Submission) (fleet.Accepted,
 	if _, err := t.File().ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return fleet.Accepted{}, err
 	}
-	if string(head) == "PK\x03\x04" {
+	switch string(head) {
+	case "PK\x03\x04":
 		return d.acceptBundle(ctx, s, t, size, sum)
+	case "\x7fELF":
+		return d.acceptELF(ctx, s, t, sum)
 	}
 	return d.acceptImage(ctx, s, t, size, sum)
 }

@@ -46,10 +46,10 @@ func (d *Depot) acceptBundle(ctx context.Context, s fleet.Submission, t *durable
 	switch {
 	case same == nil:
 		why := d.holds(model)
-		if why != "" {
+		if why != "" && model.FirmwareVersion != version {
 			accepted.Warnings = append(slices.Clip(accepted.Warnings), "not published: "+why)
 		}
-		return d.store(ctx, accepted, b, t, !d.options.Manual && why == "")
+		return d.store(ctx, accepted, b, t, !d.options.Manual && !s.Store && why == "")
 	case d.intact(*same):
 		accepted.Build, accepted.Published = *same, model.FirmwareVersion == version
 		return accepted, nil

@@ -26,6 +26,9 @@ func (d *Depot) acceptImage(ctx context.Context, s fleet.Submission, t *durable.
 	if d.options.Manual {
 		return fleet.Accepted{}, fleet.Refused("a plain image is offered at once, and firmware.publish is manual: send a bundle")
 	}
+	if s.Store {
+		return fleet.Accepted{}, fleet.Refused("a plain image is offered at once, and this one is only to be stored: send a bundle")
+	}
 	if size > mostImage {
 		return fleet.Accepted{}, fleet.Refused("the image is larger than %d bytes", mostImage)
 	}
@@ -59,12 +62,13 @@ func (d *Depot) acceptImage(ctx context.Context, s fleet.Submission, t *durable.
 	switch {
 	case err == nil && stored.ImageSHA256 != sum:
 		return fleet.Accepted{}, fleet.Taken("version %s of model %s is a stored build with another image", version, s.Model)
-	case err == nil:
+	case err == nil: // a build has its symbols
 		accepted.Published = model.FirmwareVersion == version
 		return accepted, nil
 	case !errors.Is(err, fleet.ErrUnknown):
 		return fleet.Accepted{}, err
 	}
+	accepted.Warnings = append(accepted.Warnings, fleet.Model{Code: s.Model, FirmwareVersion: version, ImageSHA256: sum}.NoSymbols())
 	if model.FirmwareVersion == version && model.ImageSHA256 == sum && sumOf(d.flatPath(s.Model)) == sum {
 		return accepted, nil
 	}

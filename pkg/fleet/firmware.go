@@ -14,6 +14,7 @@ type Submission struct {
 	Version Version // "": the one that the image says; an Arduino build says none
 	Origin  Origin
 	Replace bool // of a version that is there with other bytes
+	Store   bool // it, and do not publish it
 }
 
 // FirmwareKind is what a submission turned out to be.

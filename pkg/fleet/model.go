@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -18,4 +19,14 @@ type Model struct {
 	Provisioning    map[string]string `json:"provisioning,omitempty"`
 	CreatedAt       time.Time         `json:"created_at"`
 	UpdatedAt       time.Time         `json:"updated_at"`
+}
+
+// NoSymbols says that no core dump of the published version can be read, and how to mend that; "" where they can. A plain image
+// comes without its ELF.
+func (m Model) NoSymbols() string {
+	if m.FirmwareVersion == "" || m.ImageSHA256 == "" {
+		return ""
+	}
+	return fmt.Sprintf("version %s of model %s came as a plain image, without its ELF: no core dump of it can be read. "+
+		"Hand in the bundle or the ELF of the same build: slipway firmware add FILE --model %s", m.FirmwareVersion, m.Code, m.Code)
 }

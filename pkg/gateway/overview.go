@@ -69,10 +69,17 @@ func (o *overview) Status() (api.Status, error) {
 		Version: o.binary.Version, StartedAt: o.started.UTC(), Trouble: o.Trouble(), Listens: o.doors.addresses(), BaseURL: o.BaseURL(),
 		DropFolder: o.cfg.DropDir, CAFile: o.identity.CAFile(), CertificateTo: o.identity.NotAfter(),
 	}
-	if s.Trouble == nil {
-		s.Trouble = []string{}
-	}
+	s.Trouble, s.Warnings = api.List(s.Trouble), []string{}
 	s.Healthy = o.Ready() && len(s.Trouble) == 0
+	models, err := o.store.Models()
+	if err != nil {
+		return s, err
+	}
+	for _, m := range models {
+		if text := m.NoSymbols(); text != "" {
+			s.Warnings = append(s.Warnings, text)
+		}
+	}
 	stock, err := o.store.Stock()
 	if err != nil {
 		return s, err

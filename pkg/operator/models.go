@@ -38,7 +38,15 @@ func (d *door) listModels(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page, next := pageOf(models, r.URL.Query().Get("after"), limit, func(m fleet.Model) string { return string(m.Code) })
-	return endpoint.WriteJSON(w, http.StatusOK, api.Models{Models: api.List(page), Next: next})
+	return endpoint.WriteJSON(w, http.StatusOK, api.Models{Models: showModels(page), Next: next})
+}
+
+func showModels(models []fleet.Model) []api.Model {
+	shown := make([]api.Model, len(models))
+	for i, m := range models {
+		shown[i] = api.ShowModel(m)
+	}
+	return shown
 }
 
 func (d *door) addModel(w http.ResponseWriter, r *http.Request) error {
@@ -63,7 +71,7 @@ func (d *door) addModel(w http.ResponseWriter, r *http.Request) error {
 	if err := d.Records.AddModel(r.Context(), m); err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusCreated, m)
+	return endpoint.WriteJSON(w, http.StatusCreated, api.ShowModel(m))
 }
 
 // defaultConfiguration is a model's: what it lacks is filled in for each device, so that nothing is to be warned of.
@@ -90,7 +98,7 @@ func (d *door) showModel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, m)
+	return endpoint.WriteJSON(w, http.StatusOK, api.ShowModel(m))
 }
 
 func (d *door) changeModel(w http.ResponseWriter, r *http.Request) error {
@@ -117,7 +125,7 @@ func (d *door) changeModel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, m)
+	return endpoint.WriteJSON(w, http.StatusOK, api.ShowModel(m))
 }
 
 func set[T any](to, from *T) {
@@ -192,7 +200,7 @@ func (d *door) listBuilds(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page, next := pageOf(builds, r.URL.Query().Get("after"), limit, accepted)
-	return endpoint.WriteJSON(w, http.StatusOK, api.Builds{Builds: api.List(page), Next: next, Version: api.Optional(m.FirmwareVersion)})
+	return endpoint.WriteJSON(w, http.StatusOK, api.Builds{Builds: api.List(page), Next: next, Version: api.Optional(m.FirmwareVersion), Plain: m.NoSymbols() != ""})
 }
 
 // accepted is a build's place among those of its model.
@@ -209,7 +217,7 @@ func (d *door) listAllBuilds(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	from, after, _ := strings.Cut(r.URL.Query().Get("after"), "/")
-	answer := api.AllBuilds{Builds: []fleet.Build{}, Versions: map[fleet.ModelCode]fleet.Version{}}
+	answer := api.AllBuilds{Builds: []fleet.Build{}, Versions: map[fleet.ModelCode]fleet.Version{}, Plain: []fleet.ModelCode{}}
 	for _, m := range models {
 		if string(m.Code) < from {
 			continue
@@ -225,6 +233,9 @@ func (d *door) listAllBuilds(w http.ResponseWriter, r *http.Request) error {
 		answer.Builds = append(answer.Builds, page...)
 		if m.FirmwareVersion != "" {
 			answer.Versions[m.Code] = m.FirmwareVersion
+		}
+		if m.NoSymbols() != "" {
+			answer.Plain = append(answer.Plain, m.Code)
 		}
 		if len(answer.Builds) > limit {
 			break
@@ -254,7 +265,7 @@ func (d *door) publishBuild(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return endpoint.WriteJSON(w, http.StatusOK, m)
+	return endpoint.WriteJSON(w, http.StatusOK, api.ShowModel(m))
 }
 
 func (d *door) removeBuild(w http.ResponseWriter, r *http.Request) error {

@@ -18,7 +18,7 @@ import (
 
 func (d *door) registerPipeline(rs *endpoint.Routes) {
 	rs.Register(endpoint.Route{
-		Method: http.MethodPost, Pattern: "/api/pipeline/models/{code}/firmware", Operation: "pipeline_upload_firmware", Query: endpoint.Query{"replace", "version"},
+		Method: http.MethodPost, Pattern: "/api/pipeline/models/{code}/firmware", Operation: "pipeline_upload_firmware", Query: endpoint.Query{"replace", "version", "publish"},
 	}, d.needPipeline, seen(d.uploadFirmware))
 	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/pipeline/models/{code}/firmware-version", Query: none}, d.needPipeline, seen(d.firmwareVersion))
 	rs.Handle(http.MethodGet, "/api/pipeline/upload.sh", "", d.script(uploadSh, aboutCASh))
@@ -33,6 +33,10 @@ func (d *door) uploadFirmware(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	replace, err := truthOf(r, "replace")
+	if err != nil {
+		return err
+	}
+	publish, err := truthOf(r, "publish")
 	if err != nil {
 		return err
 	}
@@ -52,6 +56,7 @@ func (d *door) uploadFirmware(w http.ResponseWriter, r *http.Request) error {
 	}
 	accepted, err := d.Firmware.Accept(r.Context(), fleet.Submission{
 		Model: m.Code, Version: version, Body: head, Size: size, Origin: fleet.FromAPI, Replace: replace,
+		Store: !publish && r.URL.Query().Has("publish"),
 	})
 	if err != nil {
 		return errors.Join(err, d.rejected(r, m.Code, err))

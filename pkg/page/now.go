@@ -169,6 +169,9 @@ func (p *Page) needs(models []fleet.Model, status api.Status) (all []needed, err
 	for _, t := range status.Trouble {
 		all = append(all, needed{Bad: true, Kind: "gateway", Text: t})
 	}
+	for _, t := range status.Warnings {
+		all = append(all, needed{Kind: "symbols", Text: t, Where: "/models"})
+	}
 	slices.SortStableFunc(all, func(a, b needed) int {
 		switch {
 		case a.Bad == b.Bad:
