@@ -8,7 +8,9 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -17,16 +19,22 @@ import (
 
 func deviceImportCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "import FILE.csv",
+		Use:   "import FILE",
 		Short: "Add many devices, with their present secrets or with new ones",
 		Long: "Add the devices of a CSV file with the columns model_code,device_key[,client_secret][,name][,line][,alias],\n" +
 			"separated by commas, semicolons or tabs (several aliases of a device by spaces); a first line may name them in any\n" +
-			"order. All new ones are added or none. A secret has 16 to 256 bytes, and under 20 there is a warning. A device\n" +
-			"without one gets one, which is printed once, or written to the file that --secrets names. Devices that are there\n" +
-			"keep their secrets; a second run changes only what is new. - is standard input.",
+			"order. Or of the JSON or CSV that hawkBit (targets with controllerId and securityToken) or ThingsBoard (devices with\n" +
+			"their access tokens) exports: what a device calls itself there becomes an alias, its key is drawn, and --model names\n" +
+			"its model where its type does not. All new ones are added or none; --dry-run says what would be done and which rows are\n" +
+			"wrong, --skip-wrong takes the others. A secret has 16 to 256 bytes, and under 20 there is a warning. A device without\n" +
+			"one gets one, which is printed once, or written to the file that --secrets names. Devices that are there keep their\n" +
+			"secrets; a second run changes only what is new. - is standard input.",
 		Args: cobra.ExactArgs(1),
 	}
 	format := addFormat(cmd)
+	model := cmd.Flags().String("model", "", "the model of devices for which the file names none")
+	dryRun := cmd.Flags().Bool("dry-run", false, "say what would be done, and do nothing")
+	skipWrong := cmd.Flags().Bool("skip-wrong", false, "take the others where rows are wrong")
 	secrets := cmd.Flags().String("secrets", "", "new file for the secrets that are made, readable only by you; it must not exist yet")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		file, size, err := openInput(cmd, args[0])
@@ -35,13 +43,13 @@ func deviceImportCommand() *cobra.Command {
 		}
 		defer file.Close()
 		var kept *os.File
-		if *secrets != "" { // before the gateway is asked: what it answers is told once
+		if *secrets != "" && !*dryRun { // before the gateway is asked: what it answers is told once
 			if kept, err = newSecretsFile(*secrets); err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, closeSecrets(kept)) }()
 		}
-		answer, err := connect(cmd).json(cmd.Context(), http.MethodPost, path("devices", "import"), &upload{"text/csv", file, size})
+		answer, err := connect(cmd).json(cmd.Context(), http.MethodPost, path("devices", "import")+importQuery(*model, *dryRun, *skipWrong), &upload{"text/csv", file, size})
 		if err != nil {
 			return err
 		}
@@ -54,6 +62,14 @@ func deviceImportCommand() *cobra.Command {
 		return show(cmd, format, answer, importedText)
 	}
 	return cmd
+}
+
+func importQuery(model string, dryRun, skipWrong bool) string {
+	query := url.Values{"dry_run": {strconv.FormatBool(dryRun)}, "skip_wrong": {strconv.FormatBool(skipWrong)}}
+	if model != "" {
+		query.Set("model", model)
+	}
+	return "?" + query.Encode()
 }
 
 func newSecretsFile(name string) (*os.File, error) {
@@ -99,7 +115,17 @@ func keepSecrets(errs io.Writer, file *os.File, answer json.RawMessage) (json.Ra
 }
 
 func importedText(w io.Writer, v api.Imported) {
-	plural(w, v.Added, "device", fmt.Sprintf("added, %d changed, %d unchanged", v.Changed, v.Unchanged))
+	done := "added"
+	if v.DryRun {
+		done = "would be added"
+	}
+	plural(w, v.Added, "device", fmt.Sprintf("%s, %d changed, %d unchanged", done, v.Changed, v.Unchanged))
+	if v.WrongRows > 0 {
+		fmt.Fprintf(w, "%d wrong, not taken:\n", v.WrongRows)
+		for _, wrong := range v.Wrong {
+			fmt.Fprintln(w, "  "+visible(wrong))
+		}
+	}
 	if len(v.Made) == 0 {
 		return
 	}

@@ -97,6 +97,9 @@ type Imported struct {
 	Unchanged int           `json:"unchanged"` // that were there already
 	Made      []Credentials `json:"made"`      // secrets of added devices for which none was given; shown this once
 	Warnings  []string      `json:"warnings,omitempty"`
+	DryRun    bool          `json:"dry_run,omitempty"`    // nothing was done: it is what would be
+	WrongRows int           `json:"wrong_rows,omitempty"` // that were skipped
+	Wrong     []string      `json:"wrong,omitempty"`      // where in the list the first 100 of them are, and what is wrong there
 }
 
 // Configured is what was odd in a configuration that was taken all the same.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -21,20 +22,34 @@ const (
 	columnName
 	columnLine
 	columnAlias
+	columnType // what other systems call a model
 	columns
+	columnPassed = -1 // of no use here
 )
 
-// columnNames are what their heads may be called.
+// columnNames are what their heads may be called, in lower case and without what separates words; the latter ones as ThingsBoard
+// and hawkBit write them.
 var columnNames = map[string]int{
-	"model_code": columnModel, "model": columnModel, "device_key": columnKey, "key": columnKey, "device": columnKey,
-	"client_secret": columnSecret, "secret": columnSecret, "name": columnName, "line": columnLine,
+	"modelcode": columnModel, "model": columnModel, "devicekey": columnKey, "key": columnKey, "device": columnKey,
+	"clientsecret": columnSecret, "secret": columnSecret, "name": columnName, "devicename": columnName, "line": columnLine,
 	"alias": columnAlias, "aliases": columnAlias,
+	"controllerid": columnAlias, "securitytoken": columnSecret, "accesstoken": columnSecret, "token": columnSecret, "credentialsid": columnSecret,
+	"type": columnType, "devicetype": columnType, "deviceprofile": columnType, "targettypename": columnType,
+	"label": columnPassed, "description": columnPassed, "isgateway": columnPassed, "gateway": columnPassed, "id": columnPassed, "createdtime": columnPassed,
+	"createdat": columnPassed, "customer": columnPassed, "public": columnPassed, "state": columnPassed, "credentialstype": columnPassed,
+	"ipaddress": columnPassed, "address": columnPassed, "updatestatus": columnPassed,
+}
+
+// headName is a head as columnNames has it.
+func headName(field string) string {
+	return strings.ToLower(strings.NewReplacer(" ", "", "_", "", "-", "", ".", "").Replace(strings.TrimSpace(field)))
 }
 
 // row is one device of the list.
 type row struct {
-	line   int
+	at     string // "line 3", "device 3"
 	fields [columns]string
+	wrong  error // nil: it can be read
 }
 
 // readRows reads a list as a spreadsheet saves it: commas, semicolons or tabs, quotes, a mark of its encoding at its start,
@@ -72,17 +87,15 @@ func readRows(raw []byte) ([]row, error) {
 		if strings.TrimSpace(strings.Join(fields, "")) == "" { // what a spreadsheet has below the last device
 			continue
 		}
-		r := row{line: n}
+		r := row{at: fmt.Sprintf("line %d", n)}
 		for i, field := range fields {
 			field = strings.TrimSpace(field)
-			if i < len(order) {
+			switch {
+			case i >= len(order) && field != "":
+				r.wrong = fleet.Refused("%d columns, want %d: %s", len(fields), len(order), wantedColumns)
+			case i < len(order) && order[i] != columnPassed:
 				r.fields[order[i]] = field
-			} else if field != "" {
-				return nil, fleet.Refused("line %d: %d columns, want %d: %s", n, len(fields), len(order), wantedColumns)
 			}
-		}
-		if r.fields[columnModel] == "" || r.fields[columnKey] == "" {
-			return nil, fleet.Refused("line %d: want %s", n, wantedColumns)
 		}
 		if rows = append(rows, r); len(rows) > mostDevices {
 			return nil, fleet.Refused("more than %d devices at once", mostDevices)
@@ -97,7 +110,7 @@ func heads(fields []string) ([]int, error) {
 	names := make([]string, len(fields))
 	known := 0
 	for i, field := range fields {
-		names[i] = strings.ToLower(strings.TrimSpace(field))
+		names[i] = headName(field)
 		if _, ok := columnNames[names[i]]; ok {
 			known++
 		}
@@ -109,15 +122,12 @@ func heads(fields []string) ([]int, error) {
 	for i, name := range names {
 		column, ok := columnNames[name]
 		if !ok {
-			return nil, fleet.Refused("there is no column %q: want %s", name, wantedColumns)
+			return nil, fleet.Refused("there is no column %q: want %s", strings.TrimSpace(fields[i]), wantedColumns)
 		}
-		if slices.Contains(order[:i], column) {
+		if column != columnPassed && slices.Contains(order[:i], column) {
 			return nil, fleet.Refused("the column %q is there twice", name)
 		}
 		order[i] = column
-	}
-	if !slices.Contains(order, columnModel) || !slices.Contains(order, columnKey) {
-		return nil, fleet.Refused("the columns model_code and device_key have to be there")
 	}
 	return order, nil
 }
@@ -151,7 +161,7 @@ func best(line string) rune {
 			points++
 		}
 		for _, field := range fields {
-			if _, ok := columnNames[strings.ToLower(strings.TrimSpace(field))]; ok {
+			if _, ok := columnNames[headName(field)]; ok {
 				points += 2
 			}
 		}

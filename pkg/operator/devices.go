@@ -16,7 +16,7 @@ import (
 func (d *door) registerDevices(rs *endpoint.Routes) {
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices", d.listDevices, "model", "state", "version", "line", "label", "q", "after", "limit")
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices", d.addDevice)
-	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/import", d.importDevices)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/import", d.importDevices, "dry_run", "model", "skip_wrong")
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices/{key}", d.showDevice)
 	d.handle(rs, auth.Operator, http.MethodPatch, "/api/devices/{key}", d.changeDevice)
 	d.handle(rs, auth.Operator, http.MethodDelete, "/api/devices/{key}", d.removeDevice)

@@ -75,6 +75,7 @@ type records interface {
 	UpdateDevice(context.Context, fleet.DeviceKey, func(*fleet.Device) error) (fleet.Device, error)
 	RemoveDevice(context.Context, fleet.DeviceKey) error
 	Reported(fleet.DeviceKey) (fleet.Reported, error)
+	DeviceByAlias(string) (fleet.Device, error)
 }
 
 // sightings are what was seen of devices; they answer every filter.
