@@ -140,7 +140,7 @@ func joinSlashes(r *http.Request) {
 	r.URL = u
 }
 
-// Witness, where a test sets it before the first request, sees each answer that is JSON. It is nil in the product.
+// Witness sees, where a test sets it before the first request, each answer that is JSON. It is nil in the product.
 var Witness func(r *http.Request, status int, header http.Header, body []byte)
 
 // run is the one place that recovers, counts, logs and answers with errors.

@@ -3,7 +3,6 @@ package operator
 import (
 	"errors"
 	"net/http"
-	"slices"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
@@ -43,34 +42,11 @@ func (d *door) resolveGroup(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		if err := mayResolve(g.Model, builds, v); err != nil {
+		if err := crash.MayResolve(g.Model, builds, v); err != nil {
 			return err
 		}
 	}
 	return d.decide(w, r, func(g *crash.Group) error { g.Resolve(v, d.Now().UTC()); return nil })
-}
-
-// mayResolve refuses a version that is neither a build's nor comes after all of them: as no crash is ever of a version
-// that was mistyped, the group would stay silent for good.
-func mayResolve(code fleet.ModelCode, builds []fleet.Build, v fleet.Version) error {
-	if _, ordered := fleet.CompareVersions(v, v); ordered && !slices.ContainsFunc(builds, func(b fleet.Build) bool {
-		sign, decided := fleet.CompareVersions(v, b.Version)
-		return !decided || sign <= 0
-	}) {
-		return nil
-	}
-	versions := make([]fleet.Version, len(builds))
-	for i, b := range builds {
-		if versions[i] = b.Version; b.Version == v {
-			return nil
-		}
-	}
-	nearest := ""
-	if len(versions) > 0 {
-		nearest = "; the nearest is " + string(fleet.Nearest(string(v), versions))
-	}
-	return fleet.Refused("firmware_version %q: %s has no such build, and it does not come after all that it has%s; --force (\"force\": true) takes it all the same",
-		v, code, nearest)
 }
 
 func (d *door) ignoreGroup(w http.ResponseWriter, r *http.Request) error {

@@ -1,101 +1,107 @@
 package page
 
 import (
-	"bytes"
 	"cmp"
-	"compress/gzip"
-	"errors"
-	"io"
-	"strings"
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"slices"
 
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// crashesView are the groups that ask for a look first, and the newest dumps.
+// crashQuery is what the address of the list may say.
+var crashQuery = []string{"model", "version", "state", "text", "sort", "after"}
+
+// crashesView is a page of groups, and the newest dumps.
 type crashesView struct {
-	Groups []crash.Group
-	More   int
-	Dumps  []crash.Listed
-}
-
-func (p *Page) crashes(*visit) (shown, error) {
-	groups, total, err := p.Crashes.UrgentGroups(shownRows)
-	if err != nil {
-		return shown{}, err
-	}
-	dumps, _, err := p.Crashes.Dumps(crash.DumpFilter{Limit: shownRows})
-	return shown{"Crashes", crashesView{groups, total - len(groups), dumps}}, err
-}
-
-// crashView is one group.
-type crashView struct {
-	Group    crash.Group
-	Versions []crash.VersionCount
+	Text     string
+	Model    string
+	Version  string
+	State    string
+	Sort     string
+	Models   []fleet.Model
+	States   []crash.GroupState
+	Orders   []order
+	Filtered bool
+	Groups   []crash.Group
+	Total    int
+	Next     string // the address of the next page, "" on the last
 	Dumps    []crash.Listed
-	Report   string // of the newest dump
 }
 
-func (p *Page) crash(v *visit) (shown, error) {
-	g, versions, _, err := p.Crashes.Group(v.r.PathValue("fingerprint"))
-	if err != nil {
+type order struct{ Name, Title string }
+
+var orders = []order{{"last_seen", "seen last"}, {"first_seen", "first seen last"}, {"count", "most crashes"}, {"devices", "most devices"}}
+
+func (p *Page) crashes(v *visit) (shown, error) {
+	q := v.r.URL.Query()
+	view := crashesView{
+		Text: q.Get("text"), Model: q.Get("model"), Version: q.Get("version"), State: q.Get("state"), Sort: q.Get("sort"),
+		States: []crash.GroupState{crash.Open, crash.Resolved, crash.Ignored}, Orders: orders,
+	}
+	view.Filtered = cmp.Or(view.Text, view.Model, view.Version, view.State, view.Sort, q.Get("after")) != ""
+	var err error
+	if view.Models, err = p.Records.Models(); err != nil {
 		return shown{}, err
 	}
-	dumps, err := p.Crashes.GroupDumps(g.Fingerprint, shownRows)
-	if err != nil {
-		return shown{}, err
-	}
-	view := crashView{Group: g, Versions: versions, Dumps: dumps}
-	if len(dumps) > 0 {
-		if view.Report, err = p.report(dumps[0].Dump); err != nil {
-			return shown{}, err
+	if view.Filtered {
+		err = p.filteredGroups(q, &view)
+	} else if view.Groups, view.Total, err = p.Crashes.UrgentGroups(shownRows); err == nil {
+		if view.Dumps, _, err = p.Crashes.Dumps(crash.DumpFilter{Limit: shownRows}); err == nil && view.Total > len(view.Groups) {
+			view.Next = "/crashes?sort=last_seen"
 		}
 	}
-	return shown{cmp.Or(g.TopFrame, g.Fingerprint), view}, nil
+	return shown{"Crashes", view}, err
 }
 
-// dumpView is one dump, of a group or of none: one that waits for its firmware may have frames already.
-type dumpView struct {
-	crash.Listed
-	Report string
+// filteredGroups are those that the address picks, page by page.
+func (p *Page) filteredGroups(q url.Values, view *crashesView) (err error) {
+	query := crash.GroupQuery{Text: view.Text, Order: crash.GroupOrder(cmp.Or(view.Sort, "last_seen")), Limit: shownRows}
+	query.Version = fleet.Version(view.Version)
+	if view.Model != "" {
+		if query.Model, err = fleet.ParseModelCode(view.Model); err != nil {
+			return err
+		}
+	}
+	if view.State != "" {
+		if query.State, err = crash.ParseGroupState(view.State); err != nil {
+			return err
+		}
+	}
+	if !slices.Contains(crash.GroupOrders, query.Order) {
+		return fleet.Refused("sort %q: want count, devices, first_seen or last_seen", view.Sort)
+	}
+	if after := q.Get("after"); after != "" {
+		if query.After, err = groupPlace(after); err != nil {
+			return err
+		}
+	}
+	page, err := p.Crashes.ListGroups(query)
+	view.Groups, view.Total = page.Groups, page.Total
+	if page.Next != nil {
+		next := url.Values{}
+		for _, name := range crashQuery {
+			if given := q.Get(name); given != "" {
+				next.Set(name, given)
+			}
+		}
+		next.Set("after", base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", page.Next.Number, page.Next.Fingerprint)))
+		view.Next = "/crashes?" + next.Encode()
+	}
+	return err
 }
 
-func (p *Page) dump(v *visit) (shown, error) {
-	key, err := fleet.ParseDeviceKey(v.r.PathValue("key"))
-	if err != nil {
-		return shown{}, fleet.Unknown("%s", err)
-	}
-	name, err := fleet.ParseDumpName(strings.TrimSuffix(v.r.PathValue("name"), ".dmp"))
-	if err != nil {
-		return shown{}, fleet.Unknown("%s", err)
-	}
-	l, err := p.Crashes.Dump(key, name)
-	if err != nil {
-		return shown{}, err
-	}
-	report, err := p.report(l.Dump)
-	return shown{cmp.Or(l.Crash.TopFrame, string(name)), dumpView{l, report}}, err
-}
-
-const mostReport = 4 << 20 // bytes of an inflated report; the worker's answer has 1 MiB at most
-
-// report is a dump's as people read it, "" for none. One that a power cut has damaged is none: the next start makes it
-// again, and what is in the catalog can be shown without it.
-func (p *Page) report(d fleet.Dump) (string, error) {
-	packed, err := p.Dumps.ReadReport(d.Device, d.Name())
-	if errors.Is(err, fleet.ErrUnknown) {
-		return "", nil
+// groupPlace reads what an address of the next page says.
+func groupPlace(after string) (*crash.GroupPlace, error) {
+	raw, err := base64.RawURLEncoding.DecodeString(after)
+	var place crash.GroupPlace
+	if err == nil {
+		_, err = fmt.Sscanf(string(raw), "%d %s", &place.Number, &place.Fingerprint)
 	}
 	if err != nil {
-		return "", err
+		return nil, fleet.Refused("after %q: take the address of the list's last link", after)
 	}
-	z, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return "", nil //nolint:nilerr // damaged, see above
-	}
-	report, err := io.ReadAll(io.LimitReader(z, mostReport))
-	if err != nil {
-		return "", nil //nolint:nilerr // likewise
-	}
-	return p.Gateway.Text(report)
+	return &place, nil
 }

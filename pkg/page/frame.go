@@ -27,14 +27,15 @@ var templateFiles embed.FS
 var templates = parse()
 
 func parse() map[string]*template.Template {
-	layout := template.Must(template.New("").Option("missingkey=error").Funcs(functions).ParseFS(templateFiles, "templates/layout.html"))
+	// A name with _ is a part of several views.
+	layout := template.Must(template.New("").Option("missingkey=error").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/_*.html"))
 	entries, err := templateFiles.ReadDir("templates")
 	if err != nil {
 		panic(err)
 	}
 	all := map[string]*template.Template{}
 	for _, e := range entries {
-		if e.Name() != "layout.html" {
+		if e.Name() != "layout.html" && !strings.HasPrefix(e.Name(), "_") {
 			one := template.Must(template.Must(layout.Clone()).ParseFS(templateFiles, "templates/"+e.Name()))
 			all[strings.TrimSuffix(e.Name(), ".html")] = one
 		}

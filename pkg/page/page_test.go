@@ -47,7 +47,7 @@ func TestTheLibrariesAreAsTheyWerePublished(t *testing.T) {
 func TestThePageShowsWhatADeviceSaysAndRunsNoneOfIt(t *testing.T) {
 	d := open(t)
 	d.crashes(1, `<script>alert("reason")</script>`, `<img src=x onerror=alert(1)> main.c:1`)
-	d.packed = packed(t, `<script>alert("report")</script>`)
+	d.packed = packed(t, hostileReport)
 	for _, path := range []string{"/", "/crashes", "/crashes/0000000000000000", "/dumps/aaaaaaaa/coredump_20260504T120000_000000Z"} {
 		a := d.read(path)
 		if a.StatusCode != http.StatusOK || strings.Contains(a.body, "<script>") || strings.Contains(a.body, "<img") || !strings.Contains(a.body, "&lt;img src=x") {
@@ -197,7 +197,7 @@ func TestADumpWithoutAGroupHasAPageWithWhatIsKnownOfIt(t *testing.T) {
 		}
 	}
 	a := d.read(address)
-	for _, want := range []string{"missing", "its own firmware is not here", "its dump is of 2.0", "as people read it: ", "/api" + strings.Replace(address, "dumps", "coredumps", 1) + "/file"} {
+	for _, want := range []string{"missing", "its own firmware is not here", "its dump is of 2.0", "as people read it: ", `<p class="lead">abort()</p>`, "/api" + strings.Replace(address, "dumps", "coredumps", 1) + "/file"} {
 		if a.StatusCode != http.StatusOK || !strings.Contains(a.body, want) {
 			t.Errorf("%s: %s without %q\n%s", address, a.Status, want, a.body)
 		}

@@ -60,6 +60,7 @@ type crashes interface {
 	Group(address string) (crash.Group, []crash.VersionCount, []crash.Chain, error)
 	GroupDumps(address string, limit int) ([]crash.Listed, error)
 	Counters(fleet.ModelCode) ([]crash.VersionSeries, error)
+	groupChanges
 	// DeviceCrashes counts on the last days; devices without a crash are not in it.
 	DeviceCrashes(code fleet.ModelCode, keys []fleet.DeviceKey, days int64) (map[fleet.DeviceKey]int, error)
 }

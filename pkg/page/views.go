@@ -36,9 +36,9 @@ func views(p *Page) []view {
 
 		{Name: "rollout", Pattern: "/models/{code}/rollouts/{number}", Load: p.rollout},
 
-		{Name: "crashes", Pattern: "/crashes", Nav: "Crashes", Load: p.crashes},
+		{Name: "crashes", Pattern: "/crashes", Nav: "Crashes", Query: crashQuery, Load: p.crashes},
 
-		{Name: "crash", Pattern: "/crashes/{fingerprint}", Load: p.crash},
+		{Name: "crash", Pattern: "/crashes/{fingerprint}", Query: []string{"dump", "after"}, Load: p.crash},
 
 		{Name: "dump", Pattern: "/dumps/{key}/{name}", Load: p.dump},
 
@@ -49,6 +49,18 @@ func views(p *Page) []view {
 // acts are all of them.
 func acts(p *Page) []act {
 	return []act{
+		{"/crashes/decide", auth.Operator, p.decideCrashes},
+
+		{"/crashes/{fingerprint}/ignore", auth.Operator, p.ignoreCrash},
+
+		{"/crashes/{fingerprint}/merge", auth.Operator, p.mergeCrash},
+
+		{"/crashes/{fingerprint}/note", auth.Operator, p.noteCrash},
+
+		{"/crashes/{fingerprint}/reopen", auth.Operator, p.reopenCrash},
+
+		{"/crashes/{fingerprint}/resolve", auth.Operator, p.resolveCrash},
+
 		{"/devices/add", auth.Operator, p.addDevice},
 
 		{"/devices/import", auth.Operator, p.importDevices},

@@ -86,7 +86,7 @@ func note(file string, err error) {
 		panic(openErr)
 	}
 	defer f.Close()
-	fmt.Fprintln(f, strings.Join(strings.Fields(err.Error()), " ")) //nolint:errcheck // of a temporary file of the test
+	fmt.Fprintln(f, strings.Join(strings.Fields(err.Error()), " "))
 }
 
 // Check says what about an answer is not as described.
