@@ -206,6 +206,12 @@ func (d *desk) crashes(n int, reason, frame string) {
 	d.t.Helper()
 	d.must(d.store.AddModel(d.t.Context(), fleet.Model{Code: "pump"}))
 	d.must(d.store.AddDevice(d.t.Context(), fleet.Device{Key: "aaaaaaaa", Model: "pump"}, auth.DeviceSecrets{}))
+	d.crashed(n, reason, frame)
+}
+
+// crashed has the groups, of a device that is there.
+func (d *desk) crashed(n int, reason, frame string) {
+	d.t.Helper()
 	for i := range n {
 		dump := fleet.Dump{Device: "aaaaaaaa", Model: "pump", FirmwareVersion: "1.0", UploadedAt: noon.Add(time.Duration(i) * time.Hour)}
 		d.must(d.store.RecordDumps(d.t.Context(), []fleet.Dump{dump}))

@@ -33,6 +33,15 @@ var sends = []sent{
 	{"POST /devices/{key}/config", "/devices/aaaaaaaa/config", "do=save&config=" + url.QueryEscape("{\r\n  \"deviceName\": \"x\",\r\n  \"deviceEntityId\": \"y\"\r\n}"), 303, "config.changed", "39 bytes"},
 	{"POST /devices/{key}/config", "/devices/aaaaaaaa/config", "do=save&config=" + url.QueryEscape(`{"a":`), 200, "", ""},
 	{"POST /devices/{key}/config", "/devices/aaaaaaaa/config", "do=default", 303, "config.changed", "default again"},
+	{"POST /crashes/{fingerprint}/resolve", "/crashes/0000000000000000/resolve", "in=0.1", 400, "", ""},
+	{"POST /crashes/{fingerprint}/resolve", "/crashes/0000000000000000/resolve", "in=1.4.2", 303, "crash.resolved", "It is gone in 1.4.2."},
+	{"POST /crashes/{fingerprint}/reopen", "/crashes/0000000000000000/reopen", "", 303, "crash.reopened", "open again"},
+	{"POST /crashes/{fingerprint}/ignore", "/crashes/0000000000000000/ignore", "", 303, "crash.ignored", "asks for nobody"},
+	{"POST /crashes/{fingerprint}/note", "/crashes/0000000000000000/note", "note=valve&link=https%3A%2F%2Ftickets.example%2F7", 303, "crash.noted crash.noted", "The note is kept."},
+	{"POST /crashes/decide", "/crashes/decide", "verb=ignore&crash=0000000000000001", 303, "crash.ignored", "1 crash is ignored."},
+	{"POST /crashes/decide", "/crashes/decide", "verb=reopen&crash=0000000000000001", 303, "crash.reopened", "1 crash is open again."},
+	{"POST /crashes/decide", "/crashes/decide", "verb=ignore", 400, "", ""},
+	{"POST /crashes/{fingerprint}/merge", "/crashes/0000000000000001/merge", "into=0000000000000000", 303, "crash.merged", "The two are one now."},
 	{"POST /devices/{key}/secret", "/devices/aaaaaaaa/secret", "typed=bbbbbbbb", 400, "", ""},
 	{"POST /devices/{key}/secret", "/devices/aaaaaaaa/secret", "typed=aaaaaaaa", 200, "device.secret_replaced", ""},
 	{"POST /devices/add", "/devices/add", "model=pump&name=Press+8&key=bbbbbbb1", 200, "device.added", ""},
@@ -71,6 +80,7 @@ func acting(t *testing.T) *desk {
 		_, _, err := d.store.RecordBuild(t.Context(), fleet.Build{Model: "pump", Version: v, ELFSHA256: strings.Repeat("0", 63) + string(v[4])}, i == 0)
 		d.must(err)
 	}
+	d.crashed(2, "abort()", "main.c:1")
 	return d
 }
 
