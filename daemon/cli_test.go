@@ -30,7 +30,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setUpScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "ready": ready, "capture": capture, "upload": uploadDump, "columns": sameColumns,
-			"asks": asks, "leaves": leaves,
+			"asks": asks, "leaves": leaves, "awaits": awaits,
 		},
 	})
 }
@@ -160,6 +160,17 @@ func leaves(ts *testscript.TestScript, _ bool, args []string) {
 	if seen > 0 && !slices.Equal(kinds, args) {
 		ts.Fatalf("left are the events %v, want %v", kinds, args)
 	}
+}
+
+// awaits PATTERN PROGRAM…: the program is called until it prints a line like that.
+func awaits(ts *testscript.TestScript, _ bool, args []string) {
+	line := regexp.MustCompile("(?m)" + args[0])
+	for end := time.Now().Add(testPatience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if ts.Exec(args[1], args[2:]...) == nil && line.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+	}
+	ts.Fatalf("%s never prints %s\n%s%s", strings.Join(args[1:], " "), args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
 }
 
 // columns: in every line of what was printed last, columns begin where the heading's do.

@@ -35,6 +35,8 @@ func commands() []*cobra.Command {
 		firmwareCommand(),
 		rolloutCommand(),
 		dumpCommand(),
+		dropCommand(),
+		wantedCommand(),
 		crashCommand(),
 		decodeCommand(),
 		simulateCommand(),

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -107,7 +108,7 @@ func (c *Catalog) RecordCrash(ctx context.Context, one crash.Crash, keep int) (c
 		if !found {
 			return unknownDump(one.Device, one.Name)
 		}
-		if err := t.countElsewhere(before, one); err != nil {
+		if err := errors.Join(t.countElsewhere(before, one), t.tellAgain(before, one)); err != nil {
 			return err
 		}
 		if !grouped(one) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -206,5 +207,33 @@ func TestGroupsAreFilteredByModelStateAndVersion(t *testing.T) {
 		if strings.Join(got, " ") != test.want {
 			t.Errorf("%+v: %v, want %s", test.filter, got, test.want)
 		}
+	}
+}
+
+func TestADumpThatIsDecodedAgainLeavesAnEventAnHourAndDevice(t *testing.T) {
+	c := withDumps(t, 3)
+	failed := reported(0, "", "")
+	failed.State = crash.Failed
+	waits := reported(1, "", "")
+	waits.State = crash.Missing
+	record(t, c, failed, 0)
+	record(t, c, waits, 0)
+	kinds := func() (n int, last string) {
+		page, err := c.Events(event.Filter{Kinds: []string{string(event.DumpDecodedAgain)}})
+		must(t, err)
+		for _, e := range page.Events {
+			last = string(e.Actor.Type) + " " + e.Object.ID + " " + string(e.Details)
+		}
+		return len(page.Events), last
+	}
+	record(t, c, reported(1, "f", "1.0"), 0) // its firmware came: the first time
+	if n, last := kinds(); n != 0 {
+		t.Errorf("%d events before anything was decoded again: %s", n, last)
+	}
+	record(t, c, reported(0, "f", "1.0"), 0)
+	record(t, c, reported(0, "f", "1.0"), 0)
+	n, last := kinds()
+	if want := `{"after":"reported","before":"failed","dump":"` + string(dumpAt(0).Name()) + `","model":"pump","times":1}`; n != 1 || last != "gateway "+string(keyOf(0))+" "+want {
+		t.Errorf("%d events, the last is %s, want %s", n, last, want)
 	}
 }

@@ -3,6 +3,7 @@ package crash
 import (
 	"cmp"
 	"strings"
+	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -85,4 +86,22 @@ type GroupPage struct {
 	Next   *GroupPlace // nil: this is the last
 	Total  int         // groups on all pages
 	Found  int         // groups that the filter picks, whatever the text is
+}
+
+// Wanted is a firmware that dumps wait for: its ELF is not here.
+type Wanted struct {
+	ELFHash  string          `json:"elf_hash,omitempty"` // hex prefix that the dumps carry; "": they carry none
+	Model    fleet.ModelCode `json:"model_code"`
+	Versions []string        `json:"versions"` // that the devices declared, in order
+	Devices  int             `json:"devices"`
+	Dumps    int             `json:"dumps"`
+	Since    time.Time       `json:"since"` // upload of the oldest of them
+}
+
+// ID orders wanted firmware, and names it to whoever asks for the next page.
+func (w Wanted) ID() string {
+	if w.ELFHash != "" {
+		return string(w.Model) + "/" + w.ELFHash
+	}
+	return string(w.Model) + "/" + strings.Join(w.Versions, "/") + "/"
 }

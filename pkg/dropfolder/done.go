@@ -80,7 +80,7 @@ func (f *Folder) reject(ctx context.Context, name, reason string) {
 		return
 	}
 	text := fmt.Sprintf("%s was rejected on %s:\n\n%s\n", shown(name), time.Now().Format(time.RFC1123Z), reason)
-	if err := os.WriteFile(moved+".reason.txt", []byte(text), 0o664); err != nil {
+	if err := os.WriteFile(moved+reasonSuffix, []byte(text), 0o664); err != nil {
 		f.options.Logger.Error("reason not written", "file", name, "error", err)
 	}
 }

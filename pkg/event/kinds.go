@@ -49,6 +49,8 @@ const (
 	DumpRemoved fleet.EventKind = "dump.removed"
 	DumpRotated fleet.EventKind = "dump.rotated"
 
+	DumpDecodedAgain fleet.EventKind = "dump.decoded_again"
+
 	DeviceLost  fleet.EventKind = "device.lost"
 	DeviceFound fleet.EventKind = "device.found"
 
@@ -79,7 +81,9 @@ const (
 	SignInFailed       fleet.EventKind = "sign_in.failed"
 	TokenRequestFailed fleet.EventKind = "token_request.failed"
 
-	DropRejected fleet.EventKind = "drop.rejected"
+	DropRejected  fleet.EventKind = "drop.rejected"
+	DropRetried   fleet.EventKind = "drop.retried"
+	DropDismissed fleet.EventKind = "drop.dismissed"
 
 	TroubleBegan         fleet.EventKind = "trouble.began"
 	TroubleEnded         fleet.EventKind = "trouble.ended"
@@ -143,6 +147,7 @@ var Table = []Row{
 	{CrashNoted, []string{"POST /api/crashes/{fingerprint}/note", "slipway crash note", "POST /crashes/{fingerprint}/note"}},
 	{DumpRemoved, []string{"DELETE /api/coredumps/{key}/{name}", "slipway dump rm"}},
 	{DumpRotated, []string{"rotation, one an hour and device with counts"}},
+	{DumpDecodedAgain, []string{"a dump that had a report, or had failed, and was decoded anew: one an hour and device, with counts"}},
 	{DeviceLost, []string{"a device of a rollout that was not heard after its update"}},
 	{DeviceFound, []string{"a device that was lost and is heard again"}},
 	{RolloutDrafted, []string{rollouts, "slipway rollout start"}},
@@ -171,6 +176,8 @@ var Table = []Row{
 	{SignInFailed, []string{"POST /login", "a token that is not known, on any route for people: one a minute and source, with counts"}},
 	{TokenRequestFailed, []string{"POST /api/oauth/token", "a wrong client secret, on any route for devices: one a minute and source, with counts"}},
 	{DropRejected, []string{"a dropped file that is no bundle, or that is refused"}},
+	{DropRetried, []string{"POST /api/drops/{name}/retry", "slipway drop retry"}},
+	{DropDismissed, []string{"DELETE /api/drops/{name}", "slipway drop dismiss"}},
 	{TroubleBegan, []string{"something that /api/health tells of"}},
 	{TroubleEnded, []string{"something that /api/health told of"}},
 	{GatewayStarted, []string{"a start"}},

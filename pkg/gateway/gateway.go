@@ -234,6 +234,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 	who := access.New(access.Options{Tokens: operators, Sessions: g.store, Socket: whole, Failures: &g.failures.signIns, Now: time.Now})
 	people := operator.Options{
 		Records: g.store, Sightings: g.book, Rollouts: g.rollouts, Offers: offers{g.store, g.rollouts}, Firmware: g.depot, Dumps: g.dumps, Crashes: g.store, Issuer: issuer,
+		Drops:  &drops{g.folder, g.store},
 		Access: who, Operators: operators, Keys: signing{g.keys, g.cfg.KeysDir()}, Gateway: whole,
 		Events: g.store, Metrics: g.metrics.handler, Counter: g.metrics.operations, Now: time.Now,
 	}

@@ -24,6 +24,7 @@ type crashes interface {
 	Dumps(crash.DumpFilter) (page []crash.Listed, next crash.Ref, err error)
 	ListGroups(crash.GroupQuery) (crash.GroupPage, error)
 	CrashVersions() ([]fleet.Version, error) // in which something crashed
+	Wanted() ([]crash.Wanted, error)         // firmware that dumps wait for, by [crash.Wanted.ID]
 	// UrgentGroups are the first of all groups by what asks for a look, and how many there are.
 	UrgentGroups(limit int) (groups []crash.Group, total int, err error)
 	// Group finds a group by its fingerprint, by that of one of its chains, or by one that it had before.
@@ -44,6 +45,7 @@ func (d *door) registerCrashes(rs *endpoint.Routes) {
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/crashes", d.listGroups, "model", "version", "state", "text", "sort", "after", "limit")
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/crashes/{fingerprint}", d.showGroup)
 	d.registerGroups(rs)
+	d.registerInbox(rs)
 }
 
 // Group is a group with its versions, its chains and the dumps that are left of it.

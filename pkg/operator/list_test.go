@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/crash"
@@ -19,6 +20,7 @@ var lists = map[string]string{
 	"/api/device-models": "models", "/api/device-models/pump/builds": "builds", "/api/builds": "builds", "/api/devices": "devices",
 	"/api/coredumps": "coredumps", "/api/devices/aaaaaaaa/coredumps": "coredumps", "/api/crashes": "crashes",
 	"/api/crashes/0000000000000000/devices": "devices", "/api/tokens": "tokens", "/api/events": "events",
+	"/api/drops": "drops", "/api/wanted": "wanted",
 	"/api/rollouts": "rollouts", "/api/device-models/pump/rollouts/1/devices": "devices",
 }
 
@@ -45,6 +47,15 @@ func (d *desk) many() {
 		}
 		if _, err := d.store.RecordCrash(d.t.Context(), crash.Crash{
 			Device: key, Model: "pump", Name: dump.Name(), Uploaded: noon, State: crash.Reported, Version: "1.0", Fingerprint: "0000000000000000",
+		}, 0); err != nil {
+			d.t.Fatal(err)
+		}
+		waits := fleet.Dump{Device: key, Model: "pump", UploadedAt: noon.Add(time.Second)}
+		if err := d.store.RecordDumps(d.t.Context(), []fleet.Dump{waits}); err != nil {
+			d.t.Fatal(err)
+		}
+		if _, err := d.store.RecordCrash(d.t.Context(), crash.Crash{
+			Device: key, Model: "pump", Name: waits.Name(), Uploaded: waits.UploadedAt, State: crash.Missing, ELFHash: fmt.Sprintf("%016x", i),
 		}, 0); err != nil {
 			d.t.Fatal(err)
 		}

@@ -27,6 +27,7 @@ type Options struct {
 	Firmware  firmware
 	Rollouts  rollouts
 	Dumps     dumps
+	Drops     drops
 	Crashes   crashes
 	Issuer    issuer
 	Operators operators

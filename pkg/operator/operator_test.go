@@ -110,6 +110,11 @@ func open(t *testing.T, change func(*Options)) *desk {
 	}
 	rollouts := newPlayed()
 	o.Rollouts = rollouts
+	files := &droppedFiles{store: store}
+	for i := range 103 {
+		files.names = append(files.names, fmt.Sprintf("bundle%03d.zip", i))
+	}
+	o.Drops = files
 	if change != nil {
 		change(&o)
 	}

@@ -55,6 +55,36 @@ func (n nudged) Nudge(ctx context.Context, d fleet.Device, _ string) error {
 	return n.store.Record(ctx, event.DeviceNudged, d.Key.ObjectOf(), nil) // as the gateway's does
 }
 
+// droppedFiles are rejected files in memory.
+type droppedFiles struct {
+	store *catalog.Catalog
+	names []string
+}
+
+func (f *droppedFiles) Rejected() (all []fleet.Drop, err error) {
+	for _, name := range f.names {
+		all = append(all, fleet.Drop{Name: name, Size: 2, RejectedAt: noon, Reason: "there is no model \"pump\""})
+	}
+	return all, nil
+}
+
+func (f *droppedFiles) Retry(ctx context.Context, name string) error {
+	return f.take(ctx, name, event.DropRetried)
+}
+
+func (f *droppedFiles) Dismiss(ctx context.Context, name string) error {
+	return f.take(ctx, name, event.DropDismissed)
+}
+
+func (f *droppedFiles) take(ctx context.Context, name string, kind fleet.EventKind) error {
+	at := slices.Index(f.names, name)
+	if at < 0 {
+		return fleet.Unknown("no rejected file is named %q", name)
+	}
+	f.names = slices.Delete(f.names, at, at+1)
+	return f.store.Record(ctx, kind, fleet.Drop{Name: name}.ObjectOf(), nil) // as the gateway's do
+}
+
 type turned struct{}
 
 func (turned) Rotate() error { return nil }
@@ -89,6 +119,7 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		store = o.Events.(*catalog.Catalog)
 		o.Keys, o.Dumps = turned{}, recorded{store: store}
 		o.Nudges = nudged{store}
+		o.Drops = &droppedFiles{store: store, names: []string{"pump 1.zip", "fan.zip"}}
 		o.Gateway = &calm{trusted: true, backup: func(io.Writer) error { return nil }}
 		o.Issuer = &auth.Issuer{Devices: store, Now: func() time.Time { return noon }}
 		o.Counter = endpoint.NewMetrics(prometheus.NewRegistry())
@@ -190,6 +221,10 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		{"POST /api/crashes/{fingerprint}/merge", crash + "/merge", `{"fingerprint":"0000000000000001"}`, 200, "crash.merged"},
 		{"POST /api/crashes/{fingerprint}/split", crash + "/split", `{"chains":["0000000000000001"]}`, 200, "crash.split"},
 		{"DELETE /api/coredumps/{key}/{name}", "/api/coredumps/aaaaaaaa/coredump_20260504T120000_000000Z", "", 204, "dump.removed"},
+		{"POST /api/drops/{name}/retry", "/api/drops/pump%201.zip/retry", "", 202, "drop.retried"},
+		{"POST /api/drops/{name}/retry", "/api/drops/pump%201.zip/retry", "", 404, ""},
+		{"DELETE /api/drops/{name}", "/api/drops/fan.zip", "", 204, "drop.dismissed"},
+		{"DELETE /api/drops/{name}", "/api/drops/..%2Ffan.zip", "", 404, ""},
 		{"POST /api/tokens", "/api/tokens", `{"role":"viewer","name":"Ana"}`, 201, "token.created"},
 		{"DELETE /api/tokens/{id}", "/api/tokens/" + strings.Split(d.tokens[auth.Viewer], "_")[1], "", 204, "token.revoked"},
 		{"POST /api/clock/accept", "/api/clock/accept", "", 200, "gateway.clock_accepted"},
