@@ -86,7 +86,7 @@ func wantedCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return show(cmd, flags.format, answer, func(w io.Writer, v api.Wanted[crash.Wanted]) {
+		return show(cmd, flags.format, answer, func(w io.Writer, v api.WantedList[crash.Wanted]) {
 			c := newColumns(w, "MODEL", "ELF SHA-256", "VERSIONS", "DEVICES", "DUMPS", "SINCE")
 			for _, one := range v.Wanted {
 				c.row(string(one.Model), cmp.Or(one.ELFHash, "unknown"), strings.Join(one.Versions, " "), fmt.Sprint(one.Devices), fmt.Sprint(one.Dumps), localTime(one.Since))

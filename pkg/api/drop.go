@@ -8,8 +8,8 @@ type Drops struct {
 	Next  *string      `json:"next"` // what ?after= takes for the next page; null: this is the last
 }
 
-// Wanted is a page of the firmware that dumps wait for, by model and hash.
-type Wanted[W any] struct {
+// WantedList is a page of the firmware that dumps wait for, by model and hash.
+type WantedList[W any] struct {
 	Wanted []W     `json:"wanted"`
 	Next   *string `json:"next"`
 }

@@ -43,6 +43,8 @@ var bodies = map[string]body{
 	"GET /api/devices":                                        {nil, api.Devices{}},
 	"GET /api/devices/{key}":                                  {nil, api.Device{}},
 	"GET /api/devices/{key}/coredumps":                        {nil, api.Dumps{}},
+	"GET /api/drops":                                          {nil, api.Drops{}},
+	"GET /api/wanted":                                         {nil, api.WantedList[crash.Wanted]{}},
 	"GET /api/events":                                         {nil, api.Events{}},
 	"GET /api/health":                                         {nil, api.Health{}},
 	"GET /api/iot/firmware-version":                           {nil, api.OfferedVersion{}},

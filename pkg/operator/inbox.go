@@ -64,5 +64,5 @@ func (d *door) listWanted(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page, next := pageOf(all, r.URL.Query().Get("after"), limit, crash.Wanted.ID)
-	return endpoint.WriteJSON(w, http.StatusOK, api.Wanted[crash.Wanted]{Wanted: api.List(page), Next: next})
+	return endpoint.WriteJSON(w, http.StatusOK, api.WantedList[crash.Wanted]{Wanted: api.List(page), Next: next})
 }

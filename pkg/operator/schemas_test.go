@@ -56,6 +56,7 @@ var names = map[reflect.Type]string{
 
 	reflect.TypeFor[api.Groups[crash.Group]]():      "Groups",
 	reflect.TypeFor[api.SplitGroups[crash.Group]](): "SplitGroups",
+	reflect.TypeFor[api.WantedList[crash.Wanted]](): "WantedList",
 	reflect.TypeFor[fleet.Plan]():                   "RolloutPlan",
 	reflect.TypeFor[fleet.Target]():                 "RolloutTarget",
 }
