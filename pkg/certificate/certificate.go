@@ -26,6 +26,7 @@ type Options struct {
 	Dir      string // holds ca.crt, ca.key, tls.crt and tls.key when they are made here
 	CertFile string // with KeyFile: an operator's own pair, PEM; the leaf first, then its chain
 	KeyFile  string
+	RSA      bool            // a leaf with an RSA key beside the one with an ECDSA key, for clients that know nothing else; none beside an operator's pair
 	Kept     bool            // no CA is made where there is none: os.ErrNotExist
 	Hosts    func() []string // names and addresses that the leaf is to be good for
 	Built    time.Time       // no clock is believed that says less
@@ -38,6 +39,7 @@ type Options struct {
 type Identity struct {
 	options Options
 	current atomic.Pointer[tls.Certificate]
+	rsa     atomic.Pointer[tls.Certificate] // nil: none
 	seen    stamp                  // of the operator's files when they were last read
 	trouble atomic.Pointer[string] // why it was not renewed at the last look
 }
@@ -53,9 +55,13 @@ func Open(o Options) (*Identity, error) {
 	return id, nil
 }
 
-// GetCertificate is for tls.Config.
-func (id *Identity) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return id.current.Load(), nil
+// GetCertificate is for tls.Config. The RSA leaf is for who cannot use the other.
+func (id *Identity) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	current := id.current.Load()
+	if rsa := id.rsa.Load(); rsa != nil && hello.SupportsCertificate(current) != nil && hello.SupportsCertificate(rsa) == nil {
+		return rsa, nil
+	}
+	return current, nil
 }
 
 // CAFile is the PEM file that devices are given; "" where an operator brought the certificate.

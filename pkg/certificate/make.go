@@ -1,9 +1,11 @@
 package certificate
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -16,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/durable"
@@ -26,6 +29,8 @@ const (
 	caKeyFile   = "ca.key"
 	leafFile    = "tls.crt"
 	leafKeyFile = "tls.key"
+	rsaFile     = "tls-rsa.crt"
+	rsaKeyFile  = "tls-rsa.key"
 
 	caYears     = 30
 	leafDays    = 398 // what the strictest clients accept
@@ -49,28 +54,52 @@ func (id *Identity) renew() error {
 		return fmt.Errorf("certificate authority: %w", err)
 	}
 	hosts := id.options.Hosts()
-	leaf, err := loadPair(id.options.Dir, leafFile, leafKeyFile)
+	err = id.renewLeaf(leafKind{leafFile, leafKeyFile, newECDSA, x509.KeyUsageDigitalSignature, &id.current}, ca, hosts, now)
+	if id.options.RSA {
+		usage := x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment
+		err = errors.Join(err, id.renewLeaf(leafKind{rsaFile, rsaKeyFile, newRSA, usage, &id.rsa}, ca, hosts, now))
+	}
+	return err
+}
+
+// leafKind is a leaf by its kind of key.
+type leafKind struct {
+	cert, key string // files
+	newKey    func() (crypto.Signer, error)
+	usage     x509.KeyUsage
+	served    *atomic.Pointer[tls.Certificate]
+}
+
+func newECDSA() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
+
+func newRSA() (crypto.Signer, error) {
+	const bits = 2048 // more is slow on a small gateway, and some of those clients know no more
+	return rsa.GenerateKey(rand.Reader, bits)
+}
+
+func (id *Identity) renewLeaf(k leafKind, ca *tls.Certificate, hosts []string, now time.Time) error {
+	leaf, err := loadPair(id.options.Dir, k.cert, k.key)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		id.options.Logger.Warn("certificate is damaged, making another", "error", err)
 	case err == nil && leaf.Leaf.CheckSignatureFrom(ca.Leaf) == nil && fresh(leaf.Leaf, ca.Leaf, now) && names(leaf.Leaf, hosts):
-		if id.current.Load() == nil {
-			id.serve(leaf, ca)
+		if k.served.Load() == nil {
+			serve(k.served, leaf, ca)
 		}
 		return nil
 	}
-	made, err := makeLeaf(ca, hosts, now)
+	made, err := makeLeaf(k, ca, hosts, now)
 	if err != nil {
 		return fmt.Errorf("certificate: %w", err)
 	}
 	if leaf, err = made.pair(); err != nil {
 		return fmt.Errorf("certificate: %w", err)
 	}
-	id.serve(leaf, ca)
-	if err := made.store(id.options.Dir, leafFile, leafKeyFile); err != nil {
+	serve(k.served, leaf, ca)
+	if err := made.store(id.options.Dir, k.cert, k.key); err != nil {
 		return fmt.Errorf("certificate: %w", err) // it is served all the same: devices ask for this host's names of now
 	}
-	id.options.Logger.Info("certificate made", "hosts", hosts, "ends", leaf.Leaf.NotAfter)
+	id.options.Logger.Info("certificate made", "file", k.cert, "hosts", hosts, "ends", leaf.Leaf.NotAfter)
 	return nil
 }
 
@@ -120,9 +149,9 @@ func fresh(leaf, ca *x509.Certificate, now time.Time) bool {
 }
 
 // serve sends the CA along, so that a client which pins it by hash can do so.
-func (id *Identity) serve(leaf, ca *tls.Certificate) {
+func serve(as *atomic.Pointer[tls.Certificate], leaf, ca *tls.Certificate) {
 	leaf.Certificate = append(leaf.Certificate[:1:1], ca.Certificate[0])
-	id.current.Store(leaf)
+	as.Store(leaf)
 }
 
 // names reports that a certificate is good for all hosts.
@@ -146,7 +175,7 @@ func (id *Identity) makeCA(now time.Time) (*tls.Certificate, error) {
 		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
-	made, err := makePair(template, nil)
+	made, err := makePair(template, nil, newECDSA)
 	if err == nil {
 		err = made.store(id.options.Dir, caFile, caKeyFile)
 	}
@@ -157,7 +186,7 @@ func (id *Identity) makeCA(now time.Time) (*tls.Certificate, error) {
 }
 
 // makeLeaf names addresses twice, as addresses and as DNS names: old mbedTLS compares only the latter.
-func makeLeaf(ca *tls.Certificate, hosts []string, now time.Time) (made, error) {
+func makeLeaf(k leafKind, ca *tls.Certificate, hosts []string, now time.Time) (made, error) {
 	ends := now.AddDate(0, 0, leafDays).UTC()
 	if ends.After(ca.Leaf.NotAfter) {
 		ends = ca.Leaf.NotAfter
@@ -165,22 +194,22 @@ func makeLeaf(ca *tls.Certificate, hosts []string, now time.Time) (made, error) 
 	template := &x509.Certificate{
 		Subject:   pkix.Name{CommonName: hosts[len(hosts)-1], Organization: []string{"Slipway"}},
 		NotBefore: epoch, NotAfter: ends, BasicConstraintsValid: true, DNSNames: hosts,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		KeyUsage: k.usage, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	for _, h := range hosts {
 		if ip := net.ParseIP(h); ip != nil {
 			template.IPAddresses = append(template.IPAddresses, ip)
 		}
 	}
-	return makePair(template, ca)
+	return makePair(template, ca, k.newKey)
 }
 
 // made is a key and its certificate, PEM.
 type made struct{ key, cert []byte }
 
 // makePair makes a key and its certificate, signed by parent or by itself.
-func makePair(template *x509.Certificate, parent *tls.Certificate) (m made, err error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+func makePair(template *x509.Certificate, parent *tls.Certificate, newKey func() (crypto.Signer, error)) (m made, err error) {
+	key, err := newKey()
 	if err != nil {
 		return m, err
 	}
@@ -191,7 +220,7 @@ func makePair(template *x509.Certificate, parent *tls.Certificate) (m made, err 
 	if parent != nil {
 		signer, signKey = parent.Leaf, parent.PrivateKey
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, signer, &key.PublicKey, signKey)
+	der, err := x509.CreateCertificate(rand.Reader, template, signer, key.Public(), signKey)
 	if err != nil {
 		return m, err
 	}

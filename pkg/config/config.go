@@ -58,6 +58,8 @@ type Config struct {
 
 	RolloutUpWithin time.Duration
 
+	TLSRSA, TLSSmallRecords bool
+
 	HawkbitTenant string // "" when off
 
 	MQTTURL, MQTTUser, MQTTPasswordFile, MQTTCA, MQTTClientCert, MQTTPrefix string // MQTTURL is "" when off

@@ -46,6 +46,18 @@ var Settings = []Setting{
 		parse:   func(c *Config, raw any) error { return text(&c.TLSKey, raw) },
 	},
 	{
+		Key: "tls.rsa", Default: "false",
+		Meaning: "A certificate with an RSA key beside the gateway's own, for clients that know nothing else, such as " +
+			"Tasmota of before 2025. Both are of the same CA.",
+		parse: func(c *Config, raw any) error { return truth(&c.TLSRSA, raw) },
+	},
+	{
+		Key: "tls.small_records", Default: "false",
+		Meaning: "Sends over TLS in records of at most 4 KiB, for devices whose mbedTLS has buffers of that size " +
+			"(MBEDTLS_SSL_IN_CONTENT_LEN): an error -0x7200 on the device is this.",
+		parse: func(c *Config, raw any) error { return truth(&c.TLSSmallRecords, raw) },
+	},
+	{
 		Key: "state_dir", Default: "/var/lib/slipway",
 		Meaning: "Folder of all state; the four folders below default to folders in it.",
 		parse:   func(c *Config, raw any) error { return folder(&c.StateDir, raw) },

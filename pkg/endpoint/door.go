@@ -26,6 +26,7 @@ type door struct {
 	net.Listener
 	gate   *gate
 	tls    *tls.Config // nil for plain HTTP
+	small  bool        // records
 	most   int         // 0: no bound, and no gate
 	logger *slog.Logger
 
@@ -43,7 +44,7 @@ func newDoor(l Listener, logger *slog.Logger) *door {
 	d := &door{Listener: l.Listener, most: l.MaxConnections, logger: logger, idle: list.New(), places: map[net.Conn]*list.Element{}}
 	d.change = sync.NewCond(&d.mu)
 	if l.TLS != nil {
-		d.tls = l.TLS.Clone()
+		d.tls, d.small = l.TLS.Clone(), l.SmallRecords
 		d.tls.NextProtos = []string{"http/1.1"}
 	}
 	switch {
@@ -120,7 +121,7 @@ func (d *door) secured(c *conn) net.Conn {
 	if d.tls == nil {
 		return c
 	}
-	return &tlsConn{Conn: tls.Server(c, d.tls), tcp: c, logger: d.logger}
+	return &tlsConn{Conn: tls.Server(c, d.tls), tcp: c, small: d.small, logger: d.logger}
 }
 
 // evict closes the connection that has been idle longest. Its server notices and reports its end.

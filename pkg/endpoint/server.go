@@ -33,6 +33,10 @@ type Listener struct {
 	Handler http.Handler
 	TLS     *tls.Config // nil for plain HTTP
 
+	// SmallRecords sends over TLS in records of at most 4 KiB, for clients that cannot take larger ones. It costs a system
+	// call for each.
+	SmallRecords bool
+
 	// MaxConnections bounds this listener's open connections; beyond it the longest idle one is closed, and where none is
 	// idle new ones wait. 0 is no bound, for the CLI's socket.
 	MaxConnections int

@@ -14,6 +14,7 @@ import (
 type tlsConn struct {
 	*tls.Conn
 	tcp    *conn
+	small  bool // see Listener.SmallRecords
 	logger *slog.Logger
 }
 
@@ -38,8 +39,19 @@ func (c *tlsConn) Write(p []byte) (int, error) {
 		_, err := c.Conn.Write(own)
 		return len(p), err
 	}
-	return c.Conn.Write(p)
+	if !c.small {
+		return c.Conn.Write(p)
+	}
+	for n := 0; ; { // each call is a record of its own
+		m, err := c.Conn.Write(p[n:min(n+smallRecord, len(p))])
+		if n += m; err != nil || n == len(p) {
+			return n, err
+		}
+	}
 }
+
+// smallRecord is what a client takes whose mbedTLS has buffers of 4 KiB (MBEDTLS_SSL_IN_CONTENT_LEN), in bytes of content.
+const smallRecord = 4096
 
 func looksLikeHTTP(header [5]byte) bool {
 	switch string(header[:]) {

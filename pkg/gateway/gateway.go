@@ -145,7 +145,7 @@ func (g *Gateway) readKeys(keys *auth.Keys, err error, kept bool) error {
 		}, g.logger))
 	}
 	g.identity, err = certificate.Open(certificate.Options{
-		Dir: g.cfg.KeysDir(), CertFile: g.cfg.TLSCert, KeyFile: g.cfg.TLSKey, Kept: kept, Hosts: certificate.Hosts, Built: g.binary.Built,
+		Dir: g.cfg.KeysDir(), CertFile: g.cfg.TLSCert, KeyFile: g.cfg.TLSKey, RSA: g.cfg.TLSRSA, Kept: kept, Hosts: certificate.Hosts, Built: g.binary.Built,
 		Now: time.Now, Logger: g.logger, Beat: g.watchdog.Part("certificate", partPatience),
 	})
 	if err != nil && g.cfg.TLSCert == "" {

@@ -33,9 +33,10 @@ type door struct {
 
 // ways are all listeners and the command line's socket.
 type ways struct {
-	doors    []door
-	socket   net.Listener // nil: its disk takes nothing
-	warnings []string     // addresses in the settings that a socket of systemd overrides with another one
+	doors        []door
+	socket       net.Listener // nil: its disk takes nothing
+	smallRecords bool         // to clients of TLS
+	warnings     []string     // addresses in the settings that a socket of systemd overrides with another one
 }
 
 // listen binds everything before anything is touched: a port that is taken damages nothing. Sockets that systemd holds
@@ -45,7 +46,7 @@ func listen(cfg config.Config) (*ways, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &ways{}
+	w := &ways{smallRecords: cfg.TLSSmallRecords}
 	for _, way := range []struct {
 		name      string
 		addresses config.Addresses
@@ -199,6 +200,7 @@ func (w *ways) endpoints(all, devices http.Handler, identity *certificate.Identi
 		}
 		if d.name == "https" || d.name == "device_https" {
 			e.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: identity.GetCertificate}
+			e.SmallRecords = w.smallRecords
 		}
 		served = append(served, e)
 	}
