@@ -30,33 +30,6 @@ func (rs *Rollouts) Word(d fleet.Device, model fleet.Model) (w fleet.Word) {
 	return w
 }
 
-// sticks reports that who has the build of a rollout that is over goes on being offered it: nothing else was published since.
-func (c *course) sticks(published fleet.Version) bool { return sticks(c.Rollout, published) }
-
-func sticks(r fleet.Rollout, published fleet.Version) bool {
-	return !r.Unstuck && r.Base == published && r.State != fleet.RolloutFinished
-}
-
-// published notes what a model is offered. When that changes, whoever changed it, no build of a rollout that is over sticks to
-// anybody any more, also when what was offered then is published again. The caller holds the lock.
-func (rs *Rollouts) published(p *progress, v fleet.Version) {
-	if p.based == v {
-		return
-	}
-	p.based = v
-	clear(p.sticks)
-	if c := p.course; c != nil && !c.State.Unfinished() && !c.Unstuck {
-		c.Unstuck, c.stale = true, true
-	}
-	for i := range p.older {
-		if !p.older[i].Unstuck && p.older[i].State != fleet.RolloutFinished {
-			p.older[i].Unstuck = true
-			r := p.older[i]
-			p.unstuck = append(p.unstuck, Change{Model: r.Model, Number: r.Number, Rollout: &r})
-		}
-	}
-}
-
 // Turn gives a device its turn, where it is the one of a rollout: it is on record that it is offered the build when Turn
 // returns. It is called before an answer names a version to the device, and costs nothing where nothing changes.
 func (rs *Rollouts) Turn(ctx context.Context, d fleet.Device) {
