@@ -45,6 +45,7 @@ func sightingText(d api.Device) []string {
 	if s.Boots > 0 {
 		pairs = append(pairs, "booted", fmt.Sprintf("%s, %d boots seen", localTime(s.BootedAt), s.Boots))
 	}
+	pairs = append(pairs, "reset_reason", string(s.Reset), "ota_state", string(s.OTAState))
 	if l := s.Download; l != nil {
 		how := "whole"
 		if l.Outcome == fleet.DownloadBroken {

@@ -22,12 +22,15 @@ func (d *Door) seen(r *http.Request, key fleet.DeviceKey, by fleet.HeardBy) flee
 //	X-Running-Version      the version that it runs
 //	X-Running-ELF-SHA256   hex, the whole hash of its ELF or as much as its log shows of it
 //	X-Boot-ID              any text that is new at each boot
+//	X-Reset-Reason         why it has restarted: see [fleet.ResetReason]
+//	X-OTA-State            the state of its image: see [fleet.OTAState]
 //
 // and what Arduino's HTTPUpdate says of its sketch: see [sketchOf]. What is longer than 64 bytes or not printable is as good as
 // not said.
 func saidBy(h http.Header) fleet.Said {
 	s := fleet.Said{
 		Version: word(h, "X-Running-Version"), ELFSHA256: hexWord(h, "X-Running-Elf-Sha256"), BootID: word(h, "X-Boot-Id"),
+		Reset: fleet.ParseResetReason(word(h, "X-Reset-Reason")), OTAState: fleet.ParseOTAState(word(h, "X-Ota-State")),
 	}
 	sketch := sketchOf(h)
 	s.Sketch = sketch.hash()

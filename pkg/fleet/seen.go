@@ -41,8 +41,10 @@ type Said struct {
 	ELFSHA256 string // hex, or a prefix of it
 	Sketch    string // hash of the image that runs, as Arduino's HTTPUpdate tells it: see [Sums.Sketch]
 	BootID    string // new at each boot
-	Started   bool   // the message tells of a start
-	Offline   bool   // a last will: the device is gone
+	Reset     ResetReason
+	OTAState  OTAState
+	Started   bool // the message tells of a start
+	Offline   bool // a last will: the device is gone
 }
 
 // Transfer is an image on its way to a device: what was asked for, and what arrived.

@@ -15,6 +15,8 @@ type Sighting struct {
 	Rhythm    int64       `json:"rhythm,omitempty"`         // seconds: 95th percentile of the gaps between its last contacts
 	BootedAt  time.Time   `json:"booted_at,omitzero"`       // last boot
 	Boots     int         `json:"boots"`                    // that were seen
+	Reset     ResetReason `json:"reset_reason,omitempty"`   // of its last boot, as it says
+	OTAState  OTAState    `json:"ota_state,omitempty"`      // of the image that runs, as it says
 	Runs      string      `json:"runs,omitempty"`           // version
 	RunsELF   string      `json:"runs_elf,omitempty"`       // first 16 digits of its ELF's hash
 	RunsBy    Proof       `json:"runs_by,omitempty"`        // how that is known

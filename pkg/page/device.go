@@ -173,7 +173,11 @@ func (p *Page) timeline(view deviceView) ([]moment, error) {
 		}
 	}
 	s := view.Sighting
-	add(s.BootedAt, fmt.Sprintf("booted, %s in all", plural(s.Boots, "time", "times")), "", "")
+	booted := fmt.Sprintf("booted, %s in all", plural(s.Boots, "time", "times"))
+	if s.Reset != "" {
+		booted += "; it says why: " + string(s.Reset)
+	}
+	add(s.BootedAt, booted, "", "")
 	if s.Runs != "" {
 		add(s.RunsSince, "runs "+s.Runs+" since then: "+cmp.Or(api.ProofText(s.RunsBy), "nobody knows how that is known"), "", "")
 	}

@@ -57,6 +57,18 @@ func (e *entry) booted(by bootBy, wall int64, at moment) {
 	e.Booted, e.boot, e.bootBy = wall, at, by
 	e.Boots++
 	e.BootsSince = min(e.BootsSince+1, 2)
+	e.Reset, e.OTAState = 0, 0 // of the boot before
+}
+
+// tells takes in what a device says of its boot, and reports that it is news.
+func (e *entry) tells(said fleet.Said) (changed bool) {
+	if p := ordinalOf(fleet.ResetReasons, said.Reset); p != 0 && p != e.Reset {
+		e.Reset, changed = p, true
+	}
+	if p := ordinalOf(fleet.OTAStates, said.OTAState); p != 0 && p != e.OTAState {
+		e.OTAState, changed = p, true
+	}
+	return changed
 }
 
 func hashOf(s string) uint64 {

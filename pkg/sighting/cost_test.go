@@ -26,7 +26,7 @@ func full(t testing.TB, n int) (*shelf, *Book) {
 	}
 	for range mostGaps + 2 {
 		for i := range n {
-			ask(i, fleet.Seen{By: fleet.HeardVersion, Said: fleet.Said{Version: "v1.0-56-g30082bf-dirty", ELFSHA256: fmt.Sprintf("%064x", i), BootID: "a"}})
+			ask(i, fleet.Seen{By: fleet.HeardVersion, Said: fleet.Said{Version: "v1.0-56-g30082bf-dirty", ELFSHA256: fmt.Sprintf("%064x", i), BootID: "a", Reset: "panic", OTAState: "valid"}})
 		}
 		s.now = s.now.Add(5 * time.Minute)
 	}
@@ -52,7 +52,7 @@ func TestTenThousandDevicesTakeEightMegabytes(t *testing.T) {
 	if took > most {
 		t.Errorf("%d bytes, promised are %d", took, most)
 	}
-	if got := sightingOf(b, n-1); got.Rhythm != 300 || got.Download == nil || got.WentBack == nil || got.RunsELF == "" {
+	if got := sightingOf(b, n-1); got.Rhythm != 300 || got.Download == nil || got.WentBack == nil || got.RunsELF == "" || got.Reset != "panic" || got.OTAState != "valid" {
 		t.Errorf("not all is known: %+v", got)
 	}
 	runtime.KeepAlive(s)
@@ -64,7 +64,7 @@ func TestAPollAllocatesAndSavesNothing(t *testing.T) {
 	seen := fleet.Seen{
 		Device: keyOf(7), By: fleet.HeardVersion, Address: netip.AddrFrom4([4]byte{10, 0, 0, 7}),
 		Agent: "ESP32 HTTP Client/1.0 of a firmware that tells a lot of itself.",
-		Said:  fleet.Said{Version: "v1.0-56-g30082bf-dirty", ELFSHA256: fmt.Sprintf("%064x", 7), BootID: "a"},
+		Said:  fleet.Said{Version: "v1.0-56-g30082bf-dirty", ELFSHA256: fmt.Sprintf("%064x", 7), BootID: "a", Reset: "panic", OTAState: "valid"},
 	}
 	poll := func() {
 		s.now = s.now.Add(5 * time.Minute)

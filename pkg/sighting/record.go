@@ -2,6 +2,7 @@ package sighting
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -19,6 +20,8 @@ type Record struct {
 	Rhythm     uint32          `json:"rhythm,omitempty"` // milliseconds
 	Contacts   uint32          `json:"contacts,omitempty"`
 	Closed     uint8           `json:"closed,omitempty"` // how many bits of Contacts say something
+	Reset      ordinal         `json:"reset,omitempty"`  // of [fleet.ResetReasons], by its last boot
+	OTAState   ordinal         `json:"ota,omitempty"`    // of [fleet.OTAStates]
 	Booted     int64           `json:"booted,omitempty"`
 	Boots      uint32          `json:"boots,omitempty"`
 	BootID     uint64          `json:"boot_id,omitempty"` // hash of the last X-Boot-ID
@@ -35,6 +38,18 @@ type Record struct {
 	WholeAt    int64           `json:"whole_at,omitempty"`
 	BootsSince uint8           `json:"boots_since,omitempty"` // that download, 2 is many
 	Restored   bool            `json:"restored,omitempty"`
+}
+
+// ordinal is a word of a list, 1 the first; 0 is none. A record holds a byte for it, and not a text that a device has made up.
+type ordinal uint8
+
+func ordinalOf[T ~string](all []T, word T) ordinal { return ordinal(slices.Index(all, word) + 1) }
+
+func wordAt[T ~string](all []T, p ordinal) (word T) {
+	if p == 0 || int(p) > len(all) { // of a later slipway
+		return ""
+	}
+	return all[p-1]
 }
 
 // back is a rollback that was seen, from a version to one before.
@@ -120,7 +135,7 @@ func (r *Record) WentBack() *fleet.WentBack {
 func (e *entry) sighting(now moment, f floors) fleet.Sighting {
 	s := fleet.Sighting{
 		State: e.state(now, f), HeardAt: timeOf(e.Heard), HeardBy: e.HeardBy, Agent: e.Agent,
-		BootedAt: timeOf(e.Booted), Boots: int(e.Boots), Runs: e.Runs, RunsELF: e.ELF, RunsBy: e.RunsBy, RunsSince: timeOf(e.RunsSince),
+		BootedAt: timeOf(e.Booted), Boots: int(e.Boots), Reset: wordAt(fleet.ResetReasons, e.Reset), OTAState: wordAt(fleet.OTAStates, e.OTAState), Runs: e.Runs, RunsELF: e.ELF, RunsBy: e.RunsBy, RunsSince: timeOf(e.RunsSince),
 		CheckedAt: timeOf(e.Checked), Restored: e.Restored && e.RunsBy != "",
 	}
 	s.WentBack = e.WentBack()

@@ -63,6 +63,7 @@ func (b *Book) take(e *entry, s fleet.Seen, known answers) {
 	b.latest = max(b.latest, e.last)
 	b.meet(e, s, at, wall)
 	changed = e.starts(s, wall, at, b.floors) || changed
+	changed = e.tells(s.Said) || changed
 	changed = b.listen(e, s.Said, known, wall) || changed
 	if s.Transfer != nil {
 		changed = e.transferred(*s.Transfer, wall, known) || changed
