@@ -59,6 +59,7 @@ for arch in "$@"; do
   GOARCH=$goarch GOARM=7 $GO build -ldflags "$LDFLAGS" -o "$stage/$arch/slipway" ./daemon
   GOARCH=$goarch GOARM=7 $SBOM app -json -noserial -notimestamp -licenses -main daemon -output "$stage/$arch/sbom.cdx.json" . 2>"$stage/$arch/sbom.log" ||
     { cat "$stage/$arch/sbom.log" >&2; exit 1; }
+  $GO run ./packaging/sbom "$stage/$arch/sbom.cdx.json"
   for packager in deb rpm; do
     ARCH=$arch $NFPM package --config nfpm.yaml --packager $packager --target "$out/" >/dev/null
   done

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/slipway-gateway/slipway/pkg/page"
 )
 
 // held are the files of both packages, with their modes.
@@ -185,6 +187,11 @@ func checkBill(t *testing.T, unpacked string) {
 		listed[c.Name+" "+c.Version] = true
 		if len(c.Licenses)+len(c.Evidence.Licenses) == 0 && c.Name != "std" {
 			t.Errorf("the bill has no licence for %s", c.Name)
+		}
+	}
+	for _, l := range page.Libraries {
+		if !listed[l.Name+" "+l.Version] {
+			t.Errorf("the bill does not list %s %s", l.Name, l.Version)
 		}
 	}
 	info, err := buildinfo.ReadFile(filepath.Join(unpacked, "usr/bin/slipway"))

@@ -42,6 +42,8 @@ var shows = map[string]string{
 	"crashes":  "/crashes",
 	"crash":    "/crashes/CRASH",
 	"dump":     "/dumps/DUMP",
+	"events":   "/events",
+	"gateway":  "/gateway",
 	"licences": "/licences",
 }
 

@@ -51,11 +51,13 @@ type calm struct {
 	trusted bool // whoever asks comes through the socket
 }
 
-func (c *calm) Status() (api.Status, error)  { return c.status, nil }
-func (c *calm) Trouble() []string            { return nil }
-func (c *calm) BaseURL() string              { return "https://gateway.example" }
-func (c *calm) Trusted(context.Context) bool { return c.trusted }
-func (c *calm) Peer(context.Context) string  { return "uid:0" }
+func (c *calm) Status() (api.Status, error)             { return c.status, nil }
+func (c *calm) Trouble() []string                       { return nil }
+func (c *calm) BaseURL() string                         { return "https://gateway.example" }
+func (c *calm) Trusted(context.Context) bool            { return c.trusted }
+func (c *calm) Settings() []Setting                     { return []Setting{{"listen.http", "off", "default"}} }
+func (c *calm) NewestBackup() (string, time.Time, bool) { return "backup/a.age", noon, false }
+func (c *calm) Peer(context.Context) string             { return "uid:0" }
 func (c *calm) Text(report []byte) (string, error) {
 	return "as people read it: " + string(report), nil
 }
@@ -134,8 +136,8 @@ func open(t *testing.T) *desk {
 	Register(d.routes, Options{
 		Access:  access.New(access.Options{Tokens: operators, Sessions: d.store, Socket: d.gateway, Failures: &event.Tally{}, Now: now}),
 		Records: d.store, Sightings: d.book, Offers: d, Rollouts: d.rollouts, Members: d.rollouts, Changes: d.store,
-		Roster: operator.NewRoster(operator.Options{Records: d.store, Sightings: d.book, Now: now}),
-		Issuer: &auth.Issuer{Devices: d.store, Now: now}, Dumps: d, Crashes: d.store, Events: d.store, Gateway: d.gateway,
+		Roster:    operator.NewRoster(operator.Options{Records: d.store, Sightings: d.book, Now: now}),
+		Operators: operators, Issuer: &auth.Issuer{Devices: d.store, Now: now}, Dumps: d, Crashes: d.store, Events: d.store, Gateway: d.gateway,
 		Reported: func(r PolicyReport) { d.reports = append(d.reports, r) }, Now: now,
 	})
 	server := httptest.NewServer(d.routes)

@@ -18,6 +18,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/access"
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 //go:embed templates/*.html
@@ -44,13 +45,14 @@ func parse() map[string]*template.Template {
 }
 
 var functions = template.FuncMap{
-	"when":   when,
-	"age":    age,
-	"bytes":  func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) },
-	"comma":  func(n int) string { return humanize.Comma(int64(n)) },
-	"asset":  asset,
-	"plural": plural,
-	"utc":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"when":    when,
+	"age":     age,
+	"bytes":   func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) },
+	"comma":   func(n int) string { return humanize.Comma(int64(n)) },
+	"comma64": func(n uint64) string { return humanize.Comma(int64(n)) },
+	"asset":   asset,
+	"plural":  plural,
+	"word":    func(s fleet.DeviceState) string { return strings.ReplaceAll(string(s), "_", " ") },
 }
 
 const shownTime = "2 Jan 2006, 15:04:05"

@@ -47,6 +47,7 @@ type Options struct {
 	Changes   changes
 	Roster    roster
 	Issuer    issuer
+	Operators operators
 	Dumps     dumps
 	Crashes   crashes
 	Events    events

@@ -3,6 +3,7 @@ package page
 import (
 	"context"
 	"os"
+	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/crash"
@@ -76,6 +77,8 @@ type gateway interface {
 	Trouble() []string
 	BaseURL() string
 	Trusted(context.Context) bool
+	Settings() []Setting
+	NewestBackup() (file string, at time.Time, off bool)
 	Text(report []byte) (string, error) // a report as people read it
 }
 

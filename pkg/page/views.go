@@ -42,6 +42,10 @@ func views(p *Page) []view {
 
 		{Name: "dump", Pattern: "/dumps/{key}/{name}", Load: p.dump},
 
+		{Name: "events", Pattern: "/events", Nav: "Events", Query: eventQuery, Load: p.events},
+
+		{Name: "gateway", Pattern: "/gateway", Nav: "Gateway", Load: p.gateway},
+
 		{Name: "licences", Pattern: "/licences", Load: p.licences},
 	}
 }
@@ -78,6 +82,12 @@ func acts(p *Page) []act {
 		{"/devices/{key}/revoke", auth.Operator, p.revokeDevice},
 
 		{"/devices/{key}/secret", auth.Operator, p.replaceSecret},
+
+		{"/gateway/sessions/{id}/end", auth.Admin, p.endSession},
+
+		{"/gateway/tokens", auth.Admin, p.createToken},
+
+		{"/gateway/tokens/{id}/revoke", auth.Admin, p.revokeToken},
 	}
 }
 
