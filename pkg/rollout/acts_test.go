@@ -78,8 +78,8 @@ func TestAHaltedRolloutIsNotFinishedAndWhileItsBuildIsPublishedItCannotHalt(t *t
 			rs.WentBack("pump", d, "2", fleet.ProofSaid)
 		}
 	}
-	if r := doing(t, rs, fleet.RolloutAct{Verb: fleet.RolloutFinish}); r.State != fleet.RolloutFinished || f.base != "2" {
-		t.Errorf("it is %s, and %s is offered to all", r.State, f.base)
+	if r := doing(t, rs, fleet.RolloutAct{Verb: fleet.RolloutFinish}); r.State != fleet.RolloutFinished || r.Halted != "" || f.base != "2" || len(f.toldOf(event.RolloutHalted)) > 0 {
+		t.Errorf("it is %s, halted because %q, and %s is offered to all", r.State, r.Halted, f.base)
 	}
 
 	f = newFactory(50)

@@ -226,7 +226,7 @@ func TestAFingerprintThatIsNotThereIsNotAccepted(t *testing.T) {
 		t.Fatal(err)
 	}
 	resume := fleet.RolloutAct{Verb: fleet.RolloutResume, By: "plant", Reason: "known"}
-	for one, want := range map[string]string{"pf": "no crash with that fingerprint", "0%": "want a share", "99%": "want a share", "x%": "want a share", "": "no crash"} {
+	for one, want := range map[string]string{"pf": "no crash with that fingerprint", "0%": "want a share", "99%": "want a share", "NaN%": "want a share", "x%": "want a share", "": "no crash"} {
 		resume.Accept = []string{"fp", "5%", one}
 		if _, err := rs.Act(t.Context(), "pump", 0, resume); !errors.Is(err, fleet.ErrRefused) || !strings.Contains(err.Error(), want) {
 			t.Errorf("accept %q: %v", one, err)

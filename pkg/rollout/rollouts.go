@@ -90,7 +90,7 @@ func (rs *Rollouts) Tick(ctx context.Context) {
 		c.hold, c.outside = hold, !p.window.open(now)
 		c.blind = rhythm > 0 && quiet > max(2*c.upWithin/3, 3*rhythm) // of who asks at boots only nobody can say that it is silent
 		c.tick(p.elapsed(now))
-		if c.finishing && c.brings() {
+		if c.finishing {
 			finishing = append(finishing, p)
 		}
 	}

@@ -138,6 +138,14 @@ func TestARetreatWaitsForThoseThatWaitAndShowsWhoWasLostAsLostAndWhyItHalted(t *
 			}
 		}
 	}
+	if _, err := rs.Start(t.Context(), fleet.RolloutOrder{Model: "pump", Version: "3"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range got {
+		if v := f.offered(rs, d); v != "1" {
+			t.Errorf("%s is offered %s before its turn in the next rollout", d, v)
+		}
+	}
 }
 
 func TestALostDeviceThatIsHeardInARetreatHasItsTurn(t *testing.T) {
