@@ -25,7 +25,7 @@ func TestAnswersHaveTheMembersThatScriptsRead(t *testing.T) {
 		`{"devices":[{` + shown + seen + `}],"next":"aaaaaaaa"}`: Devices{[]Device{known}, Optional("aaaaaaaa")},
 		`{` + shown + seen + `}`:                                 known,
 		credentials:                                              AddedDevice{Credentials: ShowSecret(device, "s3cret")},
-		`{"added":1,"changed":2,"unchanged":3,"made":[` + credentials + `]}`:   Imported{1, 2, 3, []Credentials{ShowSecret(device, "s3cret")}, nil},
+		`{"added":1,"changed":2,"unchanged":3,"made":[` + credentials + `]}`:   Imported{Added: 1, Changed: 2, Unchanged: 3, Made: []Credentials{ShowSecret(device, "s3cret")}},
 		`{"device_key":"aaaaaaaa","warnings":[]}`:                              Configured{device.Key, List[string](nil)},
 		`{"access_token":"t","expires_at":"2026-05-04T12:00:00Z"}`:             DeviceToken{"t", noon},
 		`{"models":[],"next":null}`:                                            Models{Models: List[Model](nil)},
