@@ -122,7 +122,7 @@ func BenchmarkStartAndIdleMemoryWithTenThousandDevicesAndDumps(b *testing.B) {
 		start := time.Now()
 		g.start()
 		ready := time.Since(start)
-		time.Sleep(10 * time.Second) // idle
+		time.Sleep(time.Minute) // idle: what was stored is verified by then, and what a start took is given back
 		memory := anonymous(b, g.cmd.Process.Pid)
 		g.stop()
 		b.ReportMetric(ready.Seconds(), "s/start")
@@ -130,8 +130,8 @@ func BenchmarkStartAndIdleMemoryWithTenThousandDevicesAndDumps(b *testing.B) {
 		if ready > time.Second {
 			b.Errorf("ready after %s, promised is 1 s", ready)
 		}
-		if memory > 40e6 {
-			b.Errorf("%.1f MB of anonymous memory, promised are 40", float64(memory)/1e6)
+		if memory > 25e6 {
+			b.Errorf("%.1f MB of anonymous memory, promised are 25", float64(memory)/1e6)
 		}
 	}
 }

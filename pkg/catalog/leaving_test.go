@@ -121,8 +121,7 @@ func (d *refusing) Rename(from, to string) error {
 
 // The catalog itself is opened, and then the note that it is open cannot be written; it is tried again until it can.
 func TestACatalogThatCannotTakeTheCopysPlaceIsTriedAgain(t *testing.T) {
-	c, writable := onCopy(t, nil)
-	disk := &refusing{dir: c.options.Dir}
+	disk := &refusing{}
 	failures := make(chan struct{}, 100)
 	left := 2
 	disk.which = func(name string) error {
@@ -134,6 +133,7 @@ func TestACatalogThatCannotTakeTheCopysPlaceIsTriedAgain(t *testing.T) {
 		return nil
 	}
 	defer durable.Use(disk)()
+	c, writable := onCopy(t, func(o Options) { disk.dir = o.Dir })
 	writable()
 	for range 2 {
 		<-failures
@@ -148,10 +148,10 @@ func TestACatalogThatCannotTakeTheCopysPlaceIsTriedAgain(t *testing.T) {
 
 // What fails while readers have the catalog already, and the committer does not, gives them the copy again.
 func TestACatalogThatFailsBeforeItIsTrustedIsReplacedByTheCopyAgain(t *testing.T) {
-	c, writable := onCopy(t, nil)
-	disk := &refusing{dir: c.options.Dir}
+	disk := &refusing{}
 	failures := make(chan struct{}, 100)
 	left := 2
+	var c *Catalog
 	disk.which = func(name string) error {
 		if name == openFile && left > 0 {
 			left--
@@ -161,6 +161,8 @@ func TestACatalogThatFailsBeforeItIsTrustedIsReplacedByTheCopyAgain(t *testing.T
 		return nil
 	}
 	defer durable.Use(disk)()
+	var writable func()
+	c, writable = onCopy(t, func(o Options) { disk.dir = o.Dir })
 	writable()
 	for range 2 {
 		<-failures

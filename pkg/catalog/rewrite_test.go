@@ -119,6 +119,105 @@ func TestBadgerItselfMergesNoTables(t *testing.T) {
 	}
 }
 
+// duringMerge calls begin once, in a merge of Badger's own, when a table is built and not written, and end when one is over.
+type duringMerge struct {
+	quiet
+	once       *sync.Once
+	begin, end func()
+}
+
+func (d duringMerge) Debugf(f string, a ...any) {
+	if strings.Contains(f, "LOG Compact. Added") {
+		d.once.Do(d.begin)
+	}
+	if strings.Contains(f, "Compaction for level") {
+		d.end()
+	}
+}
+
+// The same disk, which has no inode left when a table of a merge is to be written: with Badger's own merges records are
+// gone, and with ours none is.
+func TestBadgersOwnMergeLosesWhatItCannotWrite(t *testing.T) {
+	for _, own := range []bool{true, false} {
+		disk := t.TempDir()
+		if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=512m,nr_inodes=100"); err != nil {
+			t.Skipf("a small disk cannot be mounted here (%v): run as root to see what one without inodes does", err)
+		}
+		t.Cleanup(func() { must(t, unix.Unmount(disk, 0)) })
+		o := settled(t, filepath.Join(disk, "catalog"))
+		must(t, os.MkdirAll(o.Dir, 0o700))
+		var taken, over atomic.Bool
+		var taking sync.WaitGroup
+		others := 0
+		takeAll := func() {
+			for ; ; others++ {
+				f, err := os.Create(filepath.Join(disk, fmt.Sprint(others)))
+				if err != nil {
+					return
+				}
+				must(t, f.Close())
+			}
+		}
+		take := func() { // also those that are given back meanwhile
+			takeAll()
+			taking.Go(func() {
+				for !over.Load() {
+					takeAll()
+				}
+			})
+			taken.Store(true)
+		}
+		end := func() { over.Store(taken.Load()) }
+		s := settings(o, func(error) {})
+		if own {
+			s = s.WithNumCompactors(2).WithNumLevelZeroTables(2).WithNumLevelZeroTablesStall(3).
+				WithLogger(duringMerge{quiet{o.Logger, func(error) {}}, new(sync.Once), take, end})
+		}
+		db, err := badger.Open(s)
+		must(t, err)
+		written := 0
+		for ; !taken.Load() && written < 100; written++ {
+			must(t, db.Update(func(txn *badger.Txn) error {
+				for i := range 20 {
+					must(t, txn.Set(fmt.Appendf(nil, "%d/%d", written, i), make([]byte, 16<<10)))
+				}
+				return nil
+			}))
+		}
+		if !own {
+			take()
+			if _, err := o.rewrite(db, func() error { return nil }); err == nil {
+				t.Error("tables were merged on a disk without an inode")
+			}
+			end()
+		}
+		until(t, "the end of the merge", over.Load)
+		taking.Wait()
+		for n := range others { // Badger's last table needs one
+			must(t, os.Remove(filepath.Join(disk, fmt.Sprint(n))))
+		}
+		must(t, db.Close())
+		lost := 0
+		if db, err = badger.Open(settings(o, func(error) {})); err != nil {
+			lost = 20 * written
+		} else {
+			must(t, db.View(func(txn *badger.Txn) error {
+				for n := range 20 * written {
+					if _, err := txn.Get(fmt.Appendf(nil, "%d/%d", n/20, n%20)); err != nil {
+						lost++
+					}
+				}
+				return nil
+			}))
+			must(t, db.Close())
+		}
+		t.Logf("Badger's own merges %v: %d of %d records are lost", own, lost, 20*written)
+		if own != (lost > 0) {
+			t.Errorf("Badger's own merges %v: %d of %d records are lost", own, lost, 20*written)
+		}
+	}
+}
+
 func TestTablesAreMergedIntoFewAndNoRecordChanges(t *testing.T) {
 	dir := t.TempDir()
 	held := scattered(t, dir, mostNew)
@@ -503,11 +602,12 @@ func TestAnErrorInAnyStepOfAMergeLosesNothingAndItIsDoneLater(t *testing.T) {
 // rotting is a disk that changes a byte of each table that it syncs.
 type rotting struct {
 	durable.Kernel
+	on      atomic.Bool
 	changed atomic.Int64
 }
 
 func (d *rotting) Rename(from, to string) error {
-	if strings.HasSuffix(to, tableSuffix) && filepath.Base(filepath.Dir(to)) == rewrittenDir {
+	if d.on.Load() && strings.HasSuffix(to, tableSuffix) && filepath.Base(filepath.Dir(to)) == rewrittenDir {
 		b, err := os.ReadFile(from)
 		if err != nil {
 			return err
@@ -525,9 +625,10 @@ func TestTablesThatAreNotWhatTheStoreHoldsDoNotTakeItsPlace(t *testing.T) {
 	dir := t.TempDir()
 	held := scattered(t, dir, 2*mostNew)
 	disk := &rotting{}
-	restore := durable.Use(disk)
+	disk.on.Store(true)
+	defer durable.Use(disk)()
 	c, err := Open(settled(t, dir))
-	restore()
+	disk.on.Store(false)
 	must(t, err)
 	compareHoldings(t, "rotten", holdings(t, c), held)
 	if n := tablesIn(t, dir); n < 2*mostNew || disk.changed.Load() == 0 {

@@ -280,6 +280,7 @@ func (g *Gateway) run(ctx context.Context, work *errgroup.Group) {
 		work.Go(func() error { return g.folder.Run(ctx) })
 	}
 	work.Go(func() error { return g.verify(ctx) })
+	work.Go(func() error { return new(thrift).run(ctx) })
 	if store, err := g.dumps.opened(); err == nil {
 		work.Go(func() error { return store.Mend(ctx) })
 		work.Go(func() error { return g.triage.Run(ctx) })
