@@ -12,7 +12,7 @@ import (
 // stack is a report as the page shows it: the crashed task first and open, its own frames standing out, what the framework
 // did between them folded.
 type stack struct {
-	Reason    []string // lines
+	Reason    []string // its lines behind the first, which stands above
 	Crashed   string   // the task, "" where the dump does not say
 	InISR     bool
 	Tasks     []task
@@ -73,7 +73,7 @@ func stackOf(report []byte, text string) (s stack, ok bool) {
 	if json.Unmarshal(report, &r) != nil {
 		return stack{}, false
 	}
-	s = stack{Reason: strings.Split(r.Reason, "\n"), InISR: r.InISR, Warnings: r.Warnings, Text: text}
+	s = stack{Reason: strings.Split(r.Reason, "\n")[1:], InISR: r.InISR, Warnings: r.Warnings, Text: text}
 	seen := map[string]bool{}
 	for i := range r.Tasks {
 		t := taskOf(&r.Tasks[i], seen)
