@@ -40,8 +40,8 @@ type Identity struct {
 	options Options
 	current atomic.Pointer[tls.Certificate]
 	rsa     atomic.Pointer[tls.Certificate] // nil: none
-	seen    stamp                  // of the operator's files when they were last read
-	trouble atomic.Pointer[string] // why it was not renewed at the last look
+	seen    stamp                           // of the operator's files when they were last read
+	trouble atomic.Pointer[string]          // why it was not renewed at the last look
 }
 
 // Open reads the certificate, or makes it the first time. One that cannot be stored is served, and made anew by the next look.

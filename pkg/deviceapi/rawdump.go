@@ -108,7 +108,7 @@ func keptBySender(h endpoint.Handler) endpoint.Handler {
 			return err
 		}
 		shown := r.Header.Get("Authorization") != "" || strings.HasPrefix(below(r), "/d/")
-		if said.Status != http.StatusTooManyRequests && (said.Status != http.StatusUnauthorized || !shown) {
+		if said.Status != http.StatusTooManyRequests && said.Status != http.StatusNotFound && (said.Status != http.StatusUnauthorized || !shown) {
 			return err
 		}
 		wait := later(http.StatusServiceUnavailable, said.Code, said.Message, askAgain)

@@ -73,6 +73,17 @@ type front struct {
 
 // endpointOf is what a path asks for.
 func endpointOf(path string) clients.Endpoint {
+	if strings.Contains(path, "/controller/v1/") {
+		for _, e := range []struct {
+			part string
+			at   clients.Endpoint
+		}{{"/artifacts/", clients.Firmware}, {"/feedback", clients.Feedback}, {"/deploymentBase/", clients.Deployment}, {"/configData", clients.Attributes}} {
+			if strings.Contains(path, e.part) {
+				return e.at
+			}
+		}
+		return clients.Poll
+	}
 	for part, e := range map[string]clients.Endpoint{
 		"/api/oauth/token": clients.Token, "/api/iot/config": clients.Config, "/api/iot/coredump": clients.Dump, "/_catalog": clients.Catalog,
 		"/api/iot/provisioning": clients.Provisioning, "/api/iot/manifest.json": clients.Manifest, "/api/iot/firmware": clients.Firmware, ".bin": clients.Firmware,
@@ -238,7 +249,7 @@ func (p *plantOfMatrix) play(c clients.Client, at clients.Endpoint, s situation)
 	switch {
 	case asked > most:
 		return cell{text, fmt.Sprintf("asked the same thing %d times", asked)}
-	case s == wrongSecret && asked > 1 && !c.Repeats && c.Name != "Tasmota": // which tries four times
+	case s == wrongSecret && asked > 1 && (!c.Waits || asked > 2) && !c.Repeats && c.Name != "Tasmota": // which tries four times
 		return cell{text, fmt.Sprintf("asked %d times with what was refused", asked)}
 	case !p.isImage(d.Runs):
 		return cell{text, "bricked"}
@@ -290,6 +301,8 @@ func (p *plantOfMatrix) isImage(b []byte) bool {
 func occurs(c clients.Client, at clients.Endpoint, s situation) bool {
 	first := c.Asks[0] == at
 	switch s {
+	case wrongSecret, notThere, tooOften:
+		return !c.Forms // is 503 for it
 	case inPieces:
 		return c.Ranges && at == clients.Firmware
 	case unchanged:

@@ -91,7 +91,7 @@ func (p *plantOfMatrix) tell(d *clients.Device, address, set string) {
 		d.ID = ""
 	}
 	below := strings.Contains(address, "/d/SECRET")
-	address = strings.NewReplacer("/d/SECRET", "/d/"+path, "CLIENT_ID", id, "SECRET", secret, `"`, "").Replace(address)
+	address = strings.NewReplacer("/d/SECRET", "/d/"+path, "CLIENT_ID", id, "SECRET", secret, "ALIAS", id[strings.LastIndex(id, "-")+1:], `"`, "").Replace(address)
 	if rest, whole := strings.CutPrefix(address, "http://"); whole {
 		_, rest, _ = strings.Cut(rest, "GATEWAY")
 		d.Source = rest

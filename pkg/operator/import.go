@@ -144,7 +144,7 @@ func (d *door) planImport(rows []row, how listing) (p plan, err error) {
 			continue
 		}
 		kind := said.Kind
-		if kind == fleet.ErrUnknown { // of what the list names, and not of what was asked for
+		if errors.Is(kind, fleet.ErrUnknown) { // of what the list names, and not of what was asked for
 			kind = fleet.ErrRefused
 		}
 		err = &fleet.Error{Kind: kind, Reason: r.at + ": " + said.Reason}

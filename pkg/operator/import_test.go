@@ -152,7 +152,7 @@ func TestTheDevicesOfAnotherSystemComeWithWhatTheyAreCalledAndTheirTokens(t *tes
 		{"its CSV", "", "\xef\xbb\xbfName;Type;Label;Access Token;Is gateway\r\nValve-10;Pump;;Cq3dGh78sLm20PqRtUvW;false\r\n", 201, `"added":1`, 0, map[string]string{"Valve-10": "Cq3dGh78sLm20PqRtUvW"}},
 	} {
 		before := len(d.devices(t))
-		if a := post(c.query+amp(c.query)+"dry_run=true", c.body); a.StatusCode != 200 || !strings.Contains(a.body, c.says) || !strings.Contains(a.body, `"dry_run":true`) || len(d.devices(t)) != before {
+		if a := post(c.query+amp(c.query)+"dry_run=true", c.body); a.StatusCode != http.StatusOK || !strings.Contains(a.body, c.says) || !strings.Contains(a.body, `"dry_run":true`) || len(d.devices(t)) != before {
 			t.Errorf("%s, dry: %s %s; %d devices", c.name, a.Status, a.body, len(d.devices(t)))
 		}
 		a := post(c.query, c.body)
@@ -170,7 +170,7 @@ func TestTheDevicesOfAnotherSystemComeWithWhatTheyAreCalledAndTheirTokens(t *tes
 				t.Errorf("%s: the secret of %s is another, %v", c.name, alias, err)
 			}
 		}
-		if again := post(c.query, c.body); again.StatusCode != 200 || !strings.Contains(again.body, fmt.Sprintf(`"added":0,"changed":0,"unchanged":%d,"made":[]`, len(c.called))) {
+		if again := post(c.query, c.body); again.StatusCode != http.StatusOK || !strings.Contains(again.body, fmt.Sprintf(`"added":0,"changed":0,"unchanged":%d,"made":[]`, len(c.called))) {
 			t.Errorf("%s, once more: %s %s", c.name, again.Status, again.body)
 		}
 	}
@@ -182,7 +182,7 @@ func TestTheDevicesOfAnotherSystemComeWithWhatTheyAreCalledAndTheirTokens(t *tes
 		if says == "want a model" {
 			query = ""
 		}
-		if a := post(query, body); a.StatusCode != 400 || !strings.Contains(a.body, says) {
+		if a := post(query, body); a.StatusCode != http.StatusBadRequest || !strings.Contains(a.body, says) {
 			t.Errorf("%s: %s %s", body, a.Status, a.body)
 		}
 	}
@@ -216,7 +216,7 @@ func TestWrongRowsAreNamedAndNothingIsTakenUnlessTheyAreSkipped(t *testing.T) {
 	post := func(query string) answer {
 		return d.ask(http.MethodPost, "/api/devices/import"+query, list, d.bearer(auth.Operator)...)
 	}
-	if a := post(""); a.StatusCode != 400 || !strings.Contains(a.body, `line 3: device key \"short\"`) || !strings.Contains(a.body, "3 more are wrong, too") || len(d.devices(t)) != before {
+	if a := post(""); a.StatusCode != http.StatusBadRequest || !strings.Contains(a.body, `line 3: device key \"short\"`) || !strings.Contains(a.body, "3 more are wrong, too") || len(d.devices(t)) != before {
 		t.Errorf("%s %s", a.Status, a.body)
 	}
 	for query, want := range map[string]int{"?dry_run=true": 200, "?skip_wrong=true": 201} {

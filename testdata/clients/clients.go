@@ -27,6 +27,10 @@ const (
 	Manifest     Endpoint = "manifest"
 	Catalog      Endpoint = "catalog"
 	Firmware     Endpoint = "firmware"
+	Poll         Endpoint = "poll" // of hawkBit, as the next three
+	Attributes   Endpoint = "configData"
+	Deployment   Endpoint = "deploymentBase"
+	Feedback     Endpoint = "feedback"
 )
 
 // End is how a round ended.
@@ -50,6 +54,8 @@ type Client struct {
 	Tells    bool // what it runs, so that it may be answered 304
 	Repeats  bool // what was refused, ten times, whatever the challenge is
 	Erases   bool // its dump, whatever is answered
+	Forms    bool // sends its dump in a form, which is refused only with a status that it keeps its dump for
+	Waits    bool // to be asked for its credentials
 	Patience string
 	Round    func(*Device) (End, error)
 }
@@ -59,15 +65,16 @@ type Credentials string
 
 // The ways.
 const (
-	Basic      Credentials = "basic"
-	Bearer     Credentials = "bearer"
-	PathSecret Credentials = "path"
+	Basic       Credentials = "basic"
+	Bearer      Credentials = "bearer"
+	PathSecret  Credentials = "path"
+	TargetToken Credentials = "target" // its secret alone, the address names it
 )
 
 // All are the clients.
 func All() []Client {
 	var all []Client
-	for _, some := range [][]Client{idfClients(), arduinoClients(), otherClients()} {
+	for _, some := range [][]Client{idfClients(), arduinoClients(), otherClients(), ddiClients()} {
 		all = append(all, some...)
 	}
 	return all
