@@ -31,6 +31,7 @@ func enrolledAt(t *testing.T, program string, h http.Handler) *espDevice {
 // TestNoAnswerBringsTheComponentDown: whatever stands where the gateway should, the device reads nothing beyond its buffers
 // (the sanitizers see that), goes on, installs nothing, and asks no more often.
 func TestNoAnswerBringsTheComponentDown(t *testing.T) {
+	t.Parallel()
 	program := component.program(t)
 	deep := strings.Repeat(`{"a":[`, 600)
 	whole := imageOf(t, bundleOf(t, componentModel, "2.0.0"), componentModel)
@@ -108,6 +109,7 @@ func unharmed(t *testing.T, b espBoot, by string) {
 
 // TestTheComponentTakesATokenThatFitsItsHeaderLine, of 485 bytes, and sends no longer one.
 func TestTheComponentTakesATokenThatFitsItsHeaderLine(t *testing.T) {
+	t.Parallel()
 	program := component.program(t)
 	for length, works := range map[int]bool{485: true, 486: false} {
 		var with atomic.Int64
@@ -131,6 +133,7 @@ func TestTheComponentTakesATokenThatFitsItsHeaderLine(t *testing.T) {
 
 // TestTheComponentRenewsItsTokenBeforeItEnds, by its own clock, and not at each request.
 func TestTheComponentRenewsItsTokenBeforeItEnds(t *testing.T) {
+	t.Parallel()
 	const lifetime = 1000
 	d := enrolledAt(t, component.program(t), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/api/oauth/token" {
@@ -162,6 +165,7 @@ func TestTheComponentRenewsItsTokenBeforeItEnds(t *testing.T) {
 // TestDevicesWithTheComponentThatStartTogetherDoNotAskTogether: the first requests of a line that gets its power back are spread over ten
 // seconds, and the ones after them over more.
 func TestDevicesWithTheComponentThatStartTogetherDoNotAskTogether(t *testing.T) {
+	t.Parallel()
 	program := component.program(t)
 	s := newScripted(t, "", 0, imageOf(t, bundleOf(t, componentModel, "2.0.0"), componentModel))
 	first, second := map[int]bool{}, map[int]bool{}
@@ -240,6 +244,7 @@ func TestTheComponentAllocatesNothingAndDoesNotCallItself(t *testing.T) {
 
 // TestTheComponentMixesNoTwoImagesOfOneVersion: a build that was replaced in the middle of its download comes whole.
 func TestTheComponentMixesNoTwoImagesOfOneVersion(t *testing.T) {
+	t.Parallel()
 	made := func(base string) []byte {
 		image, err := firmware.Build{Code: componentModel, Version: "2.0.0", Base: base}.Image()
 		if err != nil {
