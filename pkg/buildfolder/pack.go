@@ -33,7 +33,7 @@ func (b Build) Pack(ctx context.Context, w io.Writer, code, version string) (str
 		made string
 		to   *io.Reader
 	}{
-		{b.Image, "", &parts.Image}, {b.ELF, "", &parts.ELF}, {b.Map, "the build kept no map\n", &parts.Map}, {b.Settings, b.madeSettings(), &parts.Settings},
+		{b.Image, "", &parts.Image}, {b.ELF, "", &parts.ELF}, {b.Map, "the build kept no map\n", &parts.Map}, {b.Settings, bundle.MadeSettings(b.Target), &parts.Settings},
 	} {
 		if f.path == "" {
 			*f.to = strings.NewReader(f.made)
@@ -47,15 +47,6 @@ func (b Build) Pack(ctx context.Context, w io.Writer, code, version string) (str
 		*f.to = file
 	}
 	return version, bundle.PackFrom(w, code, parts)
-}
-
-// madeSettings says what the image says.
-func (b Build) madeSettings() string {
-	text := "# The build kept no sdkconfig: this is what its image says.\n"
-	if b.Target != "" {
-		text += fmt.Sprintf("CONFIG_IDF_TARGET=%q\n", b.Target)
-	}
-	return text
 }
 
 // version is the image's. That of an Arduino build is the one that it is given, or what git says.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -94,11 +95,24 @@ func (b *Bundle) readSettings() error {
 	return nil
 }
 
+// madeSettings is the first line of an sdkconfig that nobody had: the upload scripts write it, too.
+const madeSettings = "# The build kept no sdkconfig: this is what its image says."
+
+// MadeSettings stands in for an sdkconfig that the build did not keep: all that its image says is the chip.
+func MadeSettings(target string) string {
+	text := madeSettings + "\n"
+	if target != "" {
+		text += fmt.Sprintf("CONFIG_IDF_TARGET=%q\n", target)
+	}
+	return text
+}
+
 // Settings are what sdkconfig says about how the firmware behaves after an update.
 type Settings struct {
 	Rollback bool // the bootloader goes back to the image before when the new one is not confirmed
 	Dumps    bool // a panic writes a core dump
 	Halts    bool // a panic stops the chip, and does not restart it
+	Made     bool // nobody had the build's sdkconfig: none of it is known
 }
 
 // Settings reads them.
@@ -108,6 +122,7 @@ func (a *Archive) Settings() (s Settings, err error) {
 		if err != nil {
 			return err
 		}
+		s.Made = bytes.HasPrefix(text, []byte(madeSettings))
 		for name, to := range map[string]*bool{
 			"CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE": &s.Rollback,
 			"CONFIG_ESP_COREDUMP_ENABLE":            &s.Dumps, // from ESP-IDF 4.2 on

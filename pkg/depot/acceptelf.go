@@ -54,10 +54,6 @@ func (d *Depot) acceptELF(ctx context.Context, s fleet.Submission, elf *durable.
 
 // pack makes the bundle of an image and its ELF. What nobody has brought says so.
 func (d *Depot) pack(m fleet.Model, image *espimage.Image, flat, elf *os.File) (t *durable.Landing, size int64, sum string, err error) {
-	settings := "# The image came without its sdkconfig: this is what it says.\n"
-	if target := image.ChipID.Target(); target != "" {
-		settings += "CONFIG_IDF_TARGET=\"" + target + "\"\n"
-	}
 	versions, err := json.Marshal(map[string]string{
 		"git_commit": "unknown", "idf_version": image.App.IDFVersion, "firmware_version": string(m.FirmwareVersion),
 	})
@@ -74,7 +70,7 @@ func (d *Depot) pack(m fleet.Model, image *espimage.Image, flat, elf *os.File) (
 	if err == nil {
 		err = bundle.PackFrom(t, string(m.Code), bundle.Parts{
 			Image: flat, ELF: elf, Map: strings.NewReader("the image came without its map\n"),
-			Settings: strings.NewReader(settings), Versions: strings.NewReader(string(versions)),
+			Settings: strings.NewReader(bundle.MadeSettings(image.ChipID.Target())), Versions: strings.NewReader(string(versions)),
 		})
 	}
 	if err == nil {

@@ -80,3 +80,24 @@ func TestAPlainArduinoImageIsOfferedUnderTheNameThatItCameWith(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWhatAnSdkconfigThatNobodyHadWouldSayIsNotKnown(t *testing.T) {
+	h := open(t, nil)
+	h.model(t, "pump")
+	b := firmware.Build{Code: "pump", Version: "1.0.0"}
+	image, err := b.Image()
+	must(t, err)
+	elf, err := b.ELF()
+	must(t, err)
+	h.accept(t, fleet.Submission{Model: "pump"}, image)
+	if a := h.accept(t, fleet.Submission{Model: "pump"}, elf); a.Kind != fleet.KindBundle || a.Build.Version != "1.0.0" || !a.Published || len(h.woken) != 1 {
+		t.Errorf("%+v, woken %d", a, len(h.woken))
+	}
+	if traits, err := h.Traits("pump", "1.0.0"); err != nil || !traits.Unsaid {
+		t.Errorf("made: %+v, %v", traits, err)
+	}
+	h.accept(t, fleet.Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: "1.1.0"}))
+	if traits, err := h.Traits("pump", "1.1.0"); err != nil || traits.Unsaid {
+		t.Errorf("handed in: %+v, %v", traits, err)
+	}
+}

@@ -21,7 +21,7 @@ func (d *Depot) Traits(code fleet.ModelCode, v fleet.Version) (t fleet.Traits, e
 		return t, err
 	}
 	return fleet.Traits{
-		SecureVersion: parsed.App.SecureVersion, Rollback: settings.Rollback, Dumps: settings.Dumps, Halts: settings.Halts,
+		SecureVersion: parsed.App.SecureVersion, Rollback: settings.Rollback, Dumps: settings.Dumps, Halts: settings.Halts, Unsaid: settings.Made,
 	}, nil
 }
 

@@ -380,4 +380,5 @@ type Traits struct {
 	Rollback      bool   // the bootloader goes back to the image before, where the new one is not confirmed
 	Dumps         bool   // it writes core dumps
 	Halts         bool   // it stops at a panic, and does not restart
+	Unsaid        bool   // its sdkconfig was not handed in: the three before are not known
 }

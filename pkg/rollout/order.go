@@ -193,15 +193,20 @@ func (x *order) look(f firmware) error {
 	if n.SecureVersion > o.SecureVersion {
 		say("it cannot be taken back: its secure version is %d, that of %s is %d", n.SecureVersion, x.base, o.SecureVersion)
 	}
-	if !n.Dumps {
+	if n.Unsaid {
+		say("its sdkconfig was not handed in: whether it writes core dumps, and whether its bootloader goes back by itself, is not known")
+	}
+	if !n.Dumps && !n.Unsaid {
 		say("it writes no core dumps: boots that nothing explains stand in for crashes")
 	}
 	if n.Halts {
 		say("it stops at a panic: a crash is seen as silence")
 	}
-	if n.Rollback {
+	switch {
+	case n.Unsaid:
+	case n.Rollback:
 		say("its bootloader goes back to the image before unless the firmware marks itself valid: a device counts as up when it says so")
-	} else {
+	default:
 		say("its bootloader does not go back by itself: a device that does not start stays dead")
 	}
 	on, bootsOnly := 0, 0
