@@ -68,6 +68,9 @@ type plant struct {
 	crash, dump     string // addresses of one each
 	device, command string
 	environment     []string
+	port            string
+	journal         *os.File
+	gateway         *exec.Cmd
 }
 
 func startPlant(t *testing.T) *plant {
@@ -84,19 +87,13 @@ func startPlant(t *testing.T) *plant {
 	port := freePort(t)
 	p.url = "http://127.0.0.1:" + port
 	p.environment = append(os.Environ(), "SLIPWAY_SOCKET="+filepath.Join(dir, "s"))
-	journal, err := os.Create(filepath.Join(dir, "journal"))
-	if err != nil {
+	if p.journal, err = os.Create(filepath.Join(dir, "journal")); err != nil {
 		t.Fatal(err)
 	}
-	serve := exec.Command(p.command, "serve", "--set", "state_dir="+dir+"/state", "--set", "socket="+filepath.Join(dir, "s"), "--set", "rollout.up_within=9s",
-		"--set", "listen.https=off", "--set", "listen.http=127.0.0.1:"+port, "--set", "provisioning.base_url="+p.url)
-	serve.Stderr, serve.Stdout = journal, journal
-	if err := serve.Start(); err != nil {
-		t.Fatal(err)
-	}
+	p.port = port
+	p.serve()
 	t.Cleanup(func() {
-		_ = serve.Process.Signal(os.Interrupt)
-		_ = serve.Wait()
+		p.stop()
 		if t.Failed() {
 			text, _ := os.ReadFile(filepath.Join(dir, "journal"))
 			t.Logf("the journal ends:\n%s", text[max(0, len(text)-4000):])
@@ -104,6 +101,22 @@ func startPlant(t *testing.T) *plant {
 	})
 	p.until("the gateway is ready", func() bool { return p.try("status") == nil })
 	return p
+}
+
+// serve starts the gateway, once more after stop.
+func (p *plant) serve() {
+	p.t.Helper()
+	p.gateway = exec.Command(p.command, "serve", "--set", "state_dir="+p.dir+"/state", "--set", "socket="+filepath.Join(p.dir, "s"), "--set", "rollout.up_within=9s",
+		"--set", "listen.https=off", "--set", "listen.http=127.0.0.1:"+p.port, "--set", "provisioning.base_url="+p.url)
+	p.gateway.Stderr, p.gateway.Stdout = p.journal, p.journal
+	if err := p.gateway.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *plant) stop() {
+	_ = p.gateway.Process.Signal(os.Interrupt)
+	_ = p.gateway.Wait()
 }
 
 func freePort(t *testing.T) string {
@@ -450,5 +463,33 @@ func TestBrowserScriptInAPageIsStoppedAndReported(t *testing.T) {
 	p.until("the journal tells of it", func() bool {
 		journal, err := os.ReadFile(filepath.Join(p.dir, "journal"))
 		return err == nil && bytes.Contains(journal, []byte("policy of the page violated")) && bytes.Contains(journal, []byte("script-src-elem"))
+	})
+}
+
+// TestBrowserPageStaysTrue leaves a page open while things happen, and while the gateway restarts.
+func TestBrowserPageStaysTrue(t *testing.T) {
+	p := startPlant(t)
+	p.viewer = field(p.run("", "token", "create", "--role", "viewer", "--name", "Ana"), "token")
+	p.run("", "model", "add", "press")
+	b := startBrowser(t, strings.TrimPrefix(p.url, "http://"))
+	b.signIn(p, p.viewer)
+	connection := func(word string) func() bool {
+		return func() bool {
+			return strings.Contains(script[string](b, `document.getElementById("connection").textContent`), word)
+		}
+	}
+	b.do(chromedp.Navigate(p.url+"/devices"), chromedp.WaitVisible("#main"))
+	p.until("the page is live", connection("live"))
+	p.run("", "device", "add", "--model", "press", "--name", "Press that came")
+	p.until("a device that was added appears by itself", func() bool {
+		return strings.Contains(script[string](b, `document.getElementById("list").textContent`), "Press that came")
+	})
+	p.stop()
+	p.until("the page says that it is not connected", connection("not connected since"))
+	p.serve()
+	p.until("the page goes on by itself", connection("live"))
+	p.run("", "device", "add", "--model", "press", "--name", "Press after it")
+	p.until("what happens after the restart appears", func() bool {
+		return strings.Contains(script[string](b, `document.getElementById("list").textContent`), "Press after it")
 	})
 }
