@@ -109,3 +109,27 @@ func TestADeviceWhoseDownloadIsOnRecordIsProvenByItsPollsAfterAKill(t *testing.T
 		t.Errorf("%+v", m)
 	}
 }
+
+// A gateway that was away, or that nobody could reach before it was stopped, has missed all: none of that is the build's fault.
+func TestADeviceThatWasMissedAtAStartHasAllOfItsTimeAgain(t *testing.T) {
+	f := newFactory(50)
+	rs := f.open(t)
+	f.start(t, rs)
+	d := f.ask(t, rs, "2")[0]
+	brought(rs, d)
+	rs.Tick(t.Context())
+	for i := range f.devices {
+		f.devices[i].Missed = true
+	}
+	f.seen[d] = fleet.Presence{State: fleet.Silent, Rhythm: 5 * time.Minute, Ago: 2 * time.Hour, Missing: true}
+	rs = f.open(t)
+	for range 14 {
+		f.now = f.now.Add(time.Minute)
+		rs.Tick(t.Context())
+	}
+	wants(t, rs, d, fleet.MemberUp)
+	rs.Missed("pump", d)
+	f.now = f.now.Add(5 * time.Minute)
+	rs.Tick(t.Context())
+	wants(t, rs, d, fleet.MemberLost)
+}

@@ -85,7 +85,7 @@ func (rs *Rollouts) reopen(p *progress, r fleet.Rollout) error {
 		m.Line = d.Line
 		latest = max(latest, m.Since)
 		one := c.add(m)
-		one.held, one.unseen = d.Barred, d.Missed
+		one.held, one.unseen = d.Barred, d.Missed && !inFlight(m.State) // who is judged has all of its time again
 		one.maybe = m.State == fleet.MemberOffered || m.State == fleet.MemberFetching || m.State == fleet.MemberFetched
 		if is := m.State == fleet.MemberSkipped && !one.failed(); is != (d.Barred != "") { // it was pinned, or is no more, since
 			one.held, barred[d.Key] = m.Why, d.Barred

@@ -123,7 +123,7 @@ func (c *course) lookAtUp(m *member, now time.Duration) {
 	switch {
 	case m.UpBy == fleet.UpHeard && (p.Checks || c.rollback): // that it was heard shows nothing of what it runs
 		c.lookAt(m, now+c.patience(m))
-	case m.unseen && !m.line.dark && c.lineHeard(m, now-p.Ago+c.patience(m), now):
+	case m.unseen && !m.line.dark && c.lineHeard(m, max(now-p.Ago, m.Since.Of())+c.patience(m), now):
 		c.lose(m, now)
 	case p.State != fleet.BootsOnly && (p.Missing || m.unseen), m.line.dark:
 		c.lookAt(m, c.again(now))
