@@ -123,7 +123,7 @@ func TestADeviceThatWasMissedAtAStartHasAllOfItsTimeAgain(t *testing.T) {
 	}
 	f.seen[d] = fleet.Presence{State: fleet.Silent, Rhythm: 5 * time.Minute, Ago: 2 * time.Hour, Missing: true}
 	rs = f.open(t)
-	for range 14 {
+	for range 20 {
 		f.now = f.now.Add(time.Minute)
 		rs.Tick(t.Context())
 	}
