@@ -42,14 +42,14 @@ func pushBySh(c *ci, l buildfolder.Layout, model, folder string, env []string) (
 		return "", err
 	}
 	cmd := exec.Command("sh", script, model, l.Folder)
-	cmd.Dir, cmd.Env = folder, slices.Concat(env, []string{"SLIPWAY_CA="+ca, "SLIPWAY_TOKEN="+c.token, "SLIPWAY_ENV="+l.Env, "SLIPWAY_VERSION="+l.Version})
+	cmd.Dir, cmd.Env = folder, slices.Concat(env, []string{"SLIPWAY_CA=" + ca, "SLIPWAY_TOKEN=" + c.token, "SLIPWAY_ENV=" + l.Env, "SLIPWAY_VERSION=" + l.Version})
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
 
 func pushByCLI(c *ci, l buildfolder.Layout, model, folder string, env []string) (string, error) {
 	cmd := exec.Command("slipway", "firmware", "add", l.Folder, "--model", model, "--env", l.Env, "--version", l.Version)
-	cmd.Dir, cmd.Env = folder, slices.Concat(env, []string{"SLIPWAY_SOCKET="+c.socket, "GORACE=atexit_sleep_ms=0"})
+	cmd.Dir, cmd.Env = folder, slices.Concat(env, []string{"SLIPWAY_SOCKET=" + c.socket, "GORACE=atexit_sleep_ms=0"})
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -61,7 +61,7 @@ func pushByPs1(c *ci, l buildfolder.Layout, model, folder string, env []string) 
 	}
 	cmd := exec.Command("pwsh", "-NoProfile", "-File", script, "-Model", model, "-Project", l.Folder, "-Env", l.Env, "-Version", l.Version,
 		"-Url", c.urls["http"])
-	cmd.Dir, cmd.Env = folder, slices.Concat(env, []string{"SLIPWAY_TOKEN="+c.token})
+	cmd.Dir, cmd.Env = folder, slices.Concat(env, []string{"SLIPWAY_TOKEN=" + c.token})
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
