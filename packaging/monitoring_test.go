@@ -14,10 +14,10 @@ import (
 	"testing"
 )
 
-const (
-	rules     = "../configs/prometheus/slipway.rules.yml"
-	dashboard = "../configs/grafana/slipway.json"
-)
+const rules = "../configs/prometheus/slipway.rules.yml"
+
+// dashboards are of the gateway, and of the fleet.
+var dashboards = []string{"../configs/grafana/slipway.json", "../configs/grafana/slipway-fleet.json"}
 
 func TestPromtoolAcceptsTheScrapeAndTheAlertsAndTheirTestsPass(t *testing.T) {
 	promtool, err := exec.LookPath("promtool")
@@ -38,7 +38,7 @@ func TestPromtoolAcceptsTheScrapeAndTheAlertsAndTheirTestsPass(t *testing.T) {
 }
 
 func TestTheAlertsAndTheDashboardAskForMetricsThatExist(t *testing.T) {
-	have := append(metricNames(t), ofRollouts...)
+	have := append(metricNames(t), later...)
 	asked := map[string]string{}
 	for _, expression := range append(dashboardExpressions(t), alertText(t)) {
 		for _, name := range regexp.MustCompile(`\b(slipway|process|go)_[a-z_]+\b`).FindAllString(expression, -1) {
@@ -61,11 +61,18 @@ func TestTheAlertsAndTheDashboardAskForMetricsThatExist(t *testing.T) {
 	}
 }
 
-// ofRollouts are shown once there is a rollout; pkg/gateway tests that they are.
-var ofRollouts = []string{"slipway_rollout_devices", "slipway_rollout_evidence", "slipway_rollout_state"}
+// later are shown once there is a rollout, a crash or a backup; pkg/gateway tests that they are.
+var later = []string{"slipway_rollout_devices", "slipway_rollout_evidence", "slipway_rollout_state", "slipway_crashes_total", "slipway_backup_age_seconds"}
 
 // dashboardExpressions are what the panels ask.
 func dashboardExpressions(t *testing.T) (all []string) {
+	for _, dashboard := range dashboards {
+		all = append(all, expressionsOf(t, dashboard)...)
+	}
+	return all
+}
+
+func expressionsOf(t *testing.T, dashboard string) (all []string) {
 	text, err := os.ReadFile(dashboard)
 	if err != nil {
 		t.Fatal(err)

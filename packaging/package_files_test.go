@@ -28,6 +28,7 @@ var held = map[string]string{
 	"/usr/lib/tmpfiles.d/slipway.conf":                                  "-rw-r--r--",
 	"/usr/share/bash-completion/completions/slipway":                    "-rw-r--r--",
 	"/usr/share/doc/slipway/copyright":                                  "-rw-r--r--",
+	"/usr/share/doc/slipway/examples/grafana/slipway-fleet.json":        "-rw-r--r--",
 	"/usr/share/doc/slipway/examples/grafana/slipway.json":              "-rw-r--r--",
 	"/usr/share/doc/slipway/examples/prometheus/slipway.rules.test.yml": "-rw-r--r--",
 	"/usr/share/doc/slipway/examples/prometheus/slipway.rules.yml":      "-rw-r--r--",

@@ -218,6 +218,17 @@ func Newest(dir string, now time.Time) (path string, err error) {
 	return filepath.Join(dir, copies[len(copies)-1].name), nil
 }
 
+// NewestAt is when the newest daily copy in a folder was made; the zero time for none.
+func NewestAt(dir string) (at time.Time, err error) {
+	copies, err := copiesIn(dir, dailyAt)
+	for _, one := range copies {
+		if one.at.After(at) {
+			at = one.at
+		}
+	}
+	return at, err
+}
+
 // KeepNewest takes the newest daily copy out of the seven that come and go: it is kept until somebody removes it. It says
 // where it is now, "" for none.
 func KeepNewest(dir, what string, now time.Time) (string, error) {

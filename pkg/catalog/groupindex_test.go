@@ -31,9 +31,8 @@ func checkGroupIndex(t *testing.T, c *Catalog) {
 			slices.Sort(lists[chain])
 		}
 	}
-	same := func(a, b []string) bool { return slices.Equal(a, b) }
-	if !maps.Equal(kept.groups, anew.groups) || !maps.EqualFunc(kept.chains, anew.chains, same) ||
-		!maps.EqualFunc(kept.versions, anew.versions, func(a, b []fleet.Version) bool { return slices.Equal(a, b) }) {
+	if !maps.Equal(kept.groups, anew.groups) || !maps.EqualFunc(kept.chains, anew.chains, slices.Equal) ||
+		!maps.EqualFunc(kept.versions, anew.versions, slices.Equal) {
 		t.Errorf("kept are %v, %v, %v, and there are %v, %v, %v", kept.groups, kept.chains, kept.versions, anew.groups, anew.chains, anew.versions)
 	}
 }
@@ -51,9 +50,10 @@ func manyGroups(t *testing.T) *Catalog {
 	}
 	for n := range 40 {
 		_, err := c.UpdateGroup(t.Context(), fmt.Sprintf("f%02d", n), func(g *crash.Group) error {
-			if n%4 == 0 {
+			switch n % 4 {
+			case 0:
 				g.Ignore(noon)
-			} else if n%4 == 1 {
+			case 1:
 				g.Resolve("9", noon)
 			}
 			return nil

@@ -127,8 +127,8 @@ func TestATroubleWhoseSentenceChangesIsToldOnceAndEndsOnce(t *testing.T) {
 }
 
 func TestTroublesWithoutAnObjectAreTheSameByTheirSentences(t *testing.T) {
-	a, b := trouble{"", "the bundle of 1.0.0 is damaged"}, trouble{"", "the bundle of 1.1.0 is damaged"}
-	if a.same(b) || !a.same(a) || (trouble{"clock", "it says 1"}).same(trouble{"gate", "it says 1"}) {
+	a, b := trouble{text: "the bundle of 1.0.0 is damaged"}, trouble{text: "the bundle of 1.1.0 is damaged"}
+	if a.same(b) || !a.same(a) || (trouble{about: "clock", text: "it says 1"}).same(trouble{about: "gate", text: "it says 1"}) {
 		t.Error("mixed up")
 	}
 }

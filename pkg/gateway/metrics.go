@@ -3,11 +3,13 @@ package gateway
 import (
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/slipway-gateway/slipway/pkg/backup"
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/decoding"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
@@ -22,6 +24,8 @@ type metrics struct {
 	decodes    prometheus.Histogram
 	killed     *prometheus.CounterVec
 	news       *prometheus.CounterVec
+	crashes    *prometheus.CounterVec
+	versions   map[[2]string]bool // that crashes has; triage's alone
 }
 
 func newMetrics() *metrics {
@@ -44,6 +48,10 @@ func newMetrics() *metrics {
 		news: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "slipway_new_crashes_total", Help: "Crashes that nobody knew, and those that came back after they were resolved.",
 		}, []string{"news"}),
+		crashes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "slipway_crashes_total", Help: "Crashes that were decoded and counted, by model, by version (other beyond the first 200) and by what they were to their group.",
+		}, []string{"model", "version", "news"}),
+		versions: map[[2]string]bool{},
 	}
 	m.operations.Prepare("drop_ingest", "pipeline_upload_firmware_zip")
 	for _, news := range []crash.News{crash.New, crash.Regression} {
@@ -52,7 +60,7 @@ func newMetrics() *metrics {
 	for _, limit := range decoding.Limits {
 		m.killed.WithLabelValues(limit)
 	}
-	reg.MustRegister(m.decodes, m.killed, m.news)
+	reg.MustRegister(m.decodes, m.killed, m.news, m.crashes)
 	return m
 }
 
@@ -65,8 +73,23 @@ func (g *Gateway) CountDroppedLines(dropped func() uint64) {
 
 func (m *metrics) workerKilled(limit string) { m.killed.WithLabelValues(limit).Inc() }
 
-// crashCame counts what somebody should look at.
-func (m *metrics) crashCame(news crash.News) {
+// mostVersions of models have series of their own in slipway_crashes_total.
+const mostVersions = 200
+
+// crashCame counts a crash, and what somebody should look at.
+func (m *metrics) crashCame(c crash.Crash, news crash.News) {
+	of := [2]string{string(c.Model), string(c.Version)}
+	if !m.versions[of] {
+		if len(m.versions) < mostVersions {
+			m.versions[of] = true
+			for _, one := range []crash.News{crash.New, crash.Regression, crash.Known} {
+				m.crashes.WithLabelValues(of[0], of[1], string(one)) // so that the next of another kind is an increase
+			}
+		} else {
+			of[1] = "other"
+		}
+	}
+	m.crashes.WithLabelValues(of[0], of[1], string(news)).Inc()
 	if news == crash.New || news == crash.Regression {
 		m.news.WithLabelValues(string(news)).Inc()
 	}
@@ -95,12 +118,16 @@ var (
 	groupNum   = prometheus.NewDesc("slipway_crash_groups_open", "Groups of crashes that are open.", nil, nil)
 	crowdNum   = prometheus.NewDesc("slipway_connections_without_credentials", "Connections that have shown no good credentials, by whether they are served or wait for their turn.", []string{"state"}, nil)
 	crowdCut   = prometheus.NewDesc("slipway_connections_closed_total", "Connections without good credentials that were closed because there were too many.", nil, nil)
+	troubleNum = prometheus.NewDesc("slipway_trouble", "What is wrong and wants somebody, by kind, as slipway status says it; 0 where nothing is.", []string{"kind"}, nil)
+	freeOnDisk = prometheus.NewDesc("slipway_disk_free_bytes", "Bytes that are free where the gateway writes.", []string{"folder"}, nil)
+	backupAge  = prometheus.NewDesc("slipway_backup_age_seconds", "Age of the newest daily backup; missing where there is none.", nil, nil)
+	certEnd    = prometheus.NewDesc("slipway_certificate_end_timestamp_seconds", "When the certificate that is served ends, in seconds since 1970.", nil, nil)
 	buildInfo  = prometheus.NewDesc("slipway_build_info", "Always 1; the labels say what runs.", []string{"version", "commit"}, nil)
 )
 
 // Describe is prometheus.Collector.
 func (s *stock) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{dumpBytes, assetBytes, deviceNum, lineDark, dumpNum, waitingNum, groupNum, crowdNum, crowdCut, buildInfo} {
+	for _, d := range []*prometheus.Desc{dumpBytes, assetBytes, deviceNum, lineDark, dumpNum, waitingNum, groupNum, crowdNum, crowdCut, troubleNum, freeOnDisk, backupAge, certEnd, buildInfo} {
 		out <- d
 	}
 }
@@ -137,10 +164,34 @@ func (s *stock) Collect(out chan<- prometheus.Metric) {
 		}
 		gauge(lineDark, dark, line)
 	}
+	s.collectCare(gauge)
 	inStock, err := s.store.Stock()
 	for _, state := range crash.States {
 		counted(dumpNum, int64(inStock.Dumps[state]), err, string(state))
 	}
 	counted(waitingNum, int64(inStock.Dumps[crash.Waiting]), err)
 	counted(groupNum, int64(inStock.Open), err)
+}
+
+// collectCare has what somebody should look after before it is too late.
+func (s *stock) collectCare(gauge func(d *prometheus.Desc, v float64, labels ...string)) {
+	wrong := map[string]int{}
+	for _, one := range s.troubles() {
+		wrong[one.kind]++
+	}
+	for _, kind := range troubleKinds {
+		gauge(troubleNum, float64(wrong[kind]), kind)
+	}
+	for name, dir := range map[string]string{"state": s.cfg.StateDir, "catalog": s.cfg.CatalogDir, "assets": s.cfg.AssetsDir, "coredumps": s.cfg.CoredumpsDir} {
+		if dir == "" {
+			continue
+		}
+		if free, _, err := SpaceOf(dir)(); err == nil { // else it is trouble of the disk
+			gauge(freeOnDisk, float64(free), name)
+		}
+	}
+	if at, err := backup.NewestAt(s.cfg.BackupDir()); err == nil && !at.IsZero() {
+		gauge(backupAge, max(time.Since(at).Seconds(), 0))
+	}
+	gauge(certEnd, float64(s.identity.NotAfter().Unix()))
 }

@@ -137,6 +137,12 @@ func (o *overview) Trouble() []string {
 type trouble struct {
 	about string // what is wrong, while the sentence may change; "" where the sentence does not
 	text  string
+	kind  string // one of troubleKinds
+}
+
+// troubleKinds are what metrics tell apart: each is there from the start, with 0.
+var troubleKinds = []string{
+	"catalog", "firmware", "dumps", "drop_folder", "backups", "connections", "broker", "disk", "clock", "certificate", "keys",
 }
 
 func (t trouble) same(o trouble) bool {
@@ -145,38 +151,38 @@ func (t trouble) same(o trouble) bool {
 
 func (o *overview) troubles() []trouble {
 	var all []trouble
-	add := func(about string, texts ...string) {
+	add := func(kind, about string, texts ...string) {
 		for _, text := range texts {
 			if text != "" {
-				all = append(all, trouble{about, text})
+				all = append(all, trouble{about, text, kind})
 			}
 		}
 	}
 	if t := o.store.Trouble(); t != "" {
-		add("catalog", orRestore(o.cfg, errors.New(t)).Error())
+		add("catalog", "catalog", orRestore(o.cfg, errors.New(t)).Error())
 	}
-	add("unread catalog", o.store.Unread())
-	add("", o.depot.Trouble()...)
-	add("dumps", o.dumps.Trouble())
+	add("catalog", "unread catalog", o.store.Unread())
+	add("firmware", "", o.depot.Trouble()...)
+	add("dumps", "dumps", o.dumps.Trouble())
 	if o.folder != nil {
-		add("", o.folder.Trouble()...)
+		add("drop_folder", "", o.folder.Trouble()...)
 	}
 	if o.backups != nil {
-		add("backups", o.backups.Trouble())
+		add("backups", "backups", o.backups.Trouble())
 	}
-	add("gate", o.gate.Trouble())
+	add("connections", "gate", o.gate.Trouble())
 	if o.broker != nil {
-		add("broker", o.broker.Trouble())
+		add("broker", "broker", o.broker.Trouble())
 	}
-	add("", o.storage.trouble()...)
-	add("clock", o.clock.trouble(time.Now()))
+	add("disk", "", o.storage.trouble()...)
+	add("clock", "clock", o.clock.trouble(time.Now()))
 	if t := o.identity.Trouble(); t != "" {
-		add("identity", t)
+		add("certificate", "identity", t)
 	} else if err := o.lostKey(); err != nil {
-		add("keys", err.Error())
+		add("keys", "keys", err.Error())
 	}
 	if ends := o.identity.NotAfter(); time.Until(ends) < 7*24*time.Hour {
-		add("certificate", "the certificate ends on "+ends.UTC().Format(time.RFC3339))
+		add("certificate", "certificate", "the certificate ends on "+ends.UTC().Format(time.RFC3339))
 	}
 	return all
 }

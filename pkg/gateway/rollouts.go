@@ -77,7 +77,7 @@ func (g *Gateway) crashRate(code fleet.ModelCode, v fleet.Version) float64 {
 
 // crashCame tells the metrics and the rollouts of a crash that was counted.
 func (g *Gateway) crashCame(c crash.Crash, o crash.Outcome) {
-	g.metrics.crashCame(o.News)
+	g.metrics.crashCame(c, o.News)
 	if c.Grade == crash.Exact {
 		g.rollouts.Crashed(c.Model, c.Device, c.Version, o.Group.Fingerprint, c.TopFrame, o.Group.FirstSeen)
 	}
