@@ -177,12 +177,16 @@ func TestBadgersOwnMergeLosesWhatItCannotWrite(t *testing.T) {
 		must(t, err)
 		written := 0
 		for ; !taken.Load() && written < 100; written++ {
-			must(t, db.Update(func(txn *badger.Txn) error {
+			err := db.Update(func(txn *badger.Txn) error {
 				for i := range 20 {
 					must(t, txn.Set(fmt.Appendf(nil, "%d/%d", written, i), make([]byte, 16<<10)))
 				}
 				return nil
-			}))
+			})
+			if err != nil && taken.Load() {
+				break // there was no inode for a log either, and it is not acknowledged
+			}
+			must(t, err)
 		}
 		if !own {
 			take()
