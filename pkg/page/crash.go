@@ -18,6 +18,7 @@ import (
 type groupChanges interface {
 	UpdateGroup(ctx context.Context, address string, change func(*crash.Group) error) (crash.Group, error)
 	MergeGroups(ctx context.Context, one, other string) (crash.Group, error)
+	GroupCounters(address string) ([]crash.VersionSeries, error)
 	GroupDevices(address string, after fleet.DeviceKey, limit int) (page []crash.DeviceCount, total int, err error)
 	ListGroups(crash.GroupQuery) (crash.GroupPage, error)
 }
@@ -34,6 +35,7 @@ type crashView struct {
 	Newer    string // the address with the dump before it, "" on the newest
 	Older    string
 	History  []happened
+	Plot     string          // what the script draws, "" for nothing
 	Into     []crash.Group   // it may be merged into
 	Gone     []fleet.Version // it may be resolved in
 }
@@ -76,6 +78,13 @@ func (p *Page) crash(v *visit) (shown, error) {
 	}
 	if n := len(view.Devices); n == shownRows && total > n {
 		view.More = "/crashes/" + g.Fingerprint + "?after=" + url.QueryEscape(string(view.Devices[n-1].Device)) + "#devices"
+	}
+	counted, err := p.Crashes.GroupCounters(g.Fingerprint)
+	if err != nil {
+		return shown{}, err
+	}
+	if view.Plot, err = plotOf(counted, p.Now()); err != nil {
+		return shown{}, err
 	}
 	if err := p.history(&view); err != nil {
 		return shown{}, err

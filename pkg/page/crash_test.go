@@ -1,6 +1,8 @@
 package page
 
 import (
+	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -161,5 +163,27 @@ func TestTheListOfCrashesIsFilteredByItsAddressAndGoesPageByPage(t *testing.T) {
 		if a := d.read("/crashes?" + wrong); a.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: %s", wrong, a.Status)
 		}
+	}
+}
+
+func TestThePlotHasALineForEachVersionThatCrashedOfLate(t *testing.T) {
+	hour := noon.Unix() / 3600
+	counted := []crash.VersionSeries{{Version: "1.0", Series: crash.Series{Hours: map[int64]crash.Count{hour: {Crashes: 1}, hour - 47: {Crashes: 2}, hour - 48: {Crashes: 9}}}}, {Version: "old"}}
+	for i := range 9 {
+		counted = append(counted, crash.VersionSeries{Version: "2." + string(rune('0'+i)), Series: crash.Series{Hours: map[int64]crash.Count{hour: {Crashes: 10 + i}}}})
+	}
+	text, err := plotOf(counted[:2], noon)
+	var got plot
+	if err := errors.Join(err, json.Unmarshal([]byte(text), &got)); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Times) != 48 || got.Times[47] != noon.Unix() || len(got.Series) != 1 || got.Series[0].Counts[47] != 1 || got.Series[0].Counts[0] != 2 {
+		t.Errorf("%s", text)
+	}
+	if text, err := plotOf(counted, noon); err != nil || strings.Count(text, `"name"`) != mostLines || !strings.Contains(text, `"name":"2.8"`) || strings.Contains(text, `"name":"1.0"`) {
+		t.Errorf("%s, %v", text, err)
+	}
+	if text, err := plotOf(counted[1:2], noon); err != nil || text != "" {
+		t.Errorf("of nothing: %s, %v", text, err)
 	}
 }

@@ -35,6 +35,25 @@
   retime(document);
   setInterval(() => recount(document), 10000);
 
+  // Plots. The library comes behind this file, and the table beside a plot says the same.
+  const draw = (figure) => {
+    const { times, series } = JSON.parse(figure.dataset.plot);
+    const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    figure.hidden = false;
+    const axis = { stroke: colour("--front"), grid: { stroke: colour("--line") }, ticks: { stroke: colour("--line") } };
+    const shape = () => ({ width: figure.clientWidth, height: 200 });
+    const hours = (_, ticks) => ticks.map((s) => {
+      const t = new Date(s * 1000);
+      return t.getHours() === 0 ? `${t.getDate()} ${months[t.getMonth()]}` : `${two(t.getHours())}:00`;
+    });
+    const plot = new uPlot({
+      ...shape(), cursor: { drag: { x: false } }, legend: { live: false }, axes: [{ ...axis, values: hours, incrs: [6 * 3600, 12 * 3600] }, { ...axis, size: 40, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }],
+      series: [{ label: "hours" }, ...series.map((line, i) => ({ label: line.name || "unknown", stroke: colour(`--shade${i}`), width: 2, points: { show: false } }))],
+    }, [times, ...series.map((line) => line.counts)], figure);
+    addEventListener("resize", () => plot.setSize(shape()));
+  };
+  document.addEventListener("DOMContentLoaded", () => { if (window.uPlot) document.querySelectorAll("[data-plot]").forEach(draw); });
+
   // Sections that stay true.
   const stream = document.body.dataset.stream;
   if (!stream || !window.htmx || !window.EventSource) return;
