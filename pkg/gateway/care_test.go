@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -30,7 +31,7 @@ func TestMetricsSayWhatIsWrongAndWhatEndsSoon(t *testing.T) {
 	})
 	scrape := func() string {
 		w := httptest.NewRecorder()
-		g.metrics.handler.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		g.metrics.handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		return w.Body.String()
 	}
 	fresh := scrape()
