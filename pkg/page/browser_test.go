@@ -38,6 +38,7 @@ var shows = map[string]string{
 	"devices":  "/devices?model=press",
 	"device":   "/devices/DEVICE",
 	"models":   "/models",
+	"model":    "/models/press",
 	"rollout":  "/models/press/rollouts/1",
 	"crashes":  "/crashes",
 	"crash":    "/crashes/CRASH",

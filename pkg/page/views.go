@@ -34,6 +34,8 @@ func views(p *Page) []view {
 
 		{Name: "models", Pattern: "/models", Nav: "Models", Load: p.models},
 
+		{Name: "model", Pattern: "/models/{code}", Load: p.model},
+
 		{Name: "rollout", Pattern: "/models/{code}/rollouts/{number}", Load: p.rollout},
 
 		{Name: "crashes", Pattern: "/crashes", Nav: "Crashes", Query: crashQuery, Load: p.crashes},
