@@ -43,33 +43,33 @@ func dropListCommand() *cobra.Command {
 }
 
 func dropRetryCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "retry NAME", Short: "Have a rejected file taken again, once what was wrong with it is mended",
 		Long: "Have a rejected file taken again, once what was wrong with it is mended, such as a model that there was not. It goes\n" +
 			"back into the drop folder; 'slipway events --follow --kind build,drop' says what becomes of it.",
 		Example: "  slipway drop retry pump-1.4.2.zip",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("drops", args[0], "retry"), nil); err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is taken again\n", visible(args[0]))
-			return nil
-		},
 	}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if _, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("drops", args[0], "retry"), nil); err != nil {
+			return err
+		}
+		return say(cmd, format, map[string]string{"taken_again": args[0]}, "%s is taken again", args[0])
+	}
+	return cmd
 }
 
 func dropDismissCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "dismiss NAME", Short: "Remove a rejected file and the reason beside it", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := connect(cmd).send(cmd.Context(), http.MethodDelete, path("drops", args[0]), nil); err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", visible(args[0]))
-			return nil
-		},
+	cmd := &cobra.Command{Use: "dismiss NAME", Short: "Remove a rejected file and the reason beside it", Args: cobra.ExactArgs(1)}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if _, err := connect(cmd).send(cmd.Context(), http.MethodDelete, path("drops", args[0]), nil); err != nil {
+			return err
+		}
+		return say(cmd, format, map[string]string{"removed": args[0]}, "removed %s", args[0])
 	}
+	return cmd
 }
 
 // wantedCommand is `slipway wanted`: the firmware that core dumps wait for.

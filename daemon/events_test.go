@@ -21,7 +21,8 @@ var readOnly = []string{
 	"slipway device list", "slipway device show", "slipway firmware list", "slipway firmware inspect",
 	"slipway dump list", "slipway dump show", "slipway dump get", "slipway crash list", "slipway crash show", "slipway token list",
 	"slipway events", "slipway audit export", "slipway audit verify", "slipway backup check", "slipway backup key", "slipway decode",
-	"slipway worker", "slipway login", "slipway logout", "slipway rollout list", "slipway rollout show", "slipway rollout devices", "slipway rollout explain", "slipway rollout wait",
+	"slipway worker", "slipway login", "slipway logout", "slipway drop list", "slipway wanted",
+	"slipway rollout list", "slipway rollout show", "slipway rollout devices", "slipway rollout explain", "slipway rollout wait",
 }
 
 // TestEveryCommandSaysWhichEventItLeaves goes through the command tree: a new command has to be in the table of kinds, in
