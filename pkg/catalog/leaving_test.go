@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -151,18 +152,18 @@ func TestACatalogThatFailsBeforeItIsTrustedIsReplacedByTheCopyAgain(t *testing.T
 	disk := &refusing{}
 	failures := make(chan struct{}, 100)
 	left := 2
-	var c *Catalog
+	var opened atomic.Pointer[Catalog]
 	disk.which = func(name string) error {
 		if name == openFile && left > 0 {
 			left--
-			c.store.fail(errors.New("msync: input/output error")) // Badger says so in another goroutine
+			opened.Load().store.fail(errors.New("msync: input/output error")) // Badger says so in another goroutine
 			failures <- struct{}{}
 		}
 		return nil
 	}
 	defer durable.Use(disk)()
-	var writable func()
-	c, writable = onCopy(t, func(o Options) { disk.dir = o.Dir })
+	c, writable := onCopy(t, func(o Options) { disk.dir = o.Dir })
+	opened.Store(c)
 	writable()
 	for range 2 {
 		<-failures
