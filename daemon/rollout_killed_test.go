@@ -81,6 +81,7 @@ type kills struct {
 	version string
 	aimed   int
 	same    int
+	crashes int // that were counted when the rollout was last looked at before a kill
 	wrong   []string
 }
 
@@ -118,6 +119,7 @@ func (k *kills) killOnce(round int) {
 	before := k.awaitMoment(round)
 	k.kill()
 	k.startAt("listen.http=127.0.0.1:0")
+	k.settle()
 	after, records, told := k.look(), k.members(), k.lives.devices()
 	k.blameless(after)
 	unproven := 0
@@ -136,7 +138,7 @@ func (k *kills) killOnce(round int) {
 	if most := max(after.Plan.Unproven, after.Counts.Healthy); unproven > most && after.State != fleet.RolloutFinished {
 		k.say("%d devices were told of it and are not healthy, with a budget of %d", unproven, most)
 	}
-	if judged := func(r api.Rollout) int { return r.Counts.Healthy + r.Counts.Lost + r.Counts.Back }; judged(before) == judged(after) && before.Number == after.Number {
+	if judged := func(r api.Rollout) int { return r.Counts.Healthy + r.Counts.Lost + r.Counts.Back }; judged(before) == judged(after) && before.Number == after.Number && k.crashes == k.counted() {
 		k.sameEvidence(before.Evidence, after.Evidence)
 	}
 	k.kill()
@@ -144,6 +146,31 @@ func (k *kills) killOnce(round int) {
 	k.sameEvidence(after.Evidence, k.look().Evidence)
 	k.kill()
 	k.startAt(k.address)
+}
+
+// settle waits until the dumps that came before the kill are decoded: a signature is evidence from then on.
+func (k *kills) settle() {
+	k.t.Helper()
+	k.within(0, "dumps are decoded", func() bool {
+		var s api.Status
+		k.cliJSON(&s, "status")
+		return s.Waiting == 0
+	})
+}
+
+// counted are the crashes of all versions, decoded or not.
+func (k *kills) counted() (n int) {
+	k.t.Helper()
+	var all struct {
+		Versions []struct {
+			Day struct{ Crashes int } `json:"last_24h"`
+		}
+	}
+	k.cliJSON(&all, "model", "versions", "press")
+	for _, v := range all.Versions {
+		n += v.Day.Crashes
+	}
+	return n
 }
 
 func (k *kills) sameEvidence(before, after fleet.RolloutEvidence) {
@@ -169,6 +196,7 @@ func (h *hall) listens() int {
 // nobody is offered anything, it is any moment.
 func (k *kills) awaitMoment(round int) (last api.Rollout) {
 	k.t.Helper()
+	k.crashes = k.counted() // before the look: a crash in between is seen by the next one
 	last = k.look()
 	n := k.lives.count(k.told)
 	latest := time.Now().Add(15 * time.Second)
