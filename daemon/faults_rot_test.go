@@ -54,7 +54,7 @@ func TestFaultsABitThatFlips(t *testing.T) {
 		without     []string // what the control takes out
 		in          string   // and the file in which it then flips
 	}{
-		{"keys", 5, 20, "pkg/auth/keys.go", []string{`return nil, fmt.Errorf("signing key %s: %w", path, err)`, "continue"}, ".pem"},
+		{"keys", 5, 20, "pkg/auth/keys.go", []string{`return fmt.Errorf("signing key %s: %w", path, err)`, "continue"}, ".pem"},
 		{"assets", 9, 50, "pkg/depot/verify.go", []string{"return sum == b.BundleSHA256, err", `return sum != "", err`}, ".zip"},
 		{"coredumps", 6, 30, "pkg/dumps/verify.go", []string{"case hex.EncodeToString(hash.Sum(nil)) != d.SHA256:", `case hex.EncodeToString(hash.Sum(nil)) == "":`}, ".dmp"},
 	} {

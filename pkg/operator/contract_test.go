@@ -147,6 +147,9 @@ func TestContractNamesTheTypeOfEachBody(t *testing.T) {
 			if (want.in != nil) != (op.RequestBody != nil && refOf(op.RequestBody.Value.Content) != "") {
 				t.Errorf("%s: one of the table and the description has a request body", name)
 			}
+			if op.Responses.Default() == nil || op.Responses.Default().Ref != "#/components/responses/Error" {
+				t.Errorf("%s does not say what it answers when it fails: default", name)
+			}
 			answered := false
 			for status, r := range op.Responses.Map() {
 				if !strings.HasPrefix(status, "2") || r.Value.Content.Get("application/json") == nil {

@@ -148,6 +148,9 @@ func (d *described) schemaOf(method, pattern string, status int) (*jsonschema.Sc
 		return nil, fmt.Errorf("the operation is not described")
 	default:
 		answer, has := at(op, "responses", strconv.Itoa(status))
+		if !has && status >= http.StatusInternalServerError { // of a disk, or of a fault of ours: any operation may have them
+			answer, has = at(op, "responses", "default")
+		}
 		if !has {
 			return nil, fmt.Errorf("the status is not described")
 		}
