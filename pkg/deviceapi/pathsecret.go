@@ -51,8 +51,10 @@ func PathSecrets(devices, others http.Handler) http.Handler {
 func cutSecret(u *url.URL) (secret, rest string, shown bool) {
 	path := strings.TrimLeft(u.Path, "/")
 	if path == strings.TrimPrefix(catalogPath, "/d/") {
-		secret, shown = strings.CutPrefix(strings.Trim(u.Query().Get("path"), "/"), "d/")
-		return secret, catalogPath, shown
+		if secret, shown = strings.CutPrefix(strings.Trim(u.Query().Get("path"), "/"), "d/"); !shown {
+			return "", "", false
+		}
+		return secret, catalogPath, true
 	}
 	path, shown = strings.CutPrefix(path, "d/")
 	if !shown {

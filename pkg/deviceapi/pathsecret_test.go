@@ -108,6 +108,7 @@ func FuzzCutSecret(f *testing.F) {
 	for _, path := range []string{"/d/s/api/iot/firmware", "//d//s//_catalog", "/_catalog", "/d/", "/d", "/d/%2e%2e/api", "/api/iot/firmware"} {
 		f.Add(path, "op=list&path=/d/s")
 	}
+	f.Add("_catalog", "op=list&path=/ddd")
 	f.Fuzz(func(t *testing.T, path, query string) {
 		req, err := http.NewRequest(http.MethodGet, "http://x", nil)
 		if err != nil {
