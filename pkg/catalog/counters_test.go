@@ -25,7 +25,6 @@ func newPlant(t *testing.T) plant {
 	now := noon
 	p := plant{t: t, now: &now, dir: t.TempDir()}
 	p.open()
-	t.Cleanup(func() { must(t, p.Close()) })
 	return p
 }
 
@@ -34,6 +33,7 @@ func (p *plant) open() {
 	o.Now = func() time.Time { return *p.now }
 	c, err := Open(o)
 	must(p.t, err)
+	p.t.Cleanup(func() { must(p.t, c.Close()) })
 	p.Catalog = c
 }
 
