@@ -84,7 +84,7 @@ func loginCommand() *cobra.Command {
 		Long: "Note the address of a gateway and a token that it knows, so that the commands that follow ask that gateway instead of one\n" +
 			"on this machine. The token is asked for, or read from standard input or $SLIPWAY_TOKEN. The gateway's certificate must be\n" +
 			"by a CA that this machine trusts, the one of --ca, or one whose fingerprint you confirm: on the gateway, 'slipway status'\n" +
-			"prints it. What is noted lies in ~/.config/slipway/login.json, for you alone; 'slipway logout' removes it.",
+			"prints it. What is noted lies in ~/.config/slipway/login.json, which only you can read; 'slipway logout' removes it.",
 		Example: "  slipway login https://gateway.plant:8443\n" +
 			"  slipway login https://gateway.plant:8443 --ca ca.crt < token\n" +
 			"  slipway login https://gateway.plant:8443 --fingerprint 3A:91:…:0C",

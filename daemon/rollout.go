@@ -152,7 +152,7 @@ func rolloutText(w io.Writer, r api.Rollout, e fleet.Explanation, now time.Time)
 		"model_code", string(r.Model), "number", strconv.Itoa(r.Number), "version", string(r.Version), "base", string(r.Base), "state", string(r.State), "why", r.Why,
 		"dark", strings.Join(r.Dark, " "), "target", targetText(r.Target), "first", first, "window", r.Window, "plan", r.Plan.Name,
 		"slots", shareText(e.Slots)+" taken", "judged", shareText(e.Judged)+" of the wave", "started_by", r.StartedBy,
-		"no way back", r.NoRetreat,
+		"halted_why", r.HaltedWhy, "no way back", r.NoRetreat,
 		"start_at", localTime(r.StartAt), "started_at", localTime(r.StartedAt), "ended_at", localTime(r.EndedAt))
 	fmt.Fprintln(w)
 	waves := newColumns(w, "WAVE", "DEVICES", "REST", "RULES OUT", "STATE")

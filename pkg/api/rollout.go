@@ -83,6 +83,7 @@ type Rollout struct {
 	Retreat   bool                   `json:"retreat,omitempty"`
 	Accepted  []string               `json:"accepted,omitempty"`
 	NoRetreat string                 `json:"no_retreat,omitempty"` // why it cannot be taken back
+	HaltedWhy string                 `json:"halted_why,omitempty"` // why it has halted, also while it is taken back and after
 	Tested    bool                   `json:"tested"`               // a device was moved back to the base, and runs
 	Warnings  []string               `json:"warnings"`             // what it cannot see, and why
 	Counts    fleet.RolloutCounts    `json:"counts"`
@@ -101,7 +102,7 @@ func ShowRollout(r fleet.Rollout) Rollout {
 		Number: r.Number, Model: r.Model, Version: r.Version, Base: r.Base, State: r.State, Wave: r.Wave, Why: r.Why, Dark: List(r.Dark),
 		Plan: ShowPlan(r.Plan), Target: fleet.Target{Lines: List(r.Target.Lines), Labels: List(r.Target.Labels), Keys: List(r.Target.Keys)},
 		First: (*First)(r.First), Window: r.Window, Retreat: r.Retreat, Accepted: r.Accepted,
-		NoRetreat: r.NoRetreat, Tested: r.Tested, Warnings: List(r.Warnings), Counts: r.Counts, Evidence: r.Evidence,
+		NoRetreat: r.NoRetreat, HaltedWhy: r.Halted, Tested: r.Tested, Warnings: List(r.Warnings), Counts: r.Counts, Evidence: r.Evidence,
 		Signature: r.Signature, CreatedAt: r.CreatedAt, StartAt: r.StartAt, StartedAt: r.StartedAt, StartedBy: r.StartedBy, EndedAt: r.EndedAt,
 	}
 }

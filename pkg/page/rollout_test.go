@@ -152,3 +152,15 @@ func rollingOut(t *testing.T) *desk {
 	d.rollouts.members = []fleet.Member{{Device: "aaaaaaaa", Line: "hall3", Wave: 1, State: fleet.MemberHealthy, Attempts: 1, OfferedAt: noon, UpBy: fleet.UpSaid}}
 	return d
 }
+
+func TestARolloutThatIsTakenBackSaysWhyItHasHalted(t *testing.T) {
+	d := open(t)
+	d.crashes(0, "", "")
+	for state, want := range map[fleet.RolloutState]int{fleet.RolloutRetreating: 1, fleet.RolloutHalted: 0} {
+		why := map[fleet.RolloutState]string{fleet.RolloutRetreating: "", fleet.RolloutHalted: "3 devices fell silent"}[state]
+		d.rollouts.all = []fleet.Rollout{{Number: 7, Model: "pump", Version: "1.4.2", State: state, Why: why, Halted: "3 devices fell silent"}}
+		if a := d.read("/models/pump/rollouts/7"); a.StatusCode != 200 || strings.Count(a.body, "It was halted: 3 devices fell silent.") != want {
+			t.Errorf("%s: %s\n%s", state, a.Status, a.body)
+		}
+	}
+}
