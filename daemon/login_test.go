@@ -63,6 +63,7 @@ func TestAGatewayElsewhereIsReachedWithAnAddressATokenAndItsCA(t *testing.T) {
 		{[]string{"model", "list", "--url", url, "--token", viewer, "--ca", filepath.Join(g.state, "keys", "none.crt")}, nil, exitNotFound, "none.crt"},
 		{[]string{"model", "list", "--url", "http://203.0.113.7:8480", "--token", viewer}, nil, exitUsage, "would show the token to everybody on the network"},
 		{[]string{"model", "list", "--url", "https://203.0.113.7:8443/page", "--token", viewer}, nil, exitUsage, "nothing more"},
+		{[]string{"model", "list", "--url", strings.Replace(g.url, "http:", "https:", 1), "--token", viewer}, nil, exitFailed, "speaks no TLS"},
 		{[]string{"model", "list", "--url", "gateway", "--token", viewer}, nil, exitUsage, "want one such as https://gateway:8443"},
 		{[]string{"model", "list", "--url", "http://127.0.0.1:1", "--token", viewer}, nil, exitNoDaemon, "no gateway answers at http://127.0.0.1:1"},
 		{[]string{"model", "list", "--url", url, "--socket", g.socket}, nil, exitUsage, "name two gateways"},

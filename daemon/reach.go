@@ -168,6 +168,8 @@ func (r reach) explain(err error) error {
 	switch {
 	case errors.As(err, &unknown):
 		return fmt.Errorf("the certificate of %s is by a CA that is not trusted here: give the gateway's CA with --ca, or run 'slipway login %s'", r.base, r.base)
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return fmt.Errorf("what answers at %s speaks no TLS: use the address of the gateway's https listener ('slipway status' there prints both)", r.base)
 	case errors.As(err, &name):
 		return fmt.Errorf("the certificate of %s is for other names (%w): use one of those, or bring a certificate with this name (tls.cert)", r.base, name)
 	case errors.As(err, &invalid):
