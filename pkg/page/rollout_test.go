@@ -159,7 +159,7 @@ func TestARolloutThatIsTakenBackSaysWhyItHasHalted(t *testing.T) {
 	for state, want := range map[fleet.RolloutState]int{fleet.RolloutRetreating: 1, fleet.RolloutHalted: 0} {
 		why := map[fleet.RolloutState]string{fleet.RolloutRetreating: "", fleet.RolloutHalted: "3 devices fell silent"}[state]
 		d.rollouts.all = []fleet.Rollout{{Number: 7, Model: "pump", Version: "1.4.2", State: state, Why: why, Halted: "3 devices fell silent"}}
-		if a := d.read("/models/pump/rollouts/7"); a.StatusCode != 200 || strings.Count(a.body, "It was halted: 3 devices fell silent.") != want {
+		if a := d.read("/models/pump/rollouts/7"); a.StatusCode != http.StatusOK || strings.Count(a.body, "It was halted: 3 devices fell silent.") != want {
 			t.Errorf("%s: %s\n%s", state, a.Status, a.body)
 		}
 	}
