@@ -1,14 +1,8 @@
 package operator
 
 import (
-	_ "embed" // the description of the API
-	"encoding/json"
 	"net/http"
 	"slices"
-	"strings"
-	"sync"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/slipway-gateway/slipway/pkg/access"
 	"github.com/slipway-gateway/slipway/pkg/api"
@@ -35,35 +29,6 @@ func (d *door) registerGateway(rs *endpoint.Routes) {
 	})
 	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/ca.crt", Query: none}, anyone, seen(d.ca))
 	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/docs", Query: none}, anyone, docs)
-}
-
-// Description is the API in OpenAPI 3.1. Tests hold it against the routes, the types, and every answer of the suite.
-//
-//go:embed openapi.yaml
-var Description string
-
-// described is the same as JSON, made when it is first asked for.
-var described = sync.OnceValues(func() ([]byte, error) {
-	var v any
-	if err := yaml.Unmarshal([]byte(Description), &v); err != nil {
-		return nil, err
-	}
-	return json.Marshal(v)
-})
-
-// docs answers as YAML, or as JSON to whoever accepts that and no YAML.
-func docs(w http.ResponseWriter, r *http.Request) error {
-	accept := r.Header.Get("Accept")
-	if !strings.Contains(accept, "json") || strings.Contains(accept, "yaml") {
-		w.Header().Set("Content-Type", "application/yaml")
-		return endpoint.Write(w, http.StatusOK, []byte(Description))
-	}
-	text, err := described()
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/openapi+json")
-	return endpoint.Write(w, http.StatusOK, text)
 }
 
 func (d *door) listTokens(w http.ResponseWriter, r *http.Request) error {

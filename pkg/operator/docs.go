@@ -1,0 +1,59 @@
+package operator
+
+import (
+	_ "embed" // the description of the API
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
+)
+
+// The description is written by people, but for its schemas, which are made of the types.
+var (
+	//go:embed openapi.yaml
+	operations string
+	//go:embed schemas.yaml
+	bodySchemas string
+)
+
+// schemasPlace is where openapi.yaml has them.
+const schemasPlace = "  schemas: {} # those in schemas.yaml\n"
+
+// Description is the API in OpenAPI 3.1. Tests hold it against the routes, the types, and every answer of the suite.
+var Description = strings.Replace(operations, schemasPlace, "  schemas:\n"+indented(bodySchemas), 1)
+
+func indented(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString("    " + line)
+	}
+	return b.String()
+}
+
+// described is the same as JSON, made when it is first asked for.
+var described = sync.OnceValues(func() ([]byte, error) {
+	var v any
+	if err := yaml.Unmarshal([]byte(Description), &v); err != nil {
+		return nil, err
+	}
+	return json.Marshal(v)
+})
+
+// docs answers as YAML, or as JSON to whoever accepts that and no YAML.
+func docs(w http.ResponseWriter, r *http.Request) error {
+	accept := r.Header.Get("Accept")
+	if !strings.Contains(accept, "json") || strings.Contains(accept, "yaml") {
+		w.Header().Set("Content-Type", "application/yaml")
+		return endpoint.Write(w, http.StatusOK, []byte(Description))
+	}
+	text, err := described()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/openapi+json")
+	return endpoint.Write(w, http.StatusOK, text)
+}
