@@ -48,6 +48,31 @@ func TestTheGatewayIsBackedUpOnceADay(t *testing.T) {
 	}
 }
 
+// TestAnAdminElsewhereHasABackupMadeNow: nothing leaves the gateway, so that a token is enough, and only an admin's.
+func TestAnAdminElsewhereHasABackupMadeNow(t *testing.T) {
+	g := startGateway(t)
+	dir := filepath.Join(g.state, "backup")
+	g.within(5*time.Second, "a first backup", func() bool { return len(filesIn(t, dir, ".age")) == 1 })
+	if a := g.ask(http.MethodPost, "/api/backups", g.operatorToken("operator"), nil); a.StatusCode != http.StatusForbidden {
+		t.Errorf("an operator: %s %s", a.Status, a.body)
+	}
+	out := g.cli("backup", "now", "--url", g.url, "--token", g.operatorToken("admin"))
+	left := filesIn(t, dir, ".age")
+	if len(left) != 1 || !strings.Contains(out, filepath.Join(dir, left[0])) || !strings.Contains(out, "every hash in it compared") {
+		t.Errorf("there is %v, and it said\n%s", left, out)
+	}
+	if out := g.cli("backup", "check", filepath.Join(dir, left[0]), "--set", "state_dir="+g.state); !strings.Contains(out, "every hash in it compared") {
+		t.Errorf("check:\n%s", out)
+	}
+	if a := g.ask(http.MethodGet, "/api/events?kind=backup", g.operatorToken("viewer"), nil); strings.Count(string(a.body), `"kind":"backup.created"`) != 2 || !strings.Contains(string(a.body), `"type":"person"`) {
+		t.Errorf("%s", a.body)
+	}
+	none := startGateway(t, "catalog.backup=off")
+	if out, err := none.tryCLI("backup", "now"); exitOf(err) != exitFailed || !strings.Contains(out, "catalog.backup is off") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 func exitOf(err error) int {
 	var exit *exec.ExitError
 	switch {

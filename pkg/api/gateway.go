@@ -91,6 +91,13 @@ type Tokens struct {
 	Next   *string `json:"next"` // what ?after= takes for the next page; null: this is the last
 }
 
+// MadeBackup is a daily backup that was made because somebody wanted it, and read back to its end.
+type MadeBackup struct {
+	File    string `json:"file"` // on the gateway
+	Bytes   int64  `json:"bytes"`
+	Records int    `json:"records"` // of the catalog
+}
+
 // AcceptedClock is the time that was noted.
 type AcceptedClock struct {
 	Noted time.Time `json:"noted"`

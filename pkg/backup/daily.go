@@ -25,14 +25,15 @@ type Daily struct {
 	Source  *Source
 	Dir     string
 	Space   func() (free, total int64, err error)
-	Reserve int64                                      // bytes that must stay free
-	Made    func(name string, size int64, records int) // is told of each copy
+	Reserve int64                                                           // bytes that must stay free
+	Made    func(ctx context.Context, name string, size int64, records int) // is told of each copy
 	Logger  *slog.Logger
 	Now     func() time.Time
 	// Believed reports that the clock is not known to be wrong.
 	Believed func() bool
 
-	turns int // of makeDue since the last copy, while the clock is not believed
+	making sync.Mutex // is held while a copy is made; guards turns
+	turns  int        // of makeDue since the last copy, while the clock is not believed
 
 	mu      sync.Mutex // guards trouble
 	trouble string
@@ -52,7 +53,7 @@ func (d *Daily) Run(ctx context.Context) error {
 	tick := time.NewTicker(retry)
 	defer tick.Stop()
 	for {
-		err := d.makeDue()
+		_, err := d.makeDue(ctx, false)
 		if err != nil {
 			d.Logger.Error("gateway not backed up", "error", err)
 		}
@@ -63,6 +64,23 @@ func (d *Daily) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// Copy is a copy that was made: its file's name, its size in bytes, and how many records of the catalog are in it.
+type Copy struct {
+	Name    string
+	Size    int64
+	Records int
+}
+
+// MakeNow makes the copy of today at once, whether or not there is one: it takes the place of those that were made in the
+// last hours, so that whoever asks ten times a day does not push a week of copies out.
+func (d *Daily) MakeNow(ctx context.Context) (Copy, error) {
+	made, err := d.makeDue(ctx, true)
+	if err == nil {
+		d.note(nil)
+	}
+	return made, err
 }
 
 // Trouble says that there is no copy of today and why, else "".
@@ -83,46 +101,69 @@ func (d *Daily) note(err error) {
 
 // makeDue makes a copy when the newest one is a day old. One from the future was left by a clock that was wrong: while the
 // clock is believed it is none of today, and older than all others. With a clock that is not believed, as after a start in
-// 1970, names stay in order and a copy is made once a day of one process, so that restarts push no good ones out.
-func (d *Daily) makeDue() error {
+// 1970, names stay in order and a copy is made once a day of one process, so that restarts push no good ones out. Wanted
+// has a copy made whatever is due.
+func (d *Daily) makeDue(ctx context.Context, wanted bool) (made Copy, err error) {
+	d.making.Lock()
+	defer d.making.Unlock()
 	if err := os.MkdirAll(d.Dir, 0o700); err != nil {
-		return err
+		return made, err
 	}
 	if _, err := ensureKey(d.Source.KeysDir, d.Dir, d.Now()); err != nil {
-		return err // it is lost: that is not told only when the next copy is due
+		return made, err // it is lost: that is not told only when the next copy is due
 	}
 	copies, err := d.tidy()
 	if err != nil {
-		return err
+		return made, err
 	}
 	at, believed := d.Now().UTC().Truncate(time.Second), d.Believed()
 	if believed {
 		inOrder(copies, at)
 	}
 	if n := len(copies); n > 0 {
-		switch ahead := copies[n-1].at.Sub(at); {
+		newest := copies[n-1].at
+		switch ahead := newest.Sub(at); {
 		case ahead > every && !believed:
-			if d.turns++; d.turns <= int(every/retry) {
-				return nil
+			if d.turns++; d.turns <= int(every/retry) && !wanted {
+				return made, nil
 			}
-			at = copies[n-1].at.Add(time.Second)
+			at = newest.Add(time.Second)
 		case ahead > -every && ahead <= every: // a step back of minutes makes no second one
-			return nil
+			if !wanted {
+				return made, nil
+			}
+			if ahead >= 0 {
+				at = newest.Add(time.Second) // names stay in order
+			}
 		}
 		if err := d.notBehind(filepath.Join(d.Dir, copies[n-1].name)); err != nil {
-			return err
+			return made, err
 		}
 	}
-	if err := d.make(namePrefix + at.Format(nameTime) + nameSuffix); err != nil {
-		return err
+	if made, err = d.make(ctx, namePrefix+at.Format(nameTime)+nameSuffix); err != nil {
+		return made, err
 	}
 	d.turns = 0
-	for _, old := range copies[:max(0, len(copies)+1-keep)] {
+	older := copies[:max(0, len(copies)+1-keep)]
+	if wanted {
+		older = superseded(copies, at)
+	}
+	for _, old := range older {
 		if err := os.Remove(filepath.Join(d.Dir, old.name)); err != nil {
-			return err
+			return made, err
 		}
 	}
-	return nil
+	return made, nil
+}
+
+// superseded are the copies whose place one takes that was made at a time because somebody wanted it: those of the same
+// day, and else what there is too much of.
+func superseded(copies []dailyCopy, at time.Time) (gone []dailyCopy) {
+	kept := slices.Clone(copies)
+	for n := len(kept); n > 0 && at.Sub(kept[n-1].at) < every-retry; n-- {
+		gone, kept = append(gone, kept[n-1]), kept[:n-1]
+	}
+	return append(gone, kept[:max(0, len(kept)+1-keep)]...)
 }
 
 // errHead ends the reading of a copy behind its head.
@@ -162,25 +203,26 @@ func (d *Daily) Before(what string) (file string, err error) {
 		return "", err
 	}
 	name := namePrefix + "before-" + what + "-" + d.Now().UTC().Format(nameTime) + nameSuffix
-	return filepath.Join(d.Dir, name), d.make(name)
+	_, err = d.make(context.Background(), name)
+	return filepath.Join(d.Dir, name), err
 }
 
-func (d *Daily) make(name string) error {
+func (d *Daily) make(ctx context.Context, name string) (made Copy, err error) {
 	if free, _, err := d.Space(); err != nil {
-		return err
+		return made, err
 	} else if free < d.Reserve {
-		return fleet.Full("less than %d MiB is free in %s", d.Reserve>>20, d.Dir)
+		return made, fleet.Full("less than %d MiB is free in %s", d.Reserve>>20, d.Dir)
 	}
 	id, err := ensureKey(d.Source.KeysDir, d.Dir, d.Now())
 	if err != nil {
-		return err
+		return made, err
 	}
 	size, found, err := WriteFile(filepath.Join(d.Dir, name), d.Source.Write, []age.Recipient{id.Recipient()}, id)
 	if err != nil {
-		return err
+		return made, err
 	}
-	d.Made(name, size, found.Records)
-	return nil
+	d.Made(ctx, name, size, found.Records)
+	return Copy{name, size, found.Records}, nil
 }
 
 // dailyCopy is a copy that comes and goes, and what its name says of when it was made.

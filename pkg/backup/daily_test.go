@@ -20,9 +20,15 @@ func daily(t *testing.T, said io.Writer, now *time.Time) *Daily {
 	t.Helper()
 	return &Daily{
 		Source: gatewayState(t, 3), Dir: filepath.Join(t.TempDir(), "backup"), Space: space, Reserve: 64 << 20,
-		Made:   func(name string, size int64, _ int) { fmt.Fprintln(said, "made", name, size > 0) },
+		Made:   func(_ context.Context, name string, size int64, _ int) { fmt.Fprintln(said, "made", name, size > 0) },
 		Logger: slog.New(slog.NewTextHandler(said, nil)), Now: func() time.Time { return *now }, Believed: func() bool { return true },
 	}
+}
+
+// due makes the copy that is due, if one is.
+func (d *Daily) due() error {
+	_, err := d.makeDue(context.Background(), false)
+	return err
 }
 
 func filesIn(t *testing.T, dir string) []string {
@@ -41,7 +47,7 @@ func TestABackupIsMadeEveryDayAndTheLastSevenAreKept(t *testing.T) {
 	var said bytes.Buffer
 	d := daily(t, &said, &now)
 	for range 10 * 24 {
-		must(t, d.makeDue())
+		must(t, d.due())
 		now = now.Add(time.Hour)
 	}
 	names := filesIn(t, d.Dir)
@@ -80,7 +86,7 @@ func TestABackupFromTheFutureDoesNotEndTheBackups(t *testing.T) {
 	for _, name := range []string{"slipway-20990101T000000Z.age", ".slipway-20260504T110000Z.age-123", "notes.txt"} {
 		must(t, os.WriteFile(filepath.Join(d.Dir, name), []byte("cut off"), 0o600))
 	}
-	must(t, d.makeDue())
+	must(t, d.due())
 	if names := strings.Join(filesIn(t, d.Dir), " "); names != "notes.txt slipway-20260504T120000Z.age slipway-20990101T000000Z.age" {
 		t.Errorf("files: %v", names)
 	}
@@ -90,7 +96,7 @@ func TestABackupFromTheFutureDoesNotEndTheBackups(t *testing.T) {
 func (d *Daily) run(t *testing.T, now *time.Time, hours int) {
 	t.Helper()
 	for range hours {
-		must(t, d.makeDue())
+		must(t, d.due())
 		*now = now.Add(time.Hour)
 	}
 }
@@ -140,10 +146,10 @@ func TestAClockThatWasAheadOnceCostsNoGoodBackup(t *testing.T) {
 func TestAStepBackOfTheClockMakesNoSecondBackup(t *testing.T) {
 	now := noon
 	d := daily(t, io.Discard, &now)
-	must(t, d.makeDue())
+	must(t, d.due())
 	for _, back := range []time.Duration{time.Second, 5 * time.Minute, 23 * time.Hour} {
 		now = noon.Add(-back)
-		must(t, d.makeDue())
+		must(t, d.due())
 	}
 	if names := filesIn(t, d.Dir); len(names) != 1 {
 		t.Errorf("backups: %v", names)
@@ -181,14 +187,14 @@ func TestABackupThatFailsIsTroubleUntilOneSucceeds(t *testing.T) {
 		},
 	} {
 		failed()
-		d.note(d.makeDue())
+		d.note(d.due())
 		if d.Trouble() == "" || len(filesIn(t, d.Dir)) > 0 {
 			t.Errorf("%s: trouble %q, files %v", name, d.Trouble(), filesIn(t, d.Dir))
 		}
 	}
 	must(t, os.Remove(filepath.Join(d.Source.KeysDir, KeyName)))
 	free = 1 << 30
-	d.note(d.makeDue())
+	d.note(d.due())
 	if d.Trouble() != "" || len(filesIn(t, d.Dir)) != 1 {
 		t.Errorf("trouble: %q, files %v", d.Trouble(), filesIn(t, d.Dir))
 	}
@@ -228,11 +234,11 @@ func TestNothingIsLeftOfABackupThatCannotBeWritten(t *testing.T) {
 func TestALostKeyOfTheCopiesIsTroubleAndNoOtherIsMade(t *testing.T) {
 	now := noon
 	d := daily(t, io.Discard, &now)
-	must(t, d.makeDue())
+	must(t, d.due())
 	key := filepath.Join(d.Source.KeysDir, KeyName)
 	must(t, os.Remove(key))
 	now = now.Add(every)
-	d.note(d.makeDue())
+	d.note(d.due())
 	if _, err := os.Stat(key); err == nil || !strings.Contains(d.Trouble(), key) || len(filesIn(t, d.Dir)) != 1 {
 		t.Errorf("trouble %q, files %v", d.Trouble(), filesIn(t, d.Dir))
 	}
@@ -255,5 +261,52 @@ func TestTheNewestCopyIsFoundWhateverItWasMadeForAndCanBeKept(t *testing.T) {
 	}
 	if _, err := os.Stat(kept); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestACopyThatIsWantedTakesThePlaceOfThatDaysAndOfNoOther(t *testing.T) {
+	now := noon
+	d := daily(t, io.Discard, &now)
+	for range 7 * 24 { // a copy at noon of each of seven days
+		must(t, d.due())
+		now = now.Add(time.Hour)
+	}
+	now = now.Add(-21 * time.Hour) // three o'clock of the seventh
+	before := filesIn(t, d.Dir)
+	for range 5 {
+		made, err := d.MakeNow(t.Context())
+		must(t, err)
+		if made.Size == 0 || made.Records == 0 {
+			t.Errorf("made %+v", made)
+		}
+		names := filesIn(t, d.Dir)
+		if len(names) != 7 || !slices.Equal(names[:6], before[:6]) || names[6] != made.Name {
+			t.Errorf("%v, and before there were %v", names, before)
+		}
+		now = now.Add(100 * time.Millisecond) // several within a second
+	}
+	must(t, d.due())
+	if names := filesIn(t, d.Dir); len(names) != 7 {
+		t.Errorf("one more was due: %v", names)
+	}
+	now = now.Add(24 * time.Hour)
+	made, err := d.MakeNow(t.Context())
+	must(t, err)
+	if names := filesIn(t, d.Dir); len(names) != 7 || names[0] != before[1] || names[6] != made.Name {
+		t.Errorf("a day later: %v", names)
+	}
+}
+
+func TestACopyThatIsWantedAndCannotBeMadeTakesNoneAway(t *testing.T) {
+	now := noon
+	d := daily(t, io.Discard, &now)
+	must(t, d.due())
+	before := filesIn(t, d.Dir)
+	d.Space = func() (free, total int64, err error) { return 1 << 20, 1 << 40, nil }
+	if made, err := d.MakeNow(t.Context()); err == nil || made.Name != "" {
+		t.Errorf("made %+v", made)
+	}
+	if names := filesIn(t, d.Dir); !slices.Equal(names, before) {
+		t.Errorf("%v", names)
 	}
 }

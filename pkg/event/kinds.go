@@ -183,7 +183,7 @@ var Table = []Row{
 	{GatewayStarted, []string{"a start"}},
 	{GatewayStopped, []string{"a clean stop"}},
 	{GatewayClockAccepted, []string{"POST /api/clock/accept", "slipway clock accept"}},
-	{BackupCreated, []string{"GET /api/backup", "slipway backup create", "the daily backup"}},
+	{BackupCreated, []string{"GET /api/backup", "slipway backup create", "POST /api/backups", "slipway backup now", "POST /gateway/backup", "the daily backup"}},
 	{BackupRestored, []string{"slipway backup restore"}},
 	{CatalogRebuilt, []string{"POST /api/catalog/rebuild", "slipway catalog rebuild"}},
 }

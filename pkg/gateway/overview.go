@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
@@ -17,6 +18,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/depot"
 	"github.com/slipway-gateway/slipway/pkg/dropfolder"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/mqtt"
 	"github.com/slipway-gateway/slipway/pkg/sighting"
 )
@@ -53,6 +55,15 @@ func (o *overview) Rebuild(ctx context.Context) error { return o.recovery.again(
 
 // Backup writes everything that cannot be found again, private keys too.
 func (o *overview) Backup(w io.Writer) error { return o.source.Write(w) }
+
+// BackUpNow makes the daily backup at once.
+func (o *overview) BackUpNow(ctx context.Context) (made api.MadeBackup, err error) {
+	if o.backups == nil {
+		return made, fleet.Refused("catalog.backup is off: set it to daily, or write one with slipway backup create FILE")
+	}
+	c, err := o.backups.MakeNow(context.WithoutCancel(ctx)) // one that is begun is ended, whoever stops waiting
+	return api.MadeBackup{File: filepath.Join(o.backups.Dir, c.Name), Bytes: c.Size, Records: c.Records}, err
+}
 
 // AcceptClock notes the time that the clock says now, back too.
 func (o *overview) AcceptClock() (time.Time, error) {

@@ -78,7 +78,7 @@ func (g *Gateway) backUp(c *catalog.Catalog) (file string, err error) {
 	b := backup.Daily{
 		Source: &backup.Source{Catalog: c, KeysDir: g.cfg.KeysDir(), SettingsFile: g.cfg.File, Slipway: g.binary.Version, Now: time.Now},
 		Dir:    g.cfg.BackupDir(), Space: SpaceOf(g.cfg.BackupDir()), Reserve: Reserve, Logger: g.logger, Now: time.Now,
-		Made: func(string, int64, int) {}, // the upgrade says that there is one
+		Made: func(context.Context, string, int64, int) {}, // the upgrade says that there is one
 	}
 	return b.Before(fmt.Sprintf("schema-%d", catalog.Schema))
 }

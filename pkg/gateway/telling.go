@@ -117,9 +117,9 @@ func (g *Gateway) tellFailures(ctx context.Context) error {
 	return errors.Join(g.failures.signIns.Tell(tell(event.SignInFailed)), g.failures.tokens.Tell(tell(event.TokenRequestFailed)))
 }
 
-// backupMade tells of a copy that the gateway made by itself.
-func (g *Gateway) backupMade(name string, size int64, records int) {
-	err := g.store.Record(context.Background(), event.BackupCreated, gatewayObject, facts{"file": name, "bytes": size, "records": records})
+// backupMade tells of a copy that the gateway made by itself, or because somebody wanted it.
+func (g *Gateway) backupMade(ctx context.Context, name string, size int64, records int) {
+	err := g.store.Record(context.WithoutCancel(ctx), event.BackupCreated, gatewayObject, facts{"file": name, "bytes": size, "records": records})
 	if err != nil {
 		g.logger.Error("backup not told", "file", name, "error", err)
 	}

@@ -54,6 +54,7 @@ var bodies = map[string]body{
 	"GET /api/tokens":                                         {nil, api.Tokens{}},
 	"PATCH /api/device-models/{code}":                         {api.ModelChange{}, api.Model{}},
 	"PATCH /api/devices/{key}":                                {api.DeviceChange{}, api.ChangedDevice{}},
+	"POST /api/backups":                                       {nil, api.MadeBackup{}},
 	"POST /api/catalog/rebuild":                               {nil, api.Status{}},
 	"POST /api/clock/accept":                                  {nil, api.AcceptedClock{}},
 	"POST /api/crashes/{fingerprint}/ignore":                  {nil, crash.Group{}},

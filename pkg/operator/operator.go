@@ -47,10 +47,11 @@ type gateway interface {
 	Ready() bool       // recovery is over
 	Trouble() []string // what is wrong, in words for an operator
 	BaseURL() string
-	CA() ([]byte, error)                // the gateway's own, PEM; nil where an operator brought a certificate
-	Trusted(context.Context) bool       // the caller came through the socket and may do everything
-	Rebuild(context.Context) error      // reads again what lies on disk
-	AcceptClock() (time.Time, error)    // what the clock says is noted, back too
+	CA() ([]byte, error)             // the gateway's own, PEM; nil where an operator brought a certificate
+	Trusted(context.Context) bool    // the caller came through the socket and may do everything
+	Rebuild(context.Context) error   // reads again what lies on disk
+	AcceptClock() (time.Time, error) // what the clock says is noted, back too
+	BackUpNow(context.Context) (api.MadeBackup, error)
 	Backup(io.Writer) error             // everything that cannot be found again, private keys too
 	Text(report []byte) (string, error) // a report as people read it
 }

@@ -62,6 +62,7 @@ type calm struct {
 	status  api.Status
 	trusted bool // whoever asks comes through the socket
 	backup  func(io.Writer) error
+	store   *catalog.Catalog
 }
 
 func (c *calm) Status() (api.Status, error)     { return c.status, nil }
@@ -73,7 +74,10 @@ func (c *calm) Trusted(context.Context) bool    { return c.trusted }
 func (c *calm) Rebuild(context.Context) error   { return nil }
 func (c *calm) AcceptClock() (time.Time, error) { return noon, nil }
 func (c *calm) Backup(w io.Writer) error        { return c.backup(w) }
-func (c *calm) Peer(context.Context) string     { return "uid:0" }
+func (c *calm) BackUpNow(ctx context.Context) (api.MadeBackup, error) {
+	return api.MadeBackup{File: "backup/b.age", Records: 7}, c.store.Record(ctx, event.BackupCreated, fleet.Object{Type: "gateway"}, nil) // as the gateway's does
+}
+func (c *calm) Peer(context.Context) string { return "uid:0" }
 func (c *calm) Text(report []byte) (string, error) {
 	return "as people read it: " + string(report), nil
 }
@@ -118,6 +122,7 @@ func open(t *testing.T, change func(*Options)) *desk {
 	if change != nil {
 		change(&o)
 	}
+	o.Gateway.(*calm).store = store
 	failures := &event.Tally{}
 	o.Access = access.New(access.Options{
 		Tokens: operators, Sessions: store, Socket: o.Gateway.(*calm), Failures: failures, Now: func() time.Time { return noon },

@@ -231,6 +231,7 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		{"POST /api/keys/rotate", "/api/keys/rotate", "", 204, "keys.rotated"},
 		{"POST /api/catalog/rebuild", "/api/catalog/rebuild", "", 200, "catalog.rebuilt"},
 		{"GET /api/backup", "/api/backup", "", 200, "backup.created"},
+		{"POST /api/backups", "/api/backups", "", 201, "backup.created"},
 		{"DELETE " + models + "/{code}", models + "/valve", "", 409, ""},
 	}
 	// The model goes last, with its device and its build.

@@ -49,6 +49,7 @@ type desk struct {
 type calm struct {
 	status  api.Status
 	trusted bool // whoever asks comes through the socket
+	store   *catalog.Catalog
 }
 
 func (c *calm) Status() (api.Status, error)             { return c.status, nil }
@@ -57,7 +58,10 @@ func (c *calm) BaseURL() string                         { return "https://gatewa
 func (c *calm) Trusted(context.Context) bool            { return c.trusted }
 func (c *calm) Settings() []Setting                     { return []Setting{{"listen.http", "off", "default"}} }
 func (c *calm) NewestBackup() (string, time.Time, bool) { return "backup/a.age", noon, false }
-func (c *calm) Peer(context.Context) string             { return "uid:0" }
+func (c *calm) BackUpNow(ctx context.Context) (api.MadeBackup, error) {
+	return api.MadeBackup{File: "backup/b.age", Records: 7}, c.store.Record(ctx, event.BackupCreated, fleet.Object{Type: "gateway"}, nil) // as the gateway's does
+}
+func (c *calm) Peer(context.Context) string { return "uid:0" }
 func (c *calm) Text(report []byte) (string, error) {
 	return "as people read it: " + string(report), nil
 }
@@ -131,6 +135,7 @@ func open(t *testing.T) *desk {
 	d.book, err = sighting.Open(sighting.Options{Store: d.store, UpWithin: 15 * time.Minute, Logger: logger, Now: now, Beat: func() {}})
 	d.must(err)
 	d.store.WatchDevices(d.book)
+	d.gateway.store = d.store
 	operators := &auth.Operators{Store: d.store, Now: now}
 	d.routes = endpoint.NewRoutes(logger, endpoint.NewMetrics(prometheus.NewRegistry()))
 	Register(d.routes, Options{

@@ -132,6 +132,14 @@ func (p *Page) revokeToken(v *visit) (done, error) {
 	}, p.Operators.Revoke(v.r.Context(), id)
 }
 
+// backUpNow has today's backup made.
+func (p *Page) backUpNow(v *visit) (done, error) {
+	made, err := p.Gateway.BackUpNow(v.r.Context())
+	return done{
+		To: "/gateway", Said: said{fmt.Sprintf("The backup %s is made and was read back: %d records.", made.File, made.Records), "nothing needs to be undone: it took the place of today's.", "slipway backup now"},
+	}, err
+}
+
 // endSession ends a session of anybody's.
 func (p *Page) endSession(v *visit) (done, error) {
 	id, found := v.r.PathValue("id"), false

@@ -79,6 +79,7 @@ type gateway interface {
 	Trusted(context.Context) bool
 	Settings() []Setting
 	NewestBackup() (file string, at time.Time, off bool)
+	BackUpNow(context.Context) (api.MadeBackup, error)
 	Text(report []byte) (string, error) // a report as people read it
 }
 

@@ -67,6 +67,7 @@ var sends = []sent{
 	{"POST /devices/selected", "/devices/selected", "do=remove&value=2&key=bbbbbbb1&key=bbbbbbb2", 303, "device.removed device.removed", "2 devices are removed"},
 	{"POST /devices/{key}/remove", "/devices/aaaaaaaa/remove", "typed=", 400, "", ""},
 	{"POST /devices/{key}/remove", "/devices/aaaaaaaa/remove", "typed=aaaaaaaa", 303, "device.removed", "is removed"},
+	{"POST /gateway/backup", "/gateway/backup", "", 303, "backup.created", "backup/b.age is made"},
 	{"POST /gateway/tokens", "/gateway/tokens", "role=viewer&name=Ana", 200, "token.created", ""},
 	{"POST /gateway/tokens", "/gateway/tokens", "role=boss&name=Ana", 400, "", ""},
 	{"POST /gateway/tokens", "/gateway/tokens", "role=viewer&name=", 400, "", ""},

@@ -85,6 +85,8 @@ func acts(p *Page) []act {
 
 		{"/devices/{key}/secret", auth.Operator, p.replaceSecret},
 
+		{"/gateway/backup", auth.Admin, p.backUpNow},
+
 		{"/gateway/sessions/{id}/end", auth.Admin, p.endSession},
 
 		{"/gateway/tokens", auth.Admin, p.createToken},
