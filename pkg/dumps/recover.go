@@ -7,7 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -28,31 +32,41 @@ func (s *Store) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	full := 0 // devices that the index could not be told of: a full disk is no reason not to start, and Reconcile tells it later
+	var full atomic.Int64 // devices that the index could not be told of: a full disk is no reason not to start, and Reconcile tells it later
 	behind := func(err error) error {
 		if err = fleet.OfDisk(err); errors.Is(err, fleet.ErrFull) {
-			full++
+			full.Add(1)
 			return nil
 		}
 		return err
 	}
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(runtime.GOMAXPROCS(0)) // a start waits for 10,000 directories: most of it are system calls
 	for _, e := range entries {
 		key, err := fleet.ParseDeviceKey(e.Name())
 		if err != nil || !e.IsDir() {
 			continue // quarantine, lost+found, what people leave
 		}
-		if err := behind(s.recoverDevice(ctx, key, known[key])); err != nil {
-			return fmt.Errorf("device %s: %w", key, err)
+		if ctx.Err() != nil {
+			break // one has failed
 		}
+		dumps := known[key]
 		delete(known, key)
+		work.Go(func() error {
+			if err := behind(s.recoverDevice(ctx, key, dumps)); err != nil {
+				return fmt.Errorf("device %s: %w", key, err)
+			}
+			return nil
+		})
 	}
 	for key, dumps := range known { // the directory is gone
-		if err := behind(s.forget(ctx, key, dumps)); err != nil {
-			return err
-		}
+		work.Go(func() error { return behind(s.forget(ctx, key, dumps)) })
 	}
-	if full > 0 {
-		s.options.Logger.Warn("index of dumps not made to agree: the disk is full", "devices", full)
+	if err := work.Wait(); err != nil {
+		return err
+	}
+	if full.Load() > 0 {
+		s.options.Logger.Warn("index of dumps not made to agree: the disk is full", "devices", full.Load())
 	}
 	return nil
 }
@@ -106,10 +120,14 @@ func (s *Store) recoverDevice(ctx context.Context, key fleet.DeviceKey, known in
 	}
 	var missing []fleet.Dump
 	for name, e := range dumps {
-		if _, err := os.Lstat(filepath.Join(dir, file(name, dumpSuffix))); errors.Is(err, fs.ErrNotExist) {
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
 			continue // its removal has just been finished
 		}
-		d, found, err := s.check(key, name, e, sidecars[name], known)
+		if err != nil {
+			return err
+		}
+		d, found, err := s.check(key, name, info, sidecars[name], known)
 		if err != nil {
 			return err
 		}
@@ -164,21 +182,17 @@ func mendHidden(dir, file, rest string) error {
 }
 
 // check decides whether a pair is whole. What is not goes to quarantine.
-func (s *Store) check(key fleet.DeviceKey, name fleet.DumpName, e fs.DirEntry, sidecar bool, known indexed) (d fleet.Dump, whole bool, err error) {
+func (s *Store) check(key fleet.DeviceKey, name fleet.DumpName, info fs.FileInfo, sidecar bool, known indexed) (d fleet.Dump, whole bool, err error) {
 	if _, has := known[name]; !sidecar && has {
 		s.missOne()
-		s.options.Logger.Error("dump quarantined: its sidecar is lost", "device", key, "file", e.Name())
-		return d, false, s.quarantine(key, e.Name())
+		s.options.Logger.Error("dump quarantined: its sidecar is lost", "device", key, "file", info.Name())
+		return d, false, s.quarantine(key, info.Name())
 	}
 	if !sidecar {
-		s.options.Logger.Warn("dump quarantined: its upload was cut off", "device", key, "file", e.Name())
-		return d, false, s.quarantine(key, e.Name())
+		s.options.Logger.Warn("dump quarantined: its upload was cut off", "device", key, "file", info.Name())
+		return d, false, s.quarantine(key, info.Name())
 	}
 	at, err := name.Time()
-	if err != nil {
-		return d, false, err
-	}
-	info, err := e.Info()
 	if err != nil {
 		return d, false, err
 	}
@@ -189,8 +203,8 @@ func (s *Store) check(key fleet.DeviceKey, name fleet.DumpName, e fs.DirEntry, s
 	var bad *damagedError
 	if errors.As(err, &bad) {
 		s.missOne()
-		s.options.Logger.Error("dump quarantined: it is damaged", "device", key, "file", e.Name(), "reason", bad.reason)
-		return d, false, errors.Join(s.quarantine(key, e.Name()), s.quarantine(key, file(name, sidecarSuffix)))
+		s.options.Logger.Error("dump quarantined: it is damaged", "device", key, "file", info.Name(), "reason", bad.reason)
+		return d, false, errors.Join(s.quarantine(key, info.Name()), s.quarantine(key, file(name, sidecarSuffix)))
 	}
 	s.noteRead(key, name, err)
 	if err != nil { // what the index knows of one that cannot be read is left as it is
