@@ -15,8 +15,8 @@ import (
 
 // firmwareCommand is `slipway firmware`: the builds of a model, and which one its devices are offered.
 func firmwareCommand() *cobra.Command {
-	return group("firmware", "Firmware: list, add, publish and remove builds, look into a file",
-		firmwareListCommand(), firmwareAddCommand(), firmwarePublishCommand(), firmwareRmCommand(), inspectCommand())
+	return group("firmware", "Firmware: list, show, add, publish, note and remove builds, look into a file",
+		firmwareListCommand(), firmwareShowCommand(), firmwareAddCommand(), firmwarePublishCommand(), firmwareNoteCommand(), firmwareRmCommand(), inspectCommand())
 }
 
 func firmwareListCommand() *cobra.Command {
@@ -102,6 +102,46 @@ func firmwarePublishCommand() *cobra.Command {
 		}
 		return show(cmd, format, answer, func(w io.Writer, m fleet.Model) {
 			fmt.Fprintf(w, "all devices of %s are offered %s now\n", m.Code, m.FirmwareVersion)
+		})
+	}
+	return cmd
+}
+
+func firmwareShowCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "show MODEL VERSION", Short: "Show a build: where it came from, its sizes and hashes, and what people say of it", Args: cobra.ExactArgs(2)}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		answer, err := connect(cmd).get(cmd.Context(), path("device-models", args[0], "builds", args[1]))
+		if err != nil {
+			return err
+		}
+		return show(cmd, format, answer, func(w io.Writer, b fleet.Build) {
+			fields(w, "model_code", string(b.Model), "firmware_version", string(b.Version), "chip", b.Chip, "project", b.Project, "idf_version", b.IDFVersion,
+				"git_commit", b.GitCommit, "accepted_at", localTime(b.AcceptedAt), "origin", string(b.Origin), "bundle_size", fmt.Sprint(b.BundleSize),
+				"bundle_sha256", b.BundleSHA256, "image_size", fmt.Sprint(b.ImageSize), "image_sha256", b.ImageSHA256, "elf_size", fmt.Sprint(b.ELFSize),
+				"elf_sha256", b.ELFSHA256, "note", b.Note)
+			for _, one := range b.Warnings {
+				fields(w, "warning", one)
+			}
+		})
+	}
+	return cmd
+}
+
+func firmwareNoteCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "note MODEL VERSION TEXT",
+		Short: `Keep a note with a build, such as what is new in it; "" removes it`,
+		Args:  cobra.ExactArgs(3),
+	}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		answer, err := connect(cmd).send(cmd.Context(), http.MethodPut, path("device-models", args[0], "builds", args[1], "note"), api.BuildNote{Note: args[2]})
+		if err != nil {
+			return err
+		}
+		return show(cmd, format, answer, func(w io.Writer, b fleet.Build) {
+			fields(w, "model_code", string(b.Model), "firmware_version", string(b.Version), "note", b.Note)
 		})
 	}
 	return cmd

@@ -55,6 +55,11 @@ type AllBuilds struct {
 	Plain    []fleet.ModelCode                 `json:"no_symbols"`        // of which models that is a plain image, of which no core dump can be read
 }
 
+// BuildNote is what people say of a build; an empty one removes what is there.
+type BuildNote struct {
+	Note string `json:"note"`
+}
+
 // ModelVersion is the version that a model's devices are offered.
 type ModelVersion struct {
 	Code    fleet.ModelCode `json:"code"`

@@ -69,6 +69,7 @@ func (c *Catalog) RecordBuild(ctx context.Context, b fleet.Build, publish bool) 
 			return err
 		}
 		if replaced {
+			b.Note = before.Note
 			t.delete(elfKey(before))
 			t.tellBuild(&before, b, publish)
 		} else {
@@ -132,6 +133,28 @@ func (c *Catalog) PublishImage(ctx context.Context, b fleet.Build) (fleet.Model,
 		pin(m, b.Chip, b.Project)
 		return nil
 	})
+}
+
+// NoteBuild replaces what people say of a build.
+func (c *Catalog) NoteBuild(ctx context.Context, code fleet.ModelCode, v fleet.Version, note string) (fleet.Build, error) {
+	var b fleet.Build
+	err := c.update(ctx, func(t *tx) error {
+		b = fleet.Build{}
+		found, err := t.get(buildKey(code, v), &b)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return unknownBuild(code, v)
+		}
+		before := b.Note
+		if err := b.SetNote(note); err != nil || b.Note == before {
+			return err
+		}
+		t.tell(event.BuildNoted, fleet.BuildObject(code, v), facts{"before": before, "after": b.Note})
+		return t.put(buildKey(code, v), b)
+	})
+	return b, err
 }
 
 // NoteSums adds to a build, or to a plain image, what devices know it by. It is read from the image, and no change that

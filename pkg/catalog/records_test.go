@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -53,6 +54,31 @@ func TestAChangeOfAModelKeepsItsCodeAndMayRefuse(t *testing.T) {
 	}
 	_, err = c.UpdateModel(t.Context(), "fan", func(*fleet.Model) error { return nil })
 	want(t, err, fleet.ErrUnknown)
+}
+
+func TestTheNoteOfABuildStaysWhenItsBundleComesAgainAndItsEventIsOfTheSameMoment(t *testing.T) {
+	c := withModel(t, "pump")
+	b, _, err := c.RecordBuild(t.Context(), fleet.Build{Model: "pump", Version: "1.0", ELFSHA256: "ab"}, false)
+	must(t, err)
+	_, err = c.NoteBuild(t.Context(), "pump", "1.0", "for hall 3\r\nonly\x00")
+	must(t, err)
+	b.ELFSHA256 = "cd"
+	_, _, err = c.RecordBuild(t.Context(), b, false)
+	must(t, err)
+	if b, err := c.Build("pump", "1.0"); err != nil || b.Note != "for hall 3\nonly" || b.ELFSHA256 != "cd" {
+		t.Errorf("build %+v, %v", b, err)
+	}
+	_, err = c.NoteBuild(t.Context(), "pump", "1.0", strings.Repeat("x", 2049))
+	want(t, err, fleet.ErrRefused)
+	_, err = c.NoteBuild(t.Context(), "pump", "1.1", "x")
+	want(t, err, fleet.ErrUnknown)
+	_, err = c.NoteBuild(t.Context(), "pump", "1.0", "for hall 3\nonly") // as it is
+	must(t, err)
+	page, err := c.Events(event.Filter{Kinds: []string{string(event.BuildNoted)}, Limit: 10})
+	must(t, err)
+	if len(page.Events) != 1 || string(page.Events[0].Details) != `{"after":"for hall 3\nonly","before":""}` {
+		t.Errorf("events %+v", page.Events)
+	}
 }
 
 func TestADevicesOwnConfigurationIsKeptByteForByte(t *testing.T) {

@@ -14,6 +14,7 @@ const (
 	BuildPublished fleet.EventKind = "build.published"
 	BuildReplaced  fleet.EventKind = "build.replaced"
 	BuildRemoved   fleet.EventKind = "build.removed"
+	BuildNoted     fleet.EventKind = "build.noted"
 
 	ModelAdded   fleet.EventKind = "model.added"
 	ModelChanged fleet.EventKind = "model.changed"
@@ -118,6 +119,7 @@ var Table = []Row{
 	}},
 	{BuildReplaced, []string{upload, "slipway firmware add", "a bundle that lay damaged on the disk and came again"}},
 	{BuildRemoved, []string{"DELETE /api/device-models/{code}/builds/{version}", "slipway firmware rm", "retention"}},
+	{BuildNoted, []string{"PUT /api/device-models/{code}/builds/{version}/note", "slipway firmware note"}},
 	{ModelAdded, []string{"POST /api/device-models", "slipway model add", "a dropped bundle, where drop.create_models is set", "rebuilding"}},
 	{ModelChanged, []string{"PATCH /api/device-models/{code}", "slipway model set", upload, "slipway firmware add", "the first build, which pins chip and project"}},
 	{ModelRemoved, []string{"DELETE /api/device-models/{code}", "slipway model rm"}},

@@ -1,6 +1,10 @@
 package fleet
 
-import "time"
+import (
+	"strings"
+	"time"
+	"unicode"
+)
 
 // Build is one accepted bundle of a model. Its files are assets/<model>/firmware-<version>.zip and .bin. A plain image
 // is no build: it replaces the flat file and sets the model's version.
@@ -22,6 +26,29 @@ type Build struct {
 	Sequence   uint64    `json:"sequence"` // order of acceptance over all models, set by the catalog
 	AcceptedAt time.Time `json:"accepted_at"`
 	Warnings   []string  `json:"warnings,omitempty"`
+	Note       string    `json:"note,omitempty"` // what people say of it; it stays when the build is replaced
+}
+
+// mostNote is how many bytes people may say of a build: what is new in it, and not its manual.
+const mostNote = 2 << 10
+
+// SetNote replaces what people say of the build; "" removes it. It may have several lines.
+func (b *Build) SetNote(note string) error {
+	note = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', unicode.IsPrint(r):
+			return r
+		case r != '\r' && unicode.IsSpace(r):
+			return ' '
+		}
+		return -1
+	}, strings.ToValidUTF8(note, "?"))
+	note = strings.TrimSpace(note)
+	if len(note) > mostNote {
+		return Refused("a note of %d bytes: at most %d are kept", len(note), mostNote)
+	}
+	b.Note = note
+	return nil
 }
 
 // Sums are what devices know an image by, in hex. All are "" in what was recorded before there were any.

@@ -25,7 +25,9 @@ func (d *door) registerModels(rs *endpoint.Routes) {
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models/{code}/builds", d.listBuilds, "after", "limit")
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/builds", d.listAllBuilds, "after", "limit")
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/device-models/{code}/builds/{version}/publish", d.publishBuild, "halt_first")
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models/{code}/builds/{version}", d.showBuild)
 	d.handle(rs, auth.Operator, http.MethodDelete, "/api/device-models/{code}/builds/{version}", d.removeBuild)
+	d.handle(rs, auth.Operator, http.MethodPut, "/api/device-models/{code}/builds/{version}/note", d.noteBuild)
 }
 
 func (d *door) listModels(w http.ResponseWriter, r *http.Request) error {
@@ -268,6 +270,22 @@ func (d *door) publishBuild(w http.ResponseWriter, r *http.Request) error {
 	return endpoint.WriteJSON(w, http.StatusOK, api.ShowModel(m))
 }
 
+func (d *door) showBuild(w http.ResponseWriter, r *http.Request) error {
+	m, err := d.model(r)
+	if err != nil {
+		return err
+	}
+	v, err := versionOf(r)
+	if err != nil {
+		return err
+	}
+	b, err := d.Records.Build(m.Code, v)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, b)
+}
+
 func (d *door) removeBuild(w http.ResponseWriter, r *http.Request) error {
 	code, err := modelOf(r)
 	if err != nil {
@@ -281,4 +299,25 @@ func (d *door) removeBuild(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return noContent(w)
+}
+
+// noteBuild takes {"note": "…"}; an empty one is removed.
+func (d *door) noteBuild(w http.ResponseWriter, r *http.Request) error {
+	code, err := modelOf(r)
+	if err != nil {
+		return err
+	}
+	v, err := versionOf(r)
+	if err != nil {
+		return err
+	}
+	var in api.BuildNote
+	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
+		return err
+	}
+	b, err := d.Records.NoteBuild(r.Context(), code, v, in.Note)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusOK, b)
 }

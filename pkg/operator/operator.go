@@ -70,7 +70,9 @@ type records interface {
 	Models() ([]fleet.Model, error)
 	AddModel(context.Context, fleet.Model) error
 	UpdateModel(context.Context, fleet.ModelCode, func(*fleet.Model) error) (fleet.Model, error)
+	Build(fleet.ModelCode, fleet.Version) (fleet.Build, error)
 	Builds(fleet.ModelCode) ([]fleet.Build, error)
+	NoteBuild(ctx context.Context, code fleet.ModelCode, v fleet.Version, note string) (fleet.Build, error)
 	Device(fleet.DeviceKey) (fleet.Device, error)
 	AddDevice(context.Context, fleet.Device, auth.DeviceSecrets) error
 	AddDevices(context.Context, []auth.NewDevice) error
