@@ -32,9 +32,9 @@ func dropListCommand() *cobra.Command {
 			return err
 		}
 		return show(cmd, flags.format, answer, func(w io.Writer, v api.Drops) {
-			c := newColumns(w, "NAME", "BYTES", "REJECTED", "REASON")
+			c := newColumns(w, "NAME", "BYTES", "REJECTED", "REASON", "WHAT HELPS")
 			for _, d := range v.Drops {
-				c.row(d.Name, fmt.Sprint(d.Size), localTime(d.RejectedAt), strings.Join(strings.Fields(d.Reason), " "))
+				c.row(d.Name, fmt.Sprint(d.Size), localTime(d.RejectedAt), strings.Join(strings.Fields(d.Reason), " "), d.Mend)
 			}
 			c.flush()
 		})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/testdata/firmware"
 )
 
@@ -81,6 +83,15 @@ func TestWhatIsDroppedForAnotherModelIsRejectedWithAReason(t *testing.T) {
 		g.drop(name, test.body)
 		if reason := reasonOf(t, g, name); !strings.Contains(reason, test.says) {
 			t.Errorf("%s: %s", name, reason)
+		}
+	}
+	var list api.Drops
+	if err := json.Unmarshal([]byte(g.cli("drop", "list", "--format", "json")), &list); err != nil || len(list.Drops) != 6 {
+		t.Fatalf("%v: %+v", err, list)
+	}
+	for _, d := range list.Drops {
+		if (d.Lacks == "demmo") != (d.Name == "unknown.zip") || strings.HasPrefix(d.Mend, "Mend what") {
+			t.Errorf("%s, %q: %q, lacks %q", d.Name, d.Reason, d.Mend, d.Lacks)
 		}
 	}
 }

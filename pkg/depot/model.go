@@ -26,10 +26,7 @@ func (d *Depot) model(ctx context.Context, s fleet.Submission, code fleet.ModelC
 	if err != nil {
 		return m, err
 	}
-	if nearest == "" {
-		return m, fleet.Refused("the bundle is for model %q, and there are no models yet: add it with slipway model add %s", code, code)
-	}
-	return m, fleet.Refused("the bundle is for model %q, which does not exist; the nearest one is %q", code, nearest)
+	return m, fleet.NoModel(code, nearest)
 }
 
 func (d *Depot) nearest(code fleet.ModelCode) (fleet.ModelCode, error) {

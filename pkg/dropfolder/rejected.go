@@ -56,6 +56,7 @@ func (f *Folder) rejected() (all []fleet.Drop, names []string, err error) {
 			d.RejectedAt = time.Unix(stat.Ctim.Unix()).UTC()
 		}
 		d.Reason = reasonIn(filepath.Join(dir, e.Name()+reasonSuffix))
+		d.Mend, d.Lacks = fleet.Mending(d.Reason)
 		at, _ := slices.BinarySearchFunc(all, d, func(a, b fleet.Drop) int { return strings.Compare(a.Name, b.Name) })
 		all, names = slices.Insert(all, at, d), slices.Insert(names, at, e.Name())
 	}

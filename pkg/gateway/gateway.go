@@ -232,9 +232,10 @@ func (g *Gateway) makeDoors(whole *overview) {
 	door.Register(all)
 	operators := &auth.Operators{Store: g.store, Now: time.Now}
 	who := access.New(access.Options{Tokens: operators, Sessions: g.store, Socket: whole, Failures: &g.failures.signIns, Now: time.Now})
+	dropped := &drops{g.folder, g.store}
 	people := operator.Options{
 		Records: g.store, Sightings: g.book, Rollouts: g.rollouts, Offers: offers{g.store, g.rollouts}, Firmware: g.depot, Dumps: g.dumps, Crashes: g.store, Issuer: issuer,
-		Drops:  &drops{g.folder, g.store},
+		Drops:  dropped,
 		Access: who, Operators: operators, Keys: signing{g.keys, g.cfg.KeysDir()}, Gateway: whole,
 		Events: g.store, Metrics: g.metrics.handler, Counter: g.metrics.operations, Now: time.Now,
 	}
@@ -245,7 +246,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 	page.Register(all, page.Options{
 		Access: who, Records: g.store, Sightings: g.book, Offers: offers{g.store, g.rollouts}, Rollouts: g.rollouts, Members: g.rollouts, Changes: g.store,
 		Roster: operator.NewRoster(people),
-		Issuer: issuer, Operators: operators, Dumps: g.dumps, Crashes: g.store, Events: g.store, Gateway: pageGateway{whole}, Reported: g.policyReported, Now: time.Now,
+		Issuer: issuer, Operators: operators, Dumps: g.dumps, Drops: dropped, Crashes: g.store, Events: g.store, Gateway: pageGateway{whole}, Reported: g.policyReported, Now: time.Now,
 	})
 	g.deviceDoor = g.recovery.hold(deviceapi.PathSecrets(alone, alone), g.logger)
 	g.allDoors = g.recovery.hold(deviceapi.PathSecrets(alone, all), g.logger)

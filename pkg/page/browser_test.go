@@ -43,6 +43,7 @@ var shows = map[string]string{
 	"crashes":  "/crashes",
 	"crash":    "/crashes/CRASH",
 	"dump":     "/dumps/DUMP",
+	"drop":     "/drop",
 	"events":   "/events",
 	"gateway":  "/gateway",
 	"licences": "/licences",

@@ -41,6 +41,7 @@ type desk struct {
 	tokens   map[auth.Role]string
 	gateway  *calm
 	rollouts *played
+	inbox    *inbox
 	reports  []PolicyReport
 	packed   []byte // the report of every dump
 }
@@ -136,13 +137,14 @@ func open(t *testing.T) *desk {
 	d.must(err)
 	d.store.WatchDevices(d.book)
 	d.gateway.store = d.store
+	d.inbox = &inbox{store: d.store}
 	operators := &auth.Operators{Store: d.store, Now: now}
 	d.routes = endpoint.NewRoutes(logger, endpoint.NewMetrics(prometheus.NewRegistry()))
 	Register(d.routes, Options{
 		Access:  access.New(access.Options{Tokens: operators, Sessions: d.store, Socket: d.gateway, Failures: &event.Tally{}, Now: now}),
 		Records: d.store, Sightings: d.book, Offers: d, Rollouts: d.rollouts, Members: d.rollouts, Changes: d.store,
 		Roster:    operator.NewRoster(operator.Options{Records: d.store, Sightings: d.book, Now: now}),
-		Operators: operators, Issuer: &auth.Issuer{Devices: d.store, Now: now}, Dumps: d, Crashes: d.store, Events: d.store, Gateway: d.gateway,
+		Operators: operators, Issuer: &auth.Issuer{Devices: d.store, Now: now}, Dumps: d, Drops: d.inbox, Crashes: d.store, Events: d.store, Gateway: d.gateway,
 		Reported: func(r PolicyReport) { d.reports = append(d.reports, r) }, Now: now,
 	})
 	server := httptest.NewServer(d.routes)

@@ -23,6 +23,7 @@ import (
 type changes interface {
 	UpdateDevice(context.Context, fleet.DeviceKey, func(*fleet.Device) error) (fleet.Device, error)
 	RemoveDevice(context.Context, fleet.DeviceKey) error
+	AddModel(context.Context, fleet.Model) error
 }
 
 // issuer gives devices new secrets.

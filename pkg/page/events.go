@@ -199,6 +199,10 @@ func whereOf(o fleet.Object) string {
 		return "/devices/" + escaped
 	case "crash":
 		return "/crashes/" + escaped
+	case "model", "build":
+		return "/models/" + url.PathEscape(model)
+	case "drop":
+		return "/drop"
 	case "rollout":
 		return "/models/" + url.PathEscape(model) + "/rollouts/" + url.PathEscape(number)
 	case "line":

@@ -49,6 +49,7 @@ type Options struct {
 	Issuer    issuer
 	Operators operators
 	Dumps     dumps
+	Drops     drops
 	Crashes   crashes
 	Events    events
 	Gateway   gateway

@@ -62,6 +62,7 @@ type crashes interface {
 	GroupDumps(address string, limit int) ([]crash.Listed, error)
 	Counters(fleet.ModelCode) ([]crash.VersionSeries, error)
 	groupChanges
+	wants
 	// DeviceCrashes counts on the last days; devices without a crash are not in it.
 	DeviceCrashes(code fleet.ModelCode, keys []fleet.DeviceKey, days int64) (map[fleet.DeviceKey]int, error)
 }

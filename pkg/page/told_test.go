@@ -68,6 +68,11 @@ var sends = []sent{
 	{"POST /devices/{key}/remove", "/devices/aaaaaaaa/remove", "typed=", 400, "", ""},
 	{"POST /devices/{key}/remove", "/devices/aaaaaaaa/remove", "typed=aaaaaaaa", 303, "device.removed", "is removed"},
 	{"POST /gateway/backup", "/gateway/backup", "", 303, "backup.created", "backup/b.age is made"},
+	{"POST /drop/{name}/model", "/drop/pump-1.5.0.zip/model", "", 400, "", ""},
+	{"POST /drop/{name}/retry", "/drop/pump-1.5.0.zip/retry", "", 303, "drop.retried", "lies in the drop folder again"},
+	{"POST /drop/{name}/retry", "/drop/pump-1.5.0.zip/retry", "", 404, "", ""},
+	{"POST /drop/{name}/model", "/drop/valve.zip/model", "", 303, "model.added drop.retried", "Model valve is made"},
+	{"POST /drop/{name}/dismiss", "/drop/a%20b%3F.txt/dismiss", "", 303, "drop.dismissed", "slipway drop dismiss &#39;a b?.txt&#39;<"},
 	{"POST /gateway/tokens", "/gateway/tokens", "role=viewer&name=Ana", 200, "token.created", ""},
 	{"POST /gateway/tokens", "/gateway/tokens", "role=boss&name=Ana", 400, "", ""},
 	{"POST /gateway/tokens", "/gateway/tokens", "role=viewer&name=", 400, "", ""},
@@ -88,6 +93,9 @@ func acting(t *testing.T) *desk {
 		d.must(err)
 	}
 	d.crashed(2, "abort()", "main.c:1")
+	d.inbox.refused("pump-1.5.0.zip", "the file is incomplete")
+	d.inbox.refused("valve.zip", fleet.NoModel("valve", "pump").Error())
+	d.inbox.refused("a b?.txt", "not a ZIP")
 	return d
 }
 

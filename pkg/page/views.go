@@ -44,6 +44,8 @@ func views(p *Page) []view {
 
 		{Name: "dump", Pattern: "/dumps/{key}/{name}", Load: p.dump},
 
+		{Name: "drop", Pattern: "/drop", Nav: "Inbox", Load: p.drop},
+
 		{Name: "events", Pattern: "/events", Nav: "Events", Query: eventQuery, Load: p.events},
 
 		{Name: "gateway", Pattern: "/gateway", Nav: "Gateway", Load: p.gateway},
@@ -84,6 +86,12 @@ func acts(p *Page) []act {
 		{"/devices/{key}/revoke", auth.Operator, p.revokeDevice},
 
 		{"/devices/{key}/secret", auth.Operator, p.replaceSecret},
+
+		{"/drop/{name}/dismiss", auth.Operator, p.dismissDrop},
+
+		{"/drop/{name}/model", auth.Operator, p.makeModelOfDrop},
+
+		{"/drop/{name}/retry", auth.Operator, p.retryDrop},
 
 		{"/gateway/backup", auth.Admin, p.backUpNow},
 
