@@ -172,10 +172,10 @@ func forecastText(w io.Writer, model, version string, f fleet.Forecast) {
 	if len(f.Builds) == 0 {
 		fmt.Fprintln(w, "What the plan would do is not known.")
 	} else {
-		fmt.Fprintf(w, "A good build takes %s. Crashes a device and day of the build before: %.3g.\n\n", daysText(f.Days), f.Rate)
+		fmt.Fprintf(w, "A good build takes %s. Crashes a device and day of the build before: %.3g.\n\n", api.DaysText(f.Days), f.Rate)
 		c := newColumns(w, "A BUILD THAT IS", "HALTED", "HAVE IT THEN", "95TH", "AFTER")
 		for _, b := range f.Builds {
-			have, most, days := strconv.Itoa(b.Have), strconv.Itoa(b.HaveMost), daysText(b.Days)
+			have, most, days := strconv.Itoa(b.Have), strconv.Itoa(b.HaveMost), api.DaysText(b.Days)
 			if b.Halted == 0 {
 				have, most, days = "", "", ""
 			}
@@ -189,20 +189,6 @@ func forecastText(w io.Writer, model, version string, f fleet.Forecast) {
 		}
 		fmt.Fprintf(w, "- %s\n", visible(warning))
 	}
-}
-
-// daysText is a time as people plan with it.
-func daysText(days float64) string {
-	span := time.Duration(days * 24 * float64(time.Hour))
-	switch {
-	case days >= 2:
-		return fmt.Sprintf("%.1f days", days)
-	case span >= 2*time.Hour:
-		return fmt.Sprintf("%.0f hours", span.Hours())
-	case span >= 2*time.Minute:
-		return fmt.Sprintf("%.0f minutes", span.Minutes())
-	}
-	return fmt.Sprintf("%.0f seconds", span.Seconds())
 }
 
 func rolloutPlanCommand() *cobra.Command {

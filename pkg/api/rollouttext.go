@@ -282,3 +282,17 @@ func NeedsReason(verb fleet.RolloutVerb, state fleet.RolloutState) bool {
 	}
 	return false
 }
+
+// DaysText is a time as people plan with it.
+func DaysText(days float64) string {
+	span := time.Duration(days * 24 * float64(time.Hour))
+	switch {
+	case days >= 2:
+		return fmt.Sprintf("%.1f days", days)
+	case span >= 2*time.Hour:
+		return fmt.Sprintf("%.0f hours", span.Hours())
+	case span >= 2*time.Minute:
+		return fmt.Sprintf("%.0f minutes", span.Minutes())
+	}
+	return fmt.Sprintf("%.0f seconds", span.Seconds())
+}

@@ -115,7 +115,7 @@ var Table = []Row{
 	{BuildAccepted, []string{upload, "slipway firmware add", "a bundle in the drop folder", "a bundle found on the disk"}},
 	{BuildRejected, []string{upload, "slipway firmware add"}},
 	{BuildPublished, []string{
-		publish, "slipway firmware publish", upload, "slipway firmware add", "a bundle in the drop folder", "a rollout that is finished", rollout + "finish", "slipway rollout finish",
+		publish, "slipway firmware publish", upload, "slipway firmware add", "a bundle in the drop folder", "a rollout that is finished", rollout + "finish", "slipway rollout finish", onPage + "finish",
 	}},
 	{BuildReplaced, []string{upload, "slipway firmware add", "a bundle that lay damaged on the disk and came again"}},
 	{BuildRemoved, []string{"DELETE /api/device-models/{code}/builds/{version}", "slipway firmware rm", "retention"}},
@@ -152,21 +152,21 @@ var Table = []Row{
 	{DumpDecodedAgain, []string{"a dump that had a report, or had failed, and was decoded anew: one an hour and device, with counts"}},
 	{DeviceLost, []string{"a device of a rollout that was not heard after its update"}},
 	{DeviceFound, []string{"a device that was lost and is heard again"}},
-	{RolloutDrafted, []string{rollouts, "slipway rollout start"}},
-	{RolloutStarted, []string{rollouts, "slipway rollout start", rollout + "resume", "slipway rollout resume", "the time that a draft starts at"}},
-	{RolloutWaveOpened, []string{"a wave whose rest is over and whose gate is open", rollout + "retreat", "slipway rollout retreat"}},
+	{RolloutDrafted, []string{rollouts, "slipway rollout start", pageRollouts}},
+	{RolloutStarted, []string{rollouts, "slipway rollout start", rollout + "resume", "slipway rollout resume", "the time that a draft starts at", pageRollouts, onPage + "resume"}},
+	{RolloutWaveOpened, []string{"a wave whose rest is over and whose gate is open", rollout + "retreat", "slipway rollout retreat", onPage + "retreat"}},
 	{RolloutHeld, []string{"a gateway that hears nobody, a window that is closed, lines that are dark, a full disk, a clock that is not believed, a retreat whose devices do not come back"}},
 	{RolloutReleased, []string{"the end of what held it"}},
-	{RolloutPaused, []string{rollout + "pause", "slipway rollout pause", "a gate that has neither opened nor halted for 14 days"}},
-	{RolloutResumed, []string{rollout + "resume", "slipway rollout resume"}},
-	{RolloutAdvanced, []string{rollout + "advance", "slipway rollout advance"}},
-	{RolloutExcused, []string{rollout + "excuse", "slipway rollout excuse"}},
+	{RolloutPaused, []string{rollout + "pause", "slipway rollout pause", "a gate that has neither opened nor halted for 14 days", onPage + "pause"}},
+	{RolloutResumed, []string{rollout + "resume", "slipway rollout resume", onPage + "resume"}},
+	{RolloutAdvanced, []string{rollout + "advance", "slipway rollout advance", onPage + "advance"}},
+	{RolloutExcused, []string{rollout + "excuse", "slipway rollout excuse", onPage + "excuse"}},
 	{RolloutHalted, []string{
-		rollout + "halt", "slipway rollout halt", "a build that is shown to be worse", rollout + "retreat", "slipway rollout retreat", rollouts, "slipway rollout start", publish, "slipway firmware publish",
+		rollout + "halt", "slipway rollout halt", "a build that is shown to be worse", rollout + "retreat", "slipway rollout retreat", rollouts, "slipway rollout start", publish, "slipway firmware publish", onPage + "halt", onPage + "retreat", pageRollouts,
 	}},
-	{RolloutRetreating, []string{rollout + "retreat", "slipway rollout retreat", "a halt, where a retreat was said before"}},
-	{RolloutRetreated, []string{rollout + "finish", "slipway rollout finish", "a retreat that has reached everybody"}},
-	{RolloutFinished, []string{rollout + "finish", "slipway rollout finish", "a rollout that has reached everybody"}},
+	{RolloutRetreating, []string{rollout + "retreat", "slipway rollout retreat", "a halt, where a retreat was said before", onPage + "retreat"}},
+	{RolloutRetreated, []string{rollout + "finish", "slipway rollout finish", "a retreat that has reached everybody", onPage + "finish"}},
+	{RolloutFinished, []string{rollout + "finish", "slipway rollout finish", "a rollout that has reached everybody", onPage + "finish"}},
 	{RolloutPlanChanged, []string{"PUT /api/device-models/{code}/rollout-plan", "slipway rollout plan"}},
 	{LineDark, []string{"devices of a line that fell silent together"}},
 	{LineLit, []string{"half of them were heard again"}},
@@ -191,12 +191,14 @@ var Table = []Row{
 }
 
 const (
-	upload      = "POST /api/pipeline/models/{code}/firmware"
-	patchDevice = "PATCH /api/devices/{key}"
-	publish     = "POST /api/device-models/{code}/builds/{version}/publish"
-	rollouts    = "POST /api/device-models/{code}/rollouts"
-	rollout     = rollouts + "/{number}/"
-	ddi         = "/DEFAULT/controller/v1/{controller}" // the tenant is a setting
+	upload       = "POST /api/pipeline/models/{code}/firmware"
+	patchDevice  = "PATCH /api/devices/{key}"
+	publish      = "POST /api/device-models/{code}/builds/{version}/publish"
+	rollouts     = "POST /api/device-models/{code}/rollouts"
+	rollout      = rollouts + "/{number}/"
+	pageRollouts = "POST /models/{code}/rollouts"
+	onPage       = pageRollouts + "/{number}/"
+	ddi          = "/DEFAULT/controller/v1/{controller}" // the tenant is a setting
 )
 
 // Silent are routes and commands that look as if they changed something, and why they leave no event.

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"strings"
 	"unicode"
@@ -27,23 +28,10 @@ func (d *door) actOnRollout(verb fleet.RolloutVerb) endpoint.Handler {
 		if err != nil {
 			return err
 		}
-		if err := fits(verb, in); err != nil {
-			return err
-		}
 		if err := d.mayStop(r, verb, one); err != nil {
 			return err
 		}
-		act := fleet.RolloutAct{Verb: verb, Accept: in.Accept, Untested: in.Untested, By: nameOf(r), SparesRetreat: d.isPipeline(r)}
-		if act.Reason, err = reasonOf(in.Reason, api.NeedsReason(verb, one.State)); err != nil {
-			return err
-		}
-		for _, key := range in.Devices {
-			act.Devices = append(act.Devices, fleet.DeviceKey(key))
-		}
-		if err := d.knownDevices(act.Devices); err != nil {
-			return err
-		}
-		changed, err := d.Rollouts.Act(r.Context(), one.Model, one.Number, act)
+		changed, err := Rolling{d}.Act(r.Context(), one, verb, in, d.isPipeline(r))
 		if err != nil {
 			return err
 		}
@@ -101,8 +89,10 @@ func reasonOf(given string, needed bool) (string, error) {
 }
 
 // nameOf is who acts, as others know them.
-func nameOf(r *http.Request) string {
-	actor := event.ActorOf(r.Context()).Actor
+func nameOf(r *http.Request) string { return actorOf(r.Context()) }
+
+func actorOf(ctx context.Context) string {
+	actor := event.ActorOf(ctx).Actor
 	return cmp.Or(actor.Name, actor.ID)
 }
 

@@ -121,22 +121,14 @@ func (d *door) startRollout(w http.ResponseWriter, r *http.Request) error {
 	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
 		return err
 	}
-	order, err := d.order(m.Code, in)
-	if err != nil {
-		return err
-	}
-	order.By = nameOf(r)
-	if order.Reason, err = reasonOf(in.Reason, false); err != nil {
-		return err
-	}
 	if in.DryRun {
-		f, err := d.Rollouts.Forecast(r.Context(), order)
+		f, err := Rolling{d}.Forecast(r.Context(), m.Code, in)
 		if err != nil {
 			return err
 		}
 		return endpoint.WriteJSON(w, http.StatusOK, api.ShowForecast(f))
 	}
-	started, err := d.Rollouts.Start(r.Context(), order)
+	started, err := Rolling{d}.Start(r.Context(), m.Code, in)
 	if err != nil {
 		return err
 	}

@@ -34,12 +34,15 @@ import (
 // shows has an address of each view: a view is looked at once it is here, and a test fails while it is not. In an address
 // CRASH, DUMP and DEVICE stand for such as the plant has.
 var shows = map[string]string{
-	"now":      "/",
-	"devices":  "/devices?model=press",
-	"device":   "/devices/DEVICE",
-	"models":   "/models",
-	"model":    "/models/press",
-	"rollout":  "/models/press/rollouts/1",
+	"now":     "/",
+	"devices": "/devices?model=press",
+	"device":  "/devices/DEVICE",
+	"models":  "/models",
+	"model":   "/models/press",
+	"rollout": "/models/press/rollouts/1",
+
+	"rolloutnew": "/models/press/rollouts/new?version=1.1.0",
+
 	"crashes":  "/crashes",
 	"crash":    "/crashes/CRASH",
 	"dump":     "/dumps/DUMP",

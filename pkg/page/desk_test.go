@@ -21,10 +21,12 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/depot"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/operator"
+	"github.com/slipway-gateway/slipway/pkg/rollout"
 	"github.com/slipway-gateway/slipway/pkg/sighting"
 )
 
@@ -42,6 +44,7 @@ type desk struct {
 	gateway  *calm
 	rollouts *played
 	inbox    *inbox
+	firmware *depot.Depot
 	reports  []PolicyReport
 	packed   []byte // the report of every dump
 }
@@ -88,6 +91,7 @@ type played struct {
 	all     []fleet.Rollout
 	members []fleet.Member
 	why     fleet.Explanation
+	engine  *rollout.Rollouts // of the model mixer
 }
 
 func (p *played) Rollout(code fleet.ModelCode, number int) (fleet.Rollout, error) {
@@ -96,10 +100,13 @@ func (p *played) Rollout(code fleet.ModelCode, number int) (fleet.Rollout, error
 			return r, nil
 		}
 	}
-	return fleet.Rollout{}, fleet.Unknown("model %s has no rollout %d", code, number)
+	return p.engine.Rollout(code, number)
 }
 
-func (p *played) Members(_ fleet.ModelCode, _ int, f fleet.MemberFilter) (page []fleet.Member, next fleet.DeviceKey, err error) {
+func (p *played) Members(code fleet.ModelCode, number int, f fleet.MemberFilter) (page []fleet.Member, next fleet.DeviceKey, err error) {
+	if code == "mixer" {
+		return p.engine.Members(code, number, f)
+	}
 	for _, m := range p.members {
 		if f.State != "" && m.State != f.State {
 			continue
@@ -121,7 +128,12 @@ func (p *played) MemberOf(d fleet.Device) (fleet.Rollout, fleet.Member, bool) {
 	return fleet.Rollout{}, fleet.Member{}, false
 }
 
-func (p *played) Explain(fleet.ModelCode, int) (fleet.Explanation, error) { return p.why, nil }
+func (p *played) Explain(code fleet.ModelCode, number int) (fleet.Explanation, error) {
+	if code == "mixer" {
+		return p.engine.Explain(code, number)
+	}
+	return p.why, nil
+}
 
 func open(t *testing.T) *desk {
 	t.Helper()
@@ -138,11 +150,12 @@ func open(t *testing.T) *desk {
 	d.store.WatchDevices(d.book)
 	d.gateway.store = d.store
 	d.inbox = &inbox{store: d.store}
+	d.rollouts.engine, d.firmware = d.real()
 	operators := &auth.Operators{Store: d.store, Now: now}
 	d.routes = endpoint.NewRoutes(logger, endpoint.NewMetrics(prometheus.NewRegistry()))
 	Register(d.routes, Options{
 		Access:  access.New(access.Options{Tokens: operators, Sessions: d.store, Socket: d.gateway, Failures: &event.Tally{}, Now: now}),
-		Records: d.store, Sightings: d.book, Offers: d, Rollouts: d.rollouts, Members: d.rollouts, Changes: d.store,
+		Records: d.store, Sightings: d.book, Offers: d, Rollouts: d.rollouts, Rolling: operator.NewRolling(operator.Options{Records: d.store, Sightings: d.book, Rollouts: d.rollouts.engine}), Members: d.rollouts, Changes: d.store,
 		Roster:    operator.NewRoster(operator.Options{Records: d.store, Sightings: d.book, Now: now}),
 		Operators: operators, Issuer: &auth.Issuer{Devices: d.store, Now: now}, Dumps: d, Drops: d.inbox, Crashes: d.store, Events: d.store, Gateway: d.gateway,
 		Reported: func(r PolicyReport) { d.reports = append(d.reports, r) }, Now: now,

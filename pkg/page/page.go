@@ -43,6 +43,7 @@ type Options struct {
 	Sightings sightings
 	Offers    offers
 	Rollouts  rollouts
+	Rolling   rolling
 	Members   members
 	Changes   changes
 	Roster    roster

@@ -16,8 +16,6 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// The page of a rollout reads and does nothing: what may be done stands there as a command.
-
 const (
 	readMembers = 1000 // for the table of lines: more would make the page slow on a phone
 	shownLines  = 100
@@ -30,7 +28,7 @@ type rolloutView struct {
 	All, Have int
 	Bad, Good bool
 	Waves     []shownWave
-	Commands  []shownCommand
+	Acts      []shownAct
 	States    []fleet.MemberState // in which there are members, and "crashed"
 	Lines     []shownLine
 	Unread    string // members that are not in the lines
@@ -39,8 +37,6 @@ type rolloutView struct {
 }
 
 type shownWave struct{ Size, Then, Class string }
-
-type shownCommand struct{ Line, What string }
 
 type shownLine struct {
 	Name  string
@@ -68,18 +64,7 @@ type shownMember struct {
 }
 
 func (p *Page) rollout(v *visit) (shown, error) {
-	code, err := fleet.ParseModelCode(v.r.PathValue("code"))
-	if err != nil {
-		return shown{}, fleet.Unknown("%s", err)
-	}
-	if _, err := p.Records.Model(code); err != nil {
-		return shown{}, err
-	}
-	number, err := strconv.Atoi(v.r.PathValue("number"))
-	if err != nil || number < 1 {
-		return shown{}, fleet.Unknown("rollout %q of %s: want its number", v.r.PathValue("number"), code)
-	}
-	one, err := p.Rollouts.Rollout(code, number)
+	one, err := p.rolloutOf(v)
 	if err != nil {
 		return shown{}, err
 	}
@@ -89,7 +74,7 @@ func (p *Page) rollout(v *visit) (shown, error) {
 	}
 	shows := api.ShowRollout(one)
 	view := rolloutView{
-		Rollout: shows, Sentence: shows.Sentence(why, p.Now()), All: shows.All(), Have: shows.Have(), Waves: wavesOf(shows), Commands: commandsOf(shows),
+		Rollout: shows, Sentence: shows.Sentence(why, p.Now()), All: shows.All(), Have: shows.Have(), Waves: wavesOf(shows), Acts: actsOn(shows),
 		Bad: one.State == fleet.RolloutHalted || one.State == fleet.RolloutRetreated, Good: one.State == fleet.RolloutFinished, Evidence: evidenceOf(shows.Evidence),
 	}
 	err = errors.Join(p.addLines(&view), p.addTrouble(&view, fleet.MemberLost, "Lost"), p.addTrouble(&view, fleet.MemberBack, "Back at the build before"))
@@ -110,51 +95,6 @@ func wavesOf(r api.Rollout) []shownWave {
 		waves = append(waves, one)
 	}
 	return waves
-}
-
-// commandsOf are what a person may do with it now. Each names its number, as a page may stay open until the next rollout is
-// the newest one.
-func commandsOf(r api.Rollout) (commands []shownCommand) {
-	add := func(verb fleet.RolloutVerb, flags, what string) {
-		line := fmt.Sprintf("slipway rollout %s %s --number %d", verb, r.Model, r.Number)
-		if api.NeedsReason(verb, r.State) {
-			line += " --reason …"
-		}
-		commands = append(commands, shownCommand{line + flags, what})
-	}
-	untested := ""
-	if !r.Tested {
-		untested = " --untested"
-	}
-	back := func() {
-		if r.NoRetreat == "" {
-			add(fleet.RolloutRetreat, untested, fmt.Sprintf("offers %s to whoever has %s.", r.Base, r.Version))
-		}
-	}
-	switch r.State {
-	case fleet.RolloutRunning, fleet.RolloutHeld:
-		add(fleet.RolloutPause, "", "offers it to nobody else for now.")
-		add(fleet.RolloutHalt, "", "stops it; whoever has it keeps it.")
-		back()
-	case fleet.RolloutPaused:
-		add(fleet.RolloutResume, "", "goes on.")
-		add(fleet.RolloutHalt, "", "stops it; whoever has it keeps it.")
-		back()
-	case fleet.RolloutDraft:
-		add(fleet.RolloutResume, "", "begins.")
-		add(fleet.RolloutHalt, "", "gives it up.")
-	case fleet.RolloutHalted:
-		back()
-		accept := ""
-		if r.Signature != nil {
-			accept = " --accept " + r.Signature.Fingerprint
-		}
-		add(fleet.RolloutResume, accept, "goes on, and what --accept names counts no more.")
-	case fleet.RolloutRetreating:
-		add(fleet.RolloutHalt, "", "stops it: nobody else is offered "+string(r.Base)+".")
-		add(fleet.RolloutFinish, "", "ends it as it is.")
-	}
-	return commands
 }
 
 func evidenceOf(e fleet.RolloutEvidence) []shownEvidence {

@@ -56,7 +56,7 @@ func TestThePageOfARolloutShowsTheCommandsThatItsStateTakes(t *testing.T) {
 		halt    = "slipway rollout halt pump --number 7 --reason …"
 		retreat = "slipway rollout retreat pump --number 7 --reason …"
 		resume  = "slipway rollout resume pump --number 7"
-		asks    = "offers 1.4.1 to whoever has 1.4.2."
+		asks    = "Whoever has 1.4.2 is offered 1.4.1, in waves."
 	)
 	for _, test := range []struct {
 		change func(*fleet.Rollout)

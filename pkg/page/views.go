@@ -5,6 +5,7 @@ import (
 
 	"github.com/slipway-gateway/slipway/pkg/access"
 	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // view is something to read at an address.
@@ -35,6 +36,8 @@ func views(p *Page) []view {
 		{Name: "models", Pattern: "/models", Nav: "Models", Load: p.models},
 
 		{Name: "model", Pattern: "/models/{code}", Load: p.model},
+
+		{Name: "rolloutnew", Pattern: "/models/{code}/rollouts/new", Query: []string{"version"}, Load: p.newRollout},
 
 		{Name: "rollout", Pattern: "/models/{code}/rollouts/{number}", Load: p.rollout},
 
@@ -100,6 +103,22 @@ func acts(p *Page) []act {
 		{"/gateway/tokens", auth.Admin, p.createToken},
 
 		{"/gateway/tokens/{id}/revoke", auth.Admin, p.revokeToken},
+
+		{"/models/{code}/rollouts", auth.Operator, p.startRollout},
+
+		{"/models/{code}/rollouts/{number}/advance", auth.Operator, p.actOnRollout(fleet.RolloutAdvance)},
+
+		{"/models/{code}/rollouts/{number}/excuse", auth.Operator, p.actOnRollout(fleet.RolloutExcuse)},
+
+		{"/models/{code}/rollouts/{number}/finish", auth.Operator, p.actOnRollout(fleet.RolloutFinish)},
+
+		{"/models/{code}/rollouts/{number}/halt", auth.Operator, p.actOnRollout(fleet.RolloutHalt)},
+
+		{"/models/{code}/rollouts/{number}/pause", auth.Operator, p.actOnRollout(fleet.RolloutPause)},
+
+		{"/models/{code}/rollouts/{number}/resume", auth.Operator, p.actOnRollout(fleet.RolloutResume)},
+
+		{"/models/{code}/rollouts/{number}/retreat", auth.Operator, p.actOnRollout(fleet.RolloutRetreat)},
 	}
 }
 
