@@ -3,7 +3,8 @@
 // Three ways in. The command line's socket, where the kernel says who it is: everything. A token in the Authorization
 // header, as programs send it: what its role may. And a session: a browser that a token has signed in holds a cookie with
 // 256 random bits of its own, whose hash lies in the catalog. It ends when it was unused for 12 hours, after 30 days, when
-// the person signs out, here or everywhere, and with its token.
+// the person signs out, here or everywhere, and with its token. Where the settings name an issuer of OpenID Connect ([Issuer]) a
+// person may sign in there instead, and has the role that a claim of theirs gives; that session ends after a day.
 //
 // A browser sends its cookie along whoever has made it ask. So a cookie changes something only where the browser says that
 // the gateway's own page has asked ([net/http.CrossOriginProtection]). It goes over TLS, or stays on this machine: on plain
@@ -29,7 +30,8 @@ type Options struct {
 	Tokens   tokens
 	Sessions sessions
 	Socket   socket
-	Failures *event.Tally // of those who show a token that nobody knows
+	Issuer   *Issuer      // that people may sign in at; nil for none
+	Failures *event.Tally // of those who show a token that nobody knows, or come back from the issuer with what does not hold
 	Now      func() time.Time
 }
 

@@ -29,6 +29,23 @@ type paces struct {
 
 // failed counts a wrong token, and says when the next one is looked at once there were too many.
 func (p *paces) failed(remote string) error {
+	now := p.now()
+	if p.bucket(remote).AllowN(now, 1) {
+		return nil
+	}
+	return tooManyGuesses()
+}
+
+// later says the same of an address that has failed too often, and counts nothing.
+func (p *paces) later(remote string) error {
+	now := p.now()
+	if p.bucket(remote).TokensAt(now) >= 1 {
+		return nil
+	}
+	return tooManyGuesses()
+}
+
+func (p *paces) bucket(remote string) *rate.Limiter {
 	source := event.Source(remote)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -40,10 +57,10 @@ func (p *paces) failed(remote string) error {
 		bucket = rate.NewLimiter(rate.Every(time.Minute/failuresPerMinute), failuresPerMinute)
 		p.from[source] = bucket
 	}
-	now := p.now()
-	if bucket.AllowN(now, 1) {
-		return nil
-	}
+	return bucket
+}
+
+func tooManyGuesses() error {
 	e := endpoint.Errorf(http.StatusTooManyRequests, "too_many_guesses", "too many wrong tokens from this address: wait a minute")
 	e.Header = http.Header{"Retry-After": {strconv.Itoa(int(time.Minute/failuresPerMinute/time.Second) + 1)}}
 	return e

@@ -16,6 +16,7 @@ import (
 const (
 	idle       = 12 * time.Hour      // unused for so long a session is over
 	longest    = 30 * 24 * time.Hour // and after that whatever is done with it
+	ofIssuer   = 24 * time.Hour      // of who has signed in at the issuer: whoever leaves the plant is taken out there, and has left here a day later
 	touchEvery = 10 * time.Minute    // its use is noted: each note is a write to the disk
 	mostAgent  = 100                 // bytes of a User-Agent that are kept
 	mostAside  = 50                  // sessions that a full disk does not take
@@ -66,7 +67,14 @@ func cookieOf(r *http.Request) string {
 // over reports that a session has ended by itself.
 func (a *Access) over(s auth.Session) bool {
 	now := a.options.Now()
-	return now.Sub(s.SeenAt) > idle || now.Sub(s.CreatedAt) > longest
+	return now.Sub(s.SeenAt) > idle || now.Sub(s.CreatedAt) > lifetime(s)
+}
+
+func lifetime(s auth.Session) time.Duration {
+	if s.Person != nil {
+		return ofIssuer
+	}
+	return longest
 }
 
 func (a *Access) session(hash auth.Hash) (auth.Session, error) {
@@ -90,6 +98,12 @@ func (a *Access) bySession(r *http.Request, hash auth.Hash) (Caller, error) {
 	}
 	if err != nil {
 		return Caller{}, err
+	}
+	if s.Person != nil {
+		if x := a.options.Issuer; x == nil || x.options.Issuer != s.Person.Issuer {
+			return Caller{}, unauthorized(errors.New("the session's issuer is not set any more"))
+		}
+		return Caller{OperatorToken: s.Person.Holder(), Session: s}, nil
 	}
 	token, err := a.options.Tokens.ByID(s.Token)
 	if errors.Is(err, fleet.ErrUnknown) {
@@ -126,11 +140,15 @@ func (a *Access) OwnPage(r *http.Request) error {
 	return nil
 }
 
+func needsHTTPS() error {
+	return endpoint.Errorf(http.StatusBadRequest, "needs_https", "nobody signs in over plain HTTP: use https")
+}
+
 // SignIn begins a session of whoever shows a token, and sets its cookie. Who may not read the page gets none. The errors are
 // of status 400 on plain HTTP from elsewhere, 401, 403 or 429.
 func (a *Access) SignIn(w http.ResponseWriter, r *http.Request, token string) error {
 	if NeedsHTTPS(r) {
-		return endpoint.Errorf(http.StatusBadRequest, "needs_https", "nobody signs in over plain HTTP: use https")
+		return needsHTTPS()
 	}
 	known, err := a.options.Tokens.Authenticate(token)
 	switch {
@@ -147,14 +165,15 @@ func (a *Access) SignIn(w http.ResponseWriter, r *http.Request, token string) er
 	}
 	endpoint.ShowedCredentials(w)
 	a.ActAs(r, Caller{OperatorToken: known})
-	return a.begin(w, r, known)
+	return a.begin(w, r, auth.Session{Token: known.ID})
 }
 
-func (a *Access) begin(w http.ResponseWriter, r *http.Request, known auth.OperatorToken) error {
+// begin begins a session, of which is given whose it is.
+func (a *Access) begin(w http.ResponseWriter, r *http.Request, s auth.Session) error {
 	now := a.options.Now().UTC()
 	secret := auth.NewSecret()
 	agent := r.UserAgent()
-	s := auth.Session{Hash: auth.HashSecret(secret), Token: known.ID, CreatedAt: now, SeenAt: now, Agent: agent[:min(len(agent), mostAgent)]}
+	s.Hash, s.CreatedAt, s.SeenAt, s.Agent = auth.HashSecret(secret), now, now, agent[:min(len(agent), mostAgent)]
 	s.From, _, _ = net.SplitHostPort(r.RemoteAddr)
 	err := a.options.Sessions.AddSession(context.WithoutCancel(r.Context()), s, a.over)
 	if fleet.Told(err) { // people are let in all the same: they are wanted now
@@ -163,7 +182,7 @@ func (a *Access) begin(w http.ResponseWriter, r *http.Request, known auth.Operat
 	if err != nil {
 		return err
 	}
-	setCookie(w, r, secret, longest)
+	setCookie(w, r, "", secret, lifetime(s))
 	return nil
 }
 
@@ -202,7 +221,7 @@ func (a *Access) SignOut(w http.ResponseWriter, r *http.Request, everywhere bool
 			}
 		}
 	}
-	setCookie(w, r, "", -time.Second)
+	setCookie(w, r, "", "", -time.Second)
 	return nil
 }
 
@@ -238,12 +257,12 @@ func (a *Access) Sessions() ([]auth.Session, error) {
 	return kept, nil
 }
 
-func setCookie(w http.ResponseWriter, r *http.Request, value string, age time.Duration) {
+func setCookie(w http.ResponseWriter, r *http.Request, suffix, value string, age time.Duration) {
 	name := cookieName(r)
 	if name == "" {
 		return
 	}
 	http.SetCookie(w, &http.Cookie{
-		Name: name, Value: value, Path: "/", MaxAge: int(age.Seconds()), HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteLaxMode,
+		Name: name + suffix, Value: value, Path: "/", MaxAge: int(age.Seconds()), HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteLaxMode,
 	})
 }

@@ -94,14 +94,32 @@ func (o OperatorToken) For(code fleet.ModelCode) bool {
 	return len(o.Models) == 0 || slices.Contains(o.Models, code)
 }
 
-// Session is a browser that a person has signed in with a token. Only the hash of its cookie is stored.
+// Session is a browser that a person has signed in with a token, or at the issuer for people. Only the hash of its cookie is
+// stored.
 type Session struct {
 	Hash      Hash      `json:"hash"`
-	Token     string    `json:"token"` // the id of the token that it was begun with, and ends with
+	Token     string    `json:"token"`            // the id of the token that it was begun with, and ends with; or of the person
+	Person    *Person   `json:"person,omitempty"` // nil for who has shown a token
 	CreatedAt time.Time `json:"created_at"`
 	SeenAt    time.Time `json:"seen_at"`         // to a few minutes
 	From      string    `json:"from,omitempty"`  // the address that it was begun from
 	Agent     string    `json:"agent,omitempty"` // User-Agent, cut
+}
+
+// Person is somebody whom an issuer knows, and what they may do here, as it was when they signed in.
+type Person struct {
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"` // the issuer's own name for them: 1 to 255 characters of ASCII
+	Name    string `json:"name"`
+	Role    Role   `json:"role"`
+}
+
+// PersonPrefix tells the id of a person from that of a token.
+const PersonPrefix = "oidc:"
+
+// Holder is the person as the holder of a token: what they do is told as done by them.
+func (p Person) Holder() OperatorToken {
+	return OperatorToken{ID: PersonPrefix + p.Subject, Name: p.Name, Role: p.Role}
 }
 
 // ID names the session to people: it opens nothing.

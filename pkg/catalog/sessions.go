@@ -27,15 +27,17 @@ func (c *Catalog) Session(hash auth.Hash) (auth.Session, error) {
 // Sessions lists all of them, in no order that means anything.
 func (c *Catalog) Sessions() ([]auth.Session, error) { return list[auth.Session](c, sessionPrefix) }
 
-// AddSession begins a session of a token that is there, and forgets those that are over.
+// AddSession begins a session of a token that is there, or of a person, and forgets those that are over.
 func (c *Catalog) AddSession(ctx context.Context, s auth.Session, over func(auth.Session) bool) error {
 	return c.update(ctx, func(t *tx) error {
-		there, err := t.has(tokenKey(s.Token))
-		if err != nil {
-			return err
-		}
-		if !there {
-			return unknownToken(s.Token)
+		if s.Person == nil {
+			there, err := t.has(tokenKey(s.Token))
+			if err != nil {
+				return err
+			}
+			if !there {
+				return unknownToken(s.Token)
+			}
 		}
 		kept, err := t.endSessions(over)
 		if err != nil {
@@ -46,9 +48,25 @@ func (c *Catalog) AddSession(ctx context.Context, s auth.Session, over func(auth
 		for i := mostSessions - 1; i < len(kept); i++ {
 			t.delete(sessionKey(kept[i].Hash))
 		}
-		t.tell(event.SessionStarted, fleet.Object{Type: "token", ID: s.Token}, facts{"session": s.ID()})
+		t.tell(event.SessionStarted, sessionObject(s), sessionFacts(s))
 		return t.put(sessionKey(s.Hash), s)
 	})
+}
+
+// sessionObject is whose session it is.
+func sessionObject(s auth.Session) fleet.Object {
+	if s.Person != nil {
+		return fleet.Object{Type: "person", ID: s.Token}
+	}
+	return fleet.Object{Type: "token", ID: s.Token}
+}
+
+func sessionFacts(s auth.Session) facts {
+	told := facts{"session": s.ID()}
+	if s.Person != nil {
+		told["name"], told["role"], told["issuer"] = s.Person.Name, s.Person.Role, s.Person.Issuer
+	}
+	return told
 }
 
 // TouchSession notes that a session was used. One that was ended meanwhile stays ended.
@@ -71,7 +89,7 @@ func (c *Catalog) EndSessions(ctx context.Context, which func(auth.Session) bool
 			if !which(s) {
 				return false
 			}
-			t.tell(event.SessionEnded, fleet.Object{Type: "token", ID: s.Token}, facts{"session": s.ID()})
+			t.tell(event.SessionEnded, sessionObject(s), sessionFacts(s))
 			return true
 		})
 		return err

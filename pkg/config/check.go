@@ -11,7 +11,7 @@ import (
 
 // complete fills in what follows from other settings and checks what only several of them say together.
 func (c *Config) complete() *Error {
-	for _, check := range []func() *Error{c.completeFolders, c.checkFolders, c.checkTLS, c.checkAddresses, c.checkTestMode} {
+	for _, check := range []func() *Error{c.completeFolders, c.checkFolders, c.checkTLS, c.checkAddresses, c.checkTestMode, c.checkOIDC} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -132,6 +132,24 @@ func (c *Config) checkTestMode() *Error {
 					"listen only on 127.0.0.1, or set auth.insecure_lan: true too", a, l.key)}
 			}
 		}
+	}
+	return nil
+}
+
+// checkOIDC wants all of the issuer for people, or none.
+func (c *Config) checkOIDC() *Error {
+	o := c.OIDC
+	switch {
+	case o.Issuer == "" && o.ClientID != "":
+		return &Error{Key: "oidc.client_id", Reason: "oidc.issuer is missing: set both or none"}
+	case o.Issuer == "":
+		return nil
+	case o.ClientID == "":
+		return &Error{Key: "oidc.issuer", Reason: "oidc.client_id is missing: tokens for other services would be good here"}
+	case o.Claim == "":
+		return &Error{Key: "oidc.claim", Reason: "it is empty: want the claim whose values give roles"}
+	case len(o.Viewers)+len(o.Operators)+len(o.Admins) == 0:
+		return &Error{Key: "oidc.issuer", Reason: "nobody would have a role: set oidc.viewers, oidc.operators or oidc.admins"}
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ type Config struct {
 	TokenAlgorithm string
 	TokenPaths     []string
 	Issuers        []Issuer
+	OIDC           OIDC
 
 	ProvisioningBaseURL  string
 	ProvisioningExtra    map[string]string
@@ -80,6 +81,14 @@ type Issuer struct {
 	JWKSURL    string   `koanf:"jwks_url" json:"jwks_url"`
 	Audience   string   `koanf:"audience" json:"audience"`
 	Algorithms []string `koanf:"algorithms" json:"algorithms"`
+}
+
+// OIDC is the issuer that people may sign in at; its Issuer is "" when off.
+type OIDC struct {
+	Issuer, ClientID, ClientSecretFile, CA string
+	Scopes                                 []string
+	Claim                                  string
+	Viewers, Operators, Admins             []string // values of the claim
 }
 
 // Value is one setting as `config show` prints it.

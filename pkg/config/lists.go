@@ -100,6 +100,28 @@ func baseURL(to *string, raw any) error {
 	return nil
 }
 
+// issuerURL is kept as it is written: an issuer's name is compared byte for byte.
+func issuerURL(to *string, raw any) error {
+	if err := text(to, raw); err != nil || *to == "" {
+		return err
+	}
+	u, err := url.Parse(*to)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Host)) {
+		return fmt.Errorf("%q: want an address with https, or with http on this machine", *to)
+	}
+	return nil
+}
+
+func claimValues(to *[]string, raw any) error {
+	if err := words(to, raw); err != nil {
+		return err
+	}
+	if slices.Contains(*to, "") {
+		return errors.New("an empty value would let in whose claim is empty")
+	}
+	return nil
+}
+
 func brokerURL(to *string, raw any) error {
 	if err := text(to, raw); err != nil {
 		return err

@@ -119,6 +119,54 @@ var Settings = []Setting{
 		parse: func(c *Config, raw any) error { return issuers(&c.Issuers, raw) },
 	},
 	{
+		Key: "oidc.issuer",
+		Meaning: "Issuer of OpenID Connect that people may sign in at, such as https://login.plant.example/realms/plant; exactly " +
+			"its tokens' iss. Let it send them back to /login/oidc/back. Empty: people sign in by tokens only.",
+		parse: func(c *Config, raw any) error { return issuerURL(&c.OIDC.Issuer, raw) },
+	},
+	{
+		Key:     "oidc.client_id",
+		Meaning: "The gateway's client id at the issuer.",
+		parse:   func(c *Config, raw any) error { return text(&c.OIDC.ClientID, raw) },
+	},
+	{
+		Key: "oidc.client_secret_file",
+		Meaning: "File with the client secret; a name without a slash is a credential of systemd. Empty: the client has " +
+			"none, and PKCE protects it.",
+		parse: func(c *Config, raw any) error { return text(&c.OIDC.ClientSecretFile, raw) },
+	},
+	{
+		Key:     "oidc.ca",
+		Meaning: "PEM file of the CA that the issuer's certificate is of. Empty: the CAs of this machine.",
+		parse:   func(c *Config, raw any) error { return text(&c.OIDC.CA, raw) },
+	},
+	{
+		Key: "oidc.scopes", Default: `["profile", "email"]`,
+		Meaning: "Scopes that are asked for beside openid; some issuers want groups for a claim of groups.",
+		parse:   func(c *Config, raw any) error { return words(&c.OIDC.Scopes, raw) },
+	},
+	{
+		Key: "oidc.claim", Default: "groups",
+		Meaning: "Claim of the ID token whose values give roles: a text or a list, such as groups, realm_access.roles or " +
+			"email, which has to be verified.",
+		parse: func(c *Config, raw any) error { return text(&c.OIDC.Claim, raw) },
+	},
+	{
+		Key: "oidc.viewers", Default: "[]",
+		Meaning: "Values of the claim that let a person read.",
+		parse:   func(c *Config, raw any) error { return claimValues(&c.OIDC.Viewers, raw) },
+	},
+	{
+		Key: "oidc.operators", Default: "[]",
+		Meaning: "Values of the claim that let a person change what an operator's token changes.",
+		parse:   func(c *Config, raw any) error { return claimValues(&c.OIDC.Operators, raw) },
+	},
+	{
+		Key: "oidc.admins", Default: "[]",
+		Meaning: "Values of the claim that let a person do everything. The highest role counts.",
+		parse:   func(c *Config, raw any) error { return claimValues(&c.OIDC.Admins, raw) },
+	},
+	{
 		Key:     "provisioning.base_url",
 		Meaning: "The address that devices are told to call. Empty: this host's address.",
 		parse:   func(c *Config, raw any) error { return baseURL(&c.ProvisioningBaseURL, raw) },

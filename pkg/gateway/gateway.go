@@ -56,7 +56,8 @@ type Gateway struct {
 	rollouts *rollout.Rollouts
 	turns    chan turn
 	devices  *deviceapi.Door
-	broker   *mqtt.Broker // nil: off
+	broker   *mqtt.Broker   // nil: off
+	people   *access.Issuer // that they sign in at; nil: off
 	recovery *recovery
 	storage  *storage
 	debt     debt
@@ -101,6 +102,9 @@ func (g *Gateway) assemble() (err error) {
 		}
 	}
 	if err := g.openBroker(); err != nil {
+		return err
+	}
+	if err := g.openIssuer(); err != nil {
 		return err
 	}
 	if err := g.openRollouts(); err != nil {
@@ -231,7 +235,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 	all := endpoint.NewRoutes(g.logger, g.metrics.operations)
 	door.Register(all)
 	operators := &auth.Operators{Store: g.store, Now: time.Now}
-	who := access.New(access.Options{Tokens: operators, Sessions: g.store, Socket: whole, Failures: &g.failures.signIns, Now: time.Now})
+	who := access.New(access.Options{Tokens: operators, Sessions: g.store, Socket: whole, Issuer: g.people, Failures: &g.failures.signIns, Now: time.Now})
 	dropped := &drops{g.folder, g.store}
 	people := operator.Options{
 		Records: g.store, Sightings: g.book, Rollouts: g.rollouts, Offers: offers{g.store, g.rollouts}, Firmware: g.depot, Dumps: g.dumps, Crashes: g.store, Issuer: issuer,
@@ -262,6 +266,9 @@ func (g *Gateway) policyReported(r page.PolicyReport) {
 func (g *Gateway) run(ctx context.Context, work *errgroup.Group) {
 	for _, x := range g.external {
 		work.Go(func() error { return x.Run(ctx) })
+	}
+	if g.people != nil {
+		work.Go(func() error { return g.people.Run(ctx) })
 	}
 	work.Go(func() error { return g.identity.Run(ctx) })
 	work.Go(func() error { return g.tend(ctx) })

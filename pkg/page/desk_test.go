@@ -47,6 +47,7 @@ type desk struct {
 	firmware *depot.Depot
 	reports  []PolicyReport
 	packed   []byte // the report of every dump
+	failures event.Tally
 }
 
 // calm is a gateway in which all is well.
@@ -137,6 +138,12 @@ func (p *played) Explain(code fleet.ModelCode, number int) (fleet.Explanation, e
 
 func open(t *testing.T) *desk {
 	t.Helper()
+	return openWith(t, nil)
+}
+
+// openWith has an issuer that people may sign in at.
+func openWith(t *testing.T, issuer func(now func() time.Time) *access.Issuer) *desk {
+	t.Helper()
 	d := &desk{t: t, clock: noon, tokens: map[auth.Role]string{}, rollouts: &played{}, gateway: &calm{status: api.Status{Version: "1.2.3", Healthy: true}}}
 	now := func() time.Time { return d.clock }
 	logger := slog.New(slog.DiscardHandler)
@@ -153,8 +160,12 @@ func open(t *testing.T) *desk {
 	d.rollouts.engine, d.firmware = d.real()
 	operators := &auth.Operators{Store: d.store, Now: now}
 	d.routes = endpoint.NewRoutes(logger, endpoint.NewMetrics(prometheus.NewRegistry()))
+	who := access.Options{Tokens: operators, Sessions: d.store, Socket: d.gateway, Failures: &d.failures, Now: now}
+	if issuer != nil {
+		who.Issuer = issuer(now)
+	}
 	Register(d.routes, Options{
-		Access:  access.New(access.Options{Tokens: operators, Sessions: d.store, Socket: d.gateway, Failures: &event.Tally{}, Now: now}),
+		Access:  access.New(who),
 		Records: d.store, Sightings: d.book, Offers: d, Rollouts: d.rollouts, Rolling: operator.NewRolling(operator.Options{Records: d.store, Sightings: d.book, Rollouts: d.rollouts.engine}), Members: d.rollouts, Changes: d.store,
 		Roster:    operator.NewRoster(operator.Options{Records: d.store, Sightings: d.book, Now: now}),
 		Operators: operators, Issuer: &auth.Issuer{Devices: d.store, Now: now}, Dumps: d, Drops: d.inbox, Crashes: d.store, Events: d.store, Gateway: d.gateway,

@@ -90,6 +90,9 @@ func (p *Page) showGateway(v *visit) (view gatewayView, err error) {
 		view.Tokens = append(view.Tokens, tokenRow{t, used[t.ID], t.ID == v.caller.ID, strings.Join(models, ", ")})
 	}
 	for _, s := range sessions {
+		if s.Person != nil {
+			of[s.Token] = s.Person.Holder()
+		}
 		view.Sessions = append(view.Sessions, sessionRow{s, of[s.Token].Name, of[s.Token].Role, s.Hash == v.caller.Session.Hash})
 	}
 	slices.SortFunc(view.Sessions, func(a, b sessionRow) int { return b.SeenAt.Compare(a.SeenAt) })
