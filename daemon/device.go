@@ -15,7 +15,7 @@ import (
 func deviceCommand() *cobra.Command {
 	return group("device", "Devices: list, add, import, change and remove them, hand out tokens and secrets",
 		deviceListCommand(), deviceAddCommand(), deviceImportCommand(), deviceShowCommand(), deviceSetCommand(), deviceRmCommand(),
-		deviceTokenCommand(), deviceSecretCommand(), devicePathSecretCommand(), deviceNudgeCommand())
+		deviceTokenCommand(), deviceSecretCommand(), deviceAdoptCommand(), devicePathSecretCommand(), deviceNudgeCommand())
 }
 
 func deviceListCommand() *cobra.Command {

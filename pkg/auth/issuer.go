@@ -27,6 +27,7 @@ type deviceStore interface {
 type Issuer struct {
 	Keys     *Keys
 	Devices  deviceStore
+	Adopter  adopter // nil: strangers stay strangers
 	Lifetime time.Duration
 	// Earliest is a time that has passed for certain: the last known time, or when the binary was built. A clock that
 	// says less is wrong, and a token minted by it would be too.
@@ -70,12 +71,16 @@ func (i *Issuer) admit(ctx context.Context, device fleet.Device) (fleet.Device, 
 
 // Check finds the device that a client id and its secret are of, or says ErrInvalidClient. The first use of a secret that
 // rotation has handed out makes it the device's only one; where the disk has no room to note that, both go on working.
+// A stranger becomes a device while an adoption of its model is open, and it shows that one's secret.
 func (i *Issuer) Check(ctx context.Context, clientID, secret string) (fleet.Device, error) {
 	model, key, err := fleet.ParseClientID(clientID)
 	if err != nil {
 		return fleet.Device{}, fmt.Errorf("%w: %w", ErrInvalidClient, err)
 	}
 	device, err := i.Devices.Device(key)
+	if errors.Is(err, fleet.ErrUnknown) {
+		device, err = i.adopt(ctx, model, key, secret)
+	}
 	switch {
 	case errors.Is(err, fleet.ErrUnknown):
 		return fleet.Device{}, fmt.Errorf("%w: %w", ErrInvalidClient, err)

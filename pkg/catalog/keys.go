@@ -32,6 +32,7 @@ import (
 //	dh/<device>                                fleet.Reported
 //	dr/<device>                                removal, of a device that a person has removed
 //	ds/<device>                                auth.DeviceSecrets
+//	a/<code>                                   auth.Adoption: the newest of a model
 //	s/<device>                                 sighting.Record
 //	sp/<number>                                when many devices were heard, packed by the sightings
 //	sl/<line>                                  storedLine, by the hash of its name
@@ -85,6 +86,8 @@ const (
 	buildPrefix  = "b/"
 	tokenPrefix  = "o/"
 
+	adoptionPrefix = "a/"
+
 	sessionPrefix = "os/"
 
 	sightingPrefix = "s/"
@@ -124,6 +127,7 @@ func removedKey(key fleet.DeviceKey) string          { return "dr/" + string(key
 func secretsKey(key fleet.DeviceKey) string          { return "ds/" + string(key) }
 func sightingKey(key fleet.DeviceKey) string         { return sightingPrefix + string(key) }
 func contactsKey(n int) string                       { return fmt.Sprintf("%s%06d", contactsPrefix, n) }
+func adoptionKey(code fleet.ModelCode) string        { return adoptionPrefix + string(code) }
 func tokenKey(id string) string                      { return tokenPrefix + id }
 func sessionKey(hash auth.Hash) string               { return sessionPrefix + string(hash) }
 func buildsPrefix(code fleet.ModelCode) string       { return buildPrefix + string(code) + "/" }

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 
 	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -88,6 +89,6 @@ func (c *Catalog) RemoveModel(ctx context.Context, code fleet.ModelCode) error {
 		}
 		t.tell(event.ModelRemoved, code.ObjectOf(), nil)
 		t.delete(modelKey(code))
-		return t.removeRollouts(code)
+		return errors.Join(t.forgetAdoption(code), t.removeRollouts(code))
 	})
 }

@@ -53,7 +53,11 @@ func (g *Guesses) judge(r *http.Request, client string, err error) error {
 	}
 	now := g.now()
 	g.mu.Lock()
-	wait := g.wait(guesser{address, client}, now)
+	who := guesser{address, client}
+	if errors.Is(err, auth.ErrNotAdopted) { // who guesses a shared secret may call itself another at each try
+		who.client = "a device to adopt"
+	}
+	wait := g.wait(who, now)
 	tell := g.tell(client, now)
 	g.mu.Unlock()
 	if tell {

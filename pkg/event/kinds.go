@@ -21,6 +21,7 @@ const (
 	ModelRemoved fleet.EventKind = "model.removed"
 
 	DeviceAdded             fleet.EventKind = "device.added"
+	DeviceAdopted           fleet.EventKind = "device.adopted"
 	DeviceImported          fleet.EventKind = "device.imported"
 	DeviceChanged           fleet.EventKind = "device.changed"
 	DevicePinned            fleet.EventKind = "device.pinned"
@@ -34,6 +35,9 @@ const (
 	DeviceSecretReplaced    fleet.EventKind = "device.secret_replaced"
 	DeviceSecretRotated     fleet.EventKind = "device.secret_rotated"
 	DeviceWentBack          fleet.EventKind = "device.went_back"
+
+	AdoptionOpened fleet.EventKind = "adoption.opened"
+	AdoptionClosed fleet.EventKind = "adoption.closed"
 
 	ConfigChanged       fleet.EventKind = "config.changed"
 	ProvisioningChanged fleet.EventKind = "provisioning.changed"
@@ -124,6 +128,9 @@ var Table = []Row{
 	{ModelChanged, []string{"PATCH /api/device-models/{code}", "slipway model set", upload, "slipway firmware add", "the first build, which pins chip and project"}},
 	{ModelRemoved, []string{"DELETE /api/device-models/{code}", "slipway model rm"}},
 	{DeviceAdded, []string{"POST /api/devices", "slipway device add", "a token of an external issuer", "POST /devices/add"}},
+	{DeviceAdopted, []string{"a device that nobody knew, and that showed the shared secret of an adoption"}},
+	{AdoptionOpened, []string{"POST /api/adoptions", "slipway device adopt"}},
+	{AdoptionClosed, []string{"DELETE /api/adoptions/{code}", "slipway device adopt close", "the end of its time", "the last device that it takes"}},
 	{DeviceImported, []string{"POST /api/devices/import", "slipway device import", "slipway simulate", "POST /devices/import"}},
 	{DeviceChanged, []string{patchDevice, "slipway device set", "POST /api/devices/import", "slipway device import", "POST /devices/{key}/name", "POST /devices/import", "POST /devices/selected"}},
 	{DevicePinned, []string{patchDevice, "slipway device set", "POST /devices/{key}/pin", "POST /devices/selected"}},

@@ -210,7 +210,7 @@ func (g *Gateway) newStorage() *storage {
 // makeDoors lays the routes: of all doors, and of only the device door, which then serves nothing else.
 func (g *Gateway) makeDoors(whole *overview) {
 	verifier := auth.NewVerifier(g.keys, g.external, time.Now)
-	issuer := &auth.Issuer{Keys: g.keys, Devices: g.store, Lifetime: g.cfg.TokenLifetime, Earliest: g.clock.earliest, Now: time.Now}
+	issuer := &auth.Issuer{Keys: g.keys, Devices: g.store, Adopter: g.store, Lifetime: g.cfg.TokenLifetime, Earliest: g.clock.earliest, Now: time.Now}
 	devices := &auth.Devices{Verifier: verifier, Secrets: issuer, Registry: g.store, Now: time.Now}
 	guesses := deviceapi.NewGuesses(g.logger, g.failures.tokens.Count, time.Now)
 	options := deviceapi.Options{
@@ -238,7 +238,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 	who := access.New(access.Options{Tokens: operators, Sessions: g.store, Socket: whole, Issuer: g.people, Failures: &g.failures.signIns, Now: time.Now})
 	dropped := &drops{g.folder, g.store}
 	people := operator.Options{
-		Records: g.store, Sightings: g.book, Rollouts: g.rollouts, Offers: offers{g.store, g.rollouts}, Firmware: g.depot, Dumps: g.dumps, Crashes: g.store, Issuer: issuer,
+		Records: g.store, Sightings: g.book, Rollouts: g.rollouts, Offers: offers{g.store, g.rollouts}, Firmware: g.depot, Dumps: g.dumps, Crashes: g.store, Adoptions: g.store, Issuer: issuer,
 		Drops:  dropped,
 		Access: who, Operators: operators, Keys: signing{g.keys, g.cfg.KeysDir()}, Gateway: whole,
 		Events: g.store, Metrics: g.metrics.handler, Counter: g.metrics.operations, Now: time.Now,

@@ -62,7 +62,7 @@ func (g *Gateway) tell(ctx context.Context) error {
 	for {
 		var err error
 		known, err = g.tellTroubles(ctx, known)
-		err = errors.Join(err, g.tellFailures(ctx), g.store.TellPaced(ctx))
+		err = errors.Join(err, g.tellFailures(ctx), g.store.TellPaced(ctx), g.store.EndAdoptions(ctx, time.Now()))
 		if now := time.Now(); err == nil && now.Sub(noted) >= daily {
 			noted, err = now, g.noteEnd()
 		}

@@ -25,6 +25,9 @@ type body struct{ in, out any }
 
 // bodies are those of the operations that speak JSON and have types for it.
 var bodies = map[string]body{
+	"GET /api/adoptions":                                      {nil, api.Adoptions{}},
+	"POST /api/adoptions":                                     {api.NewAdoption{}, api.OpenedAdoption{}},
+	"DELETE /api/adoptions/{code}":                            {nil, api.Adoption{}},
 	"GET /api/builds":                                         {nil, api.AllBuilds{}},
 	"GET /api/caller":                                         {nil, api.Caller{}},
 	"GET /api/coredumps":                                      {nil, api.Dumps{}},

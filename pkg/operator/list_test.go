@@ -20,7 +20,7 @@ var lists = map[string]string{
 	"/api/device-models": "models", "/api/device-models/pump/builds": "builds", "/api/builds": "builds", "/api/devices": "devices",
 	"/api/coredumps": "coredumps", "/api/devices/aaaaaaaa/coredumps": "coredumps", "/api/crashes": "crashes",
 	"/api/crashes/0000000000000000/devices": "devices", "/api/tokens": "tokens", "/api/events": "events",
-	"/api/drops": "drops", "/api/wanted": "wanted",
+	"/api/adoptions": "adoptions", "/api/drops": "drops", "/api/wanted": "wanted",
 	"/api/rollouts": "rollouts", "/api/device-models/pump/rollouts/1/devices": "devices",
 }
 
@@ -40,6 +40,9 @@ func (d *desk) many() {
 			if _, _, err := d.store.RecordBuild(d.t.Context(), b, true); err != nil {
 				d.t.Fatal(err)
 			}
+		}
+		if err := d.store.OpenAdoption(d.t.Context(), auth.Adoption{Model: code, OpenedAt: noon, Until: noon.Add(time.Hour), AtMost: 1}); err != nil {
+			d.t.Fatal(err)
 		}
 		dump := fleet.Dump{Device: key, Model: "pump", FirmwareVersion: "1.0", UploadedAt: noon}
 		if err := d.store.RecordDumps(d.t.Context(), []fleet.Dump{dump}); err != nil {
@@ -86,7 +89,7 @@ func (d *desk) page(list, path string, q url.Values) (rows []string, next string
 }
 
 func TestEveryListAnswersAHundredRowsUnlessItIsAskedAndAThousandAtMost(t *testing.T) {
-	d := open(t, nil)
+	d := open(t, func(o *Options) { o.Gateway = &calm{trusted: true} }) // adoptions are for the socket only
 	d.many()
 	for path, member := range lists {
 		first, next := d.page(member, path, url.Values{})

@@ -29,6 +29,7 @@ type Options struct {
 	Dumps     dumps
 	Drops     drops
 	Crashes   crashes
+	Adoptions adoptions
 	Issuer    issuer
 	Operators operators
 	Keys      keys
@@ -133,6 +134,7 @@ func Register(rs *endpoint.Routes, o Options) {
 	d.registerVersions(rs)
 	d.registerRollouts(rs)
 	d.registerDevices(rs)
+	d.registerAdoptions(rs)
 	d.registerDumps(rs)
 	d.registerCrashes(rs)
 	d.registerGateway(rs)
