@@ -240,6 +240,37 @@ func (c *Catalog) pageOfGroups(q crash.GroupQuery) (places []crash.GroupPlace, p
 	return places, page, nil
 }
 
+// DecodedDumps are how many dumps that are here were read with each version of a model. Without its symbols they are not read again.
+func (c *Catalog) DecodedDumps(code fleet.ModelCode) (map[fleet.Version]int, error) {
+	x, err := c.indexGroups()
+	if err != nil {
+		return nil, err
+	}
+	var chains []string
+	for group, g := range x.groups {
+		if g.model == code {
+			chains = append(chains, x.chains[group]...)
+		}
+	}
+	x.mu.Unlock()
+	dumps := map[fleet.Version]int{}
+	err = c.view(func(txn *badger.Txn) error {
+		for _, chain := range chains {
+			prefix := chainDumpsPrefix(chain)
+			err := each(txn, prefix, "", false, func(key string, _ *badger.Item) error {
+				version, _, _ := strings.Cut(key[len(prefix):], "/")
+				dumps[fleet.Version(version)]++
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return dumps, err
+}
+
 // CrashVersions are the versions in which something crashed.
 func (c *Catalog) CrashVersions() ([]fleet.Version, error) {
 	x, err := c.indexGroups()

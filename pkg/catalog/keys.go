@@ -184,8 +184,10 @@ func modelDeviceKey(code fleet.ModelCode, key fleet.DeviceKey) string {
 	return modelDevicesPrefix(code) + string(key)
 }
 
+func modelPinsPrefix(code fleet.ModelCode) string { return "dp/" + string(code) + "/" }
+
 func pinsPrefix(code fleet.ModelCode, v fleet.Version) string {
-	return "dp/" + string(code) + "/" + string(v) + "/"
+	return modelPinsPrefix(code) + string(v) + "/"
 }
 
 func pinKey(d fleet.Device) string { return pinsPrefix(d.Model, d.Pin) + string(d.Key) }

@@ -64,6 +64,19 @@ func (t *tx) pinsNobody(code fleet.ModelCode, v fleet.Version) error {
 	return fleet.Taken("device %s is pinned to version %s of model %s: device set --unpin lets it go", lastPart(pins[0]), v, code)
 }
 
+// Pins are the devices of a model that are pinned to each version.
+func (c *Catalog) Pins(code fleet.ModelCode) (map[fleet.Version][]fleet.DeviceKey, error) {
+	pins := map[fleet.Version][]fleet.DeviceKey{}
+	err := c.view(func(txn *badger.Txn) error {
+		return each(txn, modelPinsPrefix(code), "", false, func(key string, _ *badger.Item) error {
+			version, device, err := lastTwo(key)
+			pins[fleet.Version(version)] = append(pins[fleet.Version(version)], fleet.DeviceKey(device))
+			return err
+		})
+	})
+	return pins, err
+}
+
 // Pinned reports that a device is pinned to a build.
 func (c *Catalog) Pinned(code fleet.ModelCode, v fleet.Version) (pinned bool, err error) {
 	err = c.view(func(txn *badger.Txn) error {

@@ -2,7 +2,10 @@ package depot
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"io"
 	"os"
 	"testing"
 
@@ -33,6 +36,25 @@ func whileInflating(t *testing.T, meanwhile func(*house, fleet.Build)) (*house, 
 		release()
 	}
 	return h, b, err
+}
+
+func TestTheELFThatIsHandedOutIsTheOneInTheBundle(t *testing.T) {
+	h := open(t, nil)
+	h.model(t, "pump")
+	b := h.accept(t, fleet.Submission{Model: "pump"}, bundleOf(t, firmware.Build{Code: "pump", Version: "1.0.0"})).Build
+	f, err := h.OpenELF(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	elf, err := io.ReadAll(f)
+	if sum := sha256.Sum256(elf); err != nil || hex.EncodeToString(sum[:]) != b.ELFSHA256 {
+		t.Errorf("%x, %v; want %s", sum, err, b.ELFSHA256)
+	}
+	b.Version = "2.0.0"
+	if _, err := h.OpenELF(t.Context(), b); !errors.Is(err, fleet.ErrUnknown) {
+		t.Errorf("of a build that is not there: %v", err)
+	}
 }
 
 func TestPublishingDoesNotWaitForAnELFThatIsInflated(t *testing.T) {

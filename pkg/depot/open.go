@@ -1,6 +1,7 @@
 package depot
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -102,6 +103,17 @@ func (d *Depot) openBundle(code fleet.ModelCode, v fleet.Version) (*os.File, err
 		return nil, fleet.Unknown("there is no bundle of version %s of model %s", v, code)
 	}
 	return f, err
+}
+
+// OpenELF opens a build's ELF, inflated from its bundle. The caller closes it; what is open is read to its end, also when the
+// cache lets it go meanwhile.
+func (d *Depot) OpenELF(ctx context.Context, b fleet.Build) (*os.File, error) {
+	path, release, err := d.ELF(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return os.Open(path)
 }
 
 // labels remembers what was read from an image: its version and its hash. Thousands of devices ask for the same file,

@@ -116,17 +116,17 @@ type Row struct {
 // Table has each kind once. A test holds it against the routes and the commands: what changes something is in it, or in
 // [Silent] with the reason.
 var Table = []Row{
-	{BuildAccepted, []string{upload, "slipway firmware add", "a bundle in the drop folder", "a bundle found on the disk"}},
-	{BuildRejected, []string{upload, "slipway firmware add"}},
+	{BuildAccepted, []string{upload, "slipway firmware add", uploadForm, "a bundle in the drop folder", "a bundle found on the disk"}},
+	{BuildRejected, []string{upload, "slipway firmware add", uploadForm}},
 	{BuildPublished, []string{
-		publish, "slipway firmware publish", upload, "slipway firmware add", "a bundle in the drop folder", "a rollout that is finished", rollout + "finish", "slipway rollout finish", onPage + "finish",
+		publish, "slipway firmware publish", publishForm, upload, "slipway firmware add", uploadForm, "a bundle in the drop folder", "a rollout that is finished", rollout + "finish", "slipway rollout finish", onPage + "finish",
 	}},
-	{BuildReplaced, []string{upload, "slipway firmware add", "a bundle that lay damaged on the disk and came again"}},
-	{BuildRemoved, []string{"DELETE /api/device-models/{code}/builds/{version}", "slipway firmware rm", "retention"}},
-	{BuildNoted, []string{"PUT /api/device-models/{code}/builds/{version}/note", "slipway firmware note"}},
-	{ModelAdded, []string{"POST /api/device-models", "slipway model add", "a dropped bundle, where drop.create_models is set", "rebuilding", "POST /drop/{name}/model"}},
-	{ModelChanged, []string{"PATCH /api/device-models/{code}", "slipway model set", upload, "slipway firmware add", "the first build, which pins chip and project"}},
-	{ModelRemoved, []string{"DELETE /api/device-models/{code}", "slipway model rm"}},
+	{BuildReplaced, []string{upload, "slipway firmware add", uploadForm, "a bundle that lay damaged on the disk and came again"}},
+	{BuildRemoved, []string{"DELETE /api/device-models/{code}/builds/{version}", "slipway firmware rm", "POST /models/{code}/builds/{version}/remove", "retention"}},
+	{BuildNoted, []string{"PUT /api/device-models/{code}/builds/{version}/note", "slipway firmware note", "POST /models/{code}/builds/{version}/note"}},
+	{ModelAdded, []string{"POST /api/device-models", "slipway model add", "POST /models/add", "a dropped bundle, where drop.create_models is set", "rebuilding", "POST /drop/{name}/model"}},
+	{ModelChanged, []string{"PATCH /api/device-models/{code}", "slipway model set", "POST /models/{code}/change", upload, "slipway firmware add", uploadForm, "the first build, which pins chip and project"}},
+	{ModelRemoved, []string{"DELETE /api/device-models/{code}", "slipway model rm", "POST /models/{code}/remove"}},
 	{DeviceAdded, []string{"POST /api/devices", "slipway device add", "a token of an external issuer", "POST /devices/add"}},
 	{DeviceAdopted, []string{"a device that nobody knew, and that showed the shared secret of an adoption"}},
 	{AdoptionOpened, []string{"POST /api/adoptions", "slipway device adopt"}},
@@ -144,8 +144,8 @@ var Table = []Row{
 	{DevicePathSecretRevoked, []string{"DELETE /api/devices/{key}/path-secret", "slipway device path-secret", patchDevice, "slipway device set"}},
 	{DeviceSecretRotated, []string{"GET /api/iot/provisioning", "the first use of a rotated secret: each one an hour and device, with counts"}},
 	{DeviceWentBack, []string{"a rollback that was seen: one an hour and device, with counts", "a device of a rollout that fetches the whole of its build again"}},
-	{ConfigChanged, []string{"PUT /api/devices/{key}/config", "DELETE /api/devices/{key}/config", patchDevice, "PATCH /api/device-models/{code}", "POST /api/device-models", "slipway device set", "slipway model set", "slipway model add", "POST /devices/{key}/config", "POST /devices/selected"}},
-	{ProvisioningChanged, []string{patchDevice, "PATCH /api/device-models/{code}", "POST /api/device-models", "slipway device set", "slipway model set", "slipway model add"}},
+	{ConfigChanged, []string{"PUT /api/devices/{key}/config", "DELETE /api/devices/{key}/config", patchDevice, "PATCH /api/device-models/{code}", "POST /api/device-models", "slipway device set", "slipway model set", "slipway model add", "POST /devices/{key}/config", "POST /devices/selected", "POST /models/{code}/config"}},
+	{ProvisioningChanged, []string{patchDevice, "PATCH /api/device-models/{code}", "POST /api/device-models", "slipway device set", "slipway model set", "slipway model add", "POST /models/{code}/provisioning"}},
 	{CrashNew, []string{"a dump whose cause nobody knew"}},
 	{CrashRegressed, []string{"a dump whose cause was resolved"}},
 	{CrashResolved, []string{"POST /api/crashes/{fingerprint}/resolve", "slipway crash resolve", "POST /crashes/{fingerprint}/resolve"}},
@@ -154,7 +154,7 @@ var Table = []Row{
 	{CrashMerged, []string{"POST /api/crashes/{fingerprint}/merge", "slipway crash merge", "POST /crashes/{fingerprint}/merge"}},
 	{CrashSplit, []string{"POST /api/crashes/{fingerprint}/split", "slipway crash split"}},
 	{CrashNoted, []string{"POST /api/crashes/{fingerprint}/note", "slipway crash note", "POST /crashes/{fingerprint}/note"}},
-	{DumpRemoved, []string{"DELETE /api/coredumps/{key}/{name}", "slipway dump rm"}},
+	{DumpRemoved, []string{"DELETE /api/coredumps/{key}/{name}", "slipway dump rm", "POST /dumps/{key}/{name}/remove"}},
 	{DumpRotated, []string{"rotation, one an hour and device with counts"}},
 	{DumpDecodedAgain, []string{"a dump that had a report, or had failed, and was decoded anew: one an hour and device, with counts"}},
 	{DeviceLost, []string{"a device of a rollout that was not heard after its update"}},
@@ -169,7 +169,7 @@ var Table = []Row{
 	{RolloutAdvanced, []string{rollout + "advance", "slipway rollout advance", onPage + "advance"}},
 	{RolloutExcused, []string{rollout + "excuse", "slipway rollout excuse", onPage + "excuse"}},
 	{RolloutHalted, []string{
-		rollout + "halt", "slipway rollout halt", "a build that is shown to be worse", rollout + "retreat", "slipway rollout retreat", rollouts, "slipway rollout start", publish, "slipway firmware publish", onPage + "halt", onPage + "retreat", pageRollouts,
+		rollout + "halt", "slipway rollout halt", "a build that is shown to be worse", rollout + "retreat", "slipway rollout retreat", rollouts, "slipway rollout start", publish, "slipway firmware publish", publishForm, onPage + "halt", onPage + "retreat", pageRollouts,
 	}},
 	{RolloutRetreating, []string{rollout + "retreat", "slipway rollout retreat", "a halt, where a retreat was said before", onPage + "retreat"}},
 	{RolloutRetreated, []string{rollout + "finish", "slipway rollout finish", "a retreat that has reached everybody", onPage + "finish"}},
@@ -199,6 +199,8 @@ var Table = []Row{
 
 const (
 	upload       = "POST /api/pipeline/models/{code}/firmware"
+	publishForm  = "POST /models/{code}/builds/{version}/publish"
+	uploadForm   = "POST /models/{code}/upload"
 	patchDevice  = "PATCH /api/devices/{key}"
 	publish      = "POST /api/device-models/{code}/builds/{version}/publish"
 	rollouts     = "POST /api/device-models/{code}/rollouts"

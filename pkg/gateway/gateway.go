@@ -250,8 +250,8 @@ func (g *Gateway) makeDoors(whole *overview) {
 	page.Register(all, page.Options{
 		Access: who, Records: g.store, Sightings: g.book, Offers: offers{g.store, g.rollouts}, Rollouts: g.rollouts, Members: g.rollouts, Changes: g.store,
 		Rolling: operator.NewRolling(people),
-		Roster:  operator.NewRoster(people),
-		Issuer:  issuer, Operators: operators, Dumps: g.dumps, Drops: dropped, Crashes: g.store, Events: g.store, Gateway: pageGateway{whole}, Reported: g.policyReported, Now: time.Now,
+		Roster:  operator.NewRoster(people), Models: operator.NewModels(people), Stock: g.store,
+		Issuer: issuer, Operators: operators, Dumps: g.dumps, Drops: dropped, Crashes: g.store, Events: g.store, Gateway: pageGateway{whole}, Reported: g.policyReported, Now: time.Now,
 	})
 	g.deviceDoor = g.recovery.hold(deviceapi.PathSecrets(alone, alone), g.logger)
 	g.allDoors = g.recovery.hold(deviceapi.PathSecrets(alone, all), g.logger)

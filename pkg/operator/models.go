@@ -1,8 +1,6 @@
 package operator
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -56,33 +54,11 @@ func (d *door) addModel(w http.ResponseWriter, r *http.Request) error {
 	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
 		return err
 	}
-	code, err := fleet.ParseModelCode(in.Code)
+	m, err := Models{d}.Add(r.Context(), in)
 	if err != nil {
 		return err
 	}
-	now := d.Now().UTC()
-	if err := fleet.CheckProvisioning(in.Provisioning); err != nil {
-		return err
-	}
-	m := fleet.Model{Code: code, Name: in.Name, Provisioning: in.Provisioning, CreatedAt: now, UpdatedAt: now}
-	if in.Config != nil {
-		if m.Config, err = defaultConfiguration(in.Config); err != nil {
-			return err
-		}
-	}
-	if err := d.Records.AddModel(r.Context(), m); err != nil {
-		return err
-	}
 	return endpoint.WriteJSON(w, http.StatusCreated, api.ShowModel(m))
-}
-
-// defaultConfiguration is a model's: what it lacks is filled in for each device, so that nothing is to be warned of.
-func defaultConfiguration(raw json.RawMessage) (json.RawMessage, error) {
-	if string(raw) == "null" {
-		return nil, nil
-	}
-	config, _, err := fleet.ParseConfiguration(raw)
-	return config, err
 }
 
 // model is the one that the address names.
@@ -112,28 +88,11 @@ func (d *door) changeModel(w http.ResponseWriter, r *http.Request) error {
 	if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
 		return err
 	}
-	m, err := d.Records.UpdateModel(r.Context(), code, func(m *fleet.Model) error {
-		set(&m.Name, in.Name)
-		set(&m.Chip, in.Chip)
-		set(&m.Project, in.Project)
-		m.Provisioning = api.MergeValues(m.Provisioning, in.Provisioning)
-		if in.Config == nil {
-			return fleet.CheckProvisioning(m.Provisioning)
-		}
-		var err error
-		m.Config, err = defaultConfiguration(in.Config)
-		return errors.Join(err, fleet.CheckProvisioning(m.Provisioning))
-	})
+	m, err := Models{d}.Change(r.Context(), code, in)
 	if err != nil {
 		return err
 	}
 	return endpoint.WriteJSON(w, http.StatusOK, api.ShowModel(m))
-}
-
-func set[T any](to, from *T) {
-	if from != nil {
-		*to = *from
-	}
 }
 
 func (d *door) removeModel(w http.ResponseWriter, r *http.Request) error {
@@ -152,7 +111,7 @@ func noContent(w http.ResponseWriter) error {
 	return nil
 }
 
-// modelFirmware is the image of the current version or of ?version=, or its bundle with ?format=zip.
+// modelFirmware is the image of the current version or of ?version=, its bundle with ?format=zip, or its ELF with ?format=elf.
 func (d *door) modelFirmware(w http.ResponseWriter, r *http.Request) error {
 	m, err := d.model(r)
 	if err != nil {
@@ -177,6 +136,16 @@ func (d *door) modelFirmware(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Cache-Control", "no-cache") // it may be kept, and is asked about each time
 		w.Header().Set("X-Firmware-Version", string(image.Version))
 		return sendFile(w, r, image.File, "application/octet-stream", string(m.Code)+"-"+string(image.Version)+".bin")
+	case "elf":
+		b, err := d.Records.Build(m.Code, v)
+		if err != nil {
+			return err
+		}
+		f, err := d.Firmware.OpenELF(r.Context(), b)
+		if err != nil {
+			return err
+		}
+		return sendFile(w, r, f, "application/octet-stream", string(m.Code)+"-"+string(v)+".elf")
 	case "zip":
 		f, err := d.Firmware.OpenBundle(m.Code, v)
 		if err != nil {
@@ -184,7 +153,7 @@ func (d *door) modelFirmware(w http.ResponseWriter, r *http.Request) error {
 		}
 		return sendFile(w, r, f, "application/zip", string(m.Code)+"-"+string(v)+".zip")
 	default:
-		return fleet.Refused("format %q: want bin or zip", format)
+		return fleet.Refused("format %q: want bin, zip or elf", format)
 	}
 }
 
@@ -260,10 +229,7 @@ func (d *door) publishBuild(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := d.mayPublish(r, code, v, haltFirst); err != nil {
-		return err
-	}
-	m, err := d.Firmware.Publish(r.Context(), code, v)
+	m, err := Models{d}.Publish(r.Context(), code, v, haltFirst)
 	if err != nil {
 		return err
 	}

@@ -105,6 +105,7 @@ type firmware interface {
 	RemoveModel(context.Context, fleet.ModelCode) error
 	OpenImage(fleet.Model, fleet.Version) (fleet.Image, error)
 	OpenBundle(fleet.ModelCode, fleet.Version) (*os.File, error)
+	OpenELF(context.Context, fleet.Build) (*os.File, error)
 }
 
 // issuer mints and changes what devices show.

@@ -2,7 +2,6 @@ package operator
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"mime"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
-	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -54,22 +52,14 @@ func (d *door) uploadFirmware(w http.ResponseWriter, r *http.Request) error {
 	if start, err := head.Peek(4); err == nil && string(start) == "PK\x03\x04" {
 		d.Counter.Name(w, "pipeline_upload_firmware_zip")
 	}
-	accepted, err := d.Firmware.Accept(r.Context(), fleet.Submission{
+	accepted, err := Models{d}.Upload(r.Context(), fleet.Submission{
 		Model: m.Code, Version: version, Body: head, Size: size, Origin: fleet.FromAPI, Replace: replace,
 		Store: !publish && r.URL.Query().Has("publish"),
 	})
 	if err != nil {
-		return errors.Join(err, d.rejected(r, m.Code, err))
+		return err
 	}
 	return endpoint.WriteJSON(w, http.StatusOK, api.ShowAccepted(accepted))
-}
-
-// rejected leaves an event of a firmware that can never be taken; one that comes again is another.
-func (d *door) rejected(r *http.Request, code fleet.ModelCode, why error) error {
-	if !errors.Is(why, fleet.ErrRefused) && !errors.Is(why, fleet.ErrTaken) {
-		return nil
-	}
-	return d.Events.Record(context.WithoutCancel(r.Context()), event.BuildRejected, code.ObjectOf(), map[string]string{"reason": why.Error()})
 }
 
 func firmwareBody(r *http.Request) (io.Reader, int64, error) {

@@ -96,17 +96,6 @@ func actorOf(ctx context.Context) string {
 	return cmp.Or(actor.Name, actor.ID)
 }
 
-// mayPublish asks whether a rollout stands before a build, and halts it first where that is wanted: then the build has to
-// be there.
-func (d *door) mayPublish(r *http.Request, code fleet.ModelCode, v fleet.Version, haltFirst bool) error {
-	if haltFirst {
-		if _, err := d.buildOf(code, string(v)); err != nil {
-			return err
-		}
-	}
-	return d.Rollouts.ForPublish(r.Context(), code, nameOf(r), haltFirst)
-}
-
 // haltFirstOf reads halt_first from the address or from the body.
 func haltFirstOf(w http.ResponseWriter, r *http.Request) (bool, error) {
 	halt, err := truthOf(r, "halt_first")

@@ -39,6 +39,7 @@ var shows = map[string]string{
 	"device":  "/devices/DEVICE",
 	"models":  "/models",
 	"model":   "/models/press",
+	"build":   "/models/press/builds/1.1.0",
 	"rollout": "/models/press/rollouts/1",
 
 	"rolloutnew": "/models/press/rollouts/new?version=1.1.0",

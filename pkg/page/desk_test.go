@@ -32,6 +32,8 @@ import (
 
 var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
+const mostUpload = 1 << 20 // bytes
+
 // desk is the page over a real catalog, with a token of each role. What lies outside the catalog is played.
 type desk struct {
 	t        *testing.T
@@ -48,20 +50,24 @@ type desk struct {
 	reports  []PolicyReport
 	packed   []byte // the report of every dump
 	failures event.Tally
+	held     string // why builds that come in are not published
 }
 
 // calm is a gateway in which all is well.
 type calm struct {
-	status  api.Status
-	trusted bool // whoever asks comes through the socket
-	store   *catalog.Catalog
+	status   api.Status
+	trusted  bool // whoever asks comes through the socket
+	settings []Setting
+	store    *catalog.Catalog
 }
 
-func (c *calm) Status() (api.Status, error)             { return c.status, nil }
-func (c *calm) Trouble() []string                       { return nil }
-func (c *calm) BaseURL() string                         { return "https://gateway.example" }
-func (c *calm) Trusted(context.Context) bool            { return c.trusted }
-func (c *calm) Settings() []Setting                     { return []Setting{{"listen.http", "off", "default"}} }
+func (c *calm) Status() (api.Status, error)  { return c.status, nil }
+func (c *calm) Trouble() []string            { return nil }
+func (c *calm) BaseURL() string              { return "https://gateway.example" }
+func (c *calm) Trusted(context.Context) bool { return c.trusted }
+func (c *calm) Settings() []Setting {
+	return append([]Setting{{"listen.http", "off", "default"}}, c.settings...)
+}
 func (c *calm) NewestBackup() (string, time.Time, bool) { return "backup/a.age", noon, false }
 func (c *calm) BackUpNow(ctx context.Context) (api.MadeBackup, error) {
 	return api.MadeBackup{File: "backup/b.age", Records: 7}, c.store.Record(ctx, event.BackupCreated, fleet.Object{Type: "gateway"}, nil) // as the gateway's does
@@ -80,6 +86,10 @@ func (d *desk) ReadReport(fleet.DeviceKey, fleet.DumpName) ([]byte, error) {
 		return nil, fleet.Unknown("no such report")
 	}
 	return d.packed, nil
+}
+
+func (d *desk) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
+	return d.store.RemoveDump(ctx, key, name)
 }
 
 // Offer is what the model has published.
@@ -136,6 +146,22 @@ func (p *played) Explain(code fleet.ModelCode, number int) (fleet.Explanation, e
 	return p.why, nil
 }
 
+// standing is the played rollouts as publishing asks for them.
+type standing struct {
+	*rollout.Rollouts
+	played *played
+}
+
+func (s standing) ForPublish(ctx context.Context, code fleet.ModelCode, by string, haltFirst bool) error {
+	if r, err := s.played.Rollout(code, 0); err == nil && r.State.Unfinished() && !haltFirst {
+		return fleet.Taken("rollout %d of %s is %s", r.Number, r.Version, r.State)
+	}
+	if code == "mixer" {
+		return s.Rollouts.ForPublish(ctx, code, by, haltFirst)
+	}
+	return nil
+}
+
 func open(t *testing.T) *desk {
 	t.Helper()
 	return openWith(t, nil)
@@ -167,6 +193,7 @@ func openWith(t *testing.T, issuer func(now func() time.Time) *access.Issuer) *d
 	Register(d.routes, Options{
 		Access:  access.New(who),
 		Records: d.store, Sightings: d.book, Offers: d, Rollouts: d.rollouts, Rolling: operator.NewRolling(operator.Options{Records: d.store, Sightings: d.book, Rollouts: d.rollouts.engine}), Members: d.rollouts, Changes: d.store,
+		Models: operator.NewModels(operator.Options{Records: d.store, Firmware: d.firmware, Rollouts: standing{d.rollouts.engine, d.rollouts}, Events: d.store, Now: now}), Stock: d.store,
 		Roster:    operator.NewRoster(operator.Options{Records: d.store, Sightings: d.book, Now: now}),
 		Operators: operators, Issuer: &auth.Issuer{Devices: d.store, Now: now}, Dumps: d, Drops: d.inbox, Crashes: d.store, Events: d.store, Gateway: d.gateway,
 		Reported: func(r PolicyReport) { d.reports = append(d.reports, r) }, Now: now,
@@ -205,6 +232,9 @@ func (d *desk) ask(method, path, body string, headers ...string) answer {
 	d.must(err)
 	if method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if strings.HasPrefix(body, "--"+frontier) {
+			req.Header.Set("Content-Type", "multipart/form-data; boundary="+frontier)
+		}
 	}
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])

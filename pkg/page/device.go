@@ -336,7 +336,12 @@ func (p *Page) configureDevice(v *visit) (done, error) {
 	if failed != nil {
 		return done{}, failed
 	}
-	c := &view.Config
+	view.Config.enter(entered, config, warnings, err)
+	return done{View: "device", Shows: shown{"Configuration of " + cmp.Or(d.Name, string(d.Key)), view}}, nil
+}
+
+// enter says what has become of a configuration that somebody has entered: why it is refused, or what it would change.
+func (c *configView) enter(entered string, config []byte, warnings []string, err error) {
 	if err != nil {
 		c.Said, c.Refused = err.Error(), true
 		var syntax *json.SyntaxError
@@ -354,7 +359,6 @@ func (p *Page) configureDevice(v *visit) (done, error) {
 		}
 	}
 	c.Text = entered
-	return done{View: "device", Shows: shown{"Configuration of " + cmp.Or(d.Name, string(d.Key)), view}}, nil
 }
 
 func syntaxAt(err error, to **json.SyntaxError) bool {

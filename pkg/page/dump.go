@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -15,24 +16,49 @@ import (
 // dumpView is one dump, of a group or of none: one that waits for its firmware may have frames already.
 type dumpView struct {
 	crash.Listed
-	Stack *stack // nil: there is no report yet
+	Stack   *stack // nil: there is no report yet
+	Address string
+	Upload  *uploadPart // of the bundle that it waits for; nil: it waits for none
 }
 
-func (p *Page) dump(v *visit) (shown, error) {
+// dumpOf is the one that the address names.
+func (p *Page) dumpOf(v *visit) (crash.Listed, error) {
 	key, err := fleet.ParseDeviceKey(v.r.PathValue("key"))
 	if err != nil {
-		return shown{}, fleet.Unknown("%s", err)
+		return crash.Listed{}, fleet.Unknown("%s", err)
 	}
 	name, err := fleet.ParseDumpName(strings.TrimSuffix(v.r.PathValue("name"), ".dmp"))
 	if err != nil {
-		return shown{}, fleet.Unknown("%s", err)
+		return crash.Listed{}, fleet.Unknown("%s", err)
 	}
-	l, err := p.Crashes.Dump(key, name)
+	return p.Crashes.Dump(key, name)
+}
+
+func (p *Page) dump(v *visit) (shown, error) {
+	l, err := p.dumpOf(v)
 	if err != nil {
 		return shown{}, err
 	}
 	report, err := p.report(l.Dump)
-	return shown{cmp.Or(l.Crash.TopFrame, string(name)), dumpView{l, report}}, err
+	view := dumpView{Listed: l, Stack: report, Address: dumpAddress(l.Dump)}
+	if l.Crash.State == crash.Missing {
+		view.Upload = &uploadPart{Code: l.Dump.Model, To: view.Address, Wants: l.Crash.ELFHash}
+	}
+	return shown{cmp.Or(l.Crash.TopFrame, string(l.Dump.Name())), view}, err
+}
+
+// removeDump removes a dump once the person has typed what it is.
+func (p *Page) removeDump(v *visit) (done, error) {
+	l, err := p.dumpOf(v)
+	if err != nil {
+		return done{}, err
+	}
+	if strings.TrimSpace(v.r.PostForm.Get("typed")) != string(l.Dump.Device) {
+		return done{}, fleet.Refused("this cannot be undone: type the key of its device, %s, to confirm it", l.Dump.Device)
+	}
+	return done{
+		To: deviceAddress(l.Dump.Device), Said: said{"The dump " + string(l.Dump.Name()) + " is removed, with its report. Its crash stays counted.", "", fmt.Sprintf("slipway dump rm %s %s", l.Dump.Device, l.Dump.Name())},
+	}, p.Dumps.Remove(v.r.Context(), l.Dump.Device, l.Dump.Name())
 }
 
 const mostReport = 4 << 20 // bytes of an inflated report; the worker's answer has 1 MiB at most

@@ -2,6 +2,7 @@ package page
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"encoding/base64"
 	"encoding/json"
@@ -197,12 +198,37 @@ func (p *Page) do(one act) endpoint.Handler {
 		if err != nil {
 			return access.Visible(err)
 		}
-		if d.View != "" {
-			return p.render(v, http.StatusOK, d.View, d.Shows)
-		}
-		leaveSaid(v, d.Said)
-		return seeOther(w, d.To)
+		return p.finish(v, d)
 	}
+}
+
+// take is an act whose form has a file: it reads its own body, as it comes.
+func (p *Page) take(one act) endpoint.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		caller, err := p.Access.Caller(r)
+		if err != nil {
+			return err
+		}
+		if err := p.Access.OwnPage(r); err != nil {
+			return err
+		}
+		p.Access.Touch(r.Context(), caller)
+		v := &visit{w, r, caller}
+		d, err := one.Do(v)
+		if err != nil {
+			return access.Visible(err)
+		}
+		return p.finish(v, d)
+	}
+}
+
+// finish shows what an act has led to.
+func (p *Page) finish(v *visit, d done) error {
+	if d.View != "" {
+		return p.render(v, cmp.Or(d.Status, http.StatusOK), d.View, d.Shows)
+	}
+	leaveSaid(v, d.Said)
+	return seeOther(v.w, d.To)
 }
 
 func seeOther(w http.ResponseWriter, to string) error {

@@ -20,7 +20,7 @@ func TestAModelShowsItsBuildsWithWhoRunsThemAndHowOftenTheyCrash(t *testing.T) {
 	}
 	a := d.read("/models/pump")
 	for _, want := range []string{
-		`<th scope="row">1.0 <span class="tag">published</span></th>`, `<code>abc1234</code>`, "ESP-IDF v5.3",
+		`<th scope="row"><a href="/models/pump/builds/1.0">1.0</a> <span class="tag">published</span></th>`, `<a href="/api/device-models/pump/firmware?format=elf&amp;version=1.0">ELF</a>`, `<code>abc1234</code>`, "ESP-IDF v5.3",
 		`<a href="/crashes?model=pump&amp;version=1.0">2</a>`, `<a href="/devices?model=pump&amp;version=1.1">0</a>`,
 		`<a href="/api/device-models/pump/firmware?format=zip&amp;version=1.0">ZIP</a>`, `&lt;b&gt;no map&lt;/b&gt;`,
 	} {
@@ -28,7 +28,7 @@ func TestAModelShowsItsBuildsWithWhoRunsThemAndHowOftenTheyCrash(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, a.body)
 		}
 	}
-	if strings.Contains(a.body, "format=zip&amp;version=1.1") || strings.Index(a.body, `row">1.1`) > strings.Index(a.body, `row">1.0`) {
+	if strings.Contains(a.body, "format=zip&amp;version=1.1") || strings.Index(a.body, `builds/1.1"`) > strings.Index(a.body, `builds/1.0"`) {
 		t.Errorf("a plain image has a ZIP, or the oldest build comes first:\n%s", a.body)
 	}
 	for _, none := range []string{"/models/fan", "/models/%21"} {

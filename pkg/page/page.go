@@ -47,6 +47,8 @@ type Options struct {
 	Members   members
 	Changes   changes
 	Roster    roster
+	Models    modelChanges
+	Stock     stock
 	Issuer    issuer
 	Operators operators
 	Dumps     dumps
@@ -74,6 +76,9 @@ func Register(rs *endpoint.Routes, o Options) {
 	}
 	for _, one := range acts(p) {
 		rs.Register(endpoint.Route{Method: http.MethodPost, Pattern: one.Pattern, Query: endpoint.Query{}}, p.Access.Need(one.Need), p.do(one))
+	}
+	for _, one := range uploads(p) {
+		rs.Register(endpoint.Route{Method: http.MethodPost, Pattern: one.Pattern, Query: endpoint.Query{}}, p.Access.Need(one.Need), p.take(one))
 	}
 	p.registerSignIn(rs)
 	p.registerStatic(rs)

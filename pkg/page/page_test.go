@@ -66,7 +66,9 @@ func TestEveryViewReadsWithoutASessionNothingAndAnswersHEAD(t *testing.T) {
 	d := open(t)
 	d.crashes(1, "abort()", "main.c:1")
 	d.rollouts.all = []fleet.Rollout{{Number: 7, Model: "pump", Version: "1.4.2", State: fleet.RolloutRunning}}
-	at := strings.NewReplacer("{$}", "", "{code}", "pump", "{number}", "7", "{fingerprint}", "0000000000000000", "{key}", "aaaaaaaa", "{name}", "coredump_20260504T120000_000000Z")
+	_, _, err := d.store.RecordBuild(t.Context(), fleet.Build{Model: "pump", Version: "1.4.2"}, false)
+	d.must(err)
+	at := strings.NewReplacer("{$}", "", "{code}", "pump", "{number}", "7", "{version}", "1.4.2", "{fingerprint}", "0000000000000000", "{key}", "aaaaaaaa", "{name}", "coredump_20260504T120000_000000Z")
 	for _, one := range views(&Page{}) {
 		path := at.Replace(one.Pattern)
 		a := d.ask(http.MethodGet, path, "")

@@ -50,6 +50,7 @@ type members interface {
 type dumps interface {
 	OpenDump(fleet.DeviceKey, fleet.DumpName) (*os.File, error)
 	ReadReport(fleet.DeviceKey, fleet.DumpName) ([]byte, error) // gzip of JSON
+	Remove(context.Context, fleet.DeviceKey, fleet.DumpName) error
 }
 
 // crashes is what the page needs of the catalog about dumps and groups.

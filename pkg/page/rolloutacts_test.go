@@ -28,7 +28,7 @@ func (d *desk) real() (*rollout.Rollouts, *depot.Depot) {
 	d.t.Helper()
 	logger, now := slog.New(slog.DiscardHandler), func() time.Time { return d.clock }
 	firmware := depot.New(depot.Options{
-		Dir: d.t.TempDir(), Recorder: d.store, Waker: noWaker{}, Logger: logger, Now: now, MaxBytes: 1 << 30, KeepVersions: 10, ELFCache: 1 << 20,
+		Dir: d.t.TempDir(), Recorder: d.store, Waker: noWaker{}, Logger: logger, Now: now, MaxBytes: mostUpload, KeepVersions: 10, ELFCache: 1 << 20, Holds: func(fleet.Model) string { return d.held },
 		Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
 	})
 	rs, err := rollout.Open(rollout.Options{
@@ -91,6 +91,9 @@ var rolled = []sent{
 	{acts7 + "resume", mixerPage + "/4/resume", "reason=x&share=5%25", 303, "rollout.resumed", "--accept &#39;5%&#39; --reason x<"},
 	{acts7 + "finish", mixerPage + "/4/finish", "reason=known", 303, "build.published rollout.finished", "It is over."},
 	{acts7 + "halt", mixerPage + "/9/halt", "", 404, "", ""},
+	{starts, mixerPage, "do=start&version=1.0.0", 303, "rollout.started", "has started"},
+	{publishRoute, "/models/mixer/builds/1.0.0/publish", "", 409, "", ""},
+	{publishRoute, "/models/mixer/builds/1.0.0/publish", "halt_first=true", 303, "rollout.halted build.published", "slipway firmware publish mixer 1.0.0 --halt-first<"},
 }
 
 func TestARolloutIsForecastBeforeItIsStartedAndTheFormKeepsWhatWasEntered(t *testing.T) {

@@ -39,6 +39,8 @@ func views(p *Page) []view {
 
 		{Name: "rolloutnew", Pattern: "/models/{code}/rollouts/new", Query: []string{"version"}, Load: p.newRollout},
 
+		{Name: "build", Pattern: "/models/{code}/builds/{version}", Load: p.build},
+
 		{Name: "rollout", Pattern: "/models/{code}/rollouts/{number}", Load: p.rollout},
 
 		{Name: "crashes", Pattern: "/crashes", Nav: "Crashes", Query: crashQuery, Load: p.crashes},
@@ -98,6 +100,24 @@ func acts(p *Page) []act {
 
 		{"/gateway/backup", auth.Admin, p.backUpNow},
 
+		{"/dumps/{key}/{name}/remove", auth.Operator, p.removeDump},
+
+		{"/models/add", auth.Operator, p.addModel},
+
+		{"/models/{code}/builds/{version}/note", auth.Operator, p.noteBuild},
+
+		{"/models/{code}/builds/{version}/publish", auth.Operator, p.publishBuild},
+
+		{"/models/{code}/builds/{version}/remove", auth.Operator, p.removeBuild},
+
+		{"/models/{code}/change", auth.Operator, p.changeModel},
+
+		{"/models/{code}/config", auth.Operator, p.configureModel},
+
+		{"/models/{code}/provisioning", auth.Operator, p.provisionModel},
+
+		{"/models/{code}/remove", auth.Operator, p.removeModel},
+
 		{"/gateway/sessions/{id}/end", auth.Admin, p.endSession},
 
 		{"/gateway/tokens", auth.Admin, p.createToken},
@@ -122,6 +142,13 @@ func acts(p *Page) []act {
 	}
 }
 
+// uploads are acts whose form has a file, which may be larger than memory: they read the body as it comes.
+func uploads(p *Page) []act {
+	return []act{
+		{"/models/{code}/upload", auth.Operator, p.uploadFirmware},
+	}
+}
+
 // visit is one request for a view or an act.
 type visit struct {
 	w      http.ResponseWriter
@@ -138,10 +165,11 @@ type shown struct {
 // done is what has become of an act: where the person is led to and what is said there; or, where View is set, the
 // view that is shown at once, such as a secret that is shown once.
 type done struct {
-	To    string // an address of this page
-	Said  said
-	View  string // the template of Shows
-	Shows shown
+	To     string // an address of this page
+	Said   said
+	View   string // the template of Shows
+	Shows  shown
+	Status int // of the answer with View, 0 for 200
 }
 
 // said is what the page says of an act that is done.
