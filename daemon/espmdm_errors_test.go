@@ -98,7 +98,7 @@ func mishaps() map[string]http.Handler {
 		if status == http.StatusConflict {
 			e.Details = map[string]any{"missing": []string{"mqtt_url"}}
 		}
-		all[fmt.Sprint(status)] = endpoint.Only(slog.New(slog.DiscardHandler), e)
+		all[fmt.Sprint(status)] = endpoint.Only(slog.New(slog.DiscardHandler), e, nil)
 	}
 	return all
 }

@@ -64,7 +64,7 @@ func (g *Gateway) runBare(ctx context.Context) error {
 	handler := g.bare.handler(endpoint.NewRoutes(g.logger, g.metrics.operations), endpoint.Only(g.logger, &endpoint.Error{
 		Status: http.StatusServiceUnavailable, Code: "away", Message: "the gateway cannot read its records: its disk takes nothing",
 		Header: http.Header{"Retry-After": {"30"}},
-	}))
+	}, nil))
 	work.Go(func() error {
 		return endpoint.Serve(working, g.logger, g.doors.endpoints(handler, handler, g.identity, g.gate)...)
 	})

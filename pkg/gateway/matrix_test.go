@@ -115,7 +115,7 @@ func between(t *testing.T, g *Gateway, spoil func(http.ResponseWriter) http.Resp
 			w = &cutting{ResponseWriter: w, half: now.at == clients.Firmware && r.Method == http.MethodGet}
 		case now.is == noRest && r.Header.Get("Range") == "" && r.Method == http.MethodGet:
 		case refusals[now.is] != nil && (now.is != noRest || r.Method != http.MethodHead):
-			endpoint.Only(logger, refusals[now.is]).ServeHTTP(w, r)
+			endpoint.Only(logger, refusals[now.is], nil).ServeHTTP(w, r)
 			return
 		}
 		g.deviceDoor.ServeHTTP(w, r)

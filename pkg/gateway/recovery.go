@@ -5,12 +5,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/catalog"
 	"github.com/slipway-gateway/slipway/pkg/depot"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/pkg/page"
 )
 
 // recovery makes what lies on disk and what the catalog knows agree, and is the latch that holds callers until it has.
@@ -99,16 +101,16 @@ func (r *recovery) isOverWithin(ctx context.Context, d time.Duration) bool {
 	return false
 }
 
-// hold keeps everybody but the health check until recovery is over. A device erases its dump whatever it is answered, and
+// hold keeps everybody but the health check until recovery is over. Browsers get a page that asks again by itself, and its style. A device erases its dump whatever it is answered, and
 // recovery takes a moment: it waits, and only after that it is told to come again.
 func (r *recovery) hold(next http.Handler, logger *slog.Logger) http.Handler {
 	const patience = 3 * time.Second // devices want a first byte within four
 	early := endpoint.Only(logger, &endpoint.Error{
 		Status: http.StatusServiceUnavailable, Code: "recovering", Message: "the gateway is starting: try again",
 		Header: http.Header{"Retry-After": {"2"}},
-	})
+	}, page.Starting)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if req.URL.Path != "/api/health" && !r.isOverWithin(req.Context(), patience) {
+		if req.URL.Path != "/api/health" && !strings.HasPrefix(req.URL.Path, "/static/") && !r.isOverWithin(req.Context(), patience) {
 			early.ServeHTTP(w, req)
 			return
 		}

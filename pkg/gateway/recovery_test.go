@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ func TestCallersWaitForRecoveryAndTheHealthCheckDoesNot(t *testing.T) {
 	}{
 		"a device that comes a moment early":  {"/api/iot/coredump", 2 * time.Second, http.StatusNoContent, 2 * time.Second},
 		"a device that comes much too early":  {"/api/iot/coredump", time.Minute, http.StatusServiceUnavailable, 3 * time.Second},
+		"the style of the page that waits":    {"/static/style.css", time.Minute, http.StatusNoContent, 0},
 		"the health check":                    {"/api/health", time.Minute, http.StatusNoContent, 0},
 		"anybody, once recovery is long over": {"/api/iot/coredump", 0, http.StatusNoContent, 0},
 	} {
@@ -40,4 +42,36 @@ func TestCallersWaitForRecoveryAndTheHealthCheckDoesNot(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestABrowserThatComesWhileTheGatewayStartsGetsAPageThatGoesOnByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recovery{over: make(chan struct{})}
+		served := r.hold(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), slog.New(slog.DiscardHandler))
+		for _, test := range []struct {
+			method, accept string
+			html           bool
+			refresh        string
+		}{
+			{http.MethodGet, "text/html,application/xhtml+xml,*/*;q=0.8", true, "3"},
+			{http.MethodPost, "text/html,*/*", true, ""}, // asked again it would be sent again
+			{http.MethodGet, "*/*", false, ""},
+			{http.MethodGet, "", false, ""},
+		} {
+			req := httptest.NewRequest(test.method, "/devices?q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E", nil)
+			req.Header.Set("Accept", test.accept)
+			answer := httptest.NewRecorder()
+			served.ServeHTTP(answer, req)
+			h, body := answer.Header(), answer.Body.String()
+			if answer.Code != http.StatusServiceUnavailable || h.Get("Retry-After") != "2" || h.Get("Refresh") != test.refresh || h.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s %q: %d %v", test.method, test.accept, answer.Code, h)
+			}
+			if html := strings.HasPrefix(h.Get("Content-Type"), "text/html"); html != test.html || html == strings.Contains(body, `"correlationId"`) || html != strings.Contains(body, "The gateway is starting") {
+				t.Errorf("%s %q gets\n%s", test.method, test.accept, body)
+			}
+			if test.html && (strings.Contains(body, "<script>a") || !strings.HasPrefix(h.Get("Content-Security-Policy"), "default-src 'none'") || strings.Contains(body, "was not taken") != (test.method == http.MethodPost)) {
+				t.Errorf("%s: %v\n%s", test.method, h, body)
+			}
+		}
+	})
 }

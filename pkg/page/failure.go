@@ -49,3 +49,22 @@ func backTo(r *http.Request) string {
 	}
 	return ""
 }
+
+// starting is what a browser shows while the gateway is not ready.
+type starting struct{ Sent bool } // something that was not taken
+
+const startingAgain = "3" // seconds until a browser asks again
+
+// Starting answers whoever reads HTML while the gateway recovers after its start, and has the browser ask again. It says false for
+// everybody else.
+func Starting(w http.ResponseWriter, r *http.Request, e *endpoint.Error, _ string) (bool, error) {
+	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		return false, nil
+	}
+	asks := r.Method == http.MethodGet || r.Method == http.MethodHead
+	if asks {
+		w.Header().Set("Refresh", startingAgain)
+	}
+	access.Private(w)
+	return true, render(w, e.Status, "starting", frame{Title: "Starting", Here: local(r.URL.RequestURI()), View: starting{!asks}})
+}
