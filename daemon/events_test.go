@@ -21,7 +21,7 @@ var readOnly = []string{
 	"slipway device list", "slipway device adopt list", "slipway device show", "slipway firmware list", "slipway firmware show", "slipway firmware inspect",
 	"slipway dump list", "slipway dump show", "slipway dump get", "slipway crash list", "slipway crash show", "slipway token list",
 	"slipway events", "slipway audit export", "slipway audit verify", "slipway backup check", "slipway backup key", "slipway decode",
-	"slipway worker", "slipway login", "slipway logout", "slipway drop list", "slipway wanted",
+	"slipway worker", "slipway login", "slipway logout", "slipway drop list", "slipway wanted", "slipway webhook list",
 	"slipway rollout list", "slipway rollout show", "slipway rollout devices", "slipway rollout explain", "slipway rollout wait",
 }
 

@@ -45,6 +45,7 @@ func commands() []*cobra.Command {
 		logoutCommand(),
 		clockCommand(),
 		eventsCommand(),
+		webhookCommand(),
 		auditCommand(),
 		catalogCommand(),
 		backupCommand(),

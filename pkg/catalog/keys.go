@@ -65,6 +65,9 @@ import (
 //	er/<topic>/<device>                        paced: what happened often, and was not told of yet
 //	r/<code>/<number>                          fleet.Rollout; numbers are 8 decimal digits
 //	rm/<code>/<number>/<device>                fleet.Member
+//	w/<id>                                     fleet.Webhook
+//	wd/<id>                                    fleet.WebhookDelivery
+//	ws/<id>                                    what a webhook's deliveries are signed with: the only secret that is no hash
 //	rp/<code>                                  fleet.Plan: what a model's rollouts go by that name none
 const (
 	keySchema    = "x/schema"
@@ -113,6 +116,8 @@ const (
 	pacedPrefix       = "er/"
 
 	rolloutPrefix = "r/"
+
+	webhookPrefix = "w/"
 )
 
 func modelKey(code fleet.ModelCode) string           { return modelPrefix + string(code) }
@@ -176,6 +181,10 @@ func rolloutMemberKey(code fleet.ModelCode, number int, key fleet.DeviceKey) str
 }
 
 func rolloutPlanKey(code fleet.ModelCode) string { return "rp/" + string(code) }
+
+func webhookKey(id string) string         { return webhookPrefix + id }
+func webhookDeliveryKey(id string) string { return "wd/" + id }
+func webhookSecretKey(id string) string   { return "ws/" + id }
 
 func sequence(n uint64) string   { return fmt.Sprintf("%016x", n) }
 func eventKey(seq uint64) string { return eventPrefix + sequence(seq) }

@@ -66,6 +66,8 @@ type Config struct {
 	MQTTURL, MQTTUser, MQTTPasswordFile, MQTTCA, MQTTClientCert, MQTTPrefix string // MQTTURL is "" when off
 	MQTTNudges                                                              int    // in a minute
 
+	WebhooksLoopback bool
+
 	CatalogBackup bool
 	LogFormat     string // auto, journal, text or json
 	LogDebug      bool   // tell of refused requests, too

@@ -348,6 +348,12 @@ var Settings = []Setting{
 		parse:   func(c *Config, raw any) error { return count(&c.MQTTNudges, raw, 1) },
 	},
 	{
+		Key: "webhooks.loopback", Default: "false",
+		Meaning: "Webhooks may lead to this machine itself, such as to Node-RED on it. Admins of the gateway then reach, with " +
+			"requests that carry events, what listens on 127.0.0.1 for nobody else.",
+		parse: func(c *Config, raw any) error { return truth(&c.WebhooksLoopback, raw) },
+	},
+	{
 		Key: "log.format", Default: "auto",
 		Meaning: "auto: the journal under systemd, text on a terminal, else JSON. Or journal, text, json.",
 		parse:   func(c *Config, raw any) error { return oneOf(&c.LogFormat, raw, "auto", "journal", "text", "json") },

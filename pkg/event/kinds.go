@@ -90,6 +90,11 @@ const (
 	DropRetried   fleet.EventKind = "drop.retried"
 	DropDismissed fleet.EventKind = "drop.dismissed"
 
+	WebhookAdded    fleet.EventKind = "webhook.added"
+	WebhookChanged  fleet.EventKind = "webhook.changed"
+	WebhookRemoved  fleet.EventKind = "webhook.removed"
+	WebhookDisabled fleet.EventKind = "webhook.disabled"
+
 	TroubleBegan         fleet.EventKind = "trouble.began"
 	TroubleEnded         fleet.EventKind = "trouble.ended"
 	GatewayStarted       fleet.EventKind = "gateway.started"
@@ -103,7 +108,7 @@ const (
 // alarming kinds are warnings in the journal.
 var alarming = map[fleet.EventKind]bool{
 	BuildRejected: true, CrashRegressed: true, SignInFailed: true, TokenRequestFailed: true, DropRejected: true, LineDark: true, TroubleBegan: true,
-	RolloutHalted: true, DeviceLost: true, DeviceWentBack: true,
+	RolloutHalted: true, WebhookDisabled: true, DeviceLost: true, DeviceWentBack: true,
 }
 
 // Row is a kind and all that leaves it: routes ("POST /api/devices"), commands ("slipway device add"), and in other words
@@ -187,6 +192,10 @@ var Table = []Row{
 	{DropRejected, []string{"a dropped file that is no bundle, or that is refused"}},
 	{DropRetried, []string{"POST /api/drops/{name}/retry", "slipway drop retry", "POST /drop/{name}/retry", "POST /drop/{name}/model"}},
 	{DropDismissed, []string{"DELETE /api/drops/{name}", "slipway drop dismiss", "POST /drop/{name}/dismiss"}},
+	{WebhookAdded, []string{"POST /api/webhooks", "slipway webhook add", "POST /gateway/webhooks"}},
+	{WebhookChanged, []string{"PATCH /api/webhooks/{id}", "slipway webhook set", "POST /api/webhooks/{id}/secret", "slipway webhook secret", "POST /gateway/webhooks/{id}/active"}},
+	{WebhookRemoved, []string{"DELETE /api/webhooks/{id}", "slipway webhook rm", "POST /gateway/webhooks/{id}/remove"}},
+	{WebhookDisabled, []string{"a receiver that has failed for a day"}},
 	{TroubleBegan, []string{"something that /api/health tells of"}},
 	{TroubleEnded, []string{"something that /api/health told of"}},
 	{GatewayStarted, []string{"a start"}},
@@ -212,6 +221,9 @@ const (
 
 // Silent are routes and commands that look as if they changed something, and why they leave no event.
 var Silent = map[string]string{
+	"POST /api/webhooks/{id}/test":                      "a test tells the receiver only, and changes nothing",
+	"slipway webhook test":                              "as POST /api/webhooks/{id}/test",
+	"POST /gateway/webhooks/{id}/test":                  "as POST /api/webhooks/{id}/test",
 	"POST /api/devices/{key}/token":                     "a token is minted and nothing is stored",
 	"slipway device token":                              "a token is minted and nothing is stored",
 	"POST /api/iot/coredump":                            "a device's dumps are no acts: crash.new and crash.regressed tell what matters of them",

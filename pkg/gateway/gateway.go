@@ -32,6 +32,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/rollout"
 	"github.com/slipway-gateway/slipway/pkg/sighting"
 	"github.com/slipway-gateway/slipway/pkg/systemd"
+	"github.com/slipway-gateway/slipway/pkg/webhook"
 )
 
 // Gateway is the parts, put together. What each does is its package's matter; here is who talks to whom.
@@ -58,6 +59,7 @@ type Gateway struct {
 	devices  *deviceapi.Door
 	broker   *mqtt.Broker   // nil: off
 	people   *access.Issuer // that they sign in at; nil: off
+	webhooks *webhook.Courier
 	recovery *recovery
 	storage  *storage
 	debt     debt
@@ -110,11 +112,15 @@ func (g *Gateway) assemble() (err error) {
 	if err := g.openRollouts(); err != nil {
 		return err
 	}
+	g.webhooks = webhook.New(webhook.Options{
+		Store: g.store, Agent: "slipway/" + g.binary.Version, Loopback: g.cfg.WebhooksLoopback, Counted: g.metrics.delivered,
+		Logger: g.logger, Now: time.Now, After: time.After,
+	})
 	g.storage = g.newStorage()
 	whole := &overview{
 		cfg: g.cfg, binary: g.binary, started: time.Now(), clock: g.clock, recovery: g.recovery, store: g.store, depot: g.depot,
 		dumps: g.dumps, book: g.book, lostKey: g.lostKey, identity: g.identity, folder: g.folder, backups: g.backups, source: source, doors: g.doors, gate: g.gate,
-		storage: g.storage, broker: g.broker, rollouts: g.rollouts,
+		storage: g.storage, broker: g.broker, rollouts: g.rollouts, webhooks: g.webhooks,
 	}
 	g.metrics.registry.MustRegister(&stock{whole, g.logger}, &rolloutStock{whole, g.logger})
 	g.whole = whole
@@ -241,7 +247,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 		Records: g.store, Sightings: g.book, Rollouts: g.rollouts, Offers: offers{g.store, g.rollouts}, Firmware: g.depot, Dumps: g.dumps, Crashes: g.store, Adoptions: g.store, Issuer: issuer,
 		Drops:  dropped,
 		Access: who, Operators: operators, Keys: signing{g.keys, g.cfg.KeysDir()}, Gateway: whole,
-		Events: g.store, Metrics: g.metrics.handler, Counter: g.metrics.operations, Now: time.Now,
+		Webhooks: g.webhooks, Events: g.store, Metrics: g.metrics.handler, Counter: g.metrics.operations, Now: time.Now,
 	}
 	if g.broker != nil {
 		people.Nudges = &nudges{g.broker, g.store}
@@ -251,7 +257,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 		Access: who, Records: g.store, Sightings: g.book, Offers: offers{g.store, g.rollouts}, Rollouts: g.rollouts, Members: g.rollouts, Changes: g.store,
 		Rolling: operator.NewRolling(people),
 		Roster:  operator.NewRoster(people), Models: operator.NewModels(people), Stock: g.store,
-		Issuer: issuer, Operators: operators, Dumps: g.dumps, Drops: dropped, Crashes: g.store, Events: g.store, Gateway: pageGateway{whole}, Reported: g.policyReported, Now: time.Now,
+		Issuer: issuer, Operators: operators, Dumps: g.dumps, Drops: dropped, Crashes: g.store, Events: g.store, Webhooks: g.webhooks, Gateway: pageGateway{whole}, Reported: g.policyReported, Now: time.Now,
 	})
 	g.deviceDoor = g.recovery.hold(deviceapi.PathSecrets(alone, alone), g.logger)
 	g.allDoors = g.recovery.hold(deviceapi.PathSecrets(alone, all), g.logger)
@@ -277,6 +283,7 @@ func (g *Gateway) run(ctx context.Context, work *errgroup.Group) {
 	work.Go(func() error { return g.storage.run(ctx) })
 	work.Go(func() error { return g.book.Run(ctx) })
 	work.Go(func() error { return g.rollouts.Run(ctx) })
+	work.Go(func() error { return g.webhooks.Run(ctx) })
 	if g.broker != nil {
 		work.Go(func() error { return g.broker.Run(ctx) })
 		work.Go(func() error { return g.nudgeAll(ctx) })

@@ -25,6 +25,7 @@ type metrics struct {
 	killed     *prometheus.CounterVec
 	news       *prometheus.CounterVec
 	crashes    *prometheus.CounterVec
+	deliveries *prometheus.CounterVec
 	versions   map[[2]string]bool // that crashes has; triage's alone
 }
 
@@ -51,7 +52,13 @@ func newMetrics() *metrics {
 		crashes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "slipway_crashes_total", Help: "Crashes that were decoded and counted, by model, by version (other beyond the first 200) and by what they were to their group.",
 		}, []string{"model", "version", "news"}),
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "slipway_webhook_deliveries_total", Help: "Requests that carried events to webhooks, by whether they were acknowledged.",
+		}, []string{"outcome"}),
 		versions: map[[2]string]bool{},
+	}
+	for _, outcome := range []string{"delivered", "failed"} {
+		m.deliveries.WithLabelValues(outcome)
 	}
 	m.operations.Prepare("drop_ingest", "pipeline_upload_firmware_zip")
 	for _, news := range []crash.News{crash.New, crash.Regression} {
@@ -60,7 +67,7 @@ func newMetrics() *metrics {
 	for _, limit := range decoding.Limits {
 		m.killed.WithLabelValues(limit)
 	}
-	reg.MustRegister(m.decodes, m.killed, m.news, m.crashes)
+	reg.MustRegister(m.decodes, m.killed, m.news, m.crashes, m.deliveries)
 	return m
 }
 
@@ -95,6 +102,15 @@ func (m *metrics) crashCame(c crash.Crash, news crash.News) {
 	}
 }
 
+// delivered counts a request to a webhook.
+func (m *metrics) delivered(acknowledged bool) {
+	outcome := "failed"
+	if acknowledged {
+		outcome = "delivered"
+	}
+	m.deliveries.WithLabelValues(outcome).Inc()
+}
+
 // decoded counts a batch: each dump took its share.
 func (m *metrics) decoded(seconds float64, dumps int) {
 	for range dumps {
@@ -121,13 +137,16 @@ var (
 	troubleNum = prometheus.NewDesc("slipway_trouble", "What is wrong and wants somebody, by kind, as slipway status says it; 0 where nothing is.", []string{"kind"}, nil)
 	freeOnDisk = prometheus.NewDesc("slipway_disk_free_bytes", "Bytes that are free where the gateway writes.", []string{"folder"}, nil)
 	backupAge  = prometheus.NewDesc("slipway_backup_age_seconds", "Age of the newest daily backup; missing where there is none.", nil, nil)
+	hookWaits  = prometheus.NewDesc("slipway_webhook_waiting_events", "Events behind the last one that a webhook's receiver has acknowledged.", []string{"webhook"}, nil)
+	hookFails  = prometheus.NewDesc("slipway_webhook_failing_seconds", "Time since a webhook's receiver has acknowledged nothing of what it was sent; 0 where it does.", []string{"webhook"}, nil)
+	hookActive = prometheus.NewDesc("slipway_webhook_active", "1 for a webhook that events are sent to, 0 for one that is off or was disabled.", []string{"webhook"}, nil)
 	certEnd    = prometheus.NewDesc("slipway_certificate_end_timestamp_seconds", "When the certificate that is served ends, in seconds since 1970.", nil, nil)
 	buildInfo  = prometheus.NewDesc("slipway_build_info", "Always 1; the labels say what runs.", []string{"version", "commit"}, nil)
 )
 
 // Describe is prometheus.Collector.
 func (s *stock) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{dumpBytes, assetBytes, deviceNum, lineDark, dumpNum, waitingNum, groupNum, crowdNum, crowdCut, troubleNum, freeOnDisk, backupAge, certEnd, buildInfo} {
+	for _, d := range []*prometheus.Desc{dumpBytes, assetBytes, deviceNum, lineDark, dumpNum, waitingNum, groupNum, crowdNum, crowdCut, troubleNum, freeOnDisk, backupAge, certEnd, buildInfo, hookWaits, hookFails, hookActive} {
 		out <- d
 	}
 }
@@ -193,5 +212,27 @@ func (s *stock) collectCare(gauge func(d *prometheus.Desc, v float64, labels ...
 	if at, err := backup.NewestAt(s.cfg.BackupDir()); err == nil && !at.IsZero() {
 		gauge(backupAge, max(time.Since(at).Seconds(), 0))
 	}
+	s.collectWebhooks(gauge)
 	gauge(certEnd, float64(s.identity.NotAfter().Unix()))
+}
+
+// collectWebhooks has who is sent events elsewhere: twenty at most.
+func (s *stock) collectWebhooks(gauge func(d *prometheus.Desc, v float64, labels ...string)) {
+	all, err := s.webhooks.List()
+	if err != nil {
+		s.logger.Error("metric not counted", "metric", "webhooks", "error", err)
+		return
+	}
+	for _, w := range all {
+		active, failing := 0.0, 0.0
+		if w.Active {
+			active = 1
+		}
+		if !w.Delivery.FailingSince.IsZero() {
+			failing = max(time.Since(w.Delivery.FailingSince).Seconds(), 0)
+		}
+		gauge(hookActive, active, w.ID)
+		gauge(hookWaits, float64(w.Waiting), w.ID)
+		gauge(hookFails, failing, w.ID)
+	}
 }

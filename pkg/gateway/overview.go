@@ -21,6 +21,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/mqtt"
 	"github.com/slipway-gateway/slipway/pkg/sighting"
+	"github.com/slipway-gateway/slipway/pkg/webhook"
 )
 
 // overview answers what people ask about the gateway as a whole. It is the operator door's gateway, and where metrics come
@@ -44,6 +45,7 @@ type overview struct {
 	gate     *endpoint.Gate
 	broker   *mqtt.Broker // nil: off
 	rollouts rolloutList
+	webhooks *webhook.Courier
 	storage  *storage
 }
 
@@ -153,7 +155,7 @@ type trouble struct {
 
 // troubleKinds are what metrics tell apart: each is there from the start, with 0.
 var troubleKinds = []string{
-	"catalog", "firmware", "dumps", "drop_folder", "backups", "connections", "broker", "disk", "clock", "certificate", "keys",
+	"catalog", "firmware", "dumps", "drop_folder", "backups", "connections", "broker", "disk", "clock", "certificate", "keys", "webhooks",
 }
 
 func (t trouble) same(o trouble) bool {
@@ -186,6 +188,7 @@ func (o *overview) troubles() []trouble {
 		add("broker", "broker", o.broker.Trouble())
 	}
 	add("disk", "", o.storage.trouble()...)
+	add("webhooks", "", o.webhooks.Trouble()...)
 	add("clock", "clock", o.clock.trouble(time.Now()))
 	if t := o.identity.Trouble(); t != "" {
 		add("certificate", "identity", t)

@@ -20,7 +20,7 @@ var lists = map[string]string{
 	"/api/device-models": "models", "/api/device-models/pump/builds": "builds", "/api/builds": "builds", "/api/devices": "devices",
 	"/api/coredumps": "coredumps", "/api/devices/aaaaaaaa/coredumps": "coredumps", "/api/crashes": "crashes",
 	"/api/crashes/0000000000000000/devices": "devices", "/api/tokens": "tokens", "/api/events": "events",
-	"/api/adoptions": "adoptions", "/api/drops": "drops", "/api/wanted": "wanted",
+	"/api/adoptions": "adoptions", "/api/drops": "drops", "/api/wanted": "wanted", "/api/webhooks": "webhooks",
 	"/api/rollouts": "rollouts", "/api/device-models/pump/rollouts/1/devices": "devices",
 }
 
@@ -67,6 +67,17 @@ func (d *desk) many() {
 	d.manyRollouts()
 }
 
+// manyWebhooks are more than a gateway has.
+type manyWebhooks struct{ webhooks }
+
+func (manyWebhooks) List() ([]fleet.WebhookState, error) {
+	all := make([]fleet.WebhookState, 103)
+	for i := range all {
+		all[i].ID, all[i].Kinds = fmt.Sprintf("aaaaa%03d", i), []string{}
+	}
+	return all, nil
+}
+
 // page asks for a page as an admin.
 func (d *desk) page(list, path string, q url.Values) (rows []string, next string) {
 	d.t.Helper()
@@ -89,7 +100,10 @@ func (d *desk) page(list, path string, q url.Values) (rows []string, next string
 }
 
 func TestEveryListAnswersAHundredRowsUnlessItIsAskedAndAThousandAtMost(t *testing.T) {
-	d := open(t, func(o *Options) { o.Gateway = &calm{trusted: true} }) // adoptions are for the socket only
+	d := open(t, func(o *Options) {
+		o.Gateway = &calm{trusted: true} // adoptions are for the socket only
+		o.Webhooks = manyWebhooks{}
+	})
 	d.many()
 	for path, member := range lists {
 		first, next := d.page(member, path, url.Values{})

@@ -36,6 +36,7 @@ type Options struct {
 	Gateway   gateway
 	Nudges    nudges // nil where there is no broker
 	Events    events
+	Webhooks  webhooks
 	Access    *access.Access
 	Metrics   http.Handler
 	Counter   *endpoint.Metrics
@@ -140,6 +141,7 @@ func Register(rs *endpoint.Routes, o Options) {
 	d.registerCrashes(rs)
 	d.registerGateway(rs)
 	d.registerEvents(rs)
+	d.registerWebhooks(rs)
 }
 
 // none is the query of a route that takes no parameters.

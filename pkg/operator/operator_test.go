@@ -30,6 +30,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/sighting"
+	"github.com/slipway-gateway/slipway/pkg/webhook"
 )
 
 var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
@@ -112,6 +113,7 @@ func open(t *testing.T, change func(*Options)) *desk {
 		Firmware: depot.New(depot.Options{Dir: t.TempDir(), Recorder: store, Logger: logger, Now: func() time.Time { return noon }}),
 		Gateway:  &calm{status: api.Status{Version: "1.2.3", Healthy: true}}, Now: func() time.Time { return noon },
 	}
+	o.Webhooks = webhook.New(webhook.Options{Store: store, Loopback: true, Logger: logger, Now: o.Now, After: time.After, Counted: func(bool) {}})
 	rollouts := newPlayed()
 	o.Rollouts = rollouts
 	files := &droppedFiles{store: store}

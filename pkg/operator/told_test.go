@@ -132,6 +132,9 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		o.Rollouts = brought
 	})
 	d.crashes(3, "abort()", "main.c:1") // of the model pump
+	if err := store.AddWebhook(t.Context(), fleet.Webhook{ID: "aaaa0001", URL: "http://127.0.0.1:1/", Active: true}, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", 20); err != nil {
+		t.Fatal(err)
+	}
 	build := func(version, base string) string {
 		zip, err := sample.Build{Code: "valve", Version: version, Base: base}.Bundle()
 		if err != nil {
@@ -238,6 +241,14 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		{"POST /api/clock/accept", "/api/clock/accept", "", 200, "gateway.clock_accepted"},
 		{"POST /api/keys/rotate", "/api/keys/rotate", "", 204, "keys.rotated"},
 		{"POST /api/catalog/rebuild", "/api/catalog/rebuild", "", 200, "catalog.rebuilt"},
+		{"POST /api/webhooks", "/api/webhooks", `{"url":"http://127.0.0.1:1/in?key=k","name":"tickets","kinds":["crash"]}`, 201, "webhook.added"},
+		{"POST /api/webhooks", "/api/webhooks", `{"url":"ftp:x"}`, 400, ""},
+		{"POST /api/webhooks/{id}/test", "/api/webhooks/aaaa0001/test", "", 200, ""},
+		{"PATCH /api/webhooks/{id}", "/api/webhooks/aaaa0001", `{"active":false}`, 200, "webhook.changed"},
+		{"PATCH /api/webhooks/{id}", "/api/webhooks/aaaa0001", `{"name":""}`, 200, ""},
+		{"PATCH /api/webhooks/{id}", "/api/webhooks/none", `{"name":"x"}`, 404, ""},
+		{"POST /api/webhooks/{id}/secret", "/api/webhooks/aaaa0001/secret", "", 200, "webhook.changed"},
+		{"DELETE /api/webhooks/{id}", "/api/webhooks/aaaa0001", "", 204, "webhook.removed"},
 		{"GET /api/backup", "/api/backup", "", 200, "backup.created"},
 		{"POST /api/backups", "/api/backups", "", 201, "backup.created"},
 		{"DELETE " + models + "/{code}", models + "/valve", "", 409, ""},

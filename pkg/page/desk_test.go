@@ -28,6 +28,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/operator"
 	"github.com/slipway-gateway/slipway/pkg/rollout"
 	"github.com/slipway-gateway/slipway/pkg/sighting"
+	"github.com/slipway-gateway/slipway/pkg/webhook"
 )
 
 var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
@@ -196,6 +197,7 @@ func openWith(t *testing.T, issuer func(now func() time.Time) *access.Issuer) *d
 		Models: operator.NewModels(operator.Options{Records: d.store, Firmware: d.firmware, Rollouts: standing{d.rollouts.engine, d.rollouts}, Events: d.store, Now: now}), Stock: d.store,
 		Roster:    operator.NewRoster(operator.Options{Records: d.store, Sightings: d.book, Now: now}),
 		Operators: operators, Issuer: &auth.Issuer{Devices: d.store, Now: now}, Dumps: d, Drops: d.inbox, Crashes: d.store, Events: d.store, Gateway: d.gateway,
+		Webhooks: webhook.New(webhook.Options{Store: d.store, Loopback: true, Logger: logger, Now: now, After: time.After, Counted: func(bool) {}}),
 		Reported: func(r PolicyReport) { d.reports = append(d.reports, r) }, Now: now,
 	})
 	server := httptest.NewServer(d.routes)

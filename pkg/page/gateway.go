@@ -35,6 +35,9 @@ type gatewayView struct {
 	Roles      []auth.Role
 	Made       string // a token that was just made; "" else
 	MadeOf     auth.OperatorToken
+	Webhooks   []webhookRow
+	Signs      string // the secret of a webhook that was just added; "" else
+	SignsFor   webhookRow
 }
 
 type tokenRow struct {
@@ -65,6 +68,9 @@ func (p *Page) showGateway(v *visit) (view gatewayView, err error) {
 	view.Roles = []auth.Role{auth.Viewer, auth.Operator, auth.Pipeline, auth.Admin}
 	if !v.caller.Is(auth.Admin) {
 		return view, nil
+	}
+	if view.Webhooks, err = p.webhookRows(); err != nil {
+		return view, err
 	}
 	sessions, err := p.Access.Sessions()
 	if err != nil {

@@ -55,6 +55,7 @@ type Options struct {
 	Drops     drops
 	Crashes   crashes
 	Events    events
+	Webhooks  webhooks
 	Gateway   gateway
 	Reported  func(PolicyReport) // a browser has stopped something; called a few times a minute at most
 	Now       func() time.Time

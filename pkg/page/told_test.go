@@ -109,6 +109,14 @@ var sends = []sent{
 	{"POST /drop/{name}/retry", "/drop/pump-1.5.0.zip/retry", "", 404, "", ""},
 	{"POST /drop/{name}/model", "/drop/valve.zip/model", "", 303, "model.added drop.retried", "Model valve is made"},
 	{"POST /drop/{name}/dismiss", "/drop/a%20b%3F.txt/dismiss", "", 303, "drop.dismissed", "slipway drop dismiss &#39;a b?.txt&#39;<"},
+	{"POST /gateway/webhooks", "/gateway/webhooks", "url=" + url.QueryEscape("http://127.0.0.1:1/in?key=k") + "&name=tickets&kinds=crash,+line.dark", 200, "webhook.added", ""},
+	{"POST /gateway/webhooks", "/gateway/webhooks", "url=ftp:x", 400, "", ""},
+	{"POST /gateway/webhooks", "/gateway/webhooks", "url=http://h/&kinds=crush", 400, "", ""},
+	{"POST /gateway/webhooks/{id}/test", "/gateway/webhooks/aaaa0001/test", "", 303, "", "has not taken the test"},
+	{"POST /gateway/webhooks/{id}/test", "/gateway/webhooks/none/test", "", 404, "", ""},
+	{"POST /gateway/webhooks/{id}/active", "/gateway/webhooks/aaaa0001/active", "active=false", 303, "webhook.changed", "is sent nothing"},
+	{"POST /gateway/webhooks/{id}/active", "/gateway/webhooks/aaaa0001/active", "active=true", 303, "webhook.changed", "is sent events again"},
+	{"POST /gateway/webhooks/{id}/remove", "/gateway/webhooks/aaaa0001/remove", "", 303, "webhook.removed", "is removed"},
 	{"POST /gateway/tokens", "/gateway/tokens", "role=viewer&name=Ana", 200, "token.created", ""},
 	{"POST /gateway/tokens", "/gateway/tokens", "role=boss&name=Ana", 400, "", ""},
 	{"POST /gateway/tokens", "/gateway/tokens", "role=viewer&name=", 400, "", ""},
@@ -133,6 +141,7 @@ func acting(t *testing.T) *desk {
 	d.inbox.refused("pump-1.5.0.zip", "the file is incomplete")
 	d.inbox.refused("valve.zip", fleet.NoModel("valve", "pump").Error())
 	d.inbox.refused("a b?.txt", "not a ZIP")
+	d.must(d.store.AddWebhook(t.Context(), fleet.Webhook{ID: "aaaa0001", URL: "http://127.0.0.1:1/", Active: true}, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", 20))
 	return d
 }
 

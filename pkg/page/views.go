@@ -139,6 +139,14 @@ func acts(p *Page) []act {
 		{"/models/{code}/rollouts/{number}/resume", auth.Operator, p.actOnRollout(fleet.RolloutResume)},
 
 		{"/models/{code}/rollouts/{number}/retreat", auth.Operator, p.actOnRollout(fleet.RolloutRetreat)},
+
+		{"/gateway/webhooks", auth.Admin, p.addWebhook},
+
+		{"/gateway/webhooks/{id}/active", auth.Admin, p.activateWebhook},
+
+		{"/gateway/webhooks/{id}/remove", auth.Admin, p.removeWebhook},
+
+		{"/gateway/webhooks/{id}/test", auth.Admin, p.testWebhook},
 	}
 }
 
