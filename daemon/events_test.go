@@ -22,6 +22,7 @@ var readOnly = []string{
 	"slipway dump list", "slipway dump show", "slipway dump get", "slipway crash list", "slipway crash show", "slipway token list",
 	"slipway events", "slipway audit export", "slipway audit verify", "slipway backup check", "slipway backup key", "slipway decode",
 	"slipway worker", "slipway login", "slipway logout", "slipway drop list", "slipway wanted", "slipway webhook list",
+	"slipway worker", "slipway login", "slipway logout", "slipway drop list", "slipway wanted", "slipway trouble list",
 	"slipway rollout list", "slipway rollout show", "slipway rollout devices", "slipway rollout explain", "slipway rollout wait",
 }
 

@@ -37,6 +37,7 @@ func commands() []*cobra.Command {
 		dumpCommand(),
 		dropCommand(),
 		wantedCommand(),
+		troubleCommand(),
 		crashCommand(),
 		decodeCommand(),
 		simulateCommand(),

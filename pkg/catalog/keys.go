@@ -68,6 +68,7 @@ import (
 //	w/<id>                                     fleet.Webhook
 //	wd/<id>                                    fleet.WebhookDelivery
 //	ws/<id>                                    what a webhook's deliveries are signed with: the only secret that is no hash
+//	tn/<id>                                    fleet.NotedTrouble: what somebody has seen
 //	rp/<code>                                  fleet.Plan: what a model's rollouts go by that name none
 const (
 	keySchema    = "x/schema"
@@ -118,6 +119,7 @@ const (
 	rolloutPrefix = "r/"
 
 	webhookPrefix = "w/"
+	troublePrefix = "tn/"
 )
 
 func modelKey(code fleet.ModelCode) string           { return modelPrefix + string(code) }
@@ -165,6 +167,8 @@ func crashedPrefix(code fleet.ModelCode, version string) string {
 func crashedKey(code fleet.ModelCode, version string, device fleet.DeviceKey) string {
 	return crashedPrefix(code, version) + string(device)
 }
+
+func troubleKey(id string) string { return troublePrefix + id }
 
 func rolloutsPrefix(code fleet.ModelCode) string { return rolloutPrefix + string(code) + "/" }
 

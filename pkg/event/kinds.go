@@ -97,6 +97,7 @@ const (
 
 	TroubleBegan         fleet.EventKind = "trouble.began"
 	TroubleEnded         fleet.EventKind = "trouble.ended"
+	TroubleNoted         fleet.EventKind = "trouble.noted"
 	GatewayStarted       fleet.EventKind = "gateway.started"
 	GatewayStopped       fleet.EventKind = "gateway.stopped"
 	GatewayClockAccepted fleet.EventKind = "gateway.clock_accepted"
@@ -198,6 +199,7 @@ var Table = []Row{
 	{WebhookDisabled, []string{"a receiver that has failed for a day"}},
 	{TroubleBegan, []string{"something that /api/health tells of"}},
 	{TroubleEnded, []string{"something that /api/health told of"}},
+	{TroubleNoted, []string{"POST /api/trouble/{id}/seen", "DELETE /api/trouble/{id}/seen", "slipway trouble seen", "slipway trouble unseen", "POST /trouble/{id}/seen", "POST /trouble/{id}/unseen"}},
 	{GatewayStarted, []string{"a start"}},
 	{GatewayStopped, []string{"a clean stop"}},
 	{GatewayClockAccepted, []string{"POST /api/clock/accept", "slipway clock accept"}},

@@ -65,6 +65,7 @@ type Gateway struct {
 	debt     debt
 	metrics  *metrics
 	whole    *overview
+	needs    operator.Troubles
 	failures failures
 	bare     *bare       // nil: there is a catalog
 	untold   atomic.Bool // the start, as the disk took nothing
@@ -246,6 +247,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 	people := operator.Options{
 		Records: g.store, Sightings: g.book, Rollouts: g.rollouts, Offers: offers{g.store, g.rollouts}, Firmware: g.depot, Dumps: g.dumps, Crashes: g.store, Adoptions: g.store, Issuer: issuer,
 		Drops:  dropped,
+		Noted:  g.store,
 		Access: who, Operators: operators, Keys: signing{g.keys, g.cfg.KeysDir()}, Gateway: whole,
 		Webhooks: g.webhooks, Events: g.store, Metrics: g.metrics.handler, Counter: g.metrics.operations, Now: time.Now,
 	}
@@ -253,8 +255,10 @@ func (g *Gateway) makeDoors(whole *overview) {
 		people.Nudges = &nudges{g.broker, g.store}
 	}
 	operator.Register(all, people)
+	g.needs = operator.NewTroubles(people)
 	page.Register(all, page.Options{
-		Access: who, Records: g.store, Sightings: g.book, Offers: offers{g.store, g.rollouts}, Rollouts: g.rollouts, Members: g.rollouts, Changes: g.store,
+		Troubles: g.needs,
+		Access:   who, Records: g.store, Sightings: g.book, Offers: offers{g.store, g.rollouts}, Rollouts: g.rollouts, Members: g.rollouts, Changes: g.store,
 		Rolling: operator.NewRolling(people),
 		Roster:  operator.NewRoster(people), Models: operator.NewModels(people), Stock: g.store,
 		Issuer: issuer, Operators: operators, Dumps: g.dumps, Drops: dropped, Crashes: g.store, Events: g.store, Webhooks: g.webhooks, Gateway: pageGateway{whole}, Reported: g.policyReported, Now: time.Now,

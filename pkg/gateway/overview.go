@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
@@ -144,6 +145,15 @@ func (o *overview) Trouble() []string {
 		said = append(said, one.text)
 	}
 	return said
+}
+
+// Wrong is the same, and what each is about.
+func (o *overview) Wrong() []fleet.Wrong {
+	var all []fleet.Wrong
+	for _, one := range o.troubles() {
+		all = append(all, fleet.Wrong{Kind: strings.ReplaceAll(one.kind, "_", " "), About: one.about, Text: one.text})
+	}
+	return all
 }
 
 // trouble is something that is wrong, and a sentence about it.

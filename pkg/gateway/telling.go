@@ -63,6 +63,9 @@ func (g *Gateway) tell(ctx context.Context) error {
 		var err error
 		known, err = g.tellTroubles(ctx, known)
 		err = errors.Join(err, g.tellFailures(ctx), g.store.TellPaced(ctx), g.store.EndAdoptions(ctx, time.Now()))
+		if g.recovery.isOver() {
+			err = errors.Join(err, g.needs.Forget(ctx))
+		}
 		if now := time.Now(); err == nil && now.Sub(noted) >= daily {
 			noted, err = now, g.noteEnd()
 		}

@@ -48,6 +48,8 @@ var bodies = map[string]body{
 	"GET /api/devices/{key}":                                  {nil, api.Device{}},
 	"GET /api/devices/{key}/coredumps":                        {nil, api.Dumps{}},
 	"GET /api/drops":                                          {nil, api.Drops{}},
+	"GET /api/trouble":                                        {nil, api.Troubles{}},
+	"POST /api/trouble/{id}/seen":                             {nil, fleet.Trouble{}},
 	"GET /api/wanted":                                         {nil, api.WantedList[crash.Wanted]{}},
 	"GET /api/events":                                         {nil, api.Events{}},
 	"GET /api/health":                                         {nil, api.Health{}},

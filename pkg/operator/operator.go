@@ -28,6 +28,7 @@ type Options struct {
 	Rollouts  rollouts
 	Dumps     dumps
 	Drops     drops
+	Noted     noted
 	Crashes   crashes
 	Adoptions adoptions
 	Issuer    issuer
@@ -46,7 +47,8 @@ type Options struct {
 // gateway is what people ask about the whole.
 type gateway interface {
 	Status() (api.Status, error)
-	Ready() bool       // recovery is over
+	Ready() bool // recovery is over
+	Wrong() []fleet.Wrong
 	Trouble() []string // what is wrong, in words for an operator
 	BaseURL() string
 	CA() ([]byte, error)             // the gateway's own, PEM; nil where an operator brought a certificate
@@ -91,6 +93,8 @@ type sightings interface {
 	Known() (versions, lines, labels []string)
 	Versions(fleet.ModelCode) []fleet.VersionRuns
 	Hours() []fleet.HourCount // counts that the catalog does not have yet
+	Facets(fleet.DeviceFilter) fleet.DeviceFacets
+	DarkLines() []string
 }
 
 // offers say which build a device is to run.
@@ -142,6 +146,7 @@ func Register(rs *endpoint.Routes, o Options) {
 	d.registerGateway(rs)
 	d.registerEvents(rs)
 	d.registerWebhooks(rs)
+	d.registerTrouble(rs)
 }
 
 // none is the query of a route that takes no parameters.

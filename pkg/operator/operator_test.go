@@ -64,11 +64,13 @@ type calm struct {
 	trusted bool // whoever asks comes through the socket
 	backup  func(io.Writer) error
 	store   *catalog.Catalog
+	wrong   []fleet.Wrong
 }
 
 func (c *calm) Status() (api.Status, error)     { return c.status, nil }
 func (c *calm) Ready() bool                     { return true }
 func (c *calm) Trouble() []string               { return nil }
+func (c *calm) Wrong() []fleet.Wrong            { return c.wrong }
 func (c *calm) BaseURL() string                 { return "https://gateway" }
 func (c *calm) CA() ([]byte, error)             { return nil, nil }
 func (c *calm) Trusted(context.Context) bool    { return c.trusted }
@@ -110,6 +112,7 @@ func open(t *testing.T, change func(*Options)) *desk {
 	operators := &auth.Operators{Store: store, Now: func() time.Time { return noon }}
 	o := Options{
 		Records: store, Sightings: book, Offers: published{}, Crashes: store, Adoptions: store, Events: store, Dumps: noFiles{}, Operators: operators,
+		Noted:    store,
 		Firmware: depot.New(depot.Options{Dir: t.TempDir(), Recorder: store, Logger: logger, Now: func() time.Time { return noon }}),
 		Gateway:  &calm{status: api.Status{Version: "1.2.3", Healthy: true}}, Now: func() time.Time { return noon },
 	}

@@ -120,7 +120,7 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		o.Keys, o.Dumps = turned{}, recorded{store: store}
 		o.Nudges = nudged{store}
 		o.Drops = &droppedFiles{store: store, names: []string{"pump 1.zip", "fan.zip"}}
-		o.Gateway = &calm{trusted: true, backup: func(io.Writer) error { return nil }}
+		o.Gateway = &calm{trusted: true, wrong: []fleet.Wrong{{Kind: "disk", Text: "full"}}, backup: func(io.Writer) error { return nil }}
 		o.Issuer = &auth.Issuer{Devices: store, Now: func() time.Time { return noon }}
 		o.Counter = endpoint.NewMetrics(prometheus.NewRegistry())
 		firmware := depot.New(depot.Options{
@@ -151,7 +151,13 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		rollouts               = "POST " + models + "/{code}/rollouts/{number}/"
 		second, third, fourth  = models + "/valve/rollouts/2/", models + "/valve/rollouts/3/", models + "/valve/rollouts/4/"
 	)
+	disk := "/api/trouble/" + fleet.TroubleID("disk", "full") + "/seen"
 	acts := []act{
+		{"POST /api/trouble/{id}/seen", disk, "", 200, "trouble.noted"},
+		{"POST /api/trouble/{id}/seen", disk, "", 200, ""},
+		{"POST /api/trouble/{id}/seen", "/api/trouble/none/seen", "", 404, ""},
+		{"DELETE /api/trouble/{id}/seen", disk, "", 204, "trouble.noted"},
+		{"DELETE /api/trouble/{id}/seen", disk, "", 404, ""},
 		{"POST " + models, models, `{"code":"valve"}`, 201, "model.added"},
 		{"PATCH " + models + "/{code}", models + "/valve", `{"name":"Valve","config":{"a":1},"provisioning":{"b":"c"}}`, 200, "model.changed config.changed provisioning.changed"},
 		{"PATCH " + models + "/{code}", models + "/valve", `{"name":"Valve"}`, 200, ""},

@@ -48,6 +48,7 @@ type desk struct {
 	rollouts *played
 	inbox    *inbox
 	firmware *depot.Depot
+	troubles operator.Troubles
 	reports  []PolicyReport
 	packed   []byte // the report of every dump
 	failures event.Tally
@@ -60,6 +61,7 @@ type calm struct {
 	trusted  bool // whoever asks comes through the socket
 	settings []Setting
 	store    *catalog.Catalog
+	wrong    []fleet.Wrong
 }
 
 func (c *calm) Status() (api.Status, error)  { return c.status, nil }
@@ -185,6 +187,9 @@ func openWith(t *testing.T, issuer func(now func() time.Time) *access.Issuer) *d
 	d.gateway.store = d.store
 	d.inbox = &inbox{store: d.store}
 	d.rollouts.engine, d.firmware = d.real()
+	d.troubles = operator.NewTroubles(operator.Options{
+		Records: d.store, Sightings: d.book, Rollouts: beside{d.rollouts.engine, d.rollouts}, Crashes: d.store, Drops: d.inbox, Noted: d.store, Gateway: whole{d.gateway}, Now: now,
+	})
 	operators := &auth.Operators{Store: d.store, Now: now}
 	d.routes = endpoint.NewRoutes(logger, endpoint.NewMetrics(prometheus.NewRegistry()))
 	who := access.Options{Tokens: operators, Sessions: d.store, Socket: d.gateway, Failures: &d.failures, Now: now}
@@ -195,6 +200,7 @@ func openWith(t *testing.T, issuer func(now func() time.Time) *access.Issuer) *d
 		Access:  access.New(who),
 		Records: d.store, Sightings: d.book, Offers: d, Rollouts: d.rollouts, Rolling: operator.NewRolling(operator.Options{Records: d.store, Sightings: d.book, Rollouts: d.rollouts.engine}), Members: d.rollouts, Changes: d.store,
 		Models: operator.NewModels(operator.Options{Records: d.store, Firmware: d.firmware, Rollouts: standing{d.rollouts.engine, d.rollouts}, Events: d.store, Now: now}), Stock: d.store,
+		Troubles:  d.troubles,
 		Roster:    operator.NewRoster(operator.Options{Records: d.store, Sightings: d.book, Now: now}),
 		Operators: operators, Issuer: &auth.Issuer{Devices: d.store, Now: now}, Dumps: d, Drops: d.inbox, Crashes: d.store, Events: d.store, Gateway: d.gateway,
 		Webhooks: webhook.New(webhook.Options{Store: d.store, Loopback: true, Logger: logger, Now: now, After: time.After, Counted: func(bool) {}}),

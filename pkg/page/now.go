@@ -2,34 +2,31 @@ package page
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/crash"
-	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // nowView is what needs somebody, and how each model is.
 type nowView struct {
 	Status api.Status
-	Needs  []needed
+	Needs  []fleet.Trouble
+	Seen   []fleet.Trouble // that somebody has seen, and that are no worse since
 	Models []nowModel
 }
 
-// needed is one thing that needs somebody.
-type needed struct {
-	Bad    bool   // else it can wait until the coffee
-	Kind   string // in a word or two
-	Text   string
-	Where  string // the address where more of it is, "" for none
-	Detail string
-	At     time.Time // since when, zero where nobody knows
+// troubles are the things that need somebody, worst first, those that somebody has seen last.
+type troubles interface {
+	List() ([]fleet.Trouble, error)
+	Note(ctx context.Context, id string) (fleet.Trouble, error)
+	Unnote(ctx context.Context, id string) error
 }
 
 // nowModel is how a model is.
@@ -86,7 +83,14 @@ func (p *Page) now(*visit) (shown, error) {
 		view.Models = append(view.Models, one)
 	}
 	slices.SortStableFunc(view.Models, func(a, b nowModel) int { return b.Devices - a.Devices })
-	view.Needs, err = p.needs(models, status)
+	all, err := p.Troubles.List()
+	for _, t := range all {
+		if t.Seen != nil {
+			view.Seen = append(view.Seen, t)
+		} else {
+			view.Needs = append(view.Needs, t)
+		}
+	}
 	return shown{"Now", view}, err
 }
 
@@ -147,104 +151,8 @@ func (p *Page) nowModel(m fleet.Model) (nowModel, error) {
 	return one, nil
 }
 
-// Bounds of what the first view looks at: it is a page and no archive.
-const (
-	mostNeeds  = 12 // of each kind
-	newestSeen = 30 // dumps that are looked at for what loops, and for what is wanted
-	loopsFrom  = 3  // dumps of a device within the hour
-	fresh      = 24 * time.Hour
-)
-
-// needs are the things that need somebody, worst first.
-func (p *Page) needs(models []fleet.Model, status api.Status) (all []needed, err error) {
-	for _, find := range []func() ([]needed, error){
-		func() ([]needed, error) { return p.halted(models) }, p.newsOfCrashes, func() ([]needed, error) { return p.missing(), nil }, p.looping, p.wanted, p.rejected,
-	} {
-		found, err := find()
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, found[:min(len(found), mostNeeds)]...)
-	}
-	for _, t := range status.Trouble {
-		all = append(all, needed{Bad: true, Kind: "gateway", Text: t})
-	}
-	for _, t := range status.Warnings {
-		all = append(all, needed{Kind: "symbols", Text: t, Where: "/models"})
-	}
-	slices.SortStableFunc(all, func(a, b needed) int {
-		switch {
-		case a.Bad == b.Bad:
-			return 0
-		case a.Bad:
-			return -1
-		}
-		return 1
-	})
-	return all, nil
-}
-
-// halted are rollouts that have stopped and wait for a person.
-func (p *Page) halted(models []fleet.Model) (all []needed, err error) {
-	for _, m := range models {
-		r, err := p.Rollouts.Rollout(m.Code, 0)
-		switch {
-		case errors.Is(err, fleet.ErrUnknown):
-		case err != nil:
-			return nil, err
-		case r.State == fleet.RolloutHalted, r.State == fleet.RolloutHeld, r.State == fleet.RolloutPaused:
-			all = append(all, needed{
-				Bad: r.State == fleet.RolloutHalted, Kind: "rollout " + string(r.State), Text: fmt.Sprintf("%s for %s", r.Version, r.Model),
-				Where: rolloutAddress(r), Detail: r.Why, At: r.EndedAt,
-			})
-		}
-	}
-	return all, nil
-}
-
 func rolloutAddress(r fleet.Rollout) string {
 	return fmt.Sprintf("/models/%s/rollouts/%d", r.Model, r.Number)
-}
-
-// newsOfCrashes are regressions, and what is new since yesterday and on more than one device.
-func (p *Page) newsOfCrashes() (all []needed, err error) {
-	groups, _, err := p.Crashes.UrgentGroups(2 * mostNeeds)
-	if err != nil {
-		return nil, err
-	}
-	now := p.Now()
-	for _, g := range groups {
-		one := needed{
-			Bad: true, Text: cmp.Or(g.TopFrame, g.Reason, g.Fingerprint), Where: "/crashes/" + url.PathEscape(g.Fingerprint), At: g.LastSeen,
-			Detail: fmt.Sprintf("%s, on %s of %s", plural(g.Count, "crash", "crashes"), plural(g.Devices, "device", "devices"), g.Model),
-		}
-		switch {
-		case g.Regressed:
-			one.Kind = "regression in " + string(g.RegressedIn)
-		case g.State == crash.Open && now.Sub(g.FirstSeen) < fresh && g.Devices > 1:
-			one.Kind = "new crash that spreads"
-		case g.State == crash.Open && now.Sub(g.FirstSeen) < fresh:
-			one.Kind, one.Bad = "new crash", false
-		default:
-			continue
-		}
-		all = append(all, one)
-	}
-	return all, nil
-}
-
-// missing are lines that are dark, and such as have silent devices.
-func (p *Page) missing() (all []needed) {
-	dark := p.Sightings.DarkLines()
-	for _, line := range dark {
-		all = append(all, needed{Bad: true, Kind: "dark line", Text: line, Where: devicesAt("line", line), Detail: "its devices fell silent together"})
-	}
-	for _, line := range p.Sightings.Facets(fleet.DeviceFilter{State: fleet.Silent}).Lines {
-		if !slices.Contains(dark, line.Word) {
-			all = append(all, needed{Kind: "silent", Text: plural(line.Count, "device", "devices") + " on " + line.Word, Where: devicesAt("state", string(fleet.Silent), "line", line.Word)})
-		}
-	}
-	return all
 }
 
 // devicesAt is the address of the list with a filter: name, value, name, value.
@@ -256,74 +164,15 @@ func devicesAt(filter ...string) string {
 	return "/devices?" + q.Encode()
 }
 
-// looping are devices that have crashed again and again within the hour.
-func (p *Page) looping() (all []needed, err error) {
-	newest, _, err := p.Crashes.Dumps(crash.DumpFilter{Limit: newestSeen})
-	if err != nil {
-		return nil, err
-	}
-	now := p.Now()
-	count := map[fleet.DeviceKey]int{}
-	for _, l := range newest {
-		if now.Sub(l.Dump.UploadedAt) > time.Hour {
-			break
-		}
-		if count[l.Dump.Device]++; count[l.Dump.Device] == loopsFrom {
-			all = append(all, needed{Bad: true, Kind: "crash loop", Text: string(l.Dump.Device), Where: deviceAddress(l.Dump.Device), At: l.Dump.UploadedAt})
-		}
-	}
-	for i := range all {
-		n := count[fleet.DeviceKey(all[i].Text)]
-		all[i].Detail = plural(n, "dump", "dumps") + " within the hour"
-		if d, err := p.Records.Device(fleet.DeviceKey(all[i].Text)); err == nil && d.Name != "" {
-			all[i].Text = d.Name + ", " + all[i].Text
-		}
-	}
-	return all, nil
-}
-
-// wanted are the builds for which dumps wait.
-func (p *Page) wanted() (all []needed, err error) {
-	missing, _, err := p.Crashes.Dumps(crash.DumpFilter{State: crash.Missing, Limit: newestSeen})
-	if err != nil {
-		return nil, err
-	}
-	at := map[string]int{}
-	counts := []int{}
-	for _, l := range missing {
-		wants := l.Crash.Wants()
-		i, known := at[wants]
-		if !known {
-			i = len(all)
-			at[wants] = i
-			counts = append(counts, 0)
-			all = append(all, needed{Kind: "wanted firmware", Text: wants, Where: dumpAddress(l.Dump), At: l.Dump.UploadedAt})
-		}
-		counts[i]++
-		all[i].Detail = plural(counts[i], "dump waits", "dumps wait") + " for it"
-		if len(missing) == newestSeen {
-			all[i].Detail = fmt.Sprintf("of the newest %d dumps that wait, %d wait for it", newestSeen, counts[i])
-		}
-	}
-	return all, nil
-}
-
 func dumpAddress(d fleet.Dump) string { return fmt.Sprintf("/dumps/%s/%s", d.Device, d.Name()) }
 
-// rejected are dropped files that were refused since yesterday.
-func (p *Page) rejected() (all []needed, err error) {
-	page, err := p.Events.Events(event.Filter{Limit: 1})
-	if err != nil {
-		return nil, err
-	}
-	page, err = p.Events.Events(event.Filter{Before: page.Head.Seq + 1, Kinds: []string{string(event.DropRejected)}, Limit: mostNeeds})
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range page.Events {
-		if p.Now().Sub(e.At) < fresh {
-			all = append(all, needed{Kind: "rejected drop", Text: e.Object.ID, Detail: reasonOf(e.Event), At: e.At})
-		}
-	}
-	return all, nil
+// noteTrouble sets a trouble apart for all.
+func (p *Page) noteTrouble(v *visit) (done, error) {
+	t, err := p.Troubles.Note(v.r.Context(), v.r.PathValue("id"))
+	return done{To: "/", Said: said{t.Text + " is seen: it stands apart until it is worse, or begins anew.", "say below that it needs somebody again.", "slipway trouble seen " + t.ID}}, err
+}
+
+func (p *Page) unnoteTrouble(v *visit) (done, error) {
+	id := v.r.PathValue("id")
+	return done{To: "/", Said: said{"It needs somebody again.", "say that it is seen.", "slipway trouble unseen " + quoted(id)}}, p.Troubles.Unnote(v.r.Context(), id)
 }

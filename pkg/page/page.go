@@ -44,6 +44,7 @@ type Options struct {
 	Offers    offers
 	Rollouts  rollouts
 	Rolling   rolling
+	Troubles  troubles
 	Members   members
 	Changes   changes
 	Roster    roster

@@ -104,6 +104,10 @@ var sends = []sent{
 	{"POST /devices/{key}/remove", "/devices/aaaaaaaa/remove", "typed=", 400, "", ""},
 	{"POST /devices/{key}/remove", "/devices/aaaaaaaa/remove", "typed=aaaaaaaa", 303, "device.removed", "is removed"},
 	{"POST /gateway/backup", "/gateway/backup", "", 303, "backup.created", "backup/b.age is made"},
+	{"POST /trouble/{id}/seen", "/trouble/" + fleet.TroubleID("disk", "disk") + "/seen", "", 303, "trouble.noted", "is seen"},
+	{"POST /trouble/{id}/seen", "/trouble/none/seen", "", 404, "", ""},
+	{"POST /trouble/{id}/unseen", "/trouble/" + fleet.TroubleID("disk", "disk") + "/unseen", "", 303, "trouble.noted", "needs somebody again"},
+	{"POST /trouble/{id}/unseen", "/trouble/none/unseen", "", 404, "", ""},
 	{"POST /drop/{name}/model", "/drop/pump-1.5.0.zip/model", "", 400, "", ""},
 	{"POST /drop/{name}/retry", "/drop/pump-1.5.0.zip/retry", "", 303, "drop.retried", "lies in the drop folder again"},
 	{"POST /drop/{name}/retry", "/drop/pump-1.5.0.zip/retry", "", 404, "", ""},
@@ -138,6 +142,7 @@ func acting(t *testing.T) *desk {
 	}
 	d.crashed(2, "abort()", "main.c:1")
 	d.mixer()
+	d.gateway.wrong = []fleet.Wrong{{Kind: "disk", About: "disk", Text: "12 MiB are free"}}
 	d.inbox.refused("pump-1.5.0.zip", "the file is incomplete")
 	d.inbox.refused("valve.zip", fleet.NoModel("valve", "pump").Error())
 	d.inbox.refused("a b?.txt", "not a ZIP")

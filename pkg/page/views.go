@@ -147,6 +147,9 @@ func acts(p *Page) []act {
 		{"/gateway/webhooks/{id}/remove", auth.Admin, p.removeWebhook},
 
 		{"/gateway/webhooks/{id}/test", auth.Admin, p.testWebhook},
+		{"/trouble/{id}/seen", auth.Operator, p.noteTrouble},
+
+		{"/trouble/{id}/unseen", auth.Operator, p.unnoteTrouble},
 	}
 }
 
