@@ -60,6 +60,7 @@ type Catalog struct {
 	schema  int // as it is on disk
 	stopped time.Time
 	feed    event.Feed
+	hints   *event.Hints
 	trouble atomic.Pointer[string] // that it was found damaged
 	unread  atomic.Pointer[string] // that it could not be read
 	copied  Counts                 // that are in the folder; the committer's
@@ -153,7 +154,7 @@ func newCatalog(o Options) *Catalog {
 		o.Short = func() {}
 	}
 	c := &Catalog{
-		options: o, tables: newTables(o), ops: make(chan *operation), stop: make(chan struct{}), done: make(chan struct{}), kept: make(chan struct{}),
+		options: o, hints: event.NewHints(), tables: newTables(o), ops: make(chan *operation), stop: make(chan struct{}), done: make(chan struct{}), kept: make(chan struct{}),
 	}
 	c.store.failed, c.grown = make(chan struct{}, 1), make(chan struct{}, 1)
 	c.tidied = time.Now()

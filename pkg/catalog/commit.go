@@ -180,20 +180,21 @@ func (c *Catalog) room(free int64, frees bool) error {
 
 // batch is one transaction of Badger's.
 type batch struct {
-	txn    *badger.Txn
-	ledger *ledger // of the events, with the batch's own; nil: nobody has asked for it
-	ops    []*operation
-	events []fleet.Event
-	tell   func([]fleet.Event) // once they are on stable storage
-	bytes  int
-	writes int
-	listed []indexWrite // of groups
-	news   []func(DeviceWatcher)
-	inform func([]func(DeviceWatcher)) // likewise
+	txn     *badger.Txn
+	ledger  *ledger // of the events, with the batch's own; nil: nobody has asked for it
+	ops     []*operation
+	events  []fleet.Event
+	changed map[string]bool                      // nouns: see tx
+	tell    func([]fleet.Event, map[string]bool) // once they are on stable storage
+	bytes   int
+	writes  int
+	listed  []indexWrite // of groups
+	news    []func(DeviceWatcher)
+	inform  func([]func(DeviceWatcher)) // likewise
 }
 
 func (c *Catalog) newBatch(db *badger.DB) *batch {
-	return &batch{txn: db.NewTransaction(true), tell: c.announce, inform: c.inform}
+	return &batch{txn: db.NewTransaction(true), changed: map[string]bool{}, tell: c.announce, inform: c.inform}
 }
 
 func (b *batch) takes(t *tx) bool {
@@ -205,10 +206,16 @@ func (b *batch) takes(t *tx) bool {
 func (b *batch) add(op *operation, t *tx) error {
 	b.ops = append(b.ops, op)
 	b.events = append(b.events, t.events...)
+	for _, noun := range t.changed {
+		b.changed[noun] = true
+	}
 	b.bytes += t.bytes
 	b.writes += len(t.order)
 	b.news = append(b.news, t.news...)
-	b.listed = append(b.listed, t.indexWrites()...)
+	if listed := t.indexWrites(); len(listed) > 0 {
+		b.listed = append(b.listed, listed...)
+		b.changed["crash"] = true // counts of a known one, too
+	}
 	return t.flush(b.txn)
 }
 
@@ -234,7 +241,7 @@ func (c *Catalog) endBatch(b *batch, err error) error {
 	} else {
 		c.listed.take(b.listed)
 		b.inform(b.news)
-		b.tell(b.events)
+		b.tell(b.events, b.changed)
 	}
 	for _, op := range b.ops {
 		op.done <- err

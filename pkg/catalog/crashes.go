@@ -21,6 +21,7 @@ func (t *tx) putCrash(c crash.Crash) error {
 		t.mark(chainDumpKey(c))
 	}
 	t.mark(stateKey(c.State, c.Device, c.Name))
+	t.changed = append(t.changed, "dump")
 	return t.put(crashKey(c.Device, c.Name), c)
 }
 
@@ -35,6 +36,7 @@ func (t *tx) deleteCrash(key fleet.DeviceKey, name fleet.DumpName) error {
 	}
 	t.delete(crashKey(key, name))
 	t.delete(stateKey(c.State, key, name))
+	t.changed = append(t.changed, "dump")
 	if grouped(c) {
 		t.delete(chainDumpKey(c))
 	}

@@ -7,6 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -183,12 +186,18 @@ func objectEventKey(o fleet.Object, seq uint64) string { return objectEventsPref
 // Feed wakes those who wait for events.
 func (c *Catalog) Feed() *event.Feed { return &c.feed }
 
-// announce tells the journal and those who wait of events that are on stable storage.
-func (c *Catalog) announce(events []fleet.Event) {
+// Hints say of what something has changed: of events, and of dumps, crashes and sightings, which leave none.
+func (c *Catalog) Hints() *event.Hints { return c.hints }
+
+// announce tells the journal and those who wait of events that are on stable storage, and who looks of what has changed.
+func (c *Catalog) announce(events []fleet.Event, changed map[string]bool) {
 	for _, e := range events {
 		event.Log(c.options.Logger, e)
+		noun, _, _ := strings.Cut(string(e.Kind), ".")
+		changed[noun] = true
 	}
 	if len(events) > 0 {
 		c.feed.Wake()
 	}
+	c.hints.Changed(slices.Collect(maps.Keys(changed))...)
 }

@@ -186,6 +186,7 @@ func (t *tx) putMember(code fleet.ModelCode, number int, m fleet.Member) error {
 	if err != nil || !there {
 		return err
 	}
+	t.changed = append(t.changed, "rollout")
 	return t.put(rolloutMemberKey(code, number, m.Device), m)
 }
 

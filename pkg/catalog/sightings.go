@@ -54,6 +54,7 @@ func (c *Catalog) SaveSightings(ctx context.Context, records []sighting.Record) 
 		if err != nil || !known {
 			return err
 		}
+		t.changed = append(t.changed, "sighting")
 		return errors.Join(t.tellBack(records[i]), t.put(sightingKey(records[i].Device), records[i]))
 	})
 }

@@ -20,16 +20,17 @@ const mostRecord = 32 << 10
 // tx is one operation's view inside a batch: it reads what earlier operations of the batch wrote, and what it writes
 // counts only when it succeeds.
 type tx struct {
-	txn    *badger.Txn
-	now    time.Time         // when it began
-	by     event.By          // who acts
-	told   []told            // what the operation tells of itself
-	events []fleet.Event     // the same, once it has its numbers
-	writes map[string][]byte // nil value: deleted
-	order  []string          // of the first write of each key
-	bytes  int
-	reads  int                   // records and keys read: tests hold it against a bound
-	news   []func(DeviceWatcher) // to be told once it is committed
+	txn     *badger.Txn
+	now     time.Time         // when it began
+	by      event.By          // who acts
+	told    []told            // what the operation tells of itself
+	events  []fleet.Event     // the same, once it has its numbers
+	writes  map[string][]byte // nil value: deleted
+	order   []string          // of the first write of each key
+	bytes   int
+	reads   int                   // records and keys read: tests hold it against a bound
+	news    []func(DeviceWatcher) // to be told once it is committed
+	changed []string              // nouns of what changes without an event: pages that show it are hinted at
 }
 
 func (t *tx) set(key string, value []byte) error {

@@ -95,7 +95,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 	work.Go(func() error {
 		return endpoint.Serve(working, g.logger, g.doors.endpoints(g.allDoors, g.deviceDoor, g.identity, g.gate)...)
 	})
-	context.AfterFunc(working, g.store.Feed().End) // those who wait for events would keep the doors open
+	context.AfterFunc(working, g.store.Feed().End)  // those who wait for events would keep the doors open
+	context.AfterFunc(working, g.store.Hints().End) // and so would pages
 	if err := g.started(ctx); err != nil {
 		g.logger.Error("start not told", "error", err)
 	}

@@ -202,7 +202,7 @@ func openWith(t *testing.T, issuer func(now func() time.Time) *access.Issuer) *d
 		Models: operator.NewModels(operator.Options{Records: d.store, Firmware: d.firmware, Rollouts: standing{d.rollouts.engine, d.rollouts}, Events: d.store, Now: now}), Stock: d.store,
 		Troubles:  d.troubles,
 		Roster:    operator.NewRoster(operator.Options{Records: d.store, Sightings: d.book, Now: now}),
-		Operators: operators, Issuer: &auth.Issuer{Devices: d.store, Now: now}, Dumps: d, Drops: d.inbox, Crashes: d.store, Events: d.store, Gateway: d.gateway,
+		Operators: operators, Issuer: &auth.Issuer{Devices: d.store, Now: now}, Dumps: d, Drops: d.inbox, Crashes: d.store, Events: d.store, Hints: d.store.Hints(), Gateway: d.gateway,
 		Webhooks: webhook.New(webhook.Options{Store: d.store, Loopback: true, Logger: logger, Now: now, After: time.After, Counted: func(bool) {}}),
 		Reported: func(r PolicyReport) { d.reports = append(d.reports, r) }, Now: now,
 	})

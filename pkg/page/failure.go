@@ -34,7 +34,7 @@ func (p *Page) failed(w http.ResponseWriter, r *http.Request, e *endpoint.Error,
 	}
 	f.View = shows
 	access.Private(w)
-	return true, render(w, e.Status, "failure", f)
+	return true, render(w, r, e.Status, "failure", f)
 }
 
 // backTo is the page of ours that a request came from.

@@ -85,13 +85,14 @@ func plural(n int, one, more string) string {
 
 // frame is what the layout shows around a view.
 type frame struct {
-	Title  string
-	Here   string // the address of the view, with its query
-	Nav    []place
-	Caller access.Caller // the zero one for who is not signed in
-	In     bool          // somebody is
-	Said   *said
-	View   any
+	Title   string
+	Here    string // the address of the view, with its query
+	Nav     []place
+	Caller  access.Caller // the zero one for who is not signed in
+	In      bool          // somebody is
+	Said    *said
+	Changes string // the address of the stream that the page listens to, "" for none
+	View    any
 }
 
 // place is one of the navigation.
@@ -128,7 +129,7 @@ func (p *Page) frame(r *http.Request, title string) frame {
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; report-uri " + reportsPath
 
-func render(w http.ResponseWriter, status int, name string, f frame) error {
+func render(w http.ResponseWriter, r *http.Request, status int, name string, f frame) error {
 	t := templates[name]
 	if t == nil {
 		return errors.New("page: no template " + name)
@@ -137,12 +138,24 @@ func render(w http.ResponseWriter, status int, name string, f frame) error {
 	if err := t.ExecuteTemplate(&b, "layout.html", f); err != nil {
 		return err
 	}
+	return sendPage(w, r, status, b.Bytes())
+}
+
+// sendPage is HTML. Only what is read is packed: what an act answers may have a secret in it, whose length would tell of it.
+func sendPage(w http.ResponseWriter, r *http.Request, status int, body []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Referrer-Policy", "same-origin") // with no-referrer a browser sends our own forms with "Origin: null"
+	h.Set("Vary", "Accept-Encoding, "+liveHeader)
 	access.Private(w)
-	return endpoint.Write(w, status, b.Bytes())
+	if r.Method == http.MethodGet && takesGzip(r) {
+		if packed := packFast(body); packed != nil {
+			h.Set("Content-Encoding", "gzip")
+			body = packed
+		}
+	}
+	return endpoint.Write(w, status, body)
 }
 
 // show is a view for who may read. Who is not signed in gets the form at the same address: a link that was handed over leads
@@ -160,19 +173,26 @@ func (p *Page) show(one view) endpoint.Handler {
 		}
 		p.Access.Touch(r.Context(), caller)
 		v := &visit{w, r, caller}
+		if r.Header.Get(liveHeader) != "" {
+			return access.Visible(p.showAgain(one, v))
+		}
+		mark := p.Hints.Mark() // what changes while it is read changes the page, too
 		found, err := one.Load(v)
 		if err != nil {
 			return access.Visible(err)
 		}
-		return p.render(v, http.StatusOK, one.Name, found)
+		return p.render(v, http.StatusOK, one.Name, mark, found)
 	}
 }
 
-func (p *Page) render(v *visit, status int, name string, found shown) error {
+func (p *Page) render(v *visit, status int, name, mark string, found shown) error {
 	f := p.frame(v.r, found.Title)
 	f.Caller, f.In, f.View = v.caller, true, found.View
+	if mark != "" { // else it is the answer of an act, whose address nobody can ask for again
+		f.Changes = changesPath + "?since=" + mark
+	}
 	f.Said = takeSaid(v)
-	return render(v.w, status, name, f)
+	return render(v.w, v.r, status, name, f)
 }
 
 // mostForm bytes of a form are read.
@@ -266,7 +286,7 @@ func leaveSaid(v *visit, s said) {
 
 func takeSaid(v *visit) *said {
 	c, err := v.r.Cookie(saidCookie)
-	if err != nil || v.r.Header.Get("Hx-Request") != "" {
+	if err != nil {
 		return nil
 	}
 	setSaid(v, "", -time.Second)

@@ -21,8 +21,11 @@
 //   - shows in browser_test.go gets an address of it (make test-page). A test fails while a view has none: it looks at each one in Chromium, at
 //     1280 and 360 pixels, light and dark.
 //
-// A section with an id and data-live="crash device" is fetched again when an event of one of these nouns happens, and after
-// half a minute. What a person has begun to fill in stays.
+// A section with an id and data-live="crash device" is made again when something of these nouns has changed, and after
+// half a minute. Nouns are those of events, and "sighting" of what devices are seen to do. What a person has begun to fill in
+// stays. With data-hold it is a list, a table whose rows each lead somewhere: rows are mended where they are, and to who
+// reads in it or works in it new ones are said, "3 new", and come when asked for. A view that shows something else to each person
+// is Personal in views.go: the others are made once for all who have them open.
 //
 // Records are asked by the small interfaces in records.go. One that a view needs besides goes into the view's own file, and
 // into [Options].
@@ -57,6 +60,7 @@ type Options struct {
 	Crashes   crashes
 	Events    events
 	Webhooks  webhooks
+	Hints     hints
 	Gateway   gateway
 	Reported  func(PolicyReport) // a browser has stopped something; called a few times a minute at most
 	Now       func() time.Time
@@ -65,7 +69,8 @@ type Options struct {
 // Page has the views.
 type Page struct {
 	Options
-	pace reportPace
+	pace    reportPace
+	renders renders
 }
 
 // Register adds the page's routes, and has failures answered as pages to browsers.
@@ -82,6 +87,7 @@ func Register(rs *endpoint.Routes, o Options) {
 	for _, one := range uploads(p) {
 		rs.Register(endpoint.Route{Method: http.MethodPost, Pattern: one.Pattern, Query: endpoint.Query{}}, p.Access.Need(one.Need), p.take(one))
 	}
+	p.registerLive(rs)
 	p.registerSignIn(rs)
 	p.registerStatic(rs)
 	p.registerReports(rs)

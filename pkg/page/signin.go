@@ -57,7 +57,7 @@ func (p *Page) signInForm(w http.ResponseWriter, r *http.Request, status int, re
 	}
 	f := p.frame(r, "Sign in")
 	f.View = s
-	return render(w, status, "signin", f)
+	return render(w, r, status, "signin", f)
 }
 
 func (p *Page) login(w http.ResponseWriter, r *http.Request) error {

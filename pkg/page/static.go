@@ -6,9 +6,11 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 )
@@ -62,6 +64,32 @@ func pack(body []byte) []byte {
 	return b.Bytes()
 }
 
+func takesGzip(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")
+}
+
+// packers are kept: each has a megabyte.
+var packers = sync.Pool{New: func() any {
+	z, err := gzip.NewWriterLevel(nil, gzip.BestSpeed)
+	if err != nil {
+		panic(err) // of the level
+	}
+	return z
+}}
+
+// packFast packs what is made for one answer; nil where it gains nothing.
+func packFast(body []byte) []byte {
+	z := packers.Get().(*gzip.Writer) //nolint:errcheck // nothing else is in there
+	defer packers.Put(z)
+	var b bytes.Buffer
+	z.Reset(&b)
+	_, err := z.Write(body)
+	if err := errors.Join(err, z.Close()); err != nil || b.Len() >= len(body) {
+		return nil
+	}
+	return b.Bytes()
+}
+
 // asset is the address of a file, another one for each content: browsers keep it.
 func asset(name string) string { return "/static/" + name + "?v=" + statics[name].hash[:8] }
 
@@ -94,7 +122,7 @@ func sendStatic(w http.ResponseWriter, r *http.Request, name string) error {
 		return nil
 	}
 	h.Set("Content-Type", s.kind)
-	if s.packed != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if s.packed != nil && takesGzip(r) {
 		h.Set("Content-Encoding", "gzip")
 		return endpoint.Write(w, http.StatusOK, s.packed)
 	}
@@ -112,7 +140,6 @@ type File struct{ Name, SHA256 string }
 
 // Libraries are all of them; packages name them in their bill of materials.
 var Libraries = []Library{
-	{"htmx.org", "2.0.11", "0BSD", []File{{"htmx.js", "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717"}}},
 	{"uplot", "1.6.32", "MIT", []File{
 		{"uplot.js", "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f"},
 		{"uplot.css", "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04"},

@@ -10,11 +10,12 @@ import (
 
 // view is something to read at an address.
 type view struct {
-	Name    string // of its template
-	Pattern string
-	Query   []string                    // the parameters that its address knows
-	Nav     string                      // its word in the navigation, "" for none
-	Load    func(*visit) (shown, error) // for whoever may read
+	Name     string // of its template
+	Pattern  string
+	Query    []string                    // the parameters that its address knows
+	Nav      string                      // its word in the navigation, "" for none
+	Load     func(*visit) (shown, error) // for whoever may read
+	Personal bool                        // it shows something else to each person, whatever their role
 }
 
 // act is something to do, by a form.
@@ -53,7 +54,7 @@ func views(p *Page) []view {
 
 		{Name: "events", Pattern: "/events", Nav: "Events", Query: eventQuery, Load: p.events},
 
-		{Name: "gateway", Pattern: "/gateway", Nav: "Gateway", Load: p.gateway},
+		{Name: "gateway", Pattern: "/gateway", Nav: "Gateway", Load: p.gateway, Personal: true},
 
 		{Name: "licences", Pattern: "/licences", Load: p.licences},
 	}

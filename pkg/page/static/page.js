@@ -54,92 +54,162 @@
   };
   document.addEventListener("DOMContentLoaded", () => { if (window.uPlot) document.querySelectorAll("[data-plot]").forEach(draw); });
 
-  // Sections that stay true.
+  // Sections that stay true. The stream says of what something has changed; the page is then asked for once more, and what is
+  // other of its sections is put in.
   const stream = document.body.dataset.stream;
-  if (!stream || !window.htmx || !window.EventSource) return;
-  const soon = 400, rest = 2000, again = 30000; // milliseconds
-  const state = new Map(); // by id: what is due
+  if (!stream || !window.EventSource || !window.fetch) return;
+  const rest = 1000, seldom = 10000, again = 30000; // milliseconds
+  const shows = document.getElementById("connection");
+  const say = (text, bad) => { if (shows.textContent !== text) shows.textContent = text; shows.className = bad ? "bad" : "good"; };
+  const sections = () => [...document.querySelectorAll("[data-live][id]")];
 
-  const busy = (section) => section.contains(document.activeElement) && document.activeElement.matches("input, textarea, select, button, summary") ||
-    section.querySelector("input:checked, details.act[open], dialog[open]") !== null;
+  let due = new Set(); // ids
+  let timer = 0, at = 0, last = 0, took = 0, asking = false;
+  const plan = (ids, pause) => {
+    for (const id of ids) due.add(id);
+    if (!due.size || asking || document.hidden) return;
+    const then = Math.max(Date.now() + 50, last + pause, last + 8 * took); // a gateway with much to do is asked less
+    if (timer && at <= then) return;
+    clearTimeout(timer);
+    at = then;
+    timer = setTimeout(ask, then - Date.now());
+  };
+  const refresh = () => plan(sections().map((e) => e.id), 0);
+  const ask = async () => {
+    timer = 0;
+    const ids = due, began = Date.now();
+    due = new Set();
+    asking = true;
+    try {
+      const answer = await fetch(location.pathname + location.search, { headers: { "Slipway-Live": "yes" }, cache: "no-store" });
+      if (answer.ok) {
+        const found = new DOMParser().parseFromString(await answer.text(), "text/html");
+        for (const id of ids) put(document.getElementById(id), found.getElementById(id));
+      } else if (answer.status === 401) {
+        say("signed out: reload the page", true);
+      }
+    } catch {
+      ids.forEach((id) => due.add(id)); // the connection comes back, or the next half minute
+    }
+    last = Date.now();
+    took = last - began;
+    asking = false;
+    if (due.size && source && source.readyState === EventSource.OPEN) plan([], rest);
+  };
 
-  const fetchSection = (id) => {
-    const section = document.getElementById(id);
-    if (!section) return;
-    const s = state.get(id);
-    s.timer = 0;
-    if (busy(section)) { hold(section, s); return; }
-    s.last = Date.now();
-    s.news = 0;
-    htmx.ajax("GET", location.pathname + location.search, { source: section, target: section, select: "#" + CSS.escape(id), swap: "outerHTML" });
+  // Ages go on by themselves: they are no news.
+  const plain = (e) => { const c = e.cloneNode(true); retime(c); for (const a of c.querySelectorAll(".ago, .news, [data-plot] > *")) a.remove(); c.classList.remove("fresh"); return c.outerHTML; };
+  const same = (a, b) => plain(a) === plain(b);
+  const busy = (e) => e.contains(document.activeElement) && document.activeElement.matches("input, textarea, select, button, summary") ||
+    e.querySelector("input:checked, details.act[open], dialog[open]") !== null;
+  const rowsOf = (section) => new Map([...section.querySelectorAll("tbody > tr")].map((row) => {
+    const link = row.querySelector("a[href]");
+    return [row.dataset.row || (link ? link.getAttribute("href") : row.textContent), row];
+  }));
+  const swap = (now, next) => {
+    const open = [...now.querySelectorAll("details")].map((d) => d.open);
+    const details = next.querySelectorAll("details");
+    if (details.length === open.length) details.forEach((d, i) => { d.open = open[i]; });
+    const at = now.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    next = document.adoptNode(next);
+    now.replaceWith(next);
+    retime(next);
+    if (window.uPlot) next.querySelectorAll("[data-plot]").forEach(draw);
+    if (at) { const link = next.querySelector(`a[href="${CSS.escape(at)}"]`); if (link) link.focus({ preventScroll: true }); }
+    return next;
   };
-  const due = (id, wait) => {
-    const s = state.get(id) || { last: 0, timer: 0, news: 0 };
-    state.set(id, s);
-    if (!s.timer) s.timer = setTimeout(fetchSection, Math.max(wait, s.last + rest - Date.now()), id);
+  let wantsAll = ""; // the id of a list whose new rows were asked for
+  const put = (now, next) => {
+    if (!now || !next || same(now, next)) return;
+    const list = now.hasAttribute("data-hold");
+    const before = rowsOf(now), after = rowsOf(next);
+    const fresh = [...after.keys()].filter((key) => !before.has(key));
+    const reads = list && fresh.length > 0 && now.getBoundingClientRect().top < 0;
+    if ((busy(now) || reads) && wantsAll !== now.id) {
+      for (const [key, row] of after) {
+        const old = before.get(key);
+        if (old && !busy(old) && !same(old, row)) swap(old, row);
+      }
+      hold(now, list && fresh.length ? `${fresh.length} new` : list ? "" : "There is something new");
+      return;
+    }
+    wantsAll = "";
+    now = swap(now, next);
+    for (const key of fresh) if (before.size || list) after.get(key).classList.add("fresh");
   };
-  // A list in which somebody works does not jump: it says how much is new.
-  const hold = (section, s) => {
+  // A list in which somebody reads or works does not jump: it says how much is new.
+  const hold = (section, text) => {
     let note = section.querySelector(":scope > .news");
+    if (!text) { if (note) note.remove(); return; }
     if (!note) {
       note = document.createElement("p");
       note.className = "news";
       note.setAttribute("role", "status");
       const link = document.createElement("a");
       link.href = location.pathname + location.search;
+      link.addEventListener("click", (e) => {
+        e.preventDefault();
+        wantsAll = section.id;
+        document.getElementById(section.id).scrollIntoView();
+        plan([section.id], 0);
+      });
       note.append(link);
       section.prepend(note);
     }
-    note.firstChild.textContent = `${s.news} new`;
+    if (note.firstChild.textContent !== text) note.firstChild.textContent = text;
   };
-  const sections = () => document.querySelectorAll("[data-live][id]");
-  const refresh = () => { for (const e of sections()) due(e.id, 0); };
-  const happened = (event) => {
-    let kind = "";
-    try { kind = JSON.parse(event.data).kind || ""; } catch { return; }
-    const noun = kind.split(".")[0];
+
+  const changed = (event) => {
+    const nouns = event.data.split(" "), soon = [], later = [];
     for (const e of sections()) {
-      if (!e.dataset.live.split(" ").includes(noun)) continue;
-      due(e.id, soon);
-      state.get(e.id).news++;
+      const of = e.dataset.live.split(" ").filter((noun) => nouns.includes(noun) || nouns.includes("everything"));
+      if (of.length) (of.every((noun) => noun === "sighting") ? later : soon).push(e.id); // devices are seen all the time
     }
+    plan(later, seldom);
+    plan(soon, rest);
   };
-  document.body.addEventListener("htmx:afterSettle", (e) => retime(e.target.parentElement || document));
-  setInterval(() => { if (!document.hidden) refresh(); }, again);
+  setInterval(() => { if (source && source.readyState === EventSource.OPEN) refresh(); }, again);
 
   // The connection. A hidden page has none: browsers open few to one gateway.
-  const shows = document.getElementById("connection");
-  let source = null, since = null, retry = 0;
-  const say = (text, bad) => { shows.textContent = text; shows.className = bad ? "bad" : "good"; };
+  const silence = 40000; // milliseconds: the stream says something every 15 seconds
+  let source = null, since = null, retry = 0, heard = Date.now(), pause = 2000;
   const lost = () => {
     since = since || new Date();
     say(`not connected since ${clock(since)}`, true);
   };
+  let mark = "";
+  const hear = (then) => (event) => { heard = Date.now(); mark = event.lastEventId || mark; then(event); };
   const connect = () => {
     clearTimeout(retry);
     if (source) source.close();
-    source = new EventSource(stream);
-    source.onopen = () => {
-      if (since) refresh();
+    heard = Date.now();
+    source = new EventSource(mark ? stream.replace(/since=.*/, "since=" + encodeURIComponent(mark)) : stream);
+    source.onopen = hear(() => {
       since = null;
+      pause = 2000;
       say("live", false);
-    };
-    source.onmessage = happened;
-    source.addEventListener("gap", refresh);
+      if (due.size) plan([], 0);
+    });
+    source.onmessage = hear(changed);
+    source.addEventListener("here", hear(() => {}));
     source.onerror = () => {
       lost();
-      if (source.readyState === EventSource.CLOSED) retry = setTimeout(connect, 2000); // what was answered is no stream
+      if (source.readyState !== EventSource.CLOSED) return; // it tries again by itself
+      clearTimeout(retry);
+      retry = setTimeout(connect, pause); // what was answered is no stream
+      pause = Math.min(pause * 2, again);
     };
   };
+  const leave = () => {
+    clearTimeout(retry);
+    if (source) source.close();
+    source = null;
+  };
+  setInterval(() => { if (source && source.readyState === EventSource.OPEN && Date.now() - heard > silence) { lost(); connect(); } }, 5000);
   connect();
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) {
-      clearTimeout(retry);
-      source.close();
-      since = since || new Date();
-    } else {
-      connect();
-    }
+    if (document.hidden) { leave(); since = since || new Date(); } else { connect(); }
   });
-  addEventListener("pagehide", () => source.close());
+  addEventListener("pagehide", leave);
+  addEventListener("pageshow", (e) => { if (e.persisted) connect(); });
 })();
