@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 }
 
 // settings are those of a gateway on a free port with its state in a test's folder; more are KEY=VALUE and win.
-func settings(t *testing.T, more ...string) config.Config {
+func settings(t testing.TB, more ...string) config.Config {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "slw") // a unix socket's path is short, and a test's folder is not
 	if err != nil {

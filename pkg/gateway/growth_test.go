@@ -28,13 +28,13 @@ import (
 
 // backupOf writes a backup of a catalog, which is the quick way to fill one.
 type backupOf struct {
-	t   *testing.T
+	t   testing.TB
 	out *bufio.Writer
 	sum hash.Hash
 	zip *gzip.Writer
 }
 
-func newBackup(t *testing.T, w io.Writer) *backupOf {
+func newBackup(t testing.TB, w io.Writer) *backupOf {
 	zip, err := gzip.NewWriterLevel(w, gzip.NoCompression)
 	if err != nil {
 		t.Fatal(err)
@@ -78,12 +78,13 @@ var (
 	manyDevices = 100_000
 	manyDumps   = 100_000
 	manyGroups  = 5_000
+	onFirst     = 1 // devices of the first group
 )
 
 func manyDevice(n int) fleet.DeviceKey { return fleet.DeviceKey(fmt.Sprintf("dev%05d", n)) }
 
 // large makes a catalog with the records of a large plant.
-func large(t *testing.T, dir string) {
+func large(t testing.TB, dir string, more ...func(*backupOf)) {
 	t.Helper()
 	since := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	var packed bytes.Buffer
@@ -99,11 +100,15 @@ func large(t *testing.T, dir string) {
 		state := []crash.GroupState{crash.Open, crash.Resolved, crash.Ignored}[n%3]
 		b.put("gm/"+name+"/"+name, nil)
 		b.put("gv/"+name+"/1.0", crash.VersionCount{Version: "1.0", Count: 1})
-		b.put("g/"+name, crash.Group{Fingerprint: name, Model: "pump", State: state, Tally: crash.Tally{Count: 1 + n, LastSeen: since.Add(time.Duration(n) * time.Second)}})
+		devices := 1
+		if n == 0 {
+			devices = onFirst
+		}
+		b.put("g/"+name, crash.Group{Fingerprint: name, Model: "pump", State: state, Devices: devices, Tally: crash.Tally{Count: 1 + n, LastSeen: since.Add(time.Duration(n) * time.Second)}})
 	}
 	for n := range manyDumps {
 		at := since.Add(time.Duration(n) * time.Second)
-		d := fleet.Dump{Device: manyDevice(n), Model: "pump", UploadedAt: at}
+		d := fleet.Dump{Device: manyDevice(n % manyDevices), Model: "pump", UploadedAt: at}
 		one := crash.Crash{Device: d.Device, Model: "pump", Name: d.Name(), Uploaded: at, State: crash.Missing}
 		if n%20 == 0 {
 			one.State, one.Fingerprint = crash.Reported, fmt.Sprintf("%016x", n/20)
@@ -114,6 +119,9 @@ func large(t *testing.T, dir string) {
 		b.put("ut/"+turned, nil)
 		b.put("c/"+file, one)
 		b.put("cs/"+string(one.State)+"/"+turned, nil)
+	}
+	for _, put := range more {
+		put(b)
 	}
 	b.end()
 	_, err := catalog.Restore(catalog.Options{

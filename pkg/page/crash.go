@@ -38,6 +38,33 @@ type crashView struct {
 	Plot     string          // what the script draws, "" for nothing
 	Into     []crash.Group   // it may be merged into
 	Gone     []fleet.Version // it may be resolved in
+	Lines    []lineCount     // where its devices stand, most first
+	LinesOf  int             // devices that were looked at for that; fewer than there are on a large group
+}
+
+// lineCount is how many devices of a line crash like this.
+type lineCount struct {
+	Line    string
+	Devices int
+}
+
+// mostPlaced devices of a group are looked up on their lines.
+const mostPlaced = 300
+
+// linesOf counts the devices of a group by their lines.
+func (p *Page) linesOf(group string) (lines []lineCount, of int, err error) {
+	devices, _, err := p.Crashes.GroupDevices(group, "", mostPlaced)
+	count := map[string]int{}
+	for _, d := range devices {
+		if _, line := p.Sightings.Sighting(d.Device); line != "" {
+			count[line]++
+		}
+	}
+	for line, n := range count {
+		lines = append(lines, lineCount{line, n})
+	}
+	slices.SortFunc(lines, func(a, b lineCount) int { return cmp.Or(b.Devices-a.Devices, cmp.Compare(a.Line, b.Line)) })
+	return lines, len(devices), err
 }
 
 // versionRow is how often it happened in a version.
@@ -79,7 +106,10 @@ func (p *Page) crash(v *visit) (shown, error) {
 	if n := len(view.Devices); n == shownRows && total > n {
 		view.More = "/crashes/" + g.Fingerprint + "?after=" + url.QueryEscape(string(view.Devices[n-1].Device)) + "#devices"
 	}
-	counted, err := p.Crashes.GroupCounters(g.Fingerprint)
+	if view.Lines, view.LinesOf, err = p.linesOf(g.Fingerprint); err != nil {
+		return shown{}, err
+	}
+	counted, err := p.groupCounters(g)
 	if err != nil {
 		return shown{}, err
 	}

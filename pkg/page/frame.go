@@ -245,7 +245,7 @@ func (p *Page) take(one act) endpoint.Handler {
 // finish shows what an act has led to.
 func (p *Page) finish(v *visit, d done) error {
 	if d.View != "" {
-		return p.render(v, cmp.Or(d.Status, http.StatusOK), d.View, d.Shows)
+		return p.render(v, cmp.Or(d.Status, http.StatusOK), d.View, "", d.Shows)
 	}
 	leaveSaid(v, d.Said)
 	return seeOther(v.w, d.To)

@@ -71,6 +71,7 @@ type Page struct {
 	Options
 	pace    reportPace
 	renders renders
+	counted counted
 }
 
 // Register adds the page's routes, and has failures answered as pages to browsers.

@@ -54,6 +54,23 @@
   };
   document.addEventListener("DOMContentLoaded", () => { if (window.uPlot) document.querySelectorAll("[data-plot]").forEach(draw); });
 
+  // What is to be pasted elsewhere has a button. Without TLS a browser has no clipboard, and copies what is chosen.
+  for (const text of document.querySelectorAll("pre[data-copy]")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Copy it";
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(text.innerText);
+      } catch {
+        getSelection().selectAllChildren(text);
+        document.execCommand("copy");
+      }
+      button.textContent = "Copied";
+    });
+    text.before(button);
+  }
+
   // Sections that stay true. The stream says of what something has changed; the page is then asked for once more, and what is
   // other of its sections is put in.
   const stream = document.body.dataset.stream;

@@ -22,7 +22,7 @@ import (
 // Versions are the builds, in their order. In each another of the corpus's programs crashes, in two places.
 var Versions = []string{"1.0.0", "1.1.0"}
 
-var programs = map[string]string{"1.0.0": "ring", "1.1.0": "lambda_scan"}
+var programs = map[string]string{"1.0.0": "ring", "1.1.0": "lambda_scan", "1.2.0": "ring"} // 1.2.0 is for tests: it crashes where 1.0.0 does
 
 // Build is one of the builds.
 type Build struct {

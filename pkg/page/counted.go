@@ -1,0 +1,59 @@
+package page
+
+import (
+	"sync"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/crash"
+)
+
+// What a group was counted by the hour is the sum over all of its devices. Of a group on many it is made once a minute at
+// most, for all who look: the plot is by the hour.
+const (
+	fewDevices  = 300
+	keptCounted = time.Minute
+	mostCounted = 32 // groups
+)
+
+// counted are such sums.
+type counted struct {
+	mu  sync.Mutex // guards what follows
+	all map[string]*sum
+}
+
+type sum struct {
+	mu     sync.Mutex // guards what follows: who comes while it is made waits for it
+	made   time.Time
+	series []crash.VersionSeries
+}
+
+func (c *counted) get(group string, make func(string) ([]crash.VersionSeries, error)) ([]crash.VersionSeries, error) {
+	c.mu.Lock()
+	one := c.all[group]
+	if one == nil {
+		if c.all == nil || len(c.all) >= mostCounted {
+			c.all = map[string]*sum{}
+		}
+		one = &sum{}
+		c.all[group] = one
+	}
+	c.mu.Unlock()
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	if time.Since(one.made) < keptCounted {
+		return one.series, nil
+	}
+	series, err := make(group)
+	if err == nil {
+		one.series, one.made = series, time.Now()
+	}
+	return series, err
+}
+
+// groupCounters are what was counted of a group's versions.
+func (p *Page) groupCounters(g crash.Group) ([]crash.VersionSeries, error) {
+	if g.Devices <= fewDevices {
+		return p.Crashes.GroupCounters(g.Fingerprint)
+	}
+	return p.counted.get(g.Fingerprint, p.Crashes.GroupCounters)
+}
