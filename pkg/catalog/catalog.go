@@ -61,6 +61,7 @@ type Catalog struct {
 	stopped time.Time
 	feed    event.Feed
 	hints   *event.Hints
+	wanted  keptWanted
 	trouble atomic.Pointer[string] // that it was found damaged
 	unread  atomic.Pointer[string] // that it could not be read
 	copied  Counts                 // that are in the folder; the committer's

@@ -3,14 +3,48 @@ package catalog
 import (
 	"cmp"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Wanted are the firmwares that dumps wait for, by model and hash. It reads each dump that waits for one: by the hash that it
-// carries, or by the version that its device declared where it carries none.
+// keptWanted is what was wanted when it was looked at last. Where a hundred thousand dumps wait a look takes a second: it is
+// then made again after twenty times as long, though more have come.
+type keptWanted struct {
+	mu   sync.Mutex // guards what follows: who comes while it is made waits for it
+	all  []crash.Wanted
+	mark string // of the hints, when it was begun
+	made time.Time
+	took time.Duration
+}
+
+const (
+	quickLook = 20 * time.Millisecond
+	lookRest  = 20 // times what the look took
+)
+
+// Wanted are the firmwares that dumps wait for, by model and hash: by the hash that a dump carries, or by the version that its
+// device declared where it carries none. It reads each dump that waits, unless none has changed since.
 func (c *Catalog) Wanted() ([]crash.Wanted, error) {
+	k := &c.wanted
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	nouns, mark := c.hints.Since(k.mark)
+	changed := k.mark == "" || slices.Contains(nouns, "dump")
+	if !changed || k.took > quickLook && time.Since(k.made) < lookRest*k.took {
+		return slices.Clone(k.all), nil
+	}
+	began := time.Now()
+	all, err := c.lookForWanted()
+	if err == nil {
+		k.all, k.mark, k.made, k.took = all, mark, time.Now(), time.Since(began)
+	}
+	return slices.Clone(all), err
+}
+
+func (c *Catalog) lookForWanted() ([]crash.Wanted, error) {
 	type want struct {
 		crash.Wanted
 		devices map[fleet.DeviceKey]bool

@@ -154,8 +154,9 @@ func (p *pagePlant) first(path string) (bytes int) {
 func TestThePageOfALargePlantIsLight(t *testing.T) {
 	described.Unwatched(t)
 	const (
-		mostRead        = 1200  // records and keys of a view
-		mostAllocations = 60000 // of a view
+		mostRead        = 400    // records and keys of a view
+		mostOfDevices   = 4200   // of a list of a hundred: what each crashed in a week lies by its version, of which there are 40
+		mostAllocations = 85_000 // of a view
 	)
 	p := newPagePlant(t)
 	for _, path := range viewsOfPage {
@@ -176,8 +177,12 @@ func TestThePageOfALargePlantIsLight(t *testing.T) {
 		if bytes > firstPage {
 			t.Errorf("%s: %d bytes over the wire, want %d at most", path, bytes, firstPage)
 		}
-		if read > mostRead {
-			t.Errorf("%s: %d records and keys are read, want %d at most", path, read, mostRead)
+		most := int64(mostRead)
+		if strings.HasPrefix(path, "/devices") {
+			most = mostOfDevices
+		}
+		if read > most {
+			t.Errorf("%s: %d records and keys are read, want %d at most", path, read, most)
 		}
 		if allocations > mostAllocations {
 			t.Errorf("%s: %.0f allocations, want %d at most", path, allocations, mostAllocations)
