@@ -66,5 +66,5 @@ func Starting(w http.ResponseWriter, r *http.Request, e *endpoint.Error, _ strin
 		w.Header().Set("Refresh", startingAgain)
 	}
 	access.Private(w)
-	return true, render(w, e.Status, "starting", frame{Title: "Starting", Here: local(r.URL.RequestURI()), View: starting{!asks}})
+	return true, render(w, r, e.Status, "starting", frame{Title: "Starting", Here: local(r.URL.RequestURI()), View: starting{!asks}})
 }

@@ -33,6 +33,7 @@
     }
   };
   retime(document);
+  document.addEventListener("page:put", (e) => retime(e.target)); // another script has put something in
   setInterval(() => recount(document), 10000);
 
   // Plots. The library comes behind this file, and the table beside a plot says the same.

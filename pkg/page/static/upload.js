@@ -60,7 +60,7 @@
         main.replaceChildren(...came.childNodes);
         const next = main.querySelector("form.upload");
         if (next) ready(next);
-        main.dispatchEvent(new Event("htmx:afterSettle", { bubbles: true })); // times become the reader's
+        main.dispatchEvent(new Event("page:put", { bubbles: true })); // times become the reader's
         main.focus();
         scrollTo(0, 0);
       };
