@@ -15,6 +15,7 @@ import (
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -200,6 +201,20 @@ func refOf(content openapi3.Content) string {
 		return ""
 	}
 	return strings.TrimPrefix(media.Schema.Ref, "#/components/schemas/")
+}
+
+func TestTheDescriptionComesAsAPageToBrowsersOnly(t *testing.T) {
+	d := open(t, func(o *Options) {
+		o.Docs = func(w http.ResponseWriter, _ *http.Request) error {
+			return endpoint.Write(w, http.StatusOK, []byte("a page"))
+		}
+	})
+	for accept, want := range map[string]bool{"text/html,application/xhtml+xml,*/*;q=0.8": true, "": false, "*/*": false, "application/json": false, "application/yaml": false} {
+		a := d.ask(http.MethodGet, "/api/docs", "", "Accept", accept)
+		if (a.body == "a page") != want || a.Header.Get("Vary") != "Accept" {
+			t.Errorf("accepted %q: %s %.40q, Vary %q", accept, a.Status, a.body, a.Header.Get("Vary"))
+		}
+	}
 }
 
 func TestTheDescriptionComesAsYAMLAndAsJSON(t *testing.T) {

@@ -34,8 +34,8 @@ func indented(text string) string {
 	return b.String()
 }
 
-// described is the same as JSON, made when it is first asked for.
-var described = sync.OnceValues(func() ([]byte, error) {
+// DescriptionJSON is the same as JSON, made when it is first asked for.
+var DescriptionJSON = sync.OnceValues(func() ([]byte, error) {
 	var v any
 	if err := yaml.Unmarshal([]byte(Description), &v); err != nil {
 		return nil, err
@@ -43,14 +43,18 @@ var described = sync.OnceValues(func() ([]byte, error) {
 	return json.Marshal(v)
 })
 
-// docs answers as YAML, or as JSON to whoever accepts that and no YAML.
-func docs(w http.ResponseWriter, r *http.Request) error {
+// docs answers as YAML, as JSON to whoever accepts that and no YAML, and as a page to browsers.
+func (d *door) docs(w http.ResponseWriter, r *http.Request) error {
 	accept := r.Header.Get("Accept")
+	w.Header().Set("Vary", "Accept")
+	if strings.Contains(accept, "text/html") && d.Docs != nil {
+		return d.Docs(w, r)
+	}
 	if !strings.Contains(accept, "json") || strings.Contains(accept, "yaml") {
 		w.Header().Set("Content-Type", "application/yaml")
 		return endpoint.Write(w, http.StatusOK, []byte(Description))
 	}
-	text, err := described()
+	text, err := DescriptionJSON()
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func (d *door) registerGateway(rs *endpoint.Routes) {
 		return nil
 	})
 	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/ca.crt", Query: none}, anyone, seen(d.ca))
-	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/docs", Query: none}, anyone, docs)
+	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/docs", Query: none}, anyone, d.docs)
 }
 
 func (d *door) listTokens(w http.ResponseWriter, r *http.Request) error {

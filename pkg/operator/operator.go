@@ -39,6 +39,7 @@ type Options struct {
 	Events    events
 	Webhooks  webhooks
 	Access    *access.Access
+	Docs      endpoint.Handler // the description of the API for browsers; nil: they get what programs get
 	Metrics   http.Handler
 	Counter   *endpoint.Metrics
 	Now       func() time.Time

@@ -55,7 +55,7 @@ var shows = map[string]string{
 
 // besides are what is no view of its own: the form to sign in, what is said of an address that is not there.
 var besides = map[string]string{
-	"signin": "/login", "failure": "/nothing", "devices-none": "/devices?q=nobody", "devices-silent": "/devices?state=silent",
+	"signin": "/login", "docs": "/api/docs", "failure": "/nothing", "devices-none": "/devices?q=nobody", "devices-silent": "/devices?state=silent",
 }
 
 func TestEveryViewIsLookedAt(t *testing.T) {

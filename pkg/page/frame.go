@@ -147,7 +147,7 @@ func sendPage(w http.ResponseWriter, r *http.Request, status int, body []byte) e
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Referrer-Policy", "same-origin") // with no-referrer a browser sends our own forms with "Origin: null"
-	h.Set("Vary", "Accept-Encoding, "+liveHeader)
+	h.Set("Vary", "Accept, Accept-Encoding, "+liveHeader)
 	access.Private(w)
 	if r.Method == http.MethodGet && takesGzip(r) {
 		if packed := packFast(body); packed != nil {
