@@ -83,9 +83,9 @@ func tokenListCommand() *cobra.Command {
 			return err
 		}
 		return show(cmd, flags.format, answer, func(w io.Writer, v api.Tokens) {
-			c := newColumns(w, "ID", "ROLE", "MODELS", "CREATED", "NAME")
+			c := newColumns(w, "ID", "ROLE", "MODELS", "CREATED", "MADE BY", "USED", "NAME")
 			for _, t := range v.Tokens {
-				c.row(t.ID, t.Role, modelList(t), localTime(t.CreatedAt), t.Name)
+				c.row(t.ID, t.Role, modelList(t), localTime(t.CreatedAt), t.MadeBy, localTime(t.UsedAt), t.Name)
 			}
 			c.flush()
 		})

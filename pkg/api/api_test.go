@@ -34,7 +34,7 @@ func TestAnswersHaveTheMembersThatScriptsRead(t *testing.T) {
 		`{"firmware_version":null}`:                                            OfferedVersion{},
 		`{"code":"pump","firmware_version":"1.0","kind":"bundle","published":true,"changed":true,"warnings":[],"build":` + build + `}`: ShowAccepted(accepted),
 		`{"status":"ok","trouble":[]}`: Health{"ok", List[string](nil)},
-		`{"token":"t","id":"1","name":"ci","role":"pipeline","models":["pump"],"created_at":"2026-05-04T12:00:00Z"}`: CreatedToken{"t", Token{"1", "ci", "pipeline", []fleet.ModelCode{"pump"}, noon}},
+		`{"token":"t","id":"1","name":"ci","role":"pipeline","models":["pump"],"created_at":"2026-05-04T12:00:00Z"}`: CreatedToken{"t", Token{"1", "ci", "pipeline", []fleet.ModelCode{"pump"}, noon, "", time.Time{}}},
 		`{"tokens":[{"id":"1","role":"viewer","created_at":"2026-05-04T12:00:00Z"}],"next":null}`:                    Tokens{Tokens: []Token{{ID: "1", Role: "viewer", CreatedAt: noon}}},
 	} {
 		got, err := json.Marshal(answer)

@@ -77,6 +77,8 @@ type Token struct {
 	Role      string            `json:"role"`
 	Models    []fleet.ModelCode `json:"models,omitempty"` // that a pipeline's token is for; none: for all
 	CreatedAt time.Time         `json:"created_at"`
+	MadeBy    string            `json:"made_by,omitempty"` // who made it: a token's name or id, or uid:1000 of the socket
+	UsedAt    time.Time         `json:"used_at,omitzero"`  // the last time, by whatever route; after a kill up to an hour behind
 }
 
 // CreatedToken is a token that was just made, with itself, shown once.

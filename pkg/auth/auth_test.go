@@ -20,6 +20,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -34,7 +35,8 @@ type shortStore struct {
 	devices map[fleet.DeviceKey]fleet.Device
 	secrets map[fleet.DeviceKey]DeviceSecrets
 	tokens  map[string]OperatorToken
-	full    bool // no change is stored
+	full    bool                   // no change is stored
+	noted   []map[string]time.Time // when tokens were used
 }
 
 func newStore(devices ...fleet.Device) *shortStore {
@@ -151,6 +153,16 @@ func (s *shortStore) OperatorTokens() ([]OperatorToken, error) {
 
 func (s *shortStore) AddOperatorToken(_ context.Context, t OperatorToken) error {
 	s.tokens[t.ID] = t
+	return nil
+}
+
+func (s *shortStore) NoteTokensUsed(_ context.Context, used map[string]time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.full {
+		return fleet.Full("the disk")
+	}
+	s.noted = append(s.noted, used)
 	return nil
 }
 
@@ -549,6 +561,58 @@ func TestAnExternalIssuersTokensVerifyThroughItsKeySetAlone(t *testing.T) {
 	if _, _, err := o.devices.Authenticate(t.Context(), ghost); !errors.Is(err, fleet.ErrUnknown) {
 		t.Errorf("a device of an unknown model: %v", err)
 	}
+}
+
+// TestTheUseOfATokenIsShownAtOnceAndWrittenOnceAnHour: a request writes nothing, a stop loses nothing, nor does a full disk.
+func TestTheUseOfATokenIsShownAtOnceAndWrittenOnceAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newStore()
+		o := &Operators{Store: store, Now: time.Now}
+		token, record, err := o.Create(t.Context(), "ci", Pipeline)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan error)
+		go func() { over <- o.Run(ctx) }()
+		begun := time.Now()
+		used := func() time.Time {
+			all, err := o.List()
+			if err != nil || len(all) != 1 {
+				t.Fatal(all, err)
+			}
+			return all[0].UsedAt
+		}
+		if !used().IsZero() {
+			t.Errorf("used at %s", used())
+		}
+		for range 150 { // one a minute, for two and a half hours
+			time.Sleep(time.Minute)
+			if _, err := o.Authenticate(token); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := o.Authenticate(token + "x"); err == nil {
+				t.Fatal("a wrong token")
+			}
+		}
+		if n := len(store.noted); n != 2 || !used().Equal(begun.Add(150*time.Minute)) {
+			t.Errorf("%d writes, used at %s", n, used())
+		}
+		store.mu.Lock()
+		store.full = true
+		store.mu.Unlock()
+		time.Sleep(time.Hour)
+		store.mu.Lock()
+		store.full = false
+		store.mu.Unlock()
+		if !used().Equal(begun.Add(150 * time.Minute)) {
+			t.Errorf("after a full disk it was used at %s", used())
+		}
+		cancel()
+		if err := <-over; err != nil || len(store.noted) != 3 || !store.noted[2][record.ID].Equal(begun.Add(150*time.Minute)) {
+			t.Errorf("at the stop: %v, %v", store.noted, err)
+		}
+	})
 }
 
 func TestOperatorTokensAreStoredHashedAndHaveRoles(t *testing.T) {

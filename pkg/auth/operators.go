@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -17,12 +18,16 @@ type tokenStore interface {
 	OperatorTokens() ([]OperatorToken, error)
 	AddOperatorToken(context.Context, OperatorToken) error
 	RemoveOperatorToken(ctx context.Context, id string) error
+	NoteTokensUsed(ctx context.Context, used map[string]time.Time) error
 }
 
 // Operators are people's and pipelines' tokens: "slw_<id>_<secret>", the id to find the record by.
 type Operators struct {
 	Store tokenStore
 	Now   func() time.Time
+
+	mu   sync.Mutex           // guards used
+	used map[string]time.Time // by id: tokens that were used since that was last noted
 }
 
 const operatorPrefix = "slw_"
@@ -43,8 +48,13 @@ func (o *Operators) Create(ctx context.Context, name string, role Role, models .
 // List lists the tokens, without what would open a door.
 func (o *Operators) List() ([]OperatorToken, error) {
 	tokens, err := o.Store.OperatorTokens()
-	for i := range tokens {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, t := range tokens {
 		tokens[i].Hash = ""
+		if at := o.used[t.ID]; at.After(t.UsedAt) {
+			tokens[i].UsedAt = at
+		}
 	}
 	return tokens, err
 }
@@ -71,5 +81,53 @@ func (o *Operators) Authenticate(token string) (OperatorToken, error) {
 	if errors.Is(err, fleet.ErrUnknown) || err == nil && !record.Hash.Matches(token) {
 		return OperatorToken{}, ErrToken
 	}
+	if err == nil {
+		o.note(id)
+	}
 	return record, err
+}
+
+// note remembers that a token was used: requests write nothing. There are no more of them than there are tokens.
+func (o *Operators) note(id string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.used == nil {
+		o.used = map[string]time.Time{}
+	}
+	o.used[id] = o.Now().UTC()
+}
+
+// usedEvery is how often the use of tokens is put on record: in one change, however many were used and however often.
+const usedEvery = time.Hour
+
+// Run puts on record when tokens were used, once an hour and when ctx ends. What a kill takes is an hour of that.
+func (o *Operators) Run(ctx context.Context) error {
+	tick := time.NewTicker(usedEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			o.record(context.WithoutCancel(ctx))
+			return nil
+		case <-tick.C:
+			o.record(ctx)
+		}
+	}
+}
+
+// record notes what was used. On a disk that takes nothing it is kept until the next time.
+func (o *Operators) record(ctx context.Context) {
+	o.mu.Lock()
+	used := o.used
+	o.used = nil
+	o.mu.Unlock()
+	if len(used) == 0 || o.Store.NoteTokensUsed(ctx, used) == nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for id, at := range o.used {
+		used[id] = at
+	}
+	o.used = used
 }

@@ -87,6 +87,8 @@ type OperatorToken struct {
 	CreatedAt time.Time `json:"created_at"`
 	// Models are those that a pipeline's token pushes firmware of; none names all.
 	Models []fleet.ModelCode `json:"models,omitempty"`
+	MadeBy fleet.Actor       `json:"made_by,omitzero"` // none of one that an older slipway made
+	UsedAt time.Time         `json:"used_at,omitzero"` // the last time that is on record: up to an hour behind
 }
 
 // For reports that the token is good for a model.

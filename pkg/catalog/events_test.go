@@ -447,6 +447,25 @@ func TestADeviceThatProvisionsItselfAgainAndAgainIsToldOfOnceAnHour(t *testing.T
 	}
 }
 
+// TestATokenSaysWhoMadeItAndWhenItWasUsedLast: use is no event, never goes back, and brings no revoked token back.
+func TestATokenSaysWhoMadeItAndWhenItWasUsedLast(t *testing.T) {
+	c := open(t, t.TempDir())
+	ctx := event.WithActor(t.Context(), event.By{Actor: fleet.Actor{Type: fleet.Person, ID: "uid:0"}})
+	for _, id := range []string{"a", "b"} {
+		must(t, c.AddOperatorToken(ctx, auth.OperatorToken{ID: id}))
+	}
+	must(t, c.NoteTokensUsed(t.Context(), map[string]time.Time{"a": noon, "gone": noon}))
+	must(t, c.NoteTokensUsed(t.Context(), map[string]time.Time{"a": noon.Add(-time.Hour)}))
+	all, err := c.OperatorTokens()
+	must(t, err)
+	if len(all) != 2 || all[0].MadeBy.ID != "uid:0" || !all[0].UsedAt.Equal(noon) || !all[1].UsedAt.IsZero() {
+		t.Errorf("%+v", all)
+	}
+	if events := eventsOf(t, c, event.Filter{}); len(events) != 2 {
+		t.Errorf("%v", kinds(events))
+	}
+}
+
 func TestARollbackThatWasSeenIsToldOnce(t *testing.T) {
 	o := settled(t, t.TempDir())
 	now := noon

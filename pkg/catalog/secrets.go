@@ -3,6 +3,8 @@ package catalog
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
@@ -99,9 +101,37 @@ func (c *Catalog) AddOperatorToken(ctx context.Context, o auth.OperatorToken) er
 		if taken {
 			return fleet.Taken("token %q is there already", o.ID)
 		}
+		o.MadeBy = t.by.Actor
 		t.tell(event.TokenCreated, tokenObject(o), facts{"name": o.Name, "role": o.Role})
 		return t.put(tokenKey(o.ID), o)
 	})
+}
+
+// NoteTokensUsed notes when tokens were used last, by their ids. Those that are gone are passed over.
+func (c *Catalog) NoteTokensUsed(ctx context.Context, used map[string]time.Time) error {
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(used)), 1000) {
+		err := c.update(ctx, func(t *tx) error {
+			for _, id := range ids {
+				var o auth.OperatorToken
+				there, err := t.get(tokenKey(id), &o)
+				if err != nil {
+					return err
+				}
+				if !there || !used[id].After(o.UsedAt) {
+					continue
+				}
+				o.UsedAt = used[id]
+				if err := t.put(tokenKey(id), o); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // RemoveOperatorToken removes one, and the sessions that were begun with it.

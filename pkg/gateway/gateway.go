@@ -44,31 +44,32 @@ type Gateway struct {
 	clock    clock
 	ballast  *ballast
 
-	store    *catalog.Catalog
-	keys     *auth.Keys
-	external []*auth.External
-	identity *certificate.Identity
-	depot    *depot.Depot
-	dumps    *dumpFront
-	triage   *crash.Triage
-	folder   *dropfolder.Folder // nil: off
-	backups  *backup.Daily      // nil: off
-	book     *sighting.Book
-	rollouts *rollout.Rollouts
-	turns    chan turn
-	devices  *deviceapi.Door
-	broker   *mqtt.Broker   // nil: off
-	people   *access.Issuer // that they sign in at; nil: off
-	webhooks *webhook.Courier
-	recovery *recovery
-	storage  *storage
-	debt     debt
-	metrics  *metrics
-	whole    *overview
-	needs    operator.Troubles
-	failures failures
-	bare     *bare       // nil: there is a catalog
-	untold   atomic.Bool // the start, as the disk took nothing
+	store     *catalog.Catalog
+	keys      *auth.Keys
+	external  []*auth.External
+	identity  *certificate.Identity
+	depot     *depot.Depot
+	dumps     *dumpFront
+	triage    *crash.Triage
+	folder    *dropfolder.Folder // nil: off
+	backups   *backup.Daily      // nil: off
+	book      *sighting.Book
+	rollouts  *rollout.Rollouts
+	turns     chan turn
+	devices   *deviceapi.Door
+	broker    *mqtt.Broker   // nil: off
+	people    *access.Issuer // that they sign in at; nil: off
+	webhooks  *webhook.Courier
+	operators *auth.Operators
+	recovery  *recovery
+	storage   *storage
+	debt      debt
+	metrics   *metrics
+	whole     *overview
+	needs     operator.Troubles
+	failures  failures
+	bare      *bare       // nil: there is a catalog
+	untold    atomic.Bool // the start, as the disk took nothing
 
 	doors      *ways
 	gate       *endpoint.Gate
@@ -242,6 +243,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 	all := endpoint.NewRoutes(g.logger, g.metrics.operations)
 	door.Register(all)
 	operators := &auth.Operators{Store: g.store, Now: time.Now}
+	g.operators = operators
 	who := access.New(access.Options{Tokens: operators, Sessions: g.store, Socket: whole, Issuer: g.people, Failures: &g.failures.signIns, Now: time.Now})
 	dropped := &drops{g.folder, g.store}
 	people := operator.Options{
@@ -262,7 +264,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 		Access:   who, Records: g.store, Sightings: g.book, Offers: offers{g.store, g.rollouts}, Rollouts: g.rollouts, Members: g.rollouts, Changes: g.store,
 		Rolling: operator.NewRolling(people),
 		Roster:  operator.NewRoster(people), Models: operator.NewModels(people), Stock: g.store,
-		Issuer: issuer, Operators: operators, Dumps: g.dumps, Drops: dropped, Crashes: g.store, Events: g.store, Hints: g.store.Hints(), Webhooks: g.webhooks, Gateway: pageGateway{whole}, Reported: g.policyReported, Now: time.Now,
+		Issuer: issuer, Operators: operators, Dumps: g.dumps, Drops: dropped, Crashes: g.store, Events: g.store, Hints: g.store.Hints(), Webhooks: g.webhooks, Gateway: pageGateway{whole, g.metrics}, Reported: g.policyReported, Now: time.Now,
 	})
 	g.deviceDoor = g.recovery.hold(deviceapi.PathSecrets(alone, alone), g.logger)
 	g.allDoors = g.recovery.hold(deviceapi.PathSecrets(alone, all), g.logger)
@@ -289,6 +291,7 @@ func (g *Gateway) run(ctx context.Context, work *errgroup.Group) {
 	work.Go(func() error { return g.book.Run(ctx) })
 	work.Go(func() error { return g.rollouts.Run(ctx) })
 	work.Go(func() error { return g.webhooks.Run(ctx) })
+	work.Go(func() error { return g.operators.Run(ctx) })
 	if g.broker != nil {
 		work.Go(func() error { return g.broker.Run(ctx) })
 		work.Go(func() error { return g.nudgeAll(ctx) })

@@ -3,6 +3,7 @@ package gateway
 import (
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,6 +27,8 @@ type metrics struct {
 	news       *prometheus.CounterVec
 	crashes    *prometheus.CounterVec
 	deliveries *prometheus.CounterVec
+	died       atomic.Int64       // workers
+	last       atomic.Int64       // when a dump was decoded, in milliseconds since 1970; 0: none was
 	versions   map[[2]string]bool // that crashes has; triage's alone
 }
 
@@ -78,7 +81,10 @@ func (g *Gateway) CountDroppedLines(dropped func() uint64) {
 	}, func() float64 { return float64(dropped()) }))
 }
 
-func (m *metrics) workerKilled(limit string) { m.killed.WithLabelValues(limit).Inc() }
+func (m *metrics) workerKilled(limit string) {
+	m.killed.WithLabelValues(limit).Inc()
+	m.died.Add(1)
+}
 
 // mostVersions of models have series of their own in slipway_crashes_total.
 const mostVersions = 200
@@ -113,6 +119,7 @@ func (m *metrics) delivered(acknowledged bool) {
 
 // decoded counts a batch: each dump took its share.
 func (m *metrics) decoded(seconds float64, dumps int) {
+	m.last.Store(time.Now().UnixMilli())
 	for range dumps {
 		m.decodes.Observe(seconds / float64(dumps))
 	}

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 
@@ -50,7 +51,7 @@ func (d *door) listTokens(w http.ResponseWriter, r *http.Request) error {
 }
 
 func showToken(t auth.OperatorToken) api.Token {
-	return api.Token{ID: t.ID, Name: t.Name, Role: string(t.Role), Models: t.Models, CreatedAt: t.CreatedAt}
+	return api.Token{ID: t.ID, Name: t.Name, Role: string(t.Role), Models: t.Models, CreatedAt: t.CreatedAt, UsedAt: t.UsedAt, MadeBy: cmp.Or(t.MadeBy.Name, t.MadeBy.ID)}
 }
 
 // whoAsks tells any holder of a token whom the gateway takes it for.

@@ -68,6 +68,11 @@ func (c *calm) Status() (api.Status, error)  { return c.status, nil }
 func (c *calm) Trouble() []string            { return nil }
 func (c *calm) BaseURL() string              { return "https://gateway.example" }
 func (c *calm) Trusted(context.Context) bool { return c.trusted }
+func (c *calm) CA() ([]byte, error) {
+	return []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), nil
+}
+func (c *calm) Folders() []Folder  { return []Folder{{"firmware", 3 << 20}, {"catalog", 5 << 20}} }
+func (c *calm) Decoding() Decoding { return Decoding{LastAt: noon, Died: 2} }
 func (c *calm) Settings() []Setting {
 	return append([]Setting{{"listen.http", "off", "default"}}, c.settings...)
 }

@@ -46,6 +46,7 @@ func TestTheEventsSayWhoDidWhatAndGoBackPageByPage(t *testing.T) {
 
 func TestTokensAndSessionsAreForAdminsAndATokenIsShownOnce(t *testing.T) {
 	d := open(t)
+	d.gateway.status.BaseURL, d.gateway.status.CI = "https://gateway.example", []string{"curl --cacert ca.crt"}
 	admin := d.signIn(auth.Admin)
 	for _, role := range []auth.Role{auth.Viewer, auth.Operator} {
 		if a := d.ask(http.MethodGet, "/gateway", "", "Cookie", d.signIn(role)); a.StatusCode != http.StatusOK || strings.Contains(a.body, "the admin") || !strings.Contains(a.body, "listen.http") {
@@ -59,6 +60,11 @@ func TestTokensAndSessionsAreForAdminsAndATokenIsShownOnce(t *testing.T) {
 		t.Errorf("%q signs nobody in: %s", token, b.Status)
 	}
 	b := d.ask(http.MethodGet, "/gateway", "", "Cookie", admin)
+	for _, want := range []string{`<td data-label="made by">the admin</td>`, "5.0 MiB catalog", "its worker died 2 times", "BEGIN CERTIFICATE"} {
+		if !strings.Contains(b.body, want) {
+			t.Errorf("no %q in\n%s", want, b.body)
+		}
+	}
 	if strings.Contains(b.body, token) || strings.Contains(b.body, "slw_") || !strings.Contains(b.body, "Ana") || !strings.Contains(b.body, "this one") {
 		t.Errorf("the tokens:\n%s", b.body)
 	}

@@ -23,6 +23,18 @@ type operators interface {
 // Setting is one of the gateway's, as `slipway config show` prints it: secrets are hidden.
 type Setting struct{ Key, Value, Source string }
 
+// Folder is what takes room on the disk.
+type Folder struct {
+	Name  string
+	Bytes int64
+}
+
+// Decoding is what the worker has done since the start that reads dumps.
+type Decoding struct {
+	LastAt time.Time // when it decoded one; the zero time: it has not
+	Died   int       // at one of its limits; the next one was started for the next dump
+}
+
 // gatewayView is the gateway itself. Tokens and sessions are for admins.
 type gatewayView struct {
 	Status     api.Status
@@ -30,6 +42,9 @@ type gatewayView struct {
 	Backup     string    // the file of the newest, "" for none
 	BackupAt   time.Time // when it was made
 	BackupsOff bool
+	Folders    []Folder
+	Decoding   Decoding
+	CA         string // PEM that CI needs to trust the gateway, "" for none
 	Tokens     []tokenRow
 	Sessions   []sessionRow
 	Roles      []auth.Role
@@ -42,7 +57,7 @@ type gatewayView struct {
 
 type tokenRow struct {
 	auth.OperatorToken
-	Used  time.Time // by a session, the last time
+	Used  time.Time // the last time, by a session or in a request
 	Mine  bool      // it is the reader's own
 	Fixed string    // the models that it is for, "" for all
 }
@@ -65,6 +80,14 @@ func (p *Page) showGateway(v *visit) (view gatewayView, err error) {
 	}
 	view.Settings = p.Gateway.Settings()
 	view.Backup, view.BackupAt, view.BackupsOff = p.Gateway.NewestBackup()
+	view.Folders, view.Decoding = p.Gateway.Folders(), p.Gateway.Decoding()
+	ca, err := p.Gateway.CA()
+	if err != nil {
+		return view, err
+	}
+	if strings.HasPrefix(view.Status.BaseURL, "https:") {
+		view.CA = strings.TrimSpace(string(ca))
+	}
 	view.Roles = []auth.Role{auth.Viewer, auth.Operator, auth.Pipeline, auth.Admin}
 	if !v.caller.Is(auth.Admin) {
 		return view, nil
@@ -93,7 +116,7 @@ func (p *Page) showGateway(v *visit) (view gatewayView, err error) {
 		for i, code := range t.Models {
 			models[i] = string(code)
 		}
-		view.Tokens = append(view.Tokens, tokenRow{t, used[t.ID], t.ID == v.caller.ID, strings.Join(models, ", ")})
+		view.Tokens = append(view.Tokens, tokenRow{t, latest(t.UsedAt, used[t.ID]), t.ID == v.caller.ID, strings.Join(models, ", ")})
 	}
 	for _, s := range sessions {
 		if s.Person != nil {
@@ -103,6 +126,13 @@ func (p *Page) showGateway(v *visit) (view gatewayView, err error) {
 	}
 	slices.SortFunc(view.Sessions, func(a, b sessionRow) int { return b.SeenAt.Compare(a.SeenAt) })
 	return view, nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // createToken shows the token at once: only its hash is stored.

@@ -82,6 +82,9 @@ type gateway interface {
 	Settings() []Setting
 	NewestBackup() (file string, at time.Time, off bool)
 	BackUpNow(context.Context) (api.MadeBackup, error)
+	CA() ([]byte, error) // PEM, nil where an operator brought a certificate
+	Folders() []Folder
+	Decoding() Decoding
 	Text(report []byte) (string, error) // a report as people read it
 }
 
