@@ -256,7 +256,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 	if g.broker != nil {
 		people.Nudges = &nudges{g.broker, g.store}
 	}
-	people.Docs = page.Docs(page.Options{Access: who, Gateway: pageGateway{whole}}, operator.DescriptionJSON)
+	people.Docs = page.Docs(page.Options{Access: who, Gateway: pageGateway{whole, g.metrics}}, operator.DescriptionJSON)
 	operator.Register(all, people)
 	g.needs = operator.NewTroubles(people)
 	page.Register(all, page.Options{
