@@ -135,7 +135,7 @@ func (p *Page) refusedUpload(m fleet.Model, name string, err error) (done, error
 	if failed != nil {
 		return done{}, failed
 	}
-	refused := refusal{File: name, Why: e.Reason, Mend: "Nothing was stored, and devices are offered what they were. Mend what it names, and upload it again."}
+	refused := refusal{File: name, Why: e.Reason, Mend: "Nothing was stored, and devices are offered what they were. Taken are bundles (ZIPs of the code's .bin, .elf and .map with sdkconfig and version.json, as upload.sh makes them), images, and the ELF of an image: mend what is named, and upload it again."}
 	status := http.StatusBadRequest
 	if errors.Is(err, fleet.ErrTaken) {
 		status = http.StatusConflict

@@ -74,6 +74,10 @@
   };
   ready(form);
 
-  // A file that misses its place would be opened by the browser, and the page be gone.
+  // Whoever drags a file sees where it goes. One that misses its place would be opened by the browser, and the page be gone.
+  addEventListener("dragenter", () => {
+    const folded = document.querySelector("details:has(> form.upload)");
+    if (folded) folded.open = true;
+  });
   for (const kind of ["dragover", "drop"]) addEventListener(kind, (e) => e.preventDefault());
 })();
