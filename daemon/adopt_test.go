@@ -135,7 +135,7 @@ func TestAnAdoptionTakesNothingOverAndLetsNobodyBackIn(t *testing.T) {
 	there, revoked, removed := g.addDevice("pump"), g.addDevice("pump"), g.addDevice("pump")
 	g.cli("device", "set", there.Key, "--alias", "boardone")
 	g.cli("device", "set", revoked.Key, "--revoked")
-	g.cli("device", "rm", removed.Key)
+	g.cli("device", "rm", removed.Key, "--yes")
 	var a api.OpenedAdoption
 	g.cliJSON(&a, "device", "adopt", "--model", "pump", "--at-most", "1000")
 	for what, id := range map[string]string{
@@ -156,7 +156,7 @@ func TestAnAdoptionTakesNothingOverAndLetsNobodyBackIn(t *testing.T) {
 		t.Errorf("%v", kinds)
 	}
 	// A device that was adopted and is revoked stays out, and so does one that was adopted and removed.
-	for i, end := range [][]string{{"set", "aaaaaaa1", "--revoked"}, {"rm", "aaaaaaa2"}} {
+	for i, end := range [][]string{{"set", "aaaaaaa1", "--revoked"}, {"rm", "aaaaaaa2", "--yes"}} {
 		id := fmt.Sprintf("iotdevice-pump-aaaaaaa%d", i+1)
 		if got := g.byBasic(id, a.Secret, "/api/iot/config"); got != http.StatusOK {
 			t.Errorf("%s: %d", id, got)

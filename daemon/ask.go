@@ -20,6 +20,14 @@ func addYes(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("yes", false, "do not ask, for scripts")
 }
 
+// sure asks before what cannot be undone; a script says --yes.
+func sure(cmd *cobra.Command, yes bool, question string, args ...any) error {
+	if err := mayAsk(cmd, yes); err != nil || yes {
+		return err
+	}
+	return ask(cmd.InOrStdin(), cmd.ErrOrStderr(), fmt.Sprintf(question, args...))
+}
+
 // mayAsk reports that somebody is there to be asked; a script has to say --yes.
 func mayAsk(cmd *cobra.Command, yes bool) error {
 	in, ok := cmd.InOrStdin().(*os.File)

@@ -51,7 +51,7 @@ func TestWhatWasCountedOutlivesAKillARebuildAndItsDumps(t *testing.T) {
 	}
 	g.cliJSON(&listed, "dump", "list")
 	for _, d := range listed.Coredumps {
-		g.cli("dump", "rm", c.Key, d.Name)
+		g.cli("dump", "rm", c.Key, d.Name, "--yes")
 	}
 	if said := g.cli("catalog", "rebuild"); !strings.Contains(said, "counted since 20") {
 		t.Errorf("a rebuild says %s", said)

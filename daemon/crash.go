@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,6 +28,7 @@ func crashCommand() *cobra.Command {
 func crashListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the groups of crashes, last seen first", Args: cobra.NoArgs}
 	flags := addListFlags(cmd)
+	flags.addSpan(cmd, "seen", "first_seen", "last_seen")
 	model := cmd.Flags().String("model", "", "only those of this model")
 	version := cmd.Flags().String("version", "", "only those seen in this firmware version")
 	state := cmd.Flags().String("state", "", "only those in this state: open, resolved or ignored")
@@ -65,7 +67,7 @@ func stateOf(g crash.Group) string {
 func crashShowCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show FINGERPRINT",
-		Short: "Show a group: versions, chains, devices, and the dumps that are still stored",
+		Short: "Show a group: versions, chains, devices, the dumps that are still stored, and the stack of the best of them",
 		Long: "Show a group: versions, chains, devices, and the dumps that are still stored. FINGERPRINT is the group's, that of one\n" +
 			"of its chains, as `decode` prints it, or one that the group had before it was merged.",
 		Args: cobra.ExactArgs(1),
@@ -80,9 +82,60 @@ func crashShowCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return show(cmd, format, answer, crashText)
+		if *format == "json" {
+			return show(cmd, format, answer, crashText)
+		}
+		g, err := as[operator.Group](answer)
+		if err != nil {
+			return err
+		}
+		stack, err := stackOf(cmd, g)
+		if err != nil {
+			return err
+		}
+		return show(cmd, format, answer, func(w io.Writer, g operator.Group) {
+			crashText(w, g)
+			stackText(w, stack)
+		})
 	}
 	return cmd
+}
+
+// stackOf is the group's best dump with its report: the newest of those that the exact symbols were there for, else the newest. It
+// is nil where none is left.
+func stackOf(cmd *cobra.Command, g operator.Group) (*reported, error) {
+	const most = 10 // dumps that are looked at
+	var best *reported
+	for _, d := range g.Dumps[:min(most, len(g.Dumps))] {
+		answer, err := connect(cmd).get(cmd.Context(), path("coredumps", string(d.Device), string(d.Name)))
+		var gone *answerError
+		if errors.As(err, &gone) && gone.notFound() { // meanwhile
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		one, err := as[reported](answer)
+		switch {
+		case err != nil:
+			return nil, err
+		case one.Report == nil:
+		case one.Grade == string(crash.Exact):
+			return &one, nil
+		case best == nil:
+			best = &one
+		}
+	}
+	return best, nil
+}
+
+func stackText(w io.Writer, d *reported) {
+	if d == nil {
+		fmt.Fprintln(w, "\nno dump with a report is left: there is no stack to show")
+		return
+	}
+	fmt.Fprintf(w, "\nthe stack of %s of %s, firmware %s:\n\n", d.Name, d.Device, visible(d.FirmwareVersion))
+	_ = d.Report.WriteText(w) // into memory
 }
 
 // showCrashDevices prints all devices of a group, page by page.

@@ -28,6 +28,7 @@ func deviceListCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	flags := addListFlags(cmd)
+	flags.addSpan(cmd, "heard", "sighting.heard_at", "sighting.heard_at")
 	model := cmd.Flags().String("model", "", "only those of this model")
 	state := cmd.Flags().String("state", "", "only those that are live, late, silent, never or boots_only")
 	version := cmd.Flags().String("version", "", "only those that run this version")
@@ -152,7 +153,11 @@ func deviceShowCommand() *cobra.Command {
 func deviceRmCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "rm KEY", Short: "Remove a device", Args: cobra.ExactArgs(1)}
 	format := addFormat(cmd)
+	yes := addYes(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := sure(cmd, *yes, "Remove device %s? It is refused from then on, with its tokens, until somebody adds it again.", args[0]); err != nil {
+			return err
+		}
 		if _, err := connect(cmd).send(cmd.Context(), http.MethodDelete, path("devices", args[0]), nil); err != nil {
 			return err
 		}

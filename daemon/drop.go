@@ -32,9 +32,9 @@ func dropListCommand() *cobra.Command {
 			return err
 		}
 		return show(cmd, flags.format, answer, func(w io.Writer, v api.Drops) {
-			c := newColumns(w, "NAME", "BYTES", "REJECTED", "REASON", "WHAT HELPS")
+			c := newColumns(w, "NAME", "SIZE", "REJECTED", "REASON", "WHAT HELPS")
 			for _, d := range v.Drops {
-				c.row(d.Name, fmt.Sprint(d.Size), localTime(d.RejectedAt), strings.Join(strings.Fields(d.Reason), " "), d.Mend)
+				c.row(d.Name, bytesText(d.Size), localTime(d.RejectedAt), strings.Join(strings.Fields(d.Reason), " "), d.Mend)
 			}
 			c.flush()
 		})
@@ -63,7 +63,11 @@ func dropRetryCommand() *cobra.Command {
 func dropDismissCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "dismiss NAME", Short: "Remove a rejected file and the reason beside it", Args: cobra.ExactArgs(1)}
 	format := addFormat(cmd)
+	yes := addYes(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := sure(cmd, *yes, "Remove the rejected file %s?", args[0]); err != nil {
+			return err
+		}
 		if _, err := connect(cmd).send(cmd.Context(), http.MethodDelete, path("drops", args[0]), nil); err != nil {
 			return err
 		}

@@ -7,7 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,6 +27,7 @@ func dumpCommand() *cobra.Command {
 func dumpListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the core dumps, newest first", Args: cobra.NoArgs}
 	flags := addListFlags(cmd)
+	flags.addSpan(cmd, "uploaded", "uploaded_at", "uploaded_at")
 	device := cmd.Flags().String("device", "", "only those of this device")
 	model := cmd.Flags().String("model", "", "only those of this model")
 	state := cmd.Flags().String("state", "", "only those in this state: waiting, missing (the firmware is not here), reported or failed")
@@ -34,9 +37,9 @@ func dumpListCommand() *cobra.Command {
 			return err
 		}
 		return show(cmd, flags.format, answer, func(w io.Writer, v api.Dumps) {
-			c := newColumns(w, "DEVICE", "NAME", "MODEL", "VERSION", "CHIP", "BYTES", "UPLOADED", "STATE", "WANTS", "REASON")
+			c := newColumns(w, "DEVICE", "NAME", "MODEL", "VERSION", "CHIP", "SIZE", "UPLOADED", "STATE", "WANTS", "REASON")
 			for _, d := range v.Dumps {
-				c.row(string(d.Device), string(d.Name), string(d.Model), d.FirmwareVersion, d.Chip, fmt.Sprint(d.Size),
+				c.row(string(d.Device), string(d.Name), string(d.Model), d.FirmwareVersion, d.Chip, bytesText(d.Size),
 					localTime(d.UploadedAt), d.State, wanted(d), cmp.Or(d.Reason, d.Why))
 			}
 			c.flush()
@@ -57,41 +60,80 @@ func wanted(d api.Dump) string {
 }
 
 func dumpShowCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "show DEVICE NAME", Short: "Show a core dump and its crash report", Args: cobra.ExactArgs(2)}
+	cmd := &cobra.Command{
+		Use:   "show DEVICE NAME | latest",
+		Short: "Show a core dump and its crash report",
+		Args:  cobra.ExactArgs(2),
+	}
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		answer, err := connect(cmd).get(cmd.Context(), dumpPath(args))
+		address, err := dumpOrLatest(cmd, args)
 		if err != nil {
 			return err
 		}
-		return show(cmd, format, answer, func(w io.Writer, v struct {
-			api.Dump
-			Report *espcore.Report `json:"report"`
-		}) {
-			d := v.Dump
-			fields(w, "device_key", string(d.Device), "model_code", string(d.Model), "name", string(d.Name), "chip", d.Chip,
-				"firmware_version", d.FirmwareVersion, "uploaded_at", localTime(d.UploadedAt), "size", fmt.Sprint(d.Size), "sha256", d.SHA256,
-				"state", d.State, "why", d.Why, "wants", d.Wants, "elf_hash", d.ELFHash, "build", string(d.Build), "grade", d.Grade, "reason", d.Reason, "top_frame", d.TopFrame,
-				"fingerprint", d.Fingerprint, "disagreements", strings.Join(d.Disagree, "; "))
-			if v.Report != nil {
-				fmt.Fprintln(w)
-				_ = v.Report.WriteText(w) // into memory
-			}
-		})
+		answer, err := connect(cmd).get(cmd.Context(), address)
+		if err != nil {
+			return err
+		}
+		return show(cmd, format, answer, dumpText)
 	}
 	return cmd
 }
 
+// reported is a dump with its report, once it has one.
+type reported struct {
+	api.Dump
+	Report *espcore.Report `json:"report"`
+}
+
+func dumpText(w io.Writer, v reported) {
+	d := v.Dump
+	fields(w, "device_key", string(d.Device), "model_code", string(d.Model), "name", string(d.Name), "chip", d.Chip,
+		"firmware_version", d.FirmwareVersion, "uploaded_at", localTime(d.UploadedAt), "size", fmt.Sprintf("%s (%d bytes)", bytesText(d.Size), d.Size), "sha256", d.SHA256,
+		"state", d.State, "why", d.Why, "wants", d.Wants, "elf_hash", d.ELFHash, "build", string(d.Build), "grade", d.Grade, "reason", d.Reason, "top_frame", d.TopFrame,
+		"fingerprint", d.Fingerprint, "disagreements", strings.Join(d.Disagree, "; "))
+	if v.Report != nil {
+		fmt.Fprintln(w)
+		_ = v.Report.WriteText(w) // into memory
+	}
+}
+
+// latestDump stands for the name of a device's newest dump.
+const latestDump = "latest"
+
+// dumpOrLatest is the address of a dump.
+func dumpOrLatest(cmd *cobra.Command, args []string) (string, error) {
+	if args[1] != latestDump {
+		return dumpPath(args), nil
+	}
+	answer, err := connect(cmd).get(cmd.Context(), path("coredumps")+"?"+url.Values{"device": {args[0]}, "limit": {"1"}}.Encode())
+	if err != nil {
+		return "", err
+	}
+	list, err := as[api.Dumps](answer)
+	if err != nil {
+		return "", err
+	}
+	if len(list.Dumps) == 0 {
+		return "", &answerError{status: http.StatusNotFound, message: "device " + args[0] + " has no core dump"}
+	}
+	return dumpPath([]string{args[0], string(list.Dumps[0].Name)}), nil
+}
+
 func dumpGetCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "get DEVICE NAME",
+		Use:   "get DEVICE NAME | latest",
 		Short: "Fetch a core dump as it was uploaded",
 		Long:  "Fetch a core dump as it was uploaded, into NAME.dmp in this folder unless --output says otherwise.",
 		Args:  cobra.ExactArgs(2),
 	}
 	output := cmd.Flags().StringP("output", "o", "", "file to write; - is standard output")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		resp, err := connect(cmd).do(cmd.Context(), http.MethodGet, dumpPath(args)+"/file", nil)
+		address, err := dumpOrLatest(cmd, args)
+		if err != nil {
+			return err
+		}
+		resp, err := connect(cmd).do(cmd.Context(), http.MethodGet, address+"/file", nil)
 		if err != nil {
 			return err
 		}
@@ -102,7 +144,7 @@ func dumpGetCommand() *cobra.Command {
 		}
 		name := *output
 		if name == "" {
-			name = dumpName(args[1]) + ".dmp"
+			name = dumpName(filepath.Base(address)) + ".dmp"
 		}
 		if err := writeNew(name, resp.Body); err != nil {
 			return err
@@ -132,7 +174,11 @@ func writeNew(name string, r io.Reader) error {
 func dumpRmCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "rm DEVICE NAME", Short: "Remove a core dump", Args: cobra.ExactArgs(2)}
 	format := addFormat(cmd)
+	yes := addYes(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := sure(cmd, *yes, "Remove %s of %s?", dumpName(args[1]), args[0]); err != nil {
+			return err
+		}
 		if _, err := connect(cmd).send(cmd.Context(), http.MethodDelete, dumpPath(args), nil); err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ func TestWhatESPMDMDoesInTrouble(t *testing.T) {
 		{name: "it is revoked after its token", at: "token is answered", before: revoke, mend: welcome, end: aborts, dump: "kept"},
 		{name: "it is revoked after its configuration", at: "config is answered", before: revoke, mend: welcome, end: comesUp, dump: "lost"},
 		{name: "it is removed", end: aborts, dump: "kept",
-			before: func(g *running, d *espMDM) { g.cli("device", "rm", d.key()) },
+			before: func(g *running, d *espMDM) { g.cli("device", "rm", d.key(), "--yes") },
 			mend: func(g *running, d *espMDM) {
 				p := d.flash.Provisioned
 				a := g.ask("POST", "/api/devices", g.operatorToken("admin"), strings.NewReader(
@@ -133,7 +133,7 @@ func TestARefusedRotationLeavesTheDeviceAsItWas(t *testing.T) {
 	}{
 		"a required value is missing": {[]string{`provisioning.required=["client_secret","topic"]`}, nil, "provisioning: 409"},
 		"the device is revoked":       {nil, func(g *running, d *espMDM) { g.cli("device", "set", d.key(), "--revoked") }, "provisioning: 401"},
-		"the device is removed":       {nil, func(g *running, d *espMDM) { g.cli("device", "rm", d.key()) }, "provisioning: 401"},
+		"the device is removed":       {nil, func(g *running, d *espMDM) { g.cli("device", "rm", d.key(), "--yes") }, "provisioning: 401"},
 		"the gateway is off":          {nil, func(g *running, _ *espMDM) { g.stop() }, "refused"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -28,6 +28,7 @@ func firmwareListCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	flags := addListFlags(cmd)
+	flags.addSpan(cmd, "accepted", "accepted_at", "accepted_at")
 	model := cmd.Flags().String("model", "", "only those of this model")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		address := path("builds")
@@ -38,7 +39,7 @@ func firmwareListCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return show(cmd, flags.format, answer, func(w io.Writer, v buildList) { v.text(w, *model, flags.limit == 0) })
+		return show(cmd, flags.format, answer, func(w io.Writer, v buildList) { v.text(w, *model, flags.limit == 0 && !flags.span.asked()) })
 	}
 	return cmd
 }
@@ -154,7 +155,11 @@ func firmwareRmCommand() *cobra.Command {
 		Args:  cobra.ExactArgs(2),
 	}
 	format := addFormat(cmd)
+	yes := addYes(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := sure(cmd, *yes, "Remove %s of %s? Core dumps of it that come later wait for its bundle.", args[1], args[0]); err != nil {
+			return err
+		}
 		if _, err := connect(cmd).send(cmd.Context(), http.MethodDelete, path("device-models", args[0], "builds", args[1]), nil); err != nil {
 			return err
 		}

@@ -365,7 +365,7 @@ func TestAResumedDownloadNeverMixesTwoBuilds(t *testing.T) {
 	g.kill()
 	g.restart()
 	goesOnWith("after the gateway was killed", "1.0.0")
-	g.cli("firmware", "rm", "pump", "1.0.0")
+	g.cli("firmware", "rm", "pump", "1.0.0", "--yes")
 	startsOver("after its build was removed")
 	begin()
 	push("1.2.0")
@@ -376,7 +376,7 @@ func TestAResumedDownloadNeverMixesTwoBuilds(t *testing.T) {
 	}
 	begin()
 	goesOnWith("pinned", "1.1.0")
-	if out, err := g.tryCLI("firmware", "rm", "pump", "1.1.0"); err == nil || !strings.Contains(out, "is pinned to version 1.1.0") {
+	if out, err := g.tryCLI("firmware", "rm", "pump", "1.1.0", "--yes"); err == nil || !strings.Contains(out, "is pinned to version 1.1.0") {
 		t.Errorf("removing it: %v %s", err, out)
 	}
 	g.cli("device", "set", device.Key, "--unpin")

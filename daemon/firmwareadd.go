@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -37,8 +38,11 @@ func firmwareAddCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		defer file.Close()
+		file = withProgress(cmd, file, size)
+		sent := sync.OnceValue(file.Close)
+		defer func() { _ = sent() }()
 		answer, err := connect(cmd).json(cmd.Context(), http.MethodPost, s.address(), &upload{"application/octet-stream", file, size})
+		_ = sent() // it was read: progress ends its line
 		if err != nil {
 			return err
 		}

@@ -42,7 +42,7 @@ func TestASocketThatSystemdHoldsTakesThePlaceOfASettingAndSaysSo(t *testing.T) {
 	var status string
 	g.within(20*time.Second, "a gateway that answers", func() bool {
 		status, err = g.tryCLI("status")
-		return err == nil
+		return strings.Contains(status, "up since")
 	})
 	if page := "https://" + held.Addr().String(); !strings.Contains(status, "page:               "+page+"\n") {
 		t.Errorf("the page is not %s:\n%s", page, status)

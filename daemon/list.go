@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -15,11 +16,13 @@ import (
 type listFlags struct {
 	format *textOrJSON
 	limit  int
+	span   *span // nil: its rows have no time to be picked by
 }
 
 func addListFlags(cmd *cobra.Command) *listFlags {
 	f := &listFlags{format: addFormat(cmd)}
 	cmd.Flags().IntVar(&f.limit, "limit", 0, "print at most this many (0: all)")
+	cmd.Flags().StringSlice(columnsFlag, nil, "print only these columns, in this order, separated by commas: a heading in lower case, with _ for a blank")
 	return f
 }
 
@@ -34,7 +37,17 @@ func (f *listFlags) get(cmd *cobra.Command, path, member string, filters map[str
 			q.Set(name, value)
 		}
 	}
-	return getPages(cmd, path, member, q, f.limit)
+	if f.span == nil || !f.span.asked() {
+		return getPages(cmd, path, member, q, f.limit)
+	}
+	if err := f.span.read(time.Now()); err != nil {
+		return nil, err
+	}
+	answer, err := getPages(cmd, path, member, q, 0)
+	if err != nil {
+		return nil, err
+	}
+	return f.span.pick(answer, member, f.limit)
 }
 
 const mostRows = 1000 // that the gateway gives out at once

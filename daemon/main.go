@@ -108,6 +108,8 @@ func newRoot() (root *cobra.Command, started *bool) {
 	addReachFlags(root)
 	plainFlags(root)
 	root.AddCommand(commands()...)
+	addExamples(root)
+	addCompletion(root)
 	started = new(bool)
 	noteStart(root, started)
 	return root, started

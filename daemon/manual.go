@@ -83,7 +83,7 @@ func command(w io.Writer, cmd *cobra.Command) {
 	if !cmd.IsAvailableCommand() {
 		return
 	}
-	if !cmd.HasAvailableSubCommands() {
+	if !cmd.HasAvailableSubCommands() || cmd.Flags().Lookup("format") != nil { // a group prints nothing
 		text := cmd.Long
 		if text == "" || cmd.Parent().Name() == "completion" { // cobra's words there are a page, a shell
 			text = cmd.Short + "."

@@ -114,7 +114,11 @@ func modelSetCommand() *cobra.Command {
 func modelRmCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "rm CODE", Short: "Remove a model that has no devices and no builds", Args: cobra.ExactArgs(1)}
 	format := addFormat(cmd)
+	yes := addYes(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := sure(cmd, *yes, "Remove model %s, with its configuration and its plan of rollouts?", args[0]); err != nil {
+			return err
+		}
 		if _, err := connect(cmd).send(cmd.Context(), http.MethodDelete, path("device-models", args[0]), nil); err != nil {
 			return err
 		}

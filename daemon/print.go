@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 )
 
 // addFormat adds --format, which every command that prints has.
@@ -21,9 +23,12 @@ func addFormat(cmd *cobra.Command) *textOrJSON {
 
 // show prints what the gateway has answered: its JSON as it is, or the text that is made of it.
 func show[T any](cmd *cobra.Command, format *textOrJSON, answer json.RawMessage, text func(io.Writer, T)) error {
-	var out bytes.Buffer
+	out := newPaper(cmd)
 	if *format == "json" {
-		if err := json.Indent(&out, answer, "", "  "); err != nil {
+		if len(out.only) > 0 {
+			return usagef("--columns is for text: JSON has them all")
+		}
+		if err := json.Indent(&out.Buffer, answer, "", "  "); err != nil {
 			return fmt.Errorf("the gateway's answer is not JSON: %w", err)
 		}
 		if !bytes.HasSuffix(out.Bytes(), []byte("\n")) {
@@ -34,10 +39,42 @@ func show[T any](cmd *cobra.Command, format *textOrJSON, answer json.RawMessage,
 		if err := json.Unmarshal(answer, &v); err != nil {
 			return fmt.Errorf("the gateway's answer is not the expected JSON: %w", err)
 		}
-		text(&out, v)
+		text(out, v)
+		if out.wrong != nil {
+			return out.wrong
+		}
 	}
 	_, err := cmd.OutOrStdout().Write(out.Bytes())
 	return err
+}
+
+// paper is where a command's text is made: in memory, which takes everything.
+type paper struct {
+	bytes.Buffer
+	width int      // of the terminal that it is for; 0: a pipe or a file, where nothing is cut
+	only  []string // the columns of --columns; none: all
+	wrong error    // about those
+}
+
+func newPaper(cmd *cobra.Command) *paper {
+	p := &paper{width: terminalWidth(cmd.OutOrStdout())}
+	if cmd.Flags().Lookup(columnsFlag) != nil {
+		p.only, _ = cmd.Flags().GetStringSlice(columnsFlag)
+	}
+	return p
+}
+
+// terminalWidth is 0 of what is no terminal.
+func terminalWidth(w io.Writer) int {
+	file, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 // say prints one line of text, or an object with --format json.
@@ -48,25 +85,6 @@ func say(cmd *cobra.Command, format *textOrJSON, object any, line string, args .
 	}
 	return show(cmd, format, answer, func(w io.Writer, _ any) { fmt.Fprintf(w, line+"\n", args...) })
 }
-
-// columns is a table of text under a heading; nothing of it can steer a terminal.
-type columns struct{ tw *tabwriter.Writer }
-
-func newColumns(w io.Writer, heading ...string) columns {
-	c := columns{tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.StripEscape)}
-	c.row(heading...)
-	return c
-}
-
-func (c columns) row(cells ...string) {
-	for i, cell := range cells {
-		cells[i] = orDash(visible(cell))
-	}
-	// A row ends with its last cell: blanks after it would only wrap on narrow terminals.
-	fmt.Fprintln(c.tw, strings.Join(cells, "\t"))
-}
-
-func (c columns) flush() { _ = c.tw.Flush() } // into memory, which takes everything
 
 // fields prints names and values below each other: name, value, name, value. Those without a value are left out.
 func fields(w io.Writer, namesAndValues ...string) {
@@ -79,12 +97,12 @@ func fields(w io.Writer, namesAndValues ...string) {
 	_ = tw.Flush() // into memory, which takes everything
 }
 
-// localTime is how people read a time.
+// localTime is how people read a time: where they are, with the name of its zone.
 func localTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.Local().Format("2006-01-02 15:04:05")
+	return t.Local().Format("2006-01-02 15:04:05 MST")
 }
 
 func orDash(s string) string {

@@ -43,6 +43,7 @@ func addNumber(cmd *cobra.Command) *string {
 func rolloutListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the rollouts, the newest of each model first", Args: cobra.NoArgs}
 	flags := addListFlags(cmd)
+	flags.addSpan(cmd, "started", "started_at", "started_at")
 	model := cmd.Flags().String("model", "", "only those of this model")
 	state := cmd.Flags().String("state", "", "only those in this state: "+orList(words(fleet.RolloutStates)))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -12,6 +14,9 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/api"
 )
 
+// errTrouble has status end with 1, for scripts.
+var errTrouble = errors.New("the gateway is in trouble")
+
 func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "status", Short: "Show the gateway's state, where to drop firmware, and what is wrong", Args: cobra.NoArgs}
 	format := addFormat(cmd)
@@ -20,7 +25,13 @@ func statusCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return show(cmd, format, answer, statusText)
+		if err := show(cmd, format, answer, statusText); err != nil {
+			return err
+		}
+		if s, err := as[api.Status](answer); err != nil || !s.Healthy {
+			return cmp.Or(err, errTrouble)
+		}
+		return nil
 	}
 	return cmd
 }

@@ -96,7 +96,11 @@ func tokenListCommand() *cobra.Command {
 func tokenRevokeCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "revoke ID", Short: "Revoke a token at once", Args: cobra.ExactArgs(1)}
 	format := addFormat(cmd)
+	yes := addYes(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := sure(cmd, *yes, "Revoke token %s? Who has it is refused from then on.", args[0]); err != nil {
+			return err
+		}
 		if _, err := connect(cmd).send(cmd.Context(), http.MethodDelete, path("tokens", args[0]), nil); err != nil {
 			return err
 		}

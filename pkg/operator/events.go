@@ -87,27 +87,8 @@ func eventFilter(r *http.Request) (f event.Filter, err error) {
 			return f, fleet.Refused("object %q: want a type and a name, such as device/a1b2c3d4, model/pump or build/pump/1.0.0", object)
 		}
 	}
-	f.Since, err = sinceOf(q.Get("since"), time.Now())
+	f.Since, err = api.ParseTime("since", q.Get("since"), time.Now())
 	return f, err
-}
-
-// sinceOf reads a time, or how long ago it was.
-func sinceOf(given string, now time.Time) (time.Time, error) {
-	if given == "" {
-		return time.Time{}, nil
-	}
-	if at, err := time.Parse(time.RFC3339, given); err == nil {
-		return at, nil
-	}
-	if days, ok := strings.CutSuffix(given, "d"); ok {
-		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-			return now.Add(-time.Duration(n) * 24 * time.Hour), nil
-		}
-	}
-	if ago, err := time.ParseDuration(given); err == nil && ago >= 0 {
-		return now.Add(-ago), nil
-	}
-	return time.Time{}, fleet.Refused("since %q: want how long ago, such as 2h or 7d, or a time such as 2026-05-04T12:00:00Z", given)
 }
 
 // exportEvents answers the whole stream, as `slipway audit verify` reads it.

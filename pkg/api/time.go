@@ -1,0 +1,29 @@
+package api
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
+)
+
+// ParseTime reads a time of RFC 3339, or how long ago it was, such as 2h or 7d; "" is the zero time. An error, which is
+// fleet.ErrRefused, calls it by name.
+func ParseTime(name, given string, now time.Time) (time.Time, error) {
+	if given == "" {
+		return time.Time{}, nil
+	}
+	if at, err := time.Parse(time.RFC3339, given); err == nil {
+		return at, nil
+	}
+	if days, ok := strings.CutSuffix(given, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return now.Add(-time.Duration(n) * 24 * time.Hour), nil
+		}
+	}
+	if ago, err := time.ParseDuration(given); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	return time.Time{}, fleet.Refused("%s %q: want how long ago, such as 2h or 7d, or a time such as 2026-05-04T12:00:00Z", name, given)
+}
