@@ -134,7 +134,8 @@ func about(value, word string) string {
 	return visible(value)
 }
 
-func page(more url.Values) url.Values {
+// wholePage is a query for as many rows as an answer has.
+func wholePage(more url.Values) url.Values {
 	q := url.Values{"limit": {"1000"}}
 	for name, value := range more {
 		q[name] = value
@@ -143,7 +144,7 @@ func page(more url.Values) url.Values {
 }
 
 func models(cmd *cobra.Command, _ []string, _ string) (all []string) {
-	for _, m := range asked[api.Models](cmd, path("device-models"), page(nil)).Models {
+	for _, m := range asked[api.Models](cmd, path("device-models"), wholePage(nil)).Models {
 		all = append(all, about(string(m.Code), m.Name))
 	}
 	return all
@@ -161,7 +162,7 @@ func versions(cmd *cobra.Command, args []string, _ string) (all []string) {
 	if model != "" {
 		address = path("device-models", model, "builds")
 	}
-	for _, b := range asked[buildList](cmd, address, page(nil)).Builds {
+	for _, b := range asked[buildList](cmd, address, wholePage(nil)).Builds {
 		all = append(all, string(b.Version))
 	}
 	slices.Sort(all)
@@ -174,14 +175,14 @@ func devices(cmd *cobra.Command, _ []string, begun string) (all []string) {
 	if begun != "" {
 		q.Set("q", begun)
 	}
-	for _, d := range asked[api.Devices](cmd, path("devices"), page(q)).Devices {
+	for _, d := range asked[api.Devices](cmd, path("devices"), wholePage(q)).Devices {
 		all = append(all, about(string(d.Key), strings.TrimSpace(string(d.Model)+" "+d.Name)))
 	}
 	return all
 }
 
 func places(cmd *cobra.Command, of func(api.Device) []string) (all []string) {
-	for _, d := range asked[api.Devices](cmd, path("devices"), page(nil)).Devices {
+	for _, d := range asked[api.Devices](cmd, path("devices"), wholePage(nil)).Devices {
 		all = append(all, of(d)...)
 	}
 	slices.Sort(all)
@@ -200,14 +201,14 @@ func dumpNames(cmd *cobra.Command, args []string, _ string) (all []string) {
 	if cmd.Name() != "rm" {
 		all = append(all, latestDump)
 	}
-	for _, d := range asked[api.Dumps](cmd, path("coredumps"), page(url.Values{"device": {args[0]}})).Dumps {
+	for _, d := range asked[api.Dumps](cmd, path("coredumps"), wholePage(url.Values{"device": {args[0]}})).Dumps {
 		all = append(all, about(string(d.Name), d.FirmwareVersion))
 	}
 	return all
 }
 
 func fingerprints(cmd *cobra.Command, args []string, _ string) (all []string) {
-	for _, g := range asked[api.Groups[crash.Group]](cmd, path("crashes"), page(nil)).Groups {
+	for _, g := range asked[api.Groups[crash.Group]](cmd, path("crashes"), wholePage(nil)).Groups {
 		if !slices.Contains(args, g.Fingerprint) {
 			all = append(all, about(g.Fingerprint, strings.TrimSpace(string(g.Model)+" "+g.TopFrame)))
 		}
@@ -244,14 +245,14 @@ func kinds(_ *cobra.Command, _ []string, begun string) (all []string) {
 }
 
 func drops(cmd *cobra.Command, _ []string, _ string) (all []string) {
-	for _, d := range asked[api.Drops](cmd, path("drops"), page(nil)).Drops {
+	for _, d := range asked[api.Drops](cmd, path("drops"), wholePage(nil)).Drops {
 		all = append(all, about(d.Name, ""))
 	}
 	return all
 }
 
 func tokenIDs(cmd *cobra.Command, _ []string, _ string) (all []string) {
-	for _, t := range asked[api.Tokens](cmd, path("tokens"), page(nil)).Tokens {
+	for _, t := range asked[api.Tokens](cmd, path("tokens"), wholePage(nil)).Tokens {
 		all = append(all, about(t.ID, strings.TrimSpace(t.Role+" "+t.Name)))
 	}
 	return all
