@@ -1,8 +1,11 @@
 package page
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +97,39 @@ func TestAnUploadThatIsRefusedSaysWhyAndHowItIsMendedWhereItWasSent(t *testing.T
 		a := d.act(cookie, "/models/winch/upload", form)
 		contains(t, "a refusal", a.Status+a.body, want...)
 		contains(t, "a refusal", a.body, `role="alert"`, `<form class="upload"`, `>1.1.0</a> <span class="tag">published</span>`)
+	}
+}
+
+func TestAnUploadIsHandedOnBeforeItsEndHasCome(t *testing.T) {
+	form := uploaded("x.zip", "the beginning and the end", "then", "store")
+	beginning, end, _ := strings.Cut(form, " and the end")
+	from, to := io.Pipe()
+	handedOn := make(chan struct{})
+	go func() {
+		_, err := io.WriteString(to, beginning)
+		select {
+		case <-handedOn:
+		case <-time.After(time.Minute):
+			err = errors.New("nobody took what had come")
+		}
+		if err == nil {
+			_, err = io.WriteString(to, " and the end"+end)
+		}
+		to.CloseWithError(err)
+	}()
+	r := httptest.NewRequest(http.MethodPost, "/models/winch/upload", from)
+	r.Header.Set("Content-Type", "multipart/form-data; boundary="+frontier)
+	f, err := readUpload(r)
+	if err != nil || !f.store || f.name != "x.zip" {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	some := make([]byte, 1)
+	if _, err := f.file.Read(some); err != nil || string(some) != "t" {
+		t.Errorf("%q, %v", some, err)
+	}
+	close(handedOn)
+	if rest, err := io.ReadAll(f.file); err != nil || string(rest) != "he beginning and the end" {
+		t.Errorf("%q, %v", rest, err)
 	}
 }
 
