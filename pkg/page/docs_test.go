@@ -21,7 +21,7 @@ import (
 func docsPage(t *testing.T, text func() ([]byte, error), headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	d := open(t)
-	who := access.New(access.Options{Tokens: &auth.Operators{Store: d.store}, Sessions: d.store, Socket: d.gateway, Failures: &d.failures, Now: func() time.Time { return d.clock }})
+	who := access.New(access.Options{Tokens: &auth.Operators{Store: d.store, Now: func() time.Time { return d.clock }}, Sessions: d.store, Socket: d.gateway, Failures: &d.failures, Now: func() time.Time { return d.clock }})
 	r := httptest.NewRequest(http.MethodGet, "/api/docs", nil)
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], strings.Replace(headers[i+1], "VIEWER", d.tokens[auth.Viewer], 1))

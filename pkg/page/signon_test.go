@@ -599,7 +599,7 @@ func TestASessionFromTheIssuerEndsWithinADayAndWithItsIssuer(t *testing.T) {
 	stored, err := d.store.Session(hash)
 	d.must(err)
 	for name, issuer := range map[string]*access.Issuer{"none": nil, "another": must(access.NewIssuer(access.IssuerOptions{Issuer: "https://other.example", Now: time.Now, Logger: r.options.Logger}))} {
-		a := access.New(access.Options{Tokens: &auth.Operators{Store: d.store}, Sessions: d.store, Socket: d.gateway, Issuer: issuer, Failures: &d.failures, Now: func() time.Time { return d.clock }})
+		a := access.New(access.Options{Tokens: &auth.Operators{Store: d.store, Now: func() time.Time { return d.clock }}, Sessions: d.store, Socket: d.gateway, Issuer: issuer, Failures: &d.failures, Now: func() time.Time { return d.clock }})
 		req := httptest.NewRequest(http.MethodGet, "/", nil)
 		req.RemoteAddr = "127.0.0.1:1"
 		req.Header.Set("Cookie", cookie)
