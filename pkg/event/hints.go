@@ -12,8 +12,9 @@ import (
 // Everything stands for all nouns, where it is not known what has changed.
 const Everything = "everything"
 
-// betweenHints is the time between two hints: a storm of dumps wakes those who look once a second.
-const betweenHints = time.Second
+// betweenHints is the time between two hints: a storm of dumps wakes those who look twice a second. A dump hints when it comes and
+// once it is read: with a second between them, and one until the page asks again, it would be shown too late.
+const betweenHints = 500 * time.Millisecond
 
 // Hints say of which nouns something has changed, to pages that are open: a further dump of a known crash is no event, and
 // what is shown of it is another count. A hint is not stored and follows from nothing; it names no object and no person.
@@ -31,7 +32,7 @@ type Hints struct {
 // NewHints has told nobody anything.
 func NewHints() *Hints { return &Hints{run: rand.Text()[:8], changed: map[string]uint64{}} }
 
-// Changed hints at nouns: at once, or a second after the hint before.
+// Changed hints at nouns: at once, or half a second after the hint before.
 func (h *Hints) Changed(nouns ...string) {
 	if len(nouns) == 0 {
 		return
@@ -82,7 +83,7 @@ func (h *Hints) Since(mark string) (nouns []string, now string) {
 	return nouns, h.mark()
 }
 
-// Watch returns what is sent to once something has changed, at most once a second, and closed at the end. stop gives it
+// Watch returns what is sent to once something has changed, at most twice a second, and closed at the end. stop gives it
 // back.
 func (h *Hints) Watch() (woken <-chan struct{}, stop func()) { return h.feed.Watch() }
 

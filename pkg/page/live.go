@@ -40,7 +40,7 @@ func (p *Page) registerLive(rs *endpoint.Routes) {
 // the script goes by the silence.
 const aliveEvery = 15 * time.Second
 
-// changes answers the nouns of what has changed since a mark, and then what changes, at most once a second, until the
+// changes answers the nouns of what has changed since a mark, and then what changes, at most twice a second, until the
 // gateway stops or the session ends. It reads nothing but who asks, so that many open pages cost little.
 func (p *Page) changes(w http.ResponseWriter, r *http.Request) error {
 	woken, stop := p.Hints.Watch()

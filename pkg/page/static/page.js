@@ -76,7 +76,7 @@
   // other of its sections is put in.
   const stream = document.body.dataset.stream;
   if (!stream || !window.EventSource || !window.fetch) return;
-  const rest = 1000, seldom = 10000, again = 30000; // milliseconds
+  const rest = 500, seldom = 10000, again = 30000; // milliseconds
   const shows = document.getElementById("connection");
   const say = (text, bad) => { if (shows.textContent !== text) shows.textContent = text; shows.className = bad ? "bad" : "good"; };
   const sections = () => [...document.querySelectorAll("[data-live][id]")];
