@@ -89,7 +89,7 @@ func (g *running) settle() {
 		var s struct {
 			Waiting int `json:"coredumps_waiting"`
 		}
-		g.cliJSON(&s, "status")
+		g.statusJSON(&s)
 		return s.Waiting == 0
 	})
 }

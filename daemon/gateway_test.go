@@ -242,6 +242,17 @@ func (g *running) cliJSON(v any, args ...string) {
 	}
 }
 
+// statusJSON decodes what status prints, which ends with 1 of a gateway in trouble.
+func (g *running) statusJSON(v any) {
+	g.t.Helper()
+	cmd := exec.Command("slipway", "status", "--format", "json")
+	cmd.Env = append(os.Environ(), "SLIPWAY_SOCKET="+g.socket)
+	out, err := cmd.Output()
+	if jsonErr := json.Unmarshal(out, v); jsonErr != nil {
+		g.t.Fatalf("slipway status: %v, %v\n%s", err, jsonErr, out)
+	}
+}
+
 // credentials are what a test's device is flashed with.
 type credentials struct {
 	Key    string `json:"device_key"`

@@ -153,7 +153,7 @@ func (k *kills) settle() {
 	k.t.Helper()
 	k.within(0, "dumps are decoded", func() bool {
 		var s api.Status
-		k.cliJSON(&s, "status")
+		k.statusJSON(&s)
 		return s.Waiting == 0
 	})
 }
