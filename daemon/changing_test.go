@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -48,6 +49,30 @@ func changing() (routes []endpoint.Route, ofDevices map[string]bool) {
 	return slices.Concat(devices, people), ofDevices
 }
 
+// socketOnly are the routes that the description has for the command line on the gateway.
+func socketOnly(t *testing.T) map[string]bool {
+	t.Helper()
+	text, err := operator.DescriptionJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var described struct {
+		Paths map[string]map[string]struct{ Security []map[string][]string }
+	}
+	if err := json.Unmarshal(text, &described); err != nil {
+		t.Fatal(err)
+	}
+	only := map[string]bool{}
+	for path, methods := range described.Paths {
+		for method, route := range methods {
+			if len(route.Security) == 1 && route.Security[0]["socket"] != nil {
+				only[strings.ToUpper(method)+" "+path] = true
+			}
+		}
+	}
+	return only
+}
+
 // TestNoChangingRouteIsTakenFromAViewerFromAnotherSiteOrFromNobody sends each of them as a browser would, with all that it
 // names being there. A route that is added is tried without a line here.
 func TestNoChangingRouteIsTakenFromAViewerFromAnotherSiteOrFromNobody(t *testing.T) {
@@ -67,6 +92,7 @@ func TestNoChangingRouteIsTakenFromAViewerFromAnotherSiteOrFromNobody(t *testing
 	at := strings.NewReplacer("{code}", "pump", "{key}", key, "{version}", "1.0.0", "{number}", "1", "{fingerprint}", "0000000000000000",
 		"{controller}", key, "{action}", "1")
 	routes, ofDevices := changing()
+	bySocket := socketOnly(t)
 	before := len(g.events())
 	for _, r := range routes {
 		name, path := r.Method+" "+r.Pattern, at.Replace(r.Pattern)
@@ -93,6 +119,10 @@ func TestNoChangingRouteIsTakenFromAViewerFromAnotherSiteOrFromNobody(t *testing
 			switch {
 			case ofDevices[name]:
 				if a.StatusCode != http.StatusUnauthorized && (a.StatusCode != http.StatusBadRequest || r.Pattern != "/api/oauth/token") {
+					t.Errorf("%s, by %s: %s %s", name, who, a.Status, a.body)
+				}
+			case bySocket[name]: // it asks for no session and no token
+				if a.StatusCode != http.StatusUnauthorized || !strings.Contains(string(a.body), "socket") {
 					t.Errorf("%s, by %s: %s %s", name, who, a.Status, a.body)
 				}
 			case a.StatusCode != test.want:
