@@ -595,7 +595,13 @@ func TestTheUseOfATokenIsShownAtOnceAndWrittenOnceAnHour(t *testing.T) {
 				t.Fatal("a wrong token")
 			}
 		}
-		if n := len(store.noted); n != 2 || !used().Equal(begun.Add(150*time.Minute)) {
+		synctest.Wait()
+		writes := func() []map[string]time.Time {
+			store.mu.Lock()
+			defer store.mu.Unlock()
+			return store.noted
+		}
+		if n := len(writes()); n != 2 || !used().Equal(begun.Add(150*time.Minute)) {
 			t.Errorf("%d writes, used at %s", n, used())
 		}
 		store.mu.Lock()
@@ -609,7 +615,7 @@ func TestTheUseOfATokenIsShownAtOnceAndWrittenOnceAnHour(t *testing.T) {
 			t.Errorf("after a full disk it was used at %s", used())
 		}
 		cancel()
-		if err := <-over; err != nil || len(store.noted) != 3 || !store.noted[2][record.ID].Equal(begun.Add(150*time.Minute)) {
+		if err := <-over; err != nil || len(writes()) != 3 || !writes()[2][record.ID].Equal(begun.Add(150*time.Minute)) {
 			t.Errorf("at the stop: %v, %v", store.noted, err)
 		}
 	})
