@@ -24,6 +24,9 @@ func deviceText(w io.Writer, d api.Device) {
 		"device_key", string(d.Key), "model_code", string(d.Model), "name", d.Name, "client_id", d.ClientID, "access", access(d.Device),
 		"line", d.Place, "labels", strings.Join(d.Labels, " "), "aliases", joined(d.Aliases), "pin", string(d.Pin),
 	}
+	if d.PathSecret != nil {
+		pairs = append(pairs, "path_secret", map[bool]string{true: "yes", false: "none"}[*d.PathSecret])
+	}
 	pairs = append(append(pairs, sightingText(d)...), "rollout", membershipText(d))
 	pairs = append(pairs, reportedText(d.Reported)...)
 	pairs = append(append(pairs, "config", config), provisioningText(d.Provisioning)...)

@@ -23,6 +23,8 @@ type Device struct {
 	Rollout  *Membership    `json:"rollout,omitempty"` // nil: it is in none
 	// Reported is what it has told by hawkBit's protocol; nil of nothing, and in lists.
 	Reported *fleet.Reported `json:"reported,omitempty"`
+	// PathSecret reports that it has one; nil in lists, which do not say.
+	PathSecret *bool `json:"path_secret,omitempty"`
 }
 
 // ShowDevice adds what follows from it. offered is "" for nothing.

@@ -33,6 +33,12 @@ func (i *Issuer) RevokePathSecret(ctx context.Context, key fleet.DeviceKey) erro
 	return i.setPathSecret(ctx, key, "")
 }
 
+// HasPathSecret reports that a device has one.
+func (i *Issuer) HasPathSecret(key fleet.DeviceKey) (bool, error) {
+	s, err := i.Devices.DeviceSecrets(key)
+	return s.Path != "", err
+}
+
 func (i *Issuer) setPathSecret(ctx context.Context, key fleet.DeviceKey, h Hash) error {
 	return i.Devices.UpdateDeviceSecrets(ctx, key, func(s *DeviceSecrets) error {
 		s.Path = h

@@ -196,6 +196,11 @@ func (d *door) showDevice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	has, err := d.Issuer.HasPathSecret(device.Key)
+	if err != nil {
+		return err
+	}
+	shown.PathSecret = &has
 	return endpoint.WriteJSON(w, http.StatusOK, shown)
 }
 

@@ -120,6 +120,7 @@ type issuer interface {
 	ReplaceSecret(context.Context, fleet.DeviceKey) (string, error)
 	MakePathSecret(context.Context, fleet.DeviceKey) (string, error)
 	RevokePathSecret(context.Context, fleet.DeviceKey) error
+	HasPathSecret(fleet.DeviceKey) (bool, error)
 }
 
 // operators are people's own tokens.

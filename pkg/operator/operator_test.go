@@ -112,7 +112,7 @@ func open(t *testing.T, change func(*Options)) *desk {
 	operators := &auth.Operators{Store: store, Now: func() time.Time { return noon }}
 	o := Options{
 		Records: store, Sightings: book, Offers: published{}, Crashes: store, Adoptions: store, Events: store, Dumps: noFiles{}, Operators: operators,
-		Noted:    store,
+		Noted: store, Issuer: &auth.Issuer{Devices: store, Now: func() time.Time { return noon }},
 		Firmware: depot.New(depot.Options{Dir: t.TempDir(), Recorder: store, Logger: logger, Now: func() time.Time { return noon }}),
 		Gateway:  &calm{status: api.Status{Version: "1.2.3", Healthy: true}}, Now: func() time.Time { return noon },
 	}

@@ -29,6 +29,9 @@ type changes interface {
 // issuer gives devices new secrets.
 type issuer interface {
 	ReplaceSecret(context.Context, fleet.DeviceKey) (string, error)
+	MakePathSecret(context.Context, fleet.DeviceKey) (string, error)
+	RevokePathSecret(context.Context, fleet.DeviceKey) error
+	HasPathSecret(fleet.DeviceKey) (bool, error)
 }
 
 // deviceView is one device.
@@ -41,6 +44,9 @@ type deviceView struct {
 	Dumps     []crash.Listed
 	Builds    []fleet.Version // that it may be pinned to
 	Secret    string          // that was just made; "" else
+	Path      string          // likewise, with the path secret that was just made
+	HasPath   bool            // it has a path secret
+	Values    []provisioned   // that it is handed out besides its model's
 }
 
 // configView is what the device is told.
@@ -102,6 +108,12 @@ func (p *Page) showDevice(d fleet.Device) (view deviceView, err error) {
 	m, err := p.Records.Model(d.Model)
 	if err != nil {
 		return view, err
+	}
+	if view.HasPath, err = p.Issuer.HasPathSecret(d.Key); err != nil {
+		return view, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Provisioning)) {
+		view.Values = append(view.Values, provisioned{name, d.Provisioning[name]})
 	}
 	view.ModelName, view.Labels = m.Name, strings.Join(d.Labels, " ")
 	if view.Config, err = configOf(m, d); err != nil {

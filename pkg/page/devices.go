@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -27,6 +28,7 @@ type devicesView struct {
 	Total  int
 	First  string // the address of the first page, "" on it
 	Next   string // of the next one, "" on the last
+	CSV    string // the address of all that the filter picks, for a spreadsheet
 	Here   string // the address with the filter
 	Models []fleet.Model
 }
@@ -104,6 +106,7 @@ func (p *Page) devices(v *visit) (shown, error) {
 	f.Limit++ // one more tells whether there is another page
 	keys := p.Sightings.Devices(f)
 	view := devicesView{Search: f.Search, Here: with(q, "after", "")}
+	view.CSV = strings.Replace(view.Here, "/devices", "/devices.csv", 1)
 	if len(keys) > limit {
 		keys = keys[:limit]
 		view.Next = with(q, "after", string(keys[limit-1]))

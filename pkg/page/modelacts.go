@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
@@ -104,28 +103,9 @@ func (p *Page) provisionModel(v *visit) (done, error) {
 	if err != nil {
 		return done{}, err
 	}
-	values := map[string]*string{}
-	for name := range m.Provisioning {
-		values[name] = nil // unless it is among the lines
-	}
-	var names []string
-	for line := range strings.Lines(v.r.PostForm.Get("values")) {
-		line = strings.TrimRight(line, "\r\n")
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
-		name, value, ok := strings.Cut(line, "=")
-		name = strings.TrimSpace(name)
-		if !ok || name == "" {
-			return done{}, fleet.Refused("provisioning: want name=value in each line, such as mqtt_url=mqtts://broker.example, and %.40q is none", line)
-		}
-		if slices.Contains(names, name) {
-			return done{}, fleet.Refused("provisioning: %.40q stands there twice", name)
-		}
-		if value != "" { // as slipway model set has it, NAME= removes it
-			values[name] = &value
-			names = append(names, name)
-		}
+	values, names, err := enteredValues(v.r.PostForm.Get("values"), m.Provisioning)
+	if err != nil {
+		return done{}, err
 	}
 	if _, err = p.Models.Change(v.r.Context(), m.Code, api.ModelChange{Provisioning: values}); err != nil {
 		return done{}, err

@@ -36,6 +36,7 @@ import (
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/access"
+	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 )
 
@@ -89,6 +90,7 @@ func Register(rs *endpoint.Routes, o Options) {
 		rs.Register(endpoint.Route{Method: http.MethodPost, Pattern: one.Pattern, Query: endpoint.Query{}}, p.Access.Need(one.Need), p.take(one))
 	}
 	p.registerLive(rs)
+	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/devices.csv", Query: append(endpoint.Query{}, deviceQuery...)}, p.Access.Need(auth.Viewer), p.devicesCSV)
 	p.registerSignIn(rs)
 	p.registerStatic(rs)
 	p.registerReports(rs)

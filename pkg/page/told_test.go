@@ -24,6 +24,13 @@ type sent struct {
 var sends = []sent{
 	{"POST /devices/{key}/name", "/devices/aaaaaaaa/name", "name=Press+7&line=hall-3&labels=hot+corner", 303, "device.changed", "as you said"},
 	{"POST /devices/{key}/name", "/devices/aaaaaaaa/name", "name=Press+7&line=No+Line", 400, "", ""},
+	{"POST /devices/{key}/aliases", "/devices/aaaaaaaa/aliases", "aliases=press-7+old.press", 303, "device.changed", "--alias press-7 --alias old.press<"},
+	{"POST /devices/{key}/aliases", "/devices/aaaaaaaa/aliases", "aliases=", 303, "device.changed", "its key and its client id only"},
+	{"POST /devices/{key}/provisioning", "/devices/aaaaaaaa/provisioning", "values=site%3Dhall+3%0D%0Aempty%3D", 303, "provisioning.changed", "handed out besides: site."},
+	{"POST /devices/{key}/provisioning", "/devices/aaaaaaaa/provisioning", "values=site", 400, "", ""},
+	{"POST /devices/{key}/path-secret", "/devices/aaaaaaaa/path-secret", "do=make&typed=", 400, "", ""},
+	{"POST /devices/{key}/path-secret", "/devices/aaaaaaaa/path-secret", "do=make&typed=aaaaaaaa", 200, "device.path_secret_made", ""},
+	{"POST /devices/{key}/path-secret", "/devices/aaaaaaaa/path-secret", "do=revoke", 303, "device.path_secret_revoked", "--revoke<"},
 	{"POST /devices/{key}/pin", "/devices/aaaaaaaa/pin", "pin=1.4.2", 303, "device.pinned", "offered 1.4.2"},
 	{"POST /devices/{key}/pin", "/devices/aaaaaaaa/pin", "pin=9.9.9", 404, "", ""},
 	{"POST /devices/{key}/pin", "/devices/aaaaaaaa/pin", "pin=", 303, "device.unpinned", "To undo it: choose 1.4.2."},

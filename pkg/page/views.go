@@ -81,6 +81,12 @@ func acts(p *Page) []act {
 
 		{"/devices/selected", auth.Operator, p.changeSelection},
 
+		{"/devices/{key}/aliases", auth.Operator, p.aliasDevice},
+
+		{"/devices/{key}/path-secret", auth.Operator, p.pathSecret},
+
+		{"/devices/{key}/provisioning", auth.Operator, p.provisionDevice},
+
 		{"/devices/{key}/config", auth.Operator, p.configureDevice},
 
 		{"/devices/{key}/name", auth.Operator, p.nameDevice},
