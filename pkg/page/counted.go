@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // What a group was counted by the hour is the sum over all of its devices. Of a group on many it is made once a minute at
@@ -56,4 +57,38 @@ func (p *Page) groupCounters(g crash.Group) ([]crash.VersionSeries, error) {
 		return p.Crashes.GroupCounters(g.Fingerprint)
 	}
 	return p.counted.get(g.Fingerprint, p.Crashes.GroupCounters)
+}
+
+// decoded is how many dumps were read with each version of a model. Where that takes long, as of thousands of crashes, it is
+// counted again after twenty times as long.
+type decoded struct {
+	mu  sync.Mutex // guards what follows: who comes while it is made waits for it
+	all map[fleet.ModelCode]decodedOf
+}
+
+type decodedOf struct {
+	dumps map[fleet.Version]int
+	made  time.Time
+	took  time.Duration
+}
+
+const quickCount = 20 * time.Millisecond
+
+func (p *Page) decodedDumps(code fleet.ModelCode) (map[fleet.Version]int, error) {
+	k := &p.decoded
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if one, known := k.all[code]; known && one.took > quickCount && time.Since(one.made) < 20*one.took {
+		return one.dumps, nil
+	}
+	began := time.Now()
+	dumps, err := p.Stock.DecodedDumps(code)
+	if err != nil {
+		return nil, err
+	}
+	if k.all == nil {
+		k.all = map[fleet.ModelCode]decodedOf{}
+	}
+	k.all[code] = decodedOf{dumps, time.Now(), time.Since(began)}
+	return dumps, nil
 }

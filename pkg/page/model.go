@@ -115,7 +115,7 @@ func (p *Page) factsOf(code fleet.ModelCode) (f buildFacts, err error) {
 	if err != nil {
 		return f, err
 	}
-	if f.dumps, err = p.Stock.DecodedDumps(code); err != nil {
+	if f.dumps, err = p.decodedDumps(code); err != nil {
 		return f, err
 	}
 	now := p.Now()

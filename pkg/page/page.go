@@ -73,6 +73,7 @@ type Page struct {
 	pace    reportPace
 	renders renders
 	counted counted
+	decoded decoded
 }
 
 // Register adds the page's routes, and has failures answered as pages to browsers.
