@@ -74,6 +74,9 @@ func newPagePlant(t testing.TB) *pagePlant {
 			}
 			b.put("nv/pump/"+string(v), counted)
 		}
+		for n := range manyDevices {
+			b.put("ds/"+string(manyDevice(n)), auth.DeviceSecrets{})
+		}
 		for n := range onFirst {
 			b.put("gd/"+mostOnes+"/"+string(manyDevice(n)), crash.DeviceCount{Count: 1 + n%7, LastSeen: now})
 		}
