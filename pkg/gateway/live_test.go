@@ -53,11 +53,12 @@ func TestADumpThatArrivesIsShownByThePagesThatAreOpen(t *testing.T) {
 		}
 		resp, err := http.DefaultClient.Do(req)
 		must(err)
-		t.Cleanup(func() { resp.Body.Close() })
 		return resp
 	}
 	read := func(path string, headers ...string) string {
-		body, err := io.ReadAll(ask(path, headers...).Body)
+		resp := ask(path, headers...)
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
 		must(err)
 		return string(body)
 	}
@@ -66,7 +67,9 @@ func TestADumpThatArrivesIsShownByThePagesThatAreOpen(t *testing.T) {
 		t.Fatal("the page listens to nothing")
 	}
 	address, _, _ = strings.Cut(address, `"`)
-	stream := bufio.NewScanner(ask(address).Body)
+	listening := ask(address)
+	defer listening.Body.Close()
+	stream := bufio.NewScanner(listening.Body)
 
 	var dump []byte
 	for _, dump = range build.Dumps {

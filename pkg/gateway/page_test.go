@@ -301,7 +301,9 @@ func BenchmarkPageStreams(b *testing.B) {
 			go func() { ended <- endpoint.Serve(ctx, slog.New(slog.DiscardHandler), listener) }()
 			defer func() {
 				cancel()
-				<-ended
+				if err := <-ended; err != nil {
+					b.Error(err)
+				}
 			}()
 			for b.Loop() {
 				before := inUse()

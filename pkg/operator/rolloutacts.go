@@ -88,9 +88,7 @@ func reasonOf(given string, needed bool) (string, error) {
 	return clean, nil
 }
 
-// nameOf is who acts, as others know them.
-func nameOf(r *http.Request) string { return actorOf(r.Context()) }
-
+// actorOf is who acts, as others know them.
 func actorOf(ctx context.Context) string {
 	actor := event.ActorOf(ctx).Actor
 	return cmp.Or(actor.Name, actor.ID)

@@ -13,15 +13,6 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// reasonOf is the reason that an event gives, "" for none.
-func reasonOf(e fleet.Event) string {
-	var details struct {
-		Reason string `json:"reason"`
-	}
-	_ = json.Unmarshal(e.Details, &details) // of another kind: it gives none
-	return details.Reason
-}
-
 // tell is an event in words: its kind, and what it says before and after.
 func tell(e fleet.Event) string {
 	text := strings.ReplaceAll(strings.ReplaceAll(string(e.Kind), ".", " "), "_", " ")

@@ -94,7 +94,7 @@ func TestTheStreamOfAPageEndsWithItsSessionAndIsForThoseWhoMayRead(t *testing.T)
 	cookie := d.signIn(auth.Viewer)
 	mine := d.listen("/changes?since="+d.store.Hints().Mark(), "Cookie", cookie)
 	d.ask(http.MethodPost, "/logout", "", "Cookie", cookie, "Sec-Fetch-Site", "same-origin")
-	for range mine { //nolint:revive // until it ends
+	for range mine {
 	}
 	if a := d.ask(http.MethodGet, "/changes", "", "Cookie", cookie); a.StatusCode != http.StatusUnauthorized {
 		t.Errorf("nobody: %s", a.Status)

@@ -129,7 +129,7 @@ func openAtIssuer(t *testing.T, change ...func(*access.IssuerOptions)) (*desk, *
 		}
 		return x
 	})
-	m.FastForward(d.clock.Sub(time.Now()))
+	m.FastForward(time.Until(d.clock))
 	return d, r
 }
 

@@ -303,7 +303,9 @@ func TestBrowserAShiftLeadBeginsAtSix(t *testing.T) {
 		p.polls(1, "1.2.0") // one that does not
 		_, rest, found := strings.Cut(p.get("/api/devices?state=silent&line=hall-2&limit=1"), `"press0`)
 		if found {
-			fmt.Sscanf(rest[:2], "%d", &silent)
+			if _, err := fmt.Sscanf(rest[:2], "%d", &silent); err != nil {
+				t.Fatal(err)
+			}
 		}
 		return silent > 0
 	})
