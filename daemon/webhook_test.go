@@ -156,7 +156,7 @@ func TestAGatewayThatIsKilledBetweenDeliveryAndAcknowledgementSendsAgainAndLoses
 		t.Errorf("list:\n%s", out)
 	}
 	metrics := string(g.ask(http.MethodGet, "/metrics", "", nil).body)
-	for _, want := range []string{`slipway_webhook_active{webhook="` + added.ID + `"} 1`, `slipway_webhook_waiting_events{webhook="` + added.ID + `"} `, `slipway_webhook_deliveries_total{outcome="delivered"} `} {
+	for _, want := range []string{`slipway_webhook_active{webhook="` + added.ID + `"} 1`, `slipway_webhook_waiting_events{webhook="` + added.ID + `"} `, `slipway_webhook_failing_seconds{webhook="` + added.ID + `"} `, `slipway_webhook_deliveries_total{outcome="delivered"} `} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("no metric %s", want)
 		}

@@ -61,8 +61,8 @@ func TestTheAlertsAndTheDashboardAskForMetricsThatExist(t *testing.T) {
 	}
 }
 
-// later are shown once there is a rollout, a crash or a backup; pkg/gateway tests that they are.
-var later = []string{"slipway_rollout_devices", "slipway_rollout_evidence", "slipway_rollout_state", "slipway_crashes_total", "slipway_backup_age_seconds"}
+// later are shown once there is a rollout, a crash, a backup or a webhook; tests of pkg/gateway and daemon see that they are.
+var later = []string{"slipway_rollout_devices", "slipway_rollout_evidence", "slipway_rollout_state", "slipway_crashes_total", "slipway_backup_age_seconds", "slipway_webhook_waiting_events", "slipway_webhook_failing_seconds"}
 
 // dashboardExpressions are what the panels ask.
 func dashboardExpressions(t *testing.T) (all []string) {
