@@ -315,8 +315,9 @@ func TestADownloadGoesOutBySendfile(t *testing.T) {
 		each, disk := float64(len(rest))/downloads, count(calls, call.changesDisk)
 		return fmt.Sprintf("%d bytes by sendfile, %d read from the image, %d written to the connection, %.1f other calls (%s), %d of all change a disk",
 				sent/downloads, read/downloads, written/downloads, each, names(calls, downloads), disk),
-			// net/http looks at the first 512 bytes itself; measured are 16.1 other calls.
-			sent >= downloads*(imageOfCalls-512) && read <= downloads*512 && written <= downloads*1024 && each <= 20 && disk == 0
+			// net/http looks at the first 512 bytes itself; measured are 16.1 other calls. That an image has arrived is saved for
+			// all devices together, twice a second at most: two syncs each time, where a download of its own would make 20.
+			sent >= downloads*(imageOfCalls-512) && read <= downloads*512 && written <= downloads*1024 && each <= 20 && disk <= downloads
 	})
 }
 
