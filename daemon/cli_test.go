@@ -176,7 +176,7 @@ func awaits(ts *testscript.TestScript, _ bool, args []string) {
 // columns: in every line of what was printed last, columns begin where the heading's do.
 func sameColumns(ts *testscript.TestScript, _ bool, _ []string) {
 	lines := strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\n"), "\n")
-	for _, start := range regexp.MustCompile(`\S+`).FindAllStringIndex(lines[0], -1) {
+	for _, start := range regexp.MustCompile(`\S+( \S+)*`).FindAllStringIndex(lines[0], -1) {
 		for _, line := range lines[1:] {
 			if len(line) <= start[0] || start[0] > 0 && line[start[0]-1] != ' ' || line[start[0]] == ' ' {
 				ts.Fatalf("%q is not in the columns of %q", line, lines[0])
