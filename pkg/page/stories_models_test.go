@@ -26,9 +26,7 @@ type leadsStory struct {
 func (s leadsStory) look(name string) {
 	s.t.Helper()
 	at := fmt.Sprintf("story-models-%s-%d", name, s.width)
-	if wide := script[float64](s.browser, "document.documentElement.scrollWidth - innerWidth"); wide > 0 {
-		s.t.Errorf("%s: %v pixels too wide", at, wide)
-	}
+	s.fits()
 	for _, v := range s.violations() {
 		s.t.Errorf("%s: axe: %s", at, v)
 	}

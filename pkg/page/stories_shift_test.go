@@ -181,10 +181,16 @@ func (b *browser) sees(texts ...string) {
 	b.fits()
 }
 
-// fits fails where something has to be scrolled sideways.
+// fits fails where something has to be scrolled sideways. Between two pages there is a moment without a document.
 func (b *browser) fits() {
 	b.t.Helper()
-	if wide := script[float64](b, "document.documentElement.scrollWidth - innerWidth"); wide > 0 {
+	wide := -1.0
+	for deadline := time.Now().Add(patience); wide == -1; time.Sleep(50 * time.Millisecond) {
+		if wide = script[float64](b, "document.body ? document.documentElement.scrollWidth - innerWidth : -1"); wide == -1 && time.Now().After(deadline) {
+			b.t.Fatal("no document comes")
+		}
+	}
+	if wide > 0 {
 		b.t.Errorf("%s is %v pixels too wide", ask(b, chromedp.Location()), wide)
 	}
 }
