@@ -226,6 +226,20 @@ func TestATransactionThatWasTornIsNoDamage(t *testing.T) {
 			t.Fatalf("%d of %d bytes of it are taken for damage", length, len(written))
 		}
 	}
+	for at := 0; at < len(written); { // a kill in the middle of an entry whose beginning is copied last
+		e, whole := entryAt(written[at:])
+		if !whole {
+			t.Fatalf("no entry at %d", at)
+		}
+		for length := at; length <= at+e.length; length++ {
+			b := slices.Concat(before[:begun], written[:length], make([]byte, 1024))
+			clear(b[begun+at : begun+min(at+32, length)])
+			if _, rotten := readLog(b); rotten {
+				t.Fatalf("%d bytes of the entry at %d without their beginning are taken for damage", length-at, at)
+			}
+		}
+		at += e.length
+	}
 	b := slices.Concat(before[:begun], written, make([]byte, 1024))
 	for at := begun - begun%sector; at < begun+len(written); at += sector { // a power cut before a sector was written
 		torn := bytes.Clone(b)

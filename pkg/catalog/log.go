@@ -21,7 +21,8 @@ import (
 // Badger replays it up to the first entry that is not whole and cuts off the rest. That is right where a power cut has torn
 // the transaction that was being written, which nobody was told is stored, and loses what was acknowledged where a byte has
 // changed. The two are told apart by what is behind: transactions are written one after the other, and only the last one
-// may be torn, which leaves sectors of zeros or an end in its middle.
+// may be torn, which leaves sectors of zeros or an end in its middle. A kill tears it, too: entries are copied into a memory
+// map one after the other, and Go copies the first 32 bytes of a long one last.
 
 const (
 	logHeader = 20
@@ -60,10 +61,13 @@ func entryAt(b []byte) (e logEntry, whole bool) {
 	if lengths[0] > most || lengths[1] > most {
 		return e, false
 	}
+	if lengths[0] < 8 {
+		return e, false // no key is so short: zeros are no header
+	}
 	key := at
 	end := at + int(lengths[0]) + int(lengths[1])
 	e.meta, e.length = b[0], end+crc32.Size
-	if e.length > len(b) || lengths[0] < 8 {
+	if e.length > len(b) {
 		return e, false
 	}
 	e.version = ^binary.BigEndian.Uint64(b[key+int(lengths[0])-8:])
