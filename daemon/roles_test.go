@@ -20,7 +20,7 @@ func TestEveryRouteAsksForTheRoleThatItsDescriptionNames(t *testing.T) {
 			Security []map[string][]string
 		}
 	}
-	if err := yaml.Unmarshal([]byte(operator.Description), &described); err != nil {
+	if err := yaml.Unmarshal([]byte(operator.Description()), &described); err != nil {
 		t.Fatal(err)
 	}
 	g := startGateway(t)

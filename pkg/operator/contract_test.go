@@ -130,7 +130,7 @@ func TestContractSchemasAreThoseOfTheTypes(t *testing.T) {
 }
 
 func TestContractNamesTheTypeOfEachBody(t *testing.T) {
-	doc, err := openapi3.NewLoader().LoadFromData([]byte(Description))
+	doc, err := openapi3.NewLoader().LoadFromData([]byte(Description()))
 	if err != nil {
 		t.Fatal(err)
 	}

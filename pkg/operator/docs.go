@@ -24,7 +24,9 @@ var (
 const schemasPlace = "  schemas: {} # those in schemas.yaml\n"
 
 // Description is the API in OpenAPI 3.1. Tests hold it against the routes, the types, and every answer of the suite.
-var Description = strings.Replace(operations, schemasPlace, "  schemas:\n"+indented(bodySchemas), 1)
+var Description = sync.OnceValue(func() string {
+	return strings.Replace(operations, schemasPlace, "  schemas:\n"+indented(bodySchemas), 1)
+})
 
 func indented(text string) string {
 	var b strings.Builder
@@ -37,7 +39,7 @@ func indented(text string) string {
 // DescriptionJSON is the same as JSON, made when it is first asked for.
 var DescriptionJSON = sync.OnceValues(func() ([]byte, error) {
 	var v any
-	if err := yaml.Unmarshal([]byte(Description), &v); err != nil {
+	if err := yaml.Unmarshal([]byte(Description()), &v); err != nil {
 		return nil, err
 	}
 	return json.Marshal(v)
@@ -52,7 +54,7 @@ func (d *door) docs(w http.ResponseWriter, r *http.Request) error {
 	}
 	if !strings.Contains(accept, "json") || strings.Contains(accept, "yaml") {
 		w.Header().Set("Content-Type", "application/yaml")
-		return endpoint.Write(w, http.StatusOK, []byte(Description))
+		return endpoint.Write(w, http.StatusOK, []byte(Description()))
 	}
 	text, err := DescriptionJSON()
 	if err != nil {

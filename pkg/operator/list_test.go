@@ -136,7 +136,7 @@ func TestEveryListAnswersAHundredRowsUnlessItIsAskedAndAThousandAtMost(t *testin
 // TestNoListIsLeftWithoutPages finds lists by what they answer: whoever adds one adds it here.
 func TestNoListIsLeftWithoutPages(t *testing.T) {
 	paged := 0
-	for line := range strings.Lines(Description) {
+	for line := range strings.Lines(Description()) {
 		if strings.Contains(line, "name: limit") {
 			paged++
 		}

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -25,24 +26,38 @@ import (
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-// templates are the views', each with the layout around it.
-var templates = parse()
+// templates are the views', each with the layout around it, read when it is first shown: the decode worker and the commands
+// are the same program, and show none.
+var templates = struct {
+	sync.Mutex
+	layout *template.Template
+	views  map[string]*template.Template
+}{views: map[string]*template.Template{}}
 
-func parse() map[string]*template.Template {
-	// A name with _ is a part of several views.
-	layout := template.Must(template.New("").Option("missingkey=error").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/_*.html"))
-	entries, err := templateFiles.ReadDir("templates")
-	if err != nil {
-		panic(err)
+// templateOf is a view's, by its name.
+func templateOf(name string) (*template.Template, error) {
+	templates.Lock()
+	defer templates.Unlock()
+	if t := templates.views[name]; t != nil {
+		return t, nil
 	}
-	all := map[string]*template.Template{}
-	for _, e := range entries {
-		if e.Name() != "layout.html" && !strings.HasPrefix(e.Name(), "_") {
-			one := template.Must(template.Must(layout.Clone()).ParseFS(templateFiles, "templates/"+e.Name()))
-			all[strings.TrimSuffix(e.Name(), ".html")] = one
+	if templates.layout == nil {
+		// A name with _ is a part of several views.
+		layout, err := template.New("").Option("missingkey=error").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/_*.html")
+		if err != nil {
+			return nil, err
 		}
+		templates.layout = layout
 	}
-	return all
+	t, err := templates.layout.Clone()
+	if err != nil {
+		return nil, err
+	}
+	if t, err = t.ParseFS(templateFiles, "templates/"+name+".html"); err != nil {
+		return nil, err
+	}
+	templates.views[name] = t
+	return t, nil
 }
 
 var functions = template.FuncMap{
@@ -130,9 +145,9 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; report-uri " + reportsPath
 
 func render(w http.ResponseWriter, r *http.Request, status int, name string, f frame) error {
-	t := templates[name]
-	if t == nil {
-		return errors.New("page: no template " + name)
+	t, err := templateOf(name)
+	if err != nil {
+		return err
 	}
 	var b bytes.Buffer
 	if err := t.ExecuteTemplate(&b, "layout.html", f); err != nil {

@@ -162,8 +162,12 @@ func (p *Page) showAgain(one view, v *visit) error {
 			return nil, err
 		}
 		f := frame{Title: found.Title, Here: v.r.URL.RequestURI(), Caller: v.caller, In: true, View: found.View}
+		t, err := templateOf(one.Name)
+		if err != nil {
+			return nil, err
+		}
 		var b bytes.Buffer
-		err = templates[one.Name].ExecuteTemplate(&b, "main", f)
+		err = t.ExecuteTemplate(&b, "main", f)
 		return b.Bytes(), err
 	}
 	var body []byte

@@ -20,12 +20,14 @@ var staticFiles embed.FS
 
 // static is a file that every page may ask for, signed in or not.
 type static struct {
-	body, packed []byte // packed: gzip; nil where it gains nothing
-	kind         string
-	hash         string // hex of SHA-256
+	body   []byte
+	packed func() []byte // gzip; nil where it gains nothing
+	kind   string
+	hash   string // hex of SHA-256
 }
 
-var statics = readStatics()
+// statics are read and packed when they are first asked for: the decode worker and the commands are the same program.
+var statics = sync.OnceValue(readStatics)
 
 func readStatics() map[string]static {
 	entries, err := staticFiles.ReadDir("static")
@@ -44,7 +46,7 @@ func readStatics() map[string]static {
 			panic(err)
 		}
 		sum := sha256.Sum256(body)
-		all[e.Name()] = static{body: body, packed: pack(body), kind: kind, hash: hex.EncodeToString(sum[:])}
+		all[e.Name()] = static{body: body, packed: sync.OnceValue(func() []byte { return pack(body) }), kind: kind, hash: hex.EncodeToString(sum[:])}
 	}
 	return all
 }
@@ -91,7 +93,7 @@ func packFast(body []byte) []byte {
 }
 
 // asset is the address of a file, another one for each content: browsers keep it.
-func asset(name string) string { return "/static/" + name + "?v=" + statics[name].hash[:8] }
+func asset(name string) string { return "/static/" + name + "?v=" + statics()[name].hash[:8] }
 
 func (p *Page) registerStatic(rs *endpoint.Routes) {
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
@@ -105,7 +107,7 @@ func (p *Page) registerStatic(rs *endpoint.Routes) {
 }
 
 func sendStatic(w http.ResponseWriter, r *http.Request, name string) error {
-	s, known := statics[name]
+	s, known := statics()[name]
 	if !known {
 		return endpoint.Errorf(http.StatusNotFound, "unknown_path", "there is nothing at this address")
 	}
@@ -122,9 +124,11 @@ func sendStatic(w http.ResponseWriter, r *http.Request, name string) error {
 		return nil
 	}
 	h.Set("Content-Type", s.kind)
-	if s.packed != nil && takesGzip(r) {
-		h.Set("Content-Encoding", "gzip")
-		return endpoint.Write(w, http.StatusOK, s.packed)
+	if takesGzip(r) {
+		if packed := s.packed(); packed != nil {
+			h.Set("Content-Encoding", "gzip")
+			return endpoint.Write(w, http.StatusOK, packed)
+		}
 	}
 	return endpoint.Write(w, http.StatusOK, s.body)
 }

@@ -123,7 +123,7 @@ type described struct {
 
 var document = sync.OnceValues(func() (*described, error) {
 	d := &described{compiler: jsonschema.NewCompiler(), made: map[string]*jsonschema.Schema{}}
-	if err := yaml.Unmarshal([]byte(operator.Description), &d.root); err != nil {
+	if err := yaml.Unmarshal([]byte(operator.Description()), &d.root); err != nil {
 		return nil, err
 	}
 	d.compiler.DefaultDraft(jsonschema.Draft2020)
