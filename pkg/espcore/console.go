@@ -54,6 +54,44 @@ type attempt struct {
 	damaged []int // lines
 }
 
+// consoleAlone knows what is commonest of all text: what the console printed of one dump, whole, and nothing else. It is read
+// at once; whatever is in doubt is left to those who look closer.
+func consoleAlone(text []byte) (found, bool) {
+	var out []byte
+	ended := false
+	for rest := text; len(rest) > 0; {
+		var line []byte
+		line, rest, _ = bytes.Cut(rest, []byte("\n"))
+		line = bytes.TrimSpace(line)
+		switch {
+		case len(line) == 0:
+			continue
+		case ended:
+			return found{}, false
+		case bytes.Contains(line, consoleStart) && len(out) == 0:
+			continue
+		case bytes.Contains(line, consoleEnd):
+			ended = true
+			continue
+		}
+		if out == nil {
+			if !isHeaderLine(line) {
+				return found{}, false
+			}
+			out = make([]byte, 0, base64.StdEncoding.DecodedLen(len(text)))
+		}
+		var ok bool
+		if out, ok = decodeLine(out, line); !ok {
+			return found{}, false
+		}
+	}
+	c, ok := isContainer(out)
+	if !ok || int64(binary.LittleEndian.Uint32(out)) != int64(len(out)) {
+		return found{}, false
+	}
+	return found{container: c, data: out}, true
+}
+
 // findInBase64 reads the last whole dump of a log.
 func (f *finder) findInBase64(text []byte, wraps int) (found, error) {
 	var best []attempt

@@ -75,6 +75,9 @@ func (f *finder) find(data []byte, wraps int) (found, error) {
 	if out, ok := direct(data); ok {
 		return out, nil
 	}
+	if out, ok := consoleAlone(data); ok {
+		return out, nil
+	}
 	if wraps > 0 && f.spend(len(data)) {
 		if out, err := f.unpack(data, wraps); !errors.Is(err, errNotPacked) {
 			return out, err
