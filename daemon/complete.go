@@ -86,7 +86,7 @@ func addCompletion(root *cobra.Command) {
 
 // complete completes a flag's value, where the command has that flag.
 func complete(cmd *cobra.Command, flag string, of values) {
-	if cmd.LocalNonPersistentFlags().Lookup(flag) == nil {
+	if cmd.Flags().Lookup(flag) == nil {
 		return
 	}
 	err := cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {

@@ -45,6 +45,7 @@ func peak() {
 
 // BenchmarkDecodeCold is the command as a whole process, on the worst of ten runs: the machine is shared.
 func BenchmarkDecodeCold(b *testing.B) {
+	asInstalled(b)
 	for _, chip := range realBuilds {
 		b.Run(chip, func(b *testing.B) {
 			core, elf := fixturePath(b, chip, "core.b64"), fixturePath(b, chip, "app.elf")
@@ -73,6 +74,7 @@ func BenchmarkDecodeCold(b *testing.B) {
 
 // BenchmarkDecodeBatch is the worker: what a batch of 101 dumps of one build costs more than a batch of one.
 func BenchmarkDecodeBatch(b *testing.B) {
+	asInstalled(b)
 	slipway, err := exec.LookPath("slipway")
 	if err != nil {
 		b.Fatal(err)
@@ -111,6 +113,7 @@ func BenchmarkDecodeBatch(b *testing.B) {
 
 // BenchmarkBurst is a fleet that crashes: 500 dumps of 50 devices at once, while others download.
 func BenchmarkBurst(b *testing.B) {
+	asInstalled(b)
 	const devices, each, most = 50, 10, 20 * time.Second
 	g := startGateway(b, "dumps.burst=100", "dumps.keep_per_crash=off", "dumps.keep_per_device=1000")
 	g.cli("model", "add", "pump")

@@ -272,6 +272,7 @@ func TestAnELFThatIsATrapCostsItsOwnDumpsAlone(t *testing.T) {
 }
 
 func BenchmarkUploadToReport(b *testing.B) {
+	asInstalled(b)
 	g := startGateway(b, "dumps.burst=100000", "dumps.per_minute=100000")
 	g.cli("model", "add", "pump")
 	viewer := g.operatorToken("viewer")
