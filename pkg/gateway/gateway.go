@@ -92,7 +92,7 @@ func (g *Gateway) assemble() (err error) {
 	g.dumps = &dumpFront{options: g.dumpOptions(wake)}
 	g.triage = crash.NewTriage(g.triageOptions())
 	wake.triage, wake.came = g.triage, g.rollOut
-	g.recovery = &recovery{store: g.store, depot: g.depot, dumps: g.dumps, over: make(chan struct{})}
+	g.recovery = &recovery{store: g.store, depot: g.depot, dumps: g.dumps, book: g.book, over: make(chan struct{})}
 	source := &backup.Source{
 		Catalog: g.store, KeysDir: g.cfg.KeysDir(), SettingsFile: g.cfg.File, Slipway: g.binary.Version, Now: time.Now,
 	}

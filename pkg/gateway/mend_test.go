@@ -22,6 +22,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/pkg/sighting"
 )
 
 // openFullable is a catalog whose disk takes nothing while full is set.
@@ -251,7 +252,8 @@ func TestAStartWaitsForACatalogThatIsOpenedAgain(t *testing.T) {
 	logger := slog.New(slog.DiscardHandler)
 	store, _ := openFullable(t, logger)
 	dir := t.TempDir()
-	r := &recovery{store: store, dumps: &dumpFront{}, over: make(chan struct{})}
+	book := sighting.Open(sighting.Options{Store: store, Logger: logger, Now: time.Now, Beat: func() {}})
+	r := &recovery{store: store, dumps: &dumpFront{}, book: book, over: make(chan struct{})}
 	r.depot = depot.New(depot.Options{Dir: dir, Recorder: &interrupted{store, 2}, Space: SpaceOf(dir), Logger: logger, Now: time.Now})
 	if err := r.run(t.Context()); err != nil || !r.isOver() {
 		t.Errorf("%v", err)

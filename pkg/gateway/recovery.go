@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/page"
+	"github.com/slipway-gateway/slipway/pkg/sighting"
 )
 
 // recovery makes what lies on disk and what the catalog knows agree, and is the latch that holds callers until it has.
@@ -20,6 +21,7 @@ type recovery struct {
 	store *catalog.Catalog
 	depot *depot.Depot
 	dumps *dumpFront
+	book  *sighting.Book
 
 	over chan struct{} // closed when it is
 }
@@ -44,6 +46,9 @@ func (r *recovery) agree(ctx context.Context) error {
 		return err
 	}
 	if err := r.dumps.open(ctx); err != nil {
+		return err
+	}
+	if err := r.book.Read(); err != nil {
 		return err
 	}
 	if err := r.store.Rebuilt(ctx); err != nil && !errors.Is(err, fleet.ErrFull) { // then the next start rebuilds once more

@@ -11,7 +11,7 @@ import (
 )
 
 // openBook reads what is known of the devices, and has the catalog tell of those that change.
-func (g *Gateway) openBook() (err error) {
+func (g *Gateway) openBook() error {
 	stopped, err := g.store.LastKnownTime()
 	if err != nil {
 		return err
@@ -23,14 +23,11 @@ func (g *Gateway) openBook() (err error) {
 	if last := g.store.LastStop(); last.After(stopped) {
 		stopped = last
 	}
-	g.book, err = sighting.Open(sighting.Options{
+	g.book = sighting.Open(sighting.Options{
 		Store: g.store, Builds: &knownBuilds{store: g.store, depot: g.depot, rollbacks: map[string]bool{}, strangers: map[elfOf]time.Time{}}, UpWithin: g.cfg.RolloutUpWithin,
 		Stopped: stopped, Restored: restored, Beat: g.watchdog.Part("sightings", partPatience),
 		Logger: g.logger, Now: time.Now,
 	})
-	if err != nil {
-		return err
-	}
 	g.store.WatchDevices(g.book)
 	return nil
 }

@@ -102,10 +102,10 @@ func open(t *testing.T, change func(*Options)) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	book, err := sighting.Open(sighting.Options{
+	book := sighting.Open(sighting.Options{
 		Store: store, UpWithin: 15 * time.Minute, Logger: logger, Now: func() time.Time { return noon }, Beat: func() {},
 	})
-	if err != nil {
+	if err := book.Read(); err != nil {
 		t.Fatal(err)
 	}
 	store.WatchDevices(book)

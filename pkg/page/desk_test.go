@@ -186,8 +186,8 @@ func openWith(t *testing.T, issuer func(now func() time.Time) *access.Issuer) *d
 		Dir: t.TempDir(), Logger: logger, Now: now, Beat: func() {}, Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
 	})
 	d.must(err)
-	d.book, err = sighting.Open(sighting.Options{Store: d.store, UpWithin: 15 * time.Minute, Logger: logger, Now: now, Beat: func() {}})
-	d.must(err)
+	d.book = sighting.Open(sighting.Options{Store: d.store, UpWithin: 15 * time.Minute, Logger: logger, Now: now, Beat: func() {}})
+	d.must(d.book.Read())
 	d.store.WatchDevices(d.book)
 	d.gateway.store = d.store
 	d.inbox = &inbox{store: d.store}

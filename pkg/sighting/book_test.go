@@ -148,7 +148,7 @@ func (s *shelf) options() Options {
 
 func (s *shelf) open(t testing.TB) *Book {
 	t.Helper()
-	b, err := Open(s.options())
+	b, err := opened(s.options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,4 +179,10 @@ func (s *shelf) hears(b *Book, after time.Duration, seen fleet.Seen) {
 func sightingOf(b *Book, n int) fleet.Sighting {
 	s, _ := b.Sighting(keyOf(n))
 	return s
+}
+
+// opened is a book that was read.
+func opened(o Options) (*Book, error) {
+	b := Open(o)
+	return b, b.Read()
 }

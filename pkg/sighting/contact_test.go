@@ -120,7 +120,7 @@ func TestEveryFloorScalesWithUpWithin(t *testing.T) {
 			s := shelfOf(1, "")
 			o := s.options()
 			o.UpWithin /= speed
-			b, err := Open(o)
+			b, err := opened(o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -316,7 +316,7 @@ func TestWhileTheBuildsAreAskedNobodyWaitsForTheBook(t *testing.T) {
 	s := slow{shelfOf(2, ""), make(chan struct{}), make(chan struct{})}
 	o := s.options()
 	o.Builds = s
-	b, err := Open(o)
+	b, err := opened(o)
 	if err != nil {
 		t.Fatal(err)
 	}

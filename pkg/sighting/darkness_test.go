@@ -17,7 +17,7 @@ func (s *shelf) restart(t *testing.T, b *Book, killed bool, away time.Duration) 
 	o := s.options()
 	o.Stopped = s.now
 	s.now = s.now.Add(away)
-	b, err := Open(o)
+	b, err := opened(o)
 	if err != nil {
 		t.Fatal(err)
 	}

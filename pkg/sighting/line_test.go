@@ -107,7 +107,7 @@ func TestNobodyIsMissedWhileTheGatewayWasAway(t *testing.T) {
 	s.now = s.now.Add(24 * time.Hour)
 	o := s.options()
 	o.Stopped = stopped
-	b, err := Open(o)
+	b, err := opened(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestAStartGivesEachDeviceItsWholeRhythm(t *testing.T) {
 	o := s.options()
 	o.Stopped = s.now
 	s.now = s.now.Add(24 * time.Hour)
-	b, err := Open(o)
+	b, err := opened(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ func running(t *testing.T, n int, change func(*Options), test func(s *shelf, b *
 		if change != nil {
 			change(&o)
 		}
-		b, err := Open(o)
+		b, err := opened(o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +109,7 @@ func TestARestoredVersionIsMarkedUntilTheDeviceShowsIt(t *testing.T) {
 	o.Restored = s.now
 	for range 2 { // also after a second start
 		var err error
-		if b, err = Open(o); err != nil {
+		if b, err = opened(o); err != nil {
 			t.Fatal(err)
 		}
 		if got := sightingOf(b, 0); got.Runs != "1.0" || !got.Restored {
@@ -124,7 +124,7 @@ func TestARestoredVersionIsMarkedUntilTheDeviceShowsIt(t *testing.T) {
 		t.Errorf("it says what it runs: %+v", got)
 	}
 	flushed(t, b)
-	b, err := Open(o)
+	b, err := opened(o)
 	if err != nil {
 		t.Fatal(err)
 	}

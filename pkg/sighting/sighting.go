@@ -70,6 +70,7 @@ type Book struct {
 	wake    chan struct{} // holds one while something waits to be saved
 
 	mu      sync.Mutex // guards what follows
+	unread  error      // why it could not be read
 	devices map[fleet.DeviceKey]*entry
 	order   []*entry // by key once sorted; may hold entries that are gone
 	sorted  bool
@@ -97,13 +98,33 @@ func (b *Book) moment(at time.Time) moment { return moment(at.Sub(b.epoch).Milli
 
 func (b *Book) now() moment { return b.moment(b.options.Now()) }
 
-// Open reads what is known.
-func Open(o Options) (*Book, error) {
+// Open reads what is known, beside whatever else a start does: who asks the book waits until it has. Read tells how that ended.
+func Open(o Options) *Book {
 	b := &Book{
 		options: o, floors: floors{o.UpWithin}, epoch: o.Now(), wake: make(chan struct{}, 1),
 		devices: map[fleet.DeviceKey]*entry{}, words: map[string]string{}, sets: map[string][]string{}, dark: map[string]*darkLine{},
 		hours: map[hourKey]hourCount{}, lit: map[string]moment{},
 	}
+	b.mu.Lock()
+	go func() {
+		defer b.mu.Unlock()
+		b.unread = b.read()
+	}()
+	return b
+}
+
+// Read is nil once all that is known was read; what has failed is tried once more. A book that was not read is of no use.
+func (b *Book) Read() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.unread != nil {
+		b.unread = b.read()
+	}
+	return b.unread
+}
+
+func (b *Book) read() error {
+	o := b.options
 	added := map[fleet.DeviceKey]int64{}
 	err := o.Store.EachDevice(func(d fleet.Device) error {
 		b.put(d)
@@ -111,7 +132,7 @@ func Open(o Options) (*Book, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	err = o.Store.EachSighting(func(r Record) error {
 		if e := b.devices[r.Device]; e != nil {
@@ -121,11 +142,11 @@ func Open(o Options) (*Book, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	packs, err := o.Store.Contacts()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, pack := range packs {
 		for c := range unpack(pack) {
@@ -135,7 +156,7 @@ func Open(o Options) (*Book, error) {
 		}
 	}
 	b.placeInTime()
-	return b, o.Store.EachLine(func(r LineRecord) error {
+	return o.Store.EachLine(func(r LineRecord) error {
 		b.resumeLine(r)
 		return nil
 	})

@@ -73,11 +73,11 @@ func (h *house) open() {
 	must(h.t, err)
 	restored, err := h.store.Restored()
 	must(h.t, err)
-	h.book, err = sighting.Open(sighting.Options{
+	h.book = sighting.Open(sighting.Options{
 		Store: h.store, Builds: builds{}, UpWithin: 15 * time.Minute, Stopped: stopped, Restored: restored,
 		Beat: func() {}, Logger: h.options.Logger, Now: h.options.Now,
 	})
-	must(h.t, err)
+	must(h.t, h.book.Read())
 	h.store.WatchDevices(h.book)
 }
 
