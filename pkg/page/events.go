@@ -20,6 +20,7 @@ func tell(e fleet.Event) string {
 		Before json.RawMessage `json:"before"`
 		After  json.RawMessage `json:"after"`
 		Reason string          `json:"reason"`
+		Why    string          `json:"why"` // of rollouts
 	}
 	if json.Unmarshal(e.Details, &details) != nil {
 		return text
@@ -33,8 +34,8 @@ func tell(e fleet.Event) string {
 	case before != "":
 		text += ": was " + before
 	}
-	if details.Reason != "" {
-		text += ": " + details.Reason
+	if reason := cmp.Or(details.Reason, details.Why); reason != "" {
+		text += ": " + reason
 	}
 	return text
 }

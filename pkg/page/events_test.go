@@ -37,6 +37,10 @@ func TestTheEventsSayWhoDidWhatAndGoBackPageByPage(t *testing.T) {
 			t.Errorf("%s: %s without %q\n%.3000s", query, a.Status, want, a.body)
 		}
 	}
+	d.must(d.store.Record(event.WithActor(t.Context(), event.Itself), event.RolloutHalted, fleet.Object{Type: "rollout", ID: "press/1"}, map[string]string{"why": "3 of the first 3 devices went back"}))
+	if a := d.read("/events?kind=rollout"); !strings.Contains(a.body, "rollout halted: 3 of the first 3 devices went back") {
+		t.Errorf("why a rollout has halted is not said:\n%.3000s", a.body)
+	}
 	for _, bad := range []string{"?kind=nothing", "?object=x", "?before=0", "?since=yesterday"} {
 		if a := d.read("/events" + bad); a.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: %s", bad, a.Status)

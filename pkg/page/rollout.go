@@ -78,7 +78,7 @@ func (p *Page) rollout(v *visit) (shown, error) {
 		Bad: one.State == fleet.RolloutHalted || one.State == fleet.RolloutRetreated, Good: one.State == fleet.RolloutFinished, Evidence: evidenceOf(shows.Evidence),
 	}
 	err = errors.Join(p.addLines(&view), p.addTrouble(&view, fleet.MemberLost, "Lost"), p.addTrouble(&view, fleet.MemberBack, "Back at the build before"))
-	return shown{fmt.Sprintf("%s for %s, %s", one.Version, one.Model, one.State), view}, err
+	return shown{fmt.Sprintf("%s for %s", one.Version, one.Model), view}, err // no state: a title does not stay true
 }
 
 // wavesOf are the waves as a bar, each with what it waits for.

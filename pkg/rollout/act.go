@@ -197,7 +197,7 @@ func (c *course) retreatBy(a fleet.RolloutAct, now time.Duration) error {
 		return c.cannot("taken back")
 	}
 	if c.State == fleet.RolloutHalted {
-		c.retreat(now)
+		c.retreat(a.Reason, now)
 	}
 	return nil
 }

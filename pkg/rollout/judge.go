@@ -108,7 +108,7 @@ func (c *course) halt(why string, now time.Duration) {
 	c.tell(event.RolloutHalted, c.halting(why))
 	c.endOffers(now)
 	if c.Retreat && c.NoRetreat == "" {
-		c.retreat(now)
+		c.retreat("", now)
 	}
 }
 

@@ -11,14 +11,18 @@ import (
 )
 
 // retreat offers the base to who has the build, in waves of its own: the plan's, of those that wait for it. It goes on with one
-// that was halted.
-func (c *course) retreat(now time.Duration) {
+// that was halted. why is what a person says, "" where it goes back by itself.
+func (c *course) retreat(why string, now time.Duration) {
 	c.State, c.Why, c.EndedAt = fleet.RolloutRetreating, "", time.Time{}
 	begins := !c.Backward
 	if begins {
 		c.turnBack(now)
 	}
-	c.tell(event.RolloutRetreating, map[string]any{"devices": c.having(), "halted_why": c.Halted})
+	details := map[string]any{"devices": c.having(), "halted_why": c.Halted}
+	if why != "" {
+		details["why"] = why
+	}
+	c.tell(event.RolloutRetreating, details)
 	if begins {
 		c.openRetreat(now)
 	}

@@ -89,6 +89,9 @@ func TestARetreatWaitsForThoseThatWaitAndShowsWhoWasLostAsLostAndWhyItHalted(t *
 	f, rs, got := retreating(t)
 	wants(t, rs, got[0], fleet.MemberLost)
 	wants(t, rs, got[1], fleet.MemberOff)
+	if told := f.toldOf(event.RolloutRetreating); len(told) != 1 || told[0]["why"] != "back" {
+		t.Errorf("told of it: %v, want the reason that a person gave", told)
+	}
 	for _, restarted := range []bool{false, true} {
 		if restarted {
 			rs.Tick(t.Context())
