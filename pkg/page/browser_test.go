@@ -26,6 +26,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/slipway-gateway/slipway/testdata/firmware"
 )
 
 // `make test-page`: a real gateway with a fleet that is played, looked at in Chromium. SLIPWAY_BINARY is the program, SLIPWAY_AXE
@@ -56,6 +58,7 @@ var shows = map[string]string{
 // besides are what is no view of its own: the form to sign in, what is said of an address that is not there.
 var besides = map[string]string{
 	"signin": "/login", "docs": "/api/docs", "failure": "/nothing", "devices-none": "/devices?q=nobody", "devices-silent": "/devices?state=silent",
+	"model-many": "/models/mixer", "build-long": "/models/mixer/builds/" + longVersion, "device-long": "/devices/press004", "device-right": "/devices/press005",
 }
 
 func TestEveryViewIsLookedAt(t *testing.T) {
@@ -112,7 +115,7 @@ func startPlant(t *testing.T) *plant {
 // serve starts the gateway, once more after stop.
 func (p *plant) serve() {
 	p.t.Helper()
-	p.gateway = exec.Command(p.command, "serve", "--set", "state_dir="+p.dir+"/state", "--set", "socket="+filepath.Join(p.dir, "s"), "--set", "rollout.up_within=9s",
+	p.gateway = exec.Command(p.command, "serve", "--set", "state_dir="+p.dir+"/state", "--set", "socket="+filepath.Join(p.dir, "s"), "--set", "rollout.up_within=9s", "--set", "firmware.keep_versions=40",
 		"--set", "listen.https=off", "--set", "listen.http=127.0.0.1:"+p.port, "--set", "provisioning.base_url="+p.url)
 	p.gateway.Stderr, p.gateway.Stdout = p.journal, p.journal
 	if err := p.gateway.Start(); err != nil {
@@ -198,9 +201,7 @@ func (p *plant) fill() {
 	p.run("", "firmware", "publish", "press", "1.0.0")
 	p.run("", "device", "set", "press002", "--revoked")
 	p.run("", "device", "set", "press003", "--label", "hot", "--label", "corner")
-	if err := os.WriteFile(p.dir+"/state/drop/notes.zip", []byte("no bundle"), 0o644); err != nil {
-		p.t.Fatal(err)
-	}
+	p.fillOddly()
 	fleet := p.start("simulate", "--gateway", p.url, "--model", "press", "--csv", p.dir+"/fleet.csv", "--dumps", p.dir+"/press/dumps", "--runs", "1.0.0",
 		"--mix", "esp-mdm=25,poller=50,ota=15,arduino=10", "--speed", "100", "--seed", "3", "--bad", "1.0.0=crash:5%", "--bad", "1.1.0=crash:20%", "--bad", "1.1.0=silent:15%")
 	if err := fleet.Start(); err != nil {
@@ -227,6 +228,43 @@ func (p *plant) fill() {
 		return p.crash != ""
 	})
 }
+
+// oddNames are names that devices may have: the longest without a blank, and such as are written from the right, or without blanks.
+var oddNames = []string{strings.Repeat("Presse-Sued-", 5) + "0001", "مكبس القاعة الثالثة رقم ٧", "第三車間の油圧プレス機械番号七十七号", "<b>Press</b> & 🏭"}
+
+// fillOddly adds what is at its bounds: names, a version of 31 characters, a model with 40 builds, and a refused file.
+func (p *plant) fillOddly() {
+	p.t.Helper()
+	for n, name := range oddNames {
+		p.run("", "device", "set", fmt.Sprintf("press%03d", n+4), "--name", name)
+	}
+	p.run("", "model", "add", "mixer", "--name", oddNames[0])
+	add := func(version string) {
+		zip, err := firmware.Build{Code: "mixer", Version: version, Base: "1.0.0"}.Bundle()
+		if err == nil {
+			err = os.WriteFile(p.dir+"/mixer.zip", zip, 0o600)
+		}
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.run("", "firmware", "add", p.dir+"/mixer.zip")
+	}
+	for n := range 39 {
+		add(fmt.Sprintf("1.%d.0", n+1))
+	}
+	add(longVersion)
+	p.run("", "device", "add", "--model", "mixer", "--key", "mixer001", "--name", oddNames[0])
+	zip, err := firmware.Bundle("boiler", "1.0.0")
+	if err == nil {
+		err = os.WriteFile(p.dir+"/state/drop/"+strings.Repeat("boiler-", 20)+".zip", zip, 0o644)
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.until("the file is refused", func() bool { return strings.Contains(p.get("/api/drops"), "boiler") })
+}
+
+const longVersion = "2.0.0-rc.11+hall3.g0123456789ab" // 31 characters
 
 func (p *plant) get(path string) string {
 	p.t.Helper()
@@ -395,6 +433,23 @@ func TestBrowserAxeFindsTheFaultsOfAControlPage(t *testing.T) {
 	}
 }
 
+// stretch puts the longest that may come in place of what is shown: names of 64 characters without a blank, a reason of 300
+// characters, counts of 10,000. It has how much is to be scrolled sideways then.
+const stretch = `(() => {
+	const many = "#main td.n, #main .count", most = "#main .lead, #main .detail, #main td.text";
+	const names = "#main h1, #main h3, #main tbody th, #main td:not(.n), #main dd, #main .what a, #main .frame .function, #main .frame .place, #main label.tick";
+	const texts = (e) => { const all = [], walk = document.createTreeWalker(e, NodeFilter.SHOW_TEXT); while (walk.nextNode()) all.push(walk.currentNode); return all; };
+	const stays = (n) => !n.data.trim() || n.parentElement.closest("time, .ago, .mark, .tag, button, summary, form.upload");
+	const all = (where, text) => { for (const e of document.querySelectorAll(where)) for (const n of texts(e)) if (!stays(n)) n.data = text(n.data.trim()); };
+	all(names, (s) => /^[\d,.]+$/.test(s) ? "10,000" : s.replace(/\s/g, "_").padEnd(64, "Mw").slice(0, 64));
+	all(most, (s) => (s + " assert failed: xQueueSemaphoreTake queue.c:1545 (( pxQueue ))").repeat(6).slice(0, 300));
+	all(many, () => "10,000");
+	return document.documentElement.scrollWidth - document.documentElement.clientWidth;
+})()`
+
+const tooWide = `[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).
+	map((e) => e.tagName + "." + e.className + " " + e.textContent.slice(0, 60)).slice(0, 5).join(" | ")`
+
 // TestBrowserShowsEveryView looks at each view at two widths and in both schemes.
 func TestBrowserShowsEveryView(t *testing.T) {
 	p := startPlant(t)
@@ -413,12 +468,10 @@ func TestBrowserShowsEveryView(t *testing.T) {
 				b.screen(width, 800, scheme)
 				b.do(chromedp.Navigate(p.address(path)), chromedp.WaitVisible("#main"))
 				title := ask(b, chromedp.Title())
-				wide, high := script[float64](b, "document.documentElement.scrollWidth - innerWidth"), script[float64](b, "document.documentElement.scrollHeight")
+				wide, high := script[float64](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"), script[float64](b, "document.documentElement.scrollHeight")
 				at := fmt.Sprintf("%s at %d, %s", name, width, scheme)
 				if wide > 0 {
-					which := script[string](b, `[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).
-						map((e) => e.tagName + "." + e.className + " " + e.textContent.slice(0, 60)).slice(0, 5).join(" | ")`)
-					t.Errorf("%s: %v pixels too wide: %s", at, wide, which)
+					t.Errorf("%s: %v pixels too wide: %s", at, wide, script[string](b, tooWide))
 				}
 				if title == "" || !strings.HasSuffix(title, "– Slipway") {
 					t.Errorf("%s: the title is %q", at, title)
@@ -430,6 +483,20 @@ func TestBrowserShowsEveryView(t *testing.T) {
 				picture := ask(b, chromedp.CaptureScreenshot())
 				if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%d-%s.png", name, width, scheme)), picture, 0o644); err != nil {
 					t.Fatal(err)
+				}
+				if twice := script[string](b, `[...document.querySelectorAll("[id]")].map((e) => e.id).filter((id, i, all) => all.indexOf(id) < i).join(" ")`); twice != "" {
+					t.Errorf("%s: there twice: %s", at, twice)
+				}
+				if scheme == "light" {
+					if wide := script[float64](b, stretch); wide > 0 {
+						t.Errorf("%s: with long words %v pixels too wide: %s", at, wide, script[string](b, tooWide))
+					}
+					high := script[float64](b, "document.documentElement.scrollHeight")
+					b.screen(width, int64(min(max(high, 800), 6000)), scheme)
+					picture := ask(b, chromedp.CaptureScreenshot())
+					if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%d-long.png", name, width)), picture, 0o644); err != nil {
+						t.Fatal(err)
+					}
 				}
 				said, elsewhere := b.heard()
 				for _, s := range said {

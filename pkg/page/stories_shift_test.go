@@ -181,12 +181,12 @@ func (b *browser) sees(texts ...string) {
 	b.fits()
 }
 
-// fits fails where something has to be scrolled sideways. Between two pages there is a moment without a document.
+// fits fails where something has to be scrolled sideways. A phone makes innerWidth what is too wide: clientWidth stays. Between two pages there is a moment without a document.
 func (b *browser) fits() {
 	b.t.Helper()
 	wide := -1.0
 	for deadline := time.Now().Add(patience); wide == -1; time.Sleep(50 * time.Millisecond) {
-		if wide = script[float64](b, "document.body ? document.documentElement.scrollWidth - innerWidth : -1"); wide == -1 && time.Now().After(deadline) {
+		if wide = script[float64](b, "document.body ? document.documentElement.scrollWidth - document.documentElement.clientWidth : -1"); wide == -1 && time.Now().After(deadline) {
 			b.t.Fatal("no document comes")
 		}
 	}
