@@ -14,6 +14,7 @@ import (
 type event struct {
 	Action, Package, Test, Output string
 	ImportPath                    string // of the output of a build
+	Elapsed                       float64
 }
 
 // place is where output belongs; without a test it is the package's own.
@@ -26,7 +27,20 @@ type account struct {
 	ended   int
 	skipped map[string]map[string]int // tests by reason and package
 	figures []string
+	slow    []slowTest
 }
+
+// slowTest is one that took long, as a whole.
+type slowTest struct {
+	place
+	seconds float64
+}
+
+// A test that takes this many seconds is told of at the end, where it is among the slowest: so a suite that grows too long shows why.
+const (
+	leastSlow = 2
+	mostSlow  = 15
+)
 
 func newAccount(out io.Writer) *account {
 	return &account{out: out, said: map[place]*strings.Builder{}, skipped: map[string]map[string]int{}}
@@ -37,6 +51,9 @@ var logged = regexp.MustCompile(`^ +[A-Za-z0-9_]+\.go:\d+: (.*)`)
 
 func (a *account) note(e event) {
 	at := place{e.Package, e.Test}
+	if (e.Action == "pass" || e.Action == "fail") && e.Test != "" && !strings.Contains(e.Test, "/") && e.Elapsed >= leastSlow {
+		a.slow = append(a.slow, slowTest{at, e.Elapsed})
+	}
 	switch e.Action {
 	case "build-output":
 		fmt.Fprint(a.out, e.Output)
@@ -101,13 +118,17 @@ func (a *account) skip(at place) {
 	a.skipped[reason][at.pkg]++
 }
 
-// end prints what was still being said when go test ended, the figures, and what was skipped.
+// end prints what was still being said when go test ended, the figures, the slowest tests, and what was skipped.
 func (a *account) end() {
 	for _, at := range slices.SortedFunc(maps.Keys(a.said), func(x, y place) int { return cmp.Or(cmp.Compare(x.pkg, y.pkg), cmp.Compare(x.test, y.test)) }) {
 		fmt.Fprint(a.out, a.take(at))
 	}
 	for _, f := range a.figures {
 		fmt.Fprintln(a.out, f)
+	}
+	slices.SortFunc(a.slow, func(x, y slowTest) int { return cmp.Or(cmp.Compare(y.seconds, x.seconds), cmp.Compare(x.test, y.test)) })
+	for _, one := range a.slow[:min(len(a.slow), mostSlow)] {
+		fmt.Fprintf(a.out, "%6.1f s: %s of %s\n", one.seconds, one.test, one.pkg[strings.LastIndexByte(one.pkg, '/')+1:])
 	}
 	skipped := 0
 	for _, packages := range a.skipped {

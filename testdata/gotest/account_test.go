@@ -78,3 +78,19 @@ func TestAFailureIsPrintedAndEndsAsGoTestDoes(t *testing.T) {
 		"FAIL\tgithub.com/slipway-gateway/slipway/pkg/two\t", "undefined: undefined", "FAIL\tgithub.com/slipway-gateway/slipway/pkg/none [build failed]",
 		"none was skipped")
 }
+
+func TestTheSlowestTestsAreSaid(t *testing.T) {
+	var out strings.Builder
+	a := newAccount(&out)
+	for _, e := range []event{
+		{Action: "pass", Package: "x/y", Test: "TestQuick", Elapsed: 1.9}, {Action: "pass", Package: "x/y", Test: "TestSlow", Elapsed: 2.5},
+		{Action: "fail", Package: "x/z", Test: "TestSlowest", Elapsed: 30}, {Action: "pass", Package: "x/y", Test: "TestSlow/part", Elapsed: 2.4},
+		{Action: "pass", Package: "x/y", Elapsed: 60},
+	} {
+		a.note(e)
+	}
+	a.end()
+	if want := "  30.0 s: TestSlowest of z\n   2.5 s: TestSlow of y\n4"; !strings.HasPrefix(out.String(), want) {
+		t.Errorf("%s", out.String())
+	}
+}
