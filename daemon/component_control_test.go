@@ -50,7 +50,7 @@ func TestWhatTheComponentsPromiseIsKeptByTheseLines(t *testing.T) {
 			component, change{"if (*code == 201) {", "if (*code > 0) {"}, false, []string{""}, "is lost",
 		},
 		"an image is kept that has not reached the gateway": {
-			component, change{"    read_records();\n    client =", "    read_records();\n    confirm();\n    client ="}, true, []string{"-mute"}, "does not run",
+			component, change{"    say_what_runs();\n", "    say_what_runs();\n    confirm();\n"}, true, []string{"-mute"}, "does not run",
 		},
 		"an image that goes back is tried for ever": {
 			component, change{"&& trial.trials >= TRIALS; }", "&& trial.trials == 0; }"}, true, []string{"-mute"}, "is installed",

@@ -353,6 +353,46 @@ static bool body(size_t *length)
     return esp_http_client_is_complete_data_received(client) && strlen((char *)buffer) == *length;
 }
 
+// ---- what the device says of itself, with every request
+
+// say_boot says why the device has restarted, by ESP-IDF's name of it. The numbers are the same in all versions; the headers
+// of some lack the names of the last ones.
+static void say_boot(esp_reset_reason_t reason)
+{
+    static const char *const names[] = {
+        "unknown",   "poweron",  "ext",  "sw",  "panic", "int_wdt", "task_wdt",   "wdt",
+        "deepsleep", "brownout", "sdio", "usb", "jtag",  "efuse",   "pwr_glitch", "cpu_lockup",
+    };
+    if ((unsigned)reason < sizeof names / sizeof names[0]) {
+        esp_http_client_set_header(client, "X-Reset-Reason", names[reason]);
+    }
+}
+
+// say_state says the state of the image that runs; one outside the OTA partitions has none.
+static void say_state(void)
+{
+    static const char *const names[] = {"new", "pending_verify", "valid", "invalid", "aborted"};
+    esp_ota_img_states_t state;
+    if (esp_ota_get_state_partition(esp_ota_get_running_partition(), &state) != ESP_OK) {
+        return;
+    }
+    bool named = (unsigned)state < sizeof names / sizeof names[0];
+    esp_http_client_set_header(client, "X-OTA-State", named ? names[state] : "undefined");
+}
+
+static void say_what_runs(void)
+{
+    char elf[17], boot[11];
+    text_t t = text(boot, sizeof boot);
+    put_number(&t, esp_random());
+    (void)esp_app_get_elf_sha256(elf, sizeof elf);
+    esp_http_client_set_header(client, "X-Running-Version", running);
+    esp_http_client_set_header(client, "X-Running-ELF-SHA256", elf);
+    esp_http_client_set_header(client, "X-Boot-ID", boot);
+    say_boot(esp_reset_reason());
+    say_state();
+}
+
 static bool at(const char *path)
 {
     text_t t = text(url, sizeof url);
@@ -484,6 +524,7 @@ static void confirm(void)
 {
     if (pending && esp_ota_mark_app_valid_cancel_rollback() == ESP_OK) {
         pending = false;
+        say_state(); // it has changed
         ESP_LOGI(TAG, "%s is kept", running);
     }
     if (!pending && trial.version[0] && strcmp(trial.version, running) == 0 && nvs_erase_key(nvs, "trial") == ESP_OK &&
@@ -889,13 +930,7 @@ esp_err_t slipway_init(const slipway_config_t *from)
     if (!client) {
         return ESP_ERR_NO_MEM;
     }
-    char elf[17], boot[11];
-    text_t t = text(boot, sizeof boot);
-    put_number(&t, esp_random());
-    (void)esp_app_get_elf_sha256(elf, sizeof elf);
-    esp_http_client_set_header(client, "X-Running-Version", running);
-    esp_http_client_set_header(client, "X-Running-ELF-SHA256", elf);
-    esp_http_client_set_header(client, "X-Boot-ID", boot);
+    say_what_runs();
     uint32_t first = between(0, BOOT_SPREAD);
     for (int i = 0; i < SLIPWAY_STEPS; i++) {
         steps[i].result = SLIPWAY_IDLE;

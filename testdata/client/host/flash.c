@@ -278,6 +278,7 @@ void boot(const char *folder, int with_power)
     load("reset", reset, sizeof reset - 1);
     (void)unlink("reset");
     reset_by = strcmp(reset, "panic") == 0 ? ESP_RST_PANIC : strcmp(reset, "restart") == 0 ? ESP_RST_SW : ESP_RST_POWERON;
+    reset_by = (esp_reset_reason_t)setting("SLIPWAY_HOST_RESET", (int)reset_by);
     choose();
     app = described(running);
     say("boot %s%s slot %d after %s", runs(), otadata[running].state == ESP_OTA_IMG_PENDING_VERIFY ? " on trial" : "", running,

@@ -8,6 +8,7 @@
 // SLIPWAY_HOST_CONTACTS  after so many the test has seen enough, and turns it off
 // SLIPWAY_HOST_POWER     writes to the flash after which it loses its power
 // SLIPWAY_HOST_PANIC     the contact after which it panics
+// SLIPWAY_HOST_RESET     the number of its reset reason, where it is none of what happens here
 //
 // The running image's version says what is wrong with it: "crash" panics before its first contact, "mute" has no network.
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "esp_err.h"
+#include "esp_idf_version.h"
 #include "esp_partition.h"
 
 #ifdef __cplusplus
@@ -29,6 +30,9 @@ const esp_partition_t *esp_ota_get_next_update_partition(const esp_partition_t *
 esp_err_t esp_ota_set_boot_partition(const esp_partition_t *partition);
 esp_err_t esp_ota_get_state_partition(const esp_partition_t *partition, esp_ota_img_states_t *ota_state);
 esp_err_t esp_ota_mark_app_valid_cancel_rollback(void);
+#if STUB_IDF < 500 // Arduino's core 2; later ones have it in esp_app_desc.h, under another name
+int esp_ota_get_app_elf_sha256(char *dst, size_t size);
+#endif
 
 #ifdef __cplusplus
 }

@@ -13,9 +13,13 @@
 #include <WiFiClientSecure.h>
 
 #include <esp_core_dump.h>
+#include <esp_idf_version.h>
 #include <esp_ota_ops.h>
 #include <esp_partition.h>
 #include <esp_system.h>
+#if ESP_IDF_VERSION >= ESP_IDF_VERSION_VAL(5, 0, 0)
+#include <esp_app_desc.h>
+#endif
 
 #ifndef SLIPWAY_VERSION
 #define SLIPWAY_VERSION "1.0.0" // of this build: raise it, and hand it in under this name
@@ -46,7 +50,7 @@ struct Trial { // the version that was installed last, in NVS
 static Plan plans[STEPS];
 static Trial trial;
 static Preferences preferences;
-static String baseURL, clientID, clientSecret, bootID, offered;
+static String baseURL, clientID, clientSecret, bootID, resetReason, otaState, elfHash, offered;
 static uint32_t retryAfter; // seconds, of the last answer
 static bool pending;        // this image has not reached the gateway yet
 
@@ -84,6 +88,36 @@ static String escaped(const String &text) {
   return to;
 }
 
+// readBoot finds out what the device says of itself with every request. The numbers are ESP-IDF's in all versions; the headers
+// of some lack the names of the last ones.
+static void readBoot() {
+  static const char *const names[] = {"unknown",   "poweron",  "ext",  "sw",  "panic", "int_wdt", "task_wdt",   "wdt",
+                                      "deepsleep", "brownout", "sdio", "usb", "jtag",  "efuse",   "pwr_glitch", "cpu_lockup"};
+  unsigned reason = (unsigned)esp_reset_reason();
+  resetReason = reason < sizeof names / sizeof names[0] ? names[reason] : "";
+  char elf[17];
+#if ESP_IDF_VERSION >= ESP_IDF_VERSION_VAL(5, 0, 0)
+  esp_app_get_elf_sha256(elf, sizeof elf);
+#else
+  esp_ota_get_app_elf_sha256(elf, sizeof elf);
+#endif
+  elfHash = elf;
+  bootID = String(esp_random());
+}
+
+// readState finds out whether this image is on trial, and what it says of that; one outside the OTA partitions has no state.
+static void readState() {
+  static const char *const names[] = {"new", "pending_verify", "valid", "invalid", "aborted"};
+  esp_ota_img_states_t state;
+  if (esp_ota_get_state_partition(esp_ota_get_running_partition(), &state) != ESP_OK) {
+    pending = false;
+    otaState = "";
+    return;
+  }
+  pending = state == ESP_OTA_IMG_PENDING_VERIFY;
+  otaState = (unsigned)state < sizeof names / sizeof names[0] ? names[state] : "undefined";
+}
+
 // ask makes a request: its status, 0 or less where none came.
 static int ask(HTTPClient &http, const String &path, Stream *body, size_t length) {
   static const char *wanted[] = {"Retry-After"};
@@ -96,7 +130,14 @@ static int ask(HTTPClient &http, const String &path, Stream *body, size_t length
   http.setAuthorization(clientID.c_str(), clientSecret.c_str()); // Basic, unasked
   http.collectHeaders(wanted, 1);
   http.addHeader("X-Running-Version", SLIPWAY_VERSION);
+  http.addHeader("X-Running-ELF-SHA256", elfHash);
   http.addHeader("X-Boot-ID", bootID);
+  if (resetReason.length() > 0) {
+    http.addHeader("X-Reset-Reason", resetReason);
+  }
+  if (otaState.length() > 0) {
+    http.addHeader("X-OTA-State", otaState);
+  }
   if (body) {
     http.addHeader("Content-Type", "application/octet-stream");
   }
@@ -202,7 +243,7 @@ static void keepTrial() { preferences.putBytes("trial", &trial, sizeof trial); }
 // confirm keeps this image: it has reached the gateway, and can be replaced by the next one.
 static void confirm() {
   if (pending && esp_ota_mark_app_valid_cancel_rollback() == ESP_OK) {
-    pending = false;
+    readState();
   }
   if (!pending && strcmp(trial.version, SLIPWAY_VERSION) == 0 && preferences.remove("trial")) {
     memset(&trial, 0, sizeof trial);
@@ -334,13 +375,12 @@ static bool slipwayBegin() {
   if (baseURL.endsWith("/")) {
     baseURL.remove(baseURL.length() - 1);
   }
-  bootID = String(esp_random());
+  readBoot();
+  readState();
   if (preferences.getBytes("trial", &trial, sizeof trial) != sizeof trial) {
     memset(&trial, 0, sizeof trial);
   }
   trial.version[sizeof trial.version - 1] = 0;
-  esp_ota_img_states_t state;
-  pending = esp_ota_get_state_partition(esp_ota_get_running_partition(), &state) == ESP_OK && state == ESP_OTA_IMG_PENDING_VERIFY;
   if (trial.open && strcmp(trial.version, SLIPWAY_VERSION) != 0) {
     // It went back. A crash is the image's own; a lost gateway or a power cut may be nobody's.
     trial.open = 0;
