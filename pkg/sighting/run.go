@@ -100,8 +100,13 @@ func (b *Book) flush(ctx context.Context) error {
 }
 
 // Pack saves when devices were heard, the hours in which they were, and the records of those that come from elsewhere than before.
+// What a book that was not read whole knows would take the place of more.
 func (b *Book) Pack(ctx context.Context) error {
 	b.mu.Lock()
+	if b.unread != nil {
+		b.mu.Unlock()
+		return nil
+	}
 	b.sort()
 	contacts := make([]contact, 0, len(b.order))
 	for _, e := range b.order {
