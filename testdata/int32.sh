@@ -10,7 +10,8 @@ export GOARCH=386 GOARM=7 CGO_ENABLED=0
 folder=/proc/sys/fs/binfmt_misc
 name=slipway-int32
 probe=$(mktemp -d)
-trap 'rm -rf "$probe"; [ ! -e $folder/$name ] || echo -1 >$folder/$name' EXIT
+mounted=
+trap 'rm -rf "$probe"; [ ! -e $folder/$name ] || echo -1 >$folder/$name; [ -z "$mounted" ] || umount $folder' EXIT
 printf 'package main\n\nfunc main() {}\n' >"$probe/main.go"
 
 runs() { "${GO:-go}" build -o "$probe/main" "$probe/main.go" && "$probe/main" 2>/dev/null; }
@@ -19,8 +20,11 @@ beyond='^$'
 if ! runs; then
   GOARCH=arm
   beyond='/pkg/(catalog|decoding|endpoint|gateway)$'
-  [ -e $folder/register ] || mount -t binfmt_misc binfmt_misc $folder
   if ! runs; then
+    if [ ! -e $folder/register ]; then
+      mount -t binfmt_misc binfmt_misc $folder
+      mounted=yes
+    fi
     emulator=$(command -v qemu-arm-static) || { echo "this kernel runs no programs of 32 bits, and qemu-arm-static is not here: apt-get install qemu-user-static" >&2; exit 1; }
     printf '%s' ":$name:M::\x7f\x45\x4c\x46\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x28\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:$emulator:F" >$folder/register
     runs

@@ -24,8 +24,7 @@ import (
 const killedImport = 400 // devices: several transactions
 
 // TestNothingAcknowledgedIsLostByAKill kills a process that writes at a random moment, every other time also while it opens the
-// catalog.
-// SLIPWAY_KILL_ROUNDS sets how often, 20 times unless told. Each change is there with its event, or neither is.
+// catalog. SLIPWAY_KILL_ROUNDS sets how often, 20 times unless told. Each change is there with its event, or neither is.
 func TestNothingAcknowledgedIsLostByAKill(t *testing.T) {
 	rounds := 20
 	if s := os.Getenv("SLIPWAY_KILL_ROUNDS"); s != "" {

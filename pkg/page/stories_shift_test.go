@@ -181,7 +181,8 @@ func (b *browser) sees(texts ...string) {
 	b.fits()
 }
 
-// fits fails where something has to be scrolled sideways. A phone makes innerWidth what is too wide: clientWidth stays. Between two pages there is a moment without a document.
+// fits fails where something has to be scrolled sideways. A phone makes innerWidth what is too wide: clientWidth stays. Between
+// two pages there is a moment without a document.
 func (b *browser) fits() {
 	b.t.Helper()
 	wide := -1.0
