@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"encoding/binary"
+	"strings"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -95,7 +96,7 @@ func (t *tx) countElsewhere(before, now crash.Crash) error {
 			continue
 		}
 		if len(device.Days) == 0 {
-			t.delete(key)
+			t.forgetCrashed(key)
 		} else if err := t.put(key, device); err != nil {
 			return err
 		}
@@ -131,8 +132,12 @@ func (t *tx) countCrashed(c crash.Crash, version string) error {
 	}
 	var device crash.Series
 	key := crashedKey(c.Model, version, c.Device)
-	if _, err := t.get(key, &device); err != nil {
+	known, err := t.get(key, &device)
+	if err != nil {
 		return err
+	}
+	if !known {
+		t.mark(crashedInKey(key))
 	}
 	hour, day := device.Crashed(c.Uploaded, t.now, 1)
 	if err := t.put(key, device); err != nil {
@@ -197,58 +202,6 @@ func (c *Catalog) Counters(code fleet.ModelCode) ([]crash.VersionSeries, error) 
 	return all, err
 }
 
-// CrashedDevices counts the devices of a version that crashed in the last hours, and on the last days.
-func (c *Catalog) CrashedDevices(code fleet.ModelCode, version string, hours, days int64) (ofHours, ofDays int, err error) {
-	now := c.options.Now()
-	err = c.view(func(txn *badger.Txn) error {
-		return each(txn, crashedPrefix(code, version), "", false, func(_ string, item *badger.Item) error {
-			var s crash.Series
-			if err := read(item, &s); err != nil {
-				return err
-			}
-			if s.LastHours(hours, now).Crashes > 0 {
-				ofHours++
-			}
-			if s.LastDays(days, now).Crashes > 0 {
-				ofDays++
-			}
-			return nil
-		})
-	})
-	return ofHours, ofDays, err
-}
-
-// DeviceCrashes counts the crashes of devices of a model on the last days. Those without one are not in it.
-func (c *Catalog) DeviceCrashes(code fleet.ModelCode, keys []fleet.DeviceKey, days int64) (map[fleet.DeviceKey]int, error) {
-	now := c.options.Now()
-	crashes := map[fleet.DeviceKey]int{}
-	err := c.view(func(txn *badger.Txn) error {
-		var versions []string
-		err := each(txn, countedPrefix(code), "", false, func(key string, _ *badger.Item) error {
-			versions = append(versions, lastPart(key))
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		for _, key := range keys {
-			for _, v := range versions {
-				var s crash.Series
-				if found, err := get(txn, crashedKey(code, v, key), &s); err != nil {
-					return err
-				} else if !found {
-					continue
-				}
-				if n := s.LastDays(days, now).Crashes; n > 0 {
-					crashes[key] += n
-				}
-			}
-		}
-		return nil
-	})
-	return crashes, err
-}
-
 // ForgetCounted removes the counters that have nothing from the last 90 days. It goes by the time that has passed for
 // certain: a clock that is ahead removes nothing.
 func (c *Catalog) ForgetCounted(ctx context.Context) error {
@@ -286,7 +239,11 @@ func (c *Catalog) ForgetCounted(ctx context.Context) error {
 		if found, err := t.get(over[i], &s); err != nil || !found || !s.Over(now) {
 			return err
 		}
-		t.delete(over[i])
+		if strings.HasPrefix(over[i], allCrashedPrefix) {
+			t.forgetCrashed(over[i])
+		} else {
+			t.delete(over[i])
+		}
 		return nil
 	})
 }

@@ -167,6 +167,7 @@ func TestHoursAndDaysAreCountedAcrossTheirEdgesAndForTheirTime(t *testing.T) {
 	if keys := p.counterKeys(); len(keys) != 0 {
 		t.Errorf("%v are left", keys)
 	}
+	checkIndexes(t, p.Catalog)
 }
 
 func (p *plant) counterKeys() (keys []string) {

@@ -60,6 +60,7 @@ import (
 //	x/counted                                  when counting began
 //	nv/<code>/<version>                        crash.Series of a model's version
 //	nx/<code>/<version>/<device>               crash.Series of a device that crashed
+//	nd/<device>/<code>/<version>               index: versions in which a device crashed, of those below nx/
 //	e/<number>                                 fleet.Event as it is hashed; numbers are 16 hex digits
 //	eo/<object>/<number>                       index: events of an object, by its hash
 //	er/<topic>/<device>                        paced: what happened often, and was not told of yet
@@ -111,6 +112,7 @@ const (
 
 	allCountedPrefix = "nv/"
 	allCrashedPrefix = "nx/"
+	crashedInPrefix  = "nd/"
 
 	eventPrefix       = "e/"
 	objectEventPrefix = "eo/"
@@ -166,6 +168,18 @@ func crashedPrefix(code fleet.ModelCode, version string) string {
 
 func crashedKey(code fleet.ModelCode, version string, device fleet.DeviceKey) string {
 	return crashedPrefix(code, version) + string(device)
+}
+
+// deviceCrashedPrefix is of the versions of a model in which a device crashed.
+func deviceCrashedPrefix(key fleet.DeviceKey, code fleet.ModelCode) string {
+	return crashedInPrefix + string(key) + "/" + string(code) + "/"
+}
+
+// crashedInKey is the index of a key below nx/.
+func crashedInKey(crashed string) string {
+	code, rest, _ := strings.Cut(strings.TrimPrefix(crashed, allCrashedPrefix), "/")
+	version, device, _ := strings.Cut(rest, "/")
+	return deviceCrashedPrefix(fleet.DeviceKey(device), fleet.ModelCode(code)) + version
 }
 
 func troubleKey(id string) string { return troublePrefix + id }

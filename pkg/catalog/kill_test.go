@@ -294,6 +294,8 @@ func checkIndexes(t *testing.T, c *Catalog) {
 				if key := urgencyKey(g); key != "" {
 					expected[key] = true
 				}
+			case "nx":
+				expected[crashedInKey(key)] = true
 			}
 			return nil
 		})
@@ -306,7 +308,7 @@ func checkIndexes(t *testing.T, c *Catalog) {
 	}
 	for key := range have {
 		switch kind, _, _ := strings.Cut(key, "/"); kind {
-		case "dm", "ds", "be", "ut", "c", "cs", "gc", "go":
+		case "dm", "ds", "be", "ut", "c", "cs", "gc", "go", "nd":
 			if !expected[key] {
 				t.Errorf("%s is of nothing", key)
 			}

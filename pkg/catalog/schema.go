@@ -107,7 +107,7 @@ func (c *Catalog) adoptFiles() error {
 	if err := errors.Join(writeSchemaFile(c.options.Dir), c.beginCounting()); err != nil {
 		return err
 	}
-	if err := errors.Join(c.adoptCounts(), c.adoptStock()); err != nil {
+	if err := errors.Join(c.adoptCounts(), c.adoptStock(), c.adoptCrashed()); err != nil {
 		return err
 	}
 	x, err := c.indexGroups() // so that the first page of a list reads no more than another
