@@ -15,14 +15,16 @@ func limit() error {
 	// The collector works harder near the limit, so that only what truly does not fit dies.
 	debug.SetMemoryLimit(mostMemory * 3 / 4)
 	if !raceBuild { // the race detector's shadow memory alone is beyond it
-		if err := setLimit(unix.RLIMIT_DATA, mostMemory); err != nil {
+		if err := setLimit(unix.RLIMIT_DATA, mostMemory, mostMemory); err != nil {
 			return err
 		}
 	}
-	if err := setLimit(unix.RLIMIT_CPU, mostCPU); err != nil {
+	// At the first the worker is told by SIGXCPU and dies saying so. The kernel counts in ticks, which on a busy machine are
+	// more than what it books in the end, so that the time alone would not show why it died.
+	if err := setLimit(unix.RLIMIT_CPU, mostCPU, mostCPU+2); err != nil {
 		return err
 	}
-	if err := setLimit(unix.RLIMIT_CORE, 0); err != nil {
+	if err := setLimit(unix.RLIMIT_CORE, 0, 0); err != nil {
 		return err
 	}
 	// When the box runs out of memory, the kernel takes the worker and not the gateway. Where /proc is read-only the
@@ -31,6 +33,6 @@ func limit() error {
 	return noNewPrivileges()
 }
 
-func setLimit(resource int, most uint64) error {
-	return os.NewSyscallError("prlimit", syscall.Setrlimit(resource, &syscall.Rlimit{Cur: most, Max: most}))
+func setLimit(resource int, soft, hard uint64) error {
+	return os.NewSyscallError("prlimit", syscall.Setrlimit(resource, &syscall.Rlimit{Cur: soft, Max: hard}))
 }

@@ -2,6 +2,7 @@ package decoding
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -98,12 +99,17 @@ func readDump(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, mostDump+1))
+	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > mostDump {
+	var data bytes.Buffer
+	data.Grow(int(min(info.Size(), mostDump)) + bytes.MinRead) // in one piece: growing to it cost a seventh of a dump's decoding
+	if _, err := data.ReadFrom(io.LimitReader(f, mostDump+1)); err != nil {
+		return nil, err
+	}
+	if data.Len() > mostDump {
 		return nil, fmt.Errorf("the dump is larger than %d bytes", mostDump)
 	}
-	return data, nil
+	return data.Bytes(), nil
 }
