@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -149,7 +152,7 @@ func TestStatusOfAGatewayInTroubleEndsWithOne(t *testing.T) {
 	}
 }
 
-func TestAListIsPickedByTimeAndByColumn(t *testing.T) {
+func TestAListIsPickedByColumnAndRefusesATimeThatCannotBeMeant(t *testing.T) {
 	flags := played(t, map[string]string{"/api/coredumps": `{"coredumps":[
 		{"name":"c","device_key":"aaaaaaa3","uploaded_at":"2026-05-06T12:00:00Z","size":3145728},
 		{"name":"b","device_key":"aaaaaaa2","uploaded_at":"2026-05-05T12:00:00Z","size":1024},
@@ -159,10 +162,6 @@ func TestAListIsPickedByTimeAndByColumn(t *testing.T) {
 		want  string
 	}{
 		{"--columns device,size", "DEVICE    SIZE\naaaaaaa3  3.0 MiB\naaaaaaa2  1.0 KiB\naaaaaaa1  7 B\n"},
-		{"--columns device --since 2026-05-05T00:00:00Z", "DEVICE\naaaaaaa3\naaaaaaa2\n"},
-		{"--columns device --until 2026-05-05T12:00:00Z", "DEVICE\naaaaaaa2\naaaaaaa1\n"},
-		{"--columns device --since 2026-05-04T00:00:00Z --until 2026-05-06T00:00:00Z --limit 1", "DEVICE\naaaaaaa2\n"},
-		{"--columns device --since 1h", "DEVICE\n"},
 	} {
 		code, out, errOut := here(t, append(append(slices.Clone(flags), "dump", "list"), strings.Fields(test.flags)...)...)
 		if code != exitDone || out != test.want {
@@ -176,6 +175,47 @@ func TestAListIsPickedByTimeAndByColumn(t *testing.T) {
 		if code != exitUsage || !strings.Contains(errOut, want) {
 			t.Errorf("%s: %d %s", wrong, code, errOut)
 		}
+	}
+}
+
+// TestEveryListAsksTheGatewayForItsTime finds lists by their flag --limit. What lies in the time the gateway says.
+func TestEveryListAsksTheGatewayForItsTime(t *testing.T) {
+	var asked url.Values
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.URL.Query()
+		_, _ = w.Write([]byte(`{"models":[],"builds":[],"devices":[],"coredumps":[],"crashes":[],"tokens":[],"events":[],"drops":[],"wanted":[],"webhooks":[],"rollouts":[],"adoptions":[],"next":null}`))
+	}))
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Listener = l
+	server.Start()
+	t.Cleanup(server.Close)
+	t.Setenv(socketEnv, socket)
+	lists := 0
+	for _, cmd := range acting(t) {
+		if cmd.Flags().Lookup("limit") == nil {
+			continue
+		}
+		lists++
+		asked = nil
+		args := strings.Fields(strings.TrimPrefix(cmd.CommandPath(), "slipway "))
+		if cmd.Args(cmd, nil) != nil {
+			args = append(args, "pump")
+		}
+		code, _, errOut := here(t, append(args, "--since", "7d", "--until", "2026-05-04T12:00:00+02:00", "--limit", "3")...)
+		if code != exitUsage || !strings.Contains(errOut, "is before") || asked != nil {
+			t.Errorf("%v: %d %s, asked for %v", args, code, errOut, asked)
+		}
+		code, _, errOut = here(t, append(args, "--since", "2026-05-04T12:00:00+02:00", "--until", "90m", "--limit", "3")...)
+		if code != exitDone || asked.Get("since") != "2026-05-04T12:00:00+02:00" || asked.Get("until") != "90m" || asked.Get("limit") != "3" {
+			t.Errorf("%v: %d %s, asked for %v", args, code, errOut, asked)
+		}
+	}
+	if lists < 13 {
+		t.Errorf("%d lists", lists)
 	}
 }
 

@@ -27,8 +27,7 @@ func crashCommand() *cobra.Command {
 
 func crashListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the groups of crashes, last seen first", Args: cobra.NoArgs}
-	flags := addListFlags(cmd)
-	flags.addSpan(cmd, "seen", "first_seen", "last_seen")
+	flags := addListFlags(cmd, "seen")
 	model := cmd.Flags().String("model", "", "only those of this model")
 	version := cmd.Flags().String("version", "", "only those seen in this firmware version")
 	state := cmd.Flags().String("state", "", "only those in this state: open, resolved or ignored")

@@ -27,8 +27,7 @@ func deviceListCommand() *cobra.Command {
 			"boot, silence cannot be seen.",
 		Args: cobra.NoArgs,
 	}
-	flags := addListFlags(cmd)
-	flags.addSpan(cmd, "heard", "sighting.heard_at", "sighting.heard_at")
+	flags := addListFlags(cmd, "heard")
 	model := cmd.Flags().String("model", "", "only those of this model")
 	state := cmd.Flags().String("state", "", "only those that are live, late, silent, never or boots_only")
 	version := cmd.Flags().String("version", "", "only those that run this version")

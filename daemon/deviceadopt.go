@@ -81,7 +81,7 @@ func deviceAdoptListCommand() *cobra.Command {
 			"  slipway device adopt list --format json    with the keys of those that were adopted",
 		Args: cobra.NoArgs,
 	}
-	flags := addListFlags(cmd)
+	flags := addListFlags(cmd, "opened")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if _, err := adoptingClient(cmd); err != nil {
 			return err

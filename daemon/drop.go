@@ -25,7 +25,7 @@ func dropListCommand() *cobra.Command {
 		Long: "List the dropped files that were rejected and are still there, and why. They go by themselves after drop.keep_done.",
 		Args: cobra.NoArgs,
 	}
-	flags := addListFlags(cmd)
+	flags := addListFlags(cmd, "rejected")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		answer, err := flags.get(cmd, path("drops"), "drops", nil)
 		if err != nil {
@@ -84,7 +84,7 @@ func wantedCommand() *cobra.Command {
 			"that ELF comes, they are decoded by themselves.",
 		Args: cobra.NoArgs,
 	}
-	flags := addListFlags(cmd)
+	flags := addListFlags(cmd, "wanted")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		answer, err := flags.get(cmd, path("wanted"), "wanted", nil)
 		if err != nil {

@@ -26,8 +26,7 @@ func dumpCommand() *cobra.Command {
 
 func dumpListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the core dumps, newest first", Args: cobra.NoArgs}
-	flags := addListFlags(cmd)
-	flags.addSpan(cmd, "uploaded", "uploaded_at", "uploaded_at")
+	flags := addListFlags(cmd, "uploaded")
 	device := cmd.Flags().String("device", "", "only those of this device")
 	model := cmd.Flags().String("model", "", "only those of this model")
 	state := cmd.Flags().String("state", "", "only those in this state: waiting, missing (the firmware is not here), reported or failed")

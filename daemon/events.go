@@ -33,48 +33,24 @@ func eventsCommand() *cobra.Command {
 		Example: "  slipway events --since 2h\n  slipway events --object device/a1b2c3d4\n  slipway events --follow --kind crash,build.published",
 		Args:    cobra.NoArgs,
 	}
-	flags := addListFlags(cmd)
+	flags := addListFlags(cmd, "that happened")
 	kind := cmd.Flags().String("kind", "", "only these, separated by commas: a kind such as build.published, or a noun such as build")
 	object := cmd.Flags().String("object", "", "only of one object: device/KEY, model/CODE, build/CODE/VERSION, crash/FINGERPRINT, token/ID")
-	since := cmd.Flags().String("since", "", "only later ones: how long ago, such as 2h or 7d, or a time such as 2026-05-04T12:00:00Z")
-	until := cmd.Flags().String("until", "", "only earlier ones, said in the same way")
 	follow := cmd.Flags().Bool("follow", false, "go on with what happens")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if flags.limit < 0 {
-			return usagef("--limit %d: want 0 or more", flags.limit)
+		q, err := flags.query(map[string]string{"kind": *kind, "object": *object})
+		if err != nil {
+			return err
 		}
-		q := url.Values{}
-		for name, value := range map[string]string{"kind": *kind, "object": *object, "since": *since} {
-			if value != "" {
-				q.Set(name, value)
-			}
-		}
-		last, err := api.ParseTime("--until", *until, time.Now())
-		switch {
-		case err != nil:
-			return &usageError{err}
-		case *follow && *until != "":
+		if *follow && flags.until != "" {
 			return usagef("--follow goes on, and --until ends: give one of them")
 		}
 		if *follow {
 			return (&follower{cmd: cmd, client: connect(cmd), query: q, json: *flags.format == "json"}).run(flags.limit)
 		}
-		newest := flags.limit
-		if *until != "" { // the newest are others
-			newest = 0
-		}
-		events, err := connect(cmd).events(cmd.Context(), q, newest)
+		events, err := connect(cmd).events(cmd.Context(), q, flags.limit)
 		if err != nil {
 			return err
-		}
-		if *until != "" {
-			events = slices.DeleteFunc(events, func(raw json.RawMessage) bool {
-				at, err := timeIn(raw, "at")
-				return err != nil || at.After(last)
-			})
-			if flags.limit > 0 {
-				events = events[max(0, len(events)-flags.limit):]
-			}
 		}
 		answer, err := json.Marshal(api.Events{Events: events})
 		if err != nil {

@@ -27,8 +27,7 @@ func firmwareListCommand() *cobra.Command {
 			"uploaded as a plain image, without its ELF: no core dump of it can be read.",
 		Args: cobra.NoArgs,
 	}
-	flags := addListFlags(cmd)
-	flags.addSpan(cmd, "accepted", "accepted_at", "accepted_at")
+	flags := addListFlags(cmd, "accepted")
 	model := cmd.Flags().String("model", "", "only those of this model")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		address := path("builds")
@@ -39,7 +38,7 @@ func firmwareListCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return show(cmd, flags.format, answer, func(w io.Writer, v buildList) { v.text(w, *model, flags.limit == 0 && !flags.span.asked()) })
+		return show(cmd, flags.format, answer, func(w io.Writer, v buildList) { v.text(w, *model, flags.whole()) })
 	}
 	return cmd
 }

@@ -10,26 +10,37 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/slipway-gateway/slipway/pkg/api"
 )
 
 // listFlags are those of every list: all of it is printed unless --limit says otherwise.
 type listFlags struct {
-	format *textOrJSON
-	limit  int
-	span   *span // nil: its rows have no time to be picked by
+	format       *textOrJSON
+	since, until string
+	limit        int
 }
 
-func addListFlags(cmd *cobra.Command) *listFlags {
+// addListFlags adds them. what is what happened to a row at the time that it is picked by.
+func addListFlags(cmd *cobra.Command, what string) *listFlags {
 	f := &listFlags{format: addFormat(cmd)}
+	cmd.Flags().StringVar(&f.since, "since", "", "only those "+what+" since: how long ago, such as 2h or 7d, or a time such as 2026-05-04T12:00:00Z")
+	cmd.Flags().StringVar(&f.until, "until", "", "only those "+what+" until then, said in the same way")
 	cmd.Flags().IntVar(&f.limit, "limit", 0, "print at most this many (0: all)")
 	cmd.Flags().StringSlice(columnsFlag, nil, "print only these columns, in this order, separated by commas: a heading in lower case, with _ for a blank")
 	return f
 }
 
-// get asks for a list with its filters; those that are empty are left out.
-func (f *listFlags) get(cmd *cobra.Command, path, member string, filters map[string]string) (json.RawMessage, error) {
+// whole reports that all rows are asked for, but for what the filters leave out.
+func (f *listFlags) whole() bool { return f.limit == 0 && f.since == "" && f.until == "" }
+
+// query is what is asked for with a list's filters; those that are empty are left out.
+func (f *listFlags) query(filters map[string]string) (url.Values, error) {
 	if f.limit < 0 {
 		return nil, usagef("--limit %d: want 0 or more", f.limit)
+	}
+	if _, err := api.ParseSpan("--", f.since, f.until, time.Now()); err != nil {
+		return nil, &usageError{err}
 	}
 	q := url.Values{}
 	for name, value := range filters {
@@ -37,17 +48,22 @@ func (f *listFlags) get(cmd *cobra.Command, path, member string, filters map[str
 			q.Set(name, value)
 		}
 	}
-	if f.span == nil || !f.span.asked() {
-		return getPages(cmd, path, member, q, f.limit)
+	if f.since != "" {
+		q.Set("since", f.since)
 	}
-	if err := f.span.read(time.Now()); err != nil {
-		return nil, err
+	if f.until != "" {
+		q.Set("until", f.until)
 	}
-	answer, err := getPages(cmd, path, member, q, 0)
+	return q, nil
+}
+
+// get asks for a list.
+func (f *listFlags) get(cmd *cobra.Command, path, member string, filters map[string]string) (json.RawMessage, error) {
+	q, err := f.query(filters)
 	if err != nil {
 		return nil, err
 	}
-	return f.span.pick(answer, member, f.limit)
+	return getPages(cmd, path, member, q, f.limit)
 }
 
 const mostRows = 1000 // that the gateway gives out at once

@@ -22,7 +22,7 @@ func modelCommand() *cobra.Command {
 
 func modelListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the models", Args: cobra.NoArgs}
-	flags := addListFlags(cmd)
+	flags := addListFlags(cmd, "changed")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		answer, err := flags.get(cmd, path("device-models"), "models", nil)
 		if err != nil {

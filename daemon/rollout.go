@@ -42,8 +42,7 @@ func addNumber(cmd *cobra.Command) *string {
 
 func rolloutListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the rollouts, the newest of each model first", Args: cobra.NoArgs}
-	flags := addListFlags(cmd)
-	flags.addSpan(cmd, "started", "started_at", "started_at")
+	flags := addListFlags(cmd, "started")
 	model := cmd.Flags().String("model", "", "only those of this model")
 	state := cmd.Flags().String("state", "", "only those in this state: "+orList(words(fleet.RolloutStates)))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -214,7 +213,7 @@ func rolloutDevicesCommand() *cobra.Command {
 		Short: "List a rollout's devices",
 		Args:  cobra.ExactArgs(1),
 	}
-	flags := addListFlags(cmd)
+	flags := addListFlags(cmd, "of which something was seen")
 	number := addNumber(cmd)
 	state := cmd.Flags().String("state", "", "only those in this state: "+orList(words(fleet.MemberStates)))
 	wave := cmd.Flags().Int("wave", 0, "only those of this wave, from 1")

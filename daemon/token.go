@@ -76,7 +76,7 @@ func modelList(t api.Token) string {
 
 func tokenListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the tokens", Args: cobra.NoArgs}
-	flags := addListFlags(cmd)
+	flags := addListFlags(cmd, "created")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		answer, err := flags.get(cmd, path("tokens"), "tokens", nil)
 		if err != nil {

@@ -30,7 +30,7 @@ func webhookListCommand() *cobra.Command {
 			"one that was acknowledged; those that the webhook does not take are passed over in their turn.",
 		Args: cobra.NoArgs,
 	}
-	flags := addListFlags(cmd)
+	flags := addListFlags(cmd, "changed")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		answer, err := flags.get(cmd, path("webhooks"), "webhooks", nil)
 		if err != nil {

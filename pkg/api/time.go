@@ -27,3 +27,17 @@ func ParseTime(name, given string, now time.Time) (time.Time, error) {
 	}
 	return time.Time{}, fleet.Refused("%s %q: want how long ago, such as 2h or 7d, or a time such as 2026-05-04T12:00:00Z", name, given)
 }
+
+// ParseSpan reads since and until as ParseTime does. before is what stands before their names, such as "--".
+func ParseSpan(before, since, until string, now time.Time) (s fleet.Span, err error) {
+	if s.Since, err = ParseTime(before+"since", since, now); err != nil {
+		return s, err
+	}
+	if s.Until, err = ParseTime(before+"until", until, now); err != nil {
+		return s, err
+	}
+	if !s.Until.IsZero() && s.Until.Before(s.Since) {
+		return s, fleet.Refused("%suntil %q is before %ssince %q: want the later one as until", before, until, before, since)
+	}
+	return s, nil
+}

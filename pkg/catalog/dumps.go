@@ -112,6 +112,7 @@ const mostPassed = 2000
 // may have fewer dumps than its limit, or none, and a next one: it has passed over mostPassed.
 func (c *Catalog) Dumps(f crash.DumpFilter) (dumps []crash.Listed, next crash.Ref, err error) {
 	prefix, after := narrowest(f)
+	oldest := oldestName(f.Uploaded)
 	looked := 0
 	var last crash.Ref
 	err = c.view(func(txn *badger.Txn) error {
@@ -119,6 +120,9 @@ func (c *Catalog) Dumps(f crash.DumpFilter) (dumps []crash.Listed, next crash.Re
 			ref, err := splitDumpKey(key)
 			if err != nil {
 				return err
+			}
+			if ref.Name < oldest {
+				return errStop
 			}
 			if f.Limit > 0 && (len(dumps) == f.Limit || looked == mostPassed) {
 				next = last
@@ -140,20 +144,33 @@ func (c *Catalog) Dumps(f crash.DumpFilter) (dumps []crash.Listed, next crash.Re
 	return dumps, next, err
 }
 
-// narrowest is the index with the fewest dumps to look at, and where in it to start.
-func narrowest(f crash.DumpFilter) (prefix, after string) {
-	first := f.After.Name == ""
+// narrowest is the index with the fewest dumps to look at, and behind which key in it to start.
+func narrowest(f crash.DumpFilter) (prefix, behind string) {
+	var start func(crash.Ref) string
 	switch {
-	case f.Device != "" && first:
-		return deviceDumpsPrefix(f.Device), ""
 	case f.Device != "":
-		return deviceDumpsPrefix(f.Device), dumpKey(f.Device, f.After.Name)
-	case f.State != "" && first:
-		return statePrefix(f.State), ""
+		prefix, start = deviceDumpsPrefix(f.Device), func(r crash.Ref) string { return dumpKey(f.Device, r.Name) }
 	case f.State != "":
-		return statePrefix(f.State), stateKey(f.State, f.After.Device, f.After.Name)
-	case first:
-		return timePrefix, ""
+		prefix, start = statePrefix(f.State), func(r crash.Ref) string { return stateKey(f.State, r.Device, r.Name) }
+	default:
+		prefix, start = timePrefix, func(r crash.Ref) string { return dumpTimeKey(r.Device, r.Name) }
 	}
-	return timePrefix, dumpTimeKey(f.After.Device, f.After.Name)
+	if f.After.Name != "" {
+		behind = start(f.After)
+	}
+	if !f.Uploaded.Until.IsZero() {
+		newest := start(crash.Ref{Name: fleet.NewDumpName(f.Uploaded.Until) + "~"}) // behind every device's of this time
+		if behind == "" || newest < behind {
+			behind = newest
+		}
+	}
+	return prefix, behind
+}
+
+// oldestName is the first name that a dump in a span may have, "" where every one may.
+func oldestName(s fleet.Span) fleet.DumpName {
+	if s.Since.IsZero() {
+		return ""
+	}
+	return fleet.NewDumpName(s.Since)
 }

@@ -36,6 +36,11 @@ func TestDumpsAreListedNewestFirstInPagesByEveryFilter(t *testing.T) {
 	for _, f := range []crash.DumpFilter{
 		{}, {Device: keyOf(1)}, {Model: "fan"}, {State: crash.Reported}, {State: crash.Waiting, Model: "pump"},
 		{Device: keyOf(2), State: crash.Waiting},
+		{Uploaded: fleet.Span{Since: dumpAt(7).UploadedAt, Until: dumpAt(22).UploadedAt}},
+		{Uploaded: fleet.Span{Until: dumpAt(22).UploadedAt.Add(-1)}, Device: keyOf(1)},
+		{Uploaded: fleet.Span{Since: dumpAt(7).UploadedAt.Add(time.Second), Until: dumpAt(22).UploadedAt}, State: crash.Reported},
+		{Uploaded: fleet.Span{Since: dumpAt(7).UploadedAt, Until: dumpAt(25).UploadedAt.Add(1)}, State: crash.Waiting, Model: "fan"},
+		{Uploaded: fleet.Span{Since: dumpAt(29).UploadedAt.Add(time.Second)}},
 	} {
 		var want []string
 		for n := 29; n >= 0; n-- {
@@ -44,7 +49,7 @@ func TestDumpsAreListedNewestFirstInPagesByEveryFilter(t *testing.T) {
 			if n < 10 {
 				state = crash.Reported
 			}
-			if (f.Device == "" || d.Device == f.Device) && (f.Model == "" || d.Model == f.Model) && (f.State == "" || f.State == state) {
+			if (f.Device == "" || d.Device == f.Device) && (f.Model == "" || d.Model == f.Model) && (f.State == "" || f.State == state) && f.Uploaded.Has(d.UploadedAt) {
 				want = append(want, string(d.Name()))
 			}
 		}

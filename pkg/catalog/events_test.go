@@ -313,11 +313,17 @@ func TestEventsAreReadByCursorKindObjectAndTime(t *testing.T) {
 		"an object":              {Object: keyOf(2).ObjectOf(), Limit: 4},
 		"an object, backwards":   {Object: keyOf(2).ObjectOf(), Limit: 4, Before: 50},
 		"an object, later":       {Object: keyOf(2).ObjectOf(), Limit: 4, After: 20},
-		"since":                  {Since: noon.Add(30 * time.Minute)},
-		"since, and backwards":   {Since: noon.Add(30 * time.Minute), Before: 71, Limit: 3},
-		"all of it":              {Since: noon.Add(30 * time.Minute), Object: keyOf(0).ObjectOf(), Kinds: []string{"build"}, Limit: 1},
+		"since":                  {At: fleet.Span{Since: noon.Add(30 * time.Minute)}},
+		"since, and backwards":   {At: fleet.Span{Since: noon.Add(30 * time.Minute)}, Before: 71, Limit: 3},
+		"all of it":              {At: fleet.Span{Since: noon.Add(30 * time.Minute)}, Object: keyOf(0).ObjectOf(), Kinds: []string{"build"}, Limit: 1},
 		"nothing":                {Object: fleet.Object{Type: "device", ID: "none"}},
-		"a time that is to come": {Since: noon.Add(time.Hour * 1000)},
+		"a time that is to come": {At: fleet.Span{Since: noon.Add(time.Hour * 1000)}},
+		"until":                  {At: fleet.Span{Until: noon.Add(30 * time.Minute)}},
+		"until, and backwards":   {At: fleet.Span{Until: noon.Add(30 * time.Minute)}, Before: 71, Limit: 3},
+		"between":                {At: fleet.Span{Since: noon.Add(20 * time.Minute), Until: noon.Add(50 * time.Minute)}, Limit: 4},
+		"an object, between":     {At: fleet.Span{Since: noon.Add(20 * time.Minute), Until: noon.Add(50 * time.Minute)}, Object: keyOf(1).ObjectOf(), Limit: 2},
+		"and backwards":          {At: fleet.Span{Since: noon.Add(20 * time.Minute), Until: noon.Add(50 * time.Minute)}, Object: keyOf(1).ObjectOf(), Before: 71},
+		"before all":             {At: fleet.Span{Until: noon}},
 	} {
 		var want []uint64
 		for _, e := range all {

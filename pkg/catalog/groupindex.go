@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -30,6 +31,11 @@ type listedGroup struct {
 	state   crash.GroupState
 	numbers [4]int64 // in the orders of [crash.GroupOrders]
 	text    string   // in lower case
+}
+
+// seen is when it crashed first and last, in the places that [crash.GroupOrders] has them in.
+func (g listedGroup) seen() (first, last time.Time) {
+	return time.UnixMicro(g.numbers[1]), time.UnixMicro(g.numbers[0])
 }
 
 // indexWrite is a key of the index that was written; a nil value was deleted.
@@ -220,7 +226,7 @@ func (c *Catalog) pageOfGroups(q crash.GroupQuery) (places []crash.GroupPlace, p
 			continue
 		}
 		page.Found++
-		if text != "" && !strings.Contains(g.text, text) {
+		if text != "" && !strings.Contains(g.text, text) || !q.Seen.Meets(g.seen()) {
 			continue
 		}
 		page.Total++

@@ -87,13 +87,15 @@ func TestPagesOfGroupsAreWhatSortingAllOfThemGives(t *testing.T) {
 		for _, f := range []crash.GroupQuery{
 			{}, {GroupFilter: crash.GroupFilter{Model: "fan"}}, {GroupFilter: crash.GroupFilter{State: crash.Ignored}}, {GroupFilter: crash.GroupFilter{Version: "1.3"}},
 			{Text: "aBORT 2"}, {GroupFilter: crash.GroupFilter{Model: "pump", State: crash.Open, Version: "1.1"}, Text: "main"}, {GroupFilter: crash.GroupFilter{Version: "7"}},
+			{Seen: fleet.Span{Since: noon.Add(9 * time.Minute)}}, {Seen: fleet.Span{Until: noon.Add(time.Minute)}, Text: "abort"},
+			{Seen: fleet.Span{Since: noon.Add(3 * time.Minute), Until: noon.Add(4 * time.Minute)}, GroupFilter: crash.GroupFilter{Model: "pump"}},
 		} {
 			picked := slices.DeleteFunc(slices.Clone(groups), func(g crash.Group) bool {
 				return f.Model != "" && g.Model != f.Model || f.State != "" && g.State != f.State || f.Version != "" && !seen[g.Fingerprint][f.Version]
 			})
 			found := len(picked)
 			want := slices.DeleteFunc(picked, func(g crash.Group) bool {
-				return !strings.Contains(strings.ToLower(g.Fingerprint+" "+g.Kind+" "+g.Reason+" "+g.TopFrame+" "+string(g.Model)), strings.ToLower(f.Text))
+				return !f.Seen.Meets(g.FirstSeen, g.LastSeen) || !strings.Contains(strings.ToLower(g.Fingerprint+" "+g.Kind+" "+g.Reason+" "+g.TopFrame+" "+string(g.Model)), strings.ToLower(f.Text))
 			})
 			slices.SortFunc(want, func(a, b crash.Group) int {
 				return cmp.Or(cmp.Compare(b.Number(order), a.Number(order)), cmp.Compare(a.Fingerprint, b.Fingerprint))

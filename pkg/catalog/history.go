@@ -24,6 +24,8 @@ type history struct {
 	filter event.Filter
 	ledger ledger
 	page   event.Page
+	low    uint64 // the events behind this one and up to high lie in the filter's time
+	high   uint64
 	looked int
 	bytes  int
 }
@@ -41,6 +43,7 @@ func (c *Catalog) Events(f event.Filter) (event.Page, error) {
 		}
 		h := &history{txn: txn, filter: f, ledger: l}
 		h.page.Anchor, h.page.Head = l.Anchor, l.Head
+		h.bound()
 		switch {
 		case f.Object.Type != "":
 			err = h.ofObject()
@@ -56,11 +59,7 @@ func (c *Catalog) Events(f event.Filter) (event.Page, error) {
 }
 
 func (h *history) forwards() error {
-	after := max(h.filter.After, h.ledger.Anchor.Seq)
-	if !h.filter.Since.IsZero() {
-		after = max(after, h.before(h.filter))
-	}
-	for seq := after + 1; seq <= h.ledger.Head.Seq; seq++ {
+	for seq := max(h.filter.After, h.low) + 1; seq <= h.high; seq++ {
 		if full, err := h.look(seq); err != nil || full {
 			return err
 		}
@@ -69,7 +68,7 @@ func (h *history) forwards() error {
 }
 
 func (h *history) backwards() error {
-	for seq := min(h.filter.Before-1, h.ledger.Head.Seq); seq > h.ledger.Anchor.Seq; seq-- {
+	for seq := min(h.filter.Before-1, h.high); seq > h.low; seq-- {
 		if full, err := h.look(seq); err != nil || full {
 			return err
 		}
@@ -78,17 +77,18 @@ func (h *history) backwards() error {
 }
 
 func (h *history) ofObject() error {
-	prefix, from := objectEventsPrefix(h.filter.Object), ""
-	switch {
-	case h.filter.Before > 0:
-		from = prefix + sequence(h.filter.Before)
-	case h.filter.After > 0:
-		from = prefix + sequence(h.filter.After)
+	prefix := objectEventsPrefix(h.filter.Object)
+	from := prefix + sequence(max(h.filter.After, h.low))
+	if h.filter.Before > 0 {
+		from = prefix + sequence(min(h.filter.Before, h.high+1))
 	}
 	return each(h.txn, prefix, from, h.filter.Before > 0, func(key string, _ *badger.Item) error {
 		seq, err := strconv.ParseUint(lastPart(key), 16, 64)
 		if err != nil {
 			return err
+		}
+		if seq <= h.low || seq > h.high {
+			return errStop
 		}
 		full, err := h.look(seq)
 		if err == nil && full {
@@ -133,12 +133,23 @@ func (h *history) event(seq uint64) (s event.Stored, found bool, err error) {
 	return s, json.Unmarshal(s.Raw, &s.Event) == nil, nil
 }
 
-// before is the last event before the time that a filter asks for, by bisection.
-func (h *history) before(f event.Filter) uint64 {
+// bound finds the events of the time that the filter asks for.
+func (h *history) bound() {
+	h.low, h.high = h.ledger.Anchor.Seq, h.ledger.Head.Seq
+	if at := h.filter.At.Since; !at.IsZero() {
+		h.low = h.last(func(e fleet.Event) bool { return e.At.Before(at) })
+	}
+	if at := h.filter.At.Until; !at.IsZero() {
+		h.high = h.last(func(e fleet.Event) bool { return !e.At.After(at) })
+	}
+}
+
+// last is the last event that is early enough, by bisection.
+func (h *history) last(early func(fleet.Event) bool) uint64 {
 	first := h.ledger.Anchor.Seq + 1
 	n := sort.Search(int(h.ledger.Head.Seq-h.ledger.Anchor.Seq), func(i int) bool {
 		s, found, err := h.event(first + uint64(i))
-		return err == nil && found && !s.At.Before(f.Since)
+		return err == nil && found && !early(s.Event)
 	})
 	return h.ledger.Anchor.Seq + uint64(n)
 }

@@ -25,11 +25,12 @@ func (l Listed) Read() fleet.Dump {
 
 // DumpFilter picks dumps, newest first. The zero one picks all.
 type DumpFilter struct {
-	Device fleet.DeviceKey
-	Model  fleet.ModelCode
-	State  State
-	After  Ref // exclusive: older ones
-	Limit  int // 0: all
+	Device   fleet.DeviceKey
+	Model    fleet.ModelCode
+	State    State
+	Uploaded fleet.Span
+	After    Ref // exclusive: older ones
+	Limit    int // 0: all
 }
 
 // GroupFilter picks groups. The zero one picks all.
@@ -74,7 +75,8 @@ func (p GroupPlace) Compare(q GroupPlace) int {
 // GroupQuery asks for a page of groups.
 type GroupQuery struct {
 	GroupFilter
-	Text  string // in the fingerprint, kind, reason, own frame or model; of any case
+	Text  string     // in the fingerprint, kind, reason, own frame or model; of any case
+	Seen  fleet.Span // between their first and their last crash
 	Order GroupOrder
 	After *GroupPlace // nil: from the first on
 	Limit int         // 0: none

@@ -12,7 +12,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -29,8 +28,8 @@ type Filter struct {
 	Before uint64   // only earlier ones, latest first; 0: none of that
 	Kinds  []string // "build.published", or "build" for all of a noun
 	Object fleet.Object
-	Since  time.Time // zero: from the anchor on
-	Limit  int       // 0: as many as one answer has
+	At     fleet.Span
+	Limit  int // 0: as many as one answer has
 }
 
 // Page is one answer.
@@ -46,7 +45,7 @@ func (f Filter) Takes(e fleet.Event) bool {
 	if f.Object.Type != "" && !slices.Contains(Subjects(e.Object), f.Object) {
 		return false
 	}
-	if !f.Since.IsZero() && e.At.Before(f.Since) {
+	if !f.At.Has(e.At) {
 		return false
 	}
 	return len(f.Kinds) == 0 || slices.ContainsFunc(f.Kinds, func(kind string) bool {

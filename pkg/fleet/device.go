@@ -60,6 +60,7 @@ type DeviceFilter struct {
 	Line    string // as named, or the network that it comes from
 	Label   string
 	Revoked bool      // only such as are
+	Heard   Span      // of their last contact
 	Search  string    // in its key, its name and its aliases
 	After   DeviceKey // exclusive
 	Limit   int       // 0: all

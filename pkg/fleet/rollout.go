@@ -177,6 +177,11 @@ type Member struct {
 	Silence *Mark    `json:"silence,omitempty"` // the first time that it fell silent since
 }
 
+// SeenAt is when something was seen of its update last; zero while nothing was.
+func (m Member) SeenAt() time.Time {
+	return slices.MaxFunc([]time.Time{m.OfferedAt, m.FetchedAt, m.UpAt, m.JudgedAt}, time.Time.Compare)
+}
+
 // Mark is what one device adds to the evidence, once in each stream. The marks in their order are the evidence.
 type Mark struct {
 	Number      uint64   `json:"n"`
@@ -315,10 +320,11 @@ type RolloutAct struct {
 
 // RolloutFilter picks rollouts, newest first of each model, in the order of models.
 type RolloutFilter struct {
-	Model ModelCode
-	State RolloutState
-	After string // RolloutID, exclusive
-	Limit int
+	Model   ModelCode
+	State   RolloutState
+	Started Span
+	After   string // RolloutID, exclusive
+	Limit   int
 }
 
 // MemberFilter picks members, in the order of their keys.
@@ -326,6 +332,7 @@ type MemberFilter struct {
 	State   MemberState
 	Wave    int
 	Crashed bool
+	Seen    Span // of what was seen of them last
 	After   DeviceKey
 	Limit   int
 }

@@ -24,7 +24,7 @@ func (d *door) registerAdoptions(rs *endpoint.Routes) {
 	socket := func(method, pattern string, h endpoint.Handler, known ...string) {
 		rs.Register(endpoint.Route{Method: method, Pattern: pattern, Query: append(none, known...)}, d.onlySocket, seen(h))
 	}
-	socket(http.MethodGet, "/api/adoptions", d.listAdoptions, "after", "limit")
+	socket(http.MethodGet, "/api/adoptions", d.listAdoptions, listed()...)
 	socket(http.MethodPost, "/api/adoptions", d.openAdoption)
 	socket(http.MethodDelete, "/api/adoptions/{code}", d.closeAdoption)
 }
@@ -41,7 +41,7 @@ func (d *door) onlySocket(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d *door) listAdoptions(w http.ResponseWriter, r *http.Request) error {
-	limit, err := limitOf(r)
+	q, err := d.listQuery(r)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (d *door) listAdoptions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, next := pageOf(all, r.URL.Query().Get("after"), limit, func(a auth.Adoption) string { return string(a.Model) })
+	page, next := pageOf(all, q, func(a auth.Adoption) time.Time { return a.OpenedAt }, func(a auth.Adoption) string { return string(a.Model) })
 	shown := make([]api.Adoption, len(page))
 	for i, a := range page {
 		if shown[i], err = d.showAdoption(a); err != nil {

@@ -42,7 +42,7 @@ type crashes interface {
 }
 
 func (d *door) registerCrashes(rs *endpoint.Routes) {
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/crashes", d.listGroups, "model", "version", "state", "text", "sort", "after", "limit")
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/crashes", d.listGroups, listed("model", "version", "state", "text", "sort")...)
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/crashes/{fingerprint}", d.showGroup)
 	d.registerGroups(rs)
 	d.registerInbox(rs)

@@ -14,7 +14,7 @@ import (
 )
 
 func (d *door) registerDevices(rs *endpoint.Routes) {
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices", d.listDevices, "model", "state", "version", "line", "label", "q", "after", "limit")
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices", d.listDevices, listed("model", "state", "version", "line", "label", "q")...)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices", d.addDevice)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/import", d.importDevices, "dry_run", "model", "skip_wrong")
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices/{key}", d.showDevice)
@@ -111,10 +111,11 @@ func (d *door) show(device fleet.Device) (api.Device, error) {
 // deviceFilter reads what a list of devices is asked for.
 func (d *door) deviceFilter(r *http.Request) (f fleet.DeviceFilter, err error) {
 	q := r.URL.Query()
-	f = fleet.DeviceFilter{Version: q.Get("version"), Line: q.Get("line"), Label: q.Get("label"), Search: q.Get("q")}
-	if f.Limit, err = limitOf(r); err != nil {
+	page, err := d.listQuery(r)
+	if err != nil {
 		return f, err
 	}
+	f = fleet.DeviceFilter{Version: q.Get("version"), Line: q.Get("line"), Label: q.Get("label"), Search: q.Get("q"), Heard: page.span, Limit: page.limit}
 	if f.After, err = afterDevice(r); err != nil {
 		return f, err
 	}

@@ -22,8 +22,8 @@ type dumps interface {
 }
 
 func (d *door) registerDumps(rs *endpoint.Routes) {
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/coredumps", d.listDumps, "device", "model", "state", "after", "limit")
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices/{key}/coredumps", d.listDumps, "model", "state", "after", "limit")
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/coredumps", d.listDumps, listed("device", "model", "state")...)
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices/{key}/coredumps", d.listDumps, listed("model", "state")...)
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/coredumps/{key}/{name}", d.showDump)
 	d.handle(rs, auth.Operator, http.MethodDelete, "/api/coredumps/{key}/{name}", d.removeDump)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
@@ -69,15 +69,15 @@ func (d *door) listDumps(w http.ResponseWriter, r *http.Request) error {
 
 func (d *door) dumpFilter(r *http.Request) (crash.DumpFilter, error) {
 	q := r.URL.Query()
-	var f crash.DumpFilter
-	var err error
+	page, err := d.listQuery(r)
+	f := crash.DumpFilter{Uploaded: page.span, Limit: page.limit}
+	if err != nil {
+		return f, err
+	}
 	if state := q.Get("state"); state != "" {
 		if f.State, err = crash.ParseState(state); err != nil {
 			return f, err
 		}
-	}
-	if f.Limit, err = limitOf(r); err != nil {
-		return f, err
 	}
 	device := q.Get("device")
 	if key := r.PathValue("key"); key != "" {
@@ -91,13 +91,13 @@ func (d *door) dumpFilter(r *http.Request) (crash.DumpFilter, error) {
 	if f.Model, err = d.modelFilter(r); err != nil {
 		return f, err
 	}
-	if after := q.Get("after"); after != "" {
-		key, name, _ := strings.Cut(after, "/")
+	if page.after != "" {
+		key, name, _ := strings.Cut(page.after, "/")
 		if f.After.Device, err = fleet.ParseDeviceKey(key); err == nil {
 			f.After.Name, err = fleet.ParseDumpName(name)
 		}
 		if err != nil {
-			return f, noCursor(after)
+			return f, noCursor(page.after)
 		}
 	}
 	return f, nil

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
@@ -25,7 +24,7 @@ type events interface {
 }
 
 func (d *door) registerEvents(rs *endpoint.Routes) {
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/events", d.listEvents, "after", "before", "kind", "object", "since", "limit")
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/events", d.listEvents, listed("before", "kind", "object")...)
 }
 
 // record leaves an event of what was done to the gateway itself. It is done: whoever has stopped waiting has done it, too.
@@ -35,7 +34,7 @@ func (d *door) record(r *http.Request, kind fleet.EventKind, details any) error 
 
 // listEvents answers a page as JSON, all as lines of JSON, or what comes as a stream, whatever the caller accepts.
 func (d *door) listEvents(w http.ResponseWriter, r *http.Request) error {
-	f, err := eventFilter(r)
+	f, err := d.eventFilter(r)
 	if err != nil {
 		return err
 	}
@@ -59,11 +58,13 @@ func (d *door) listEvents(w http.ResponseWriter, r *http.Request) error {
 	return endpoint.WriteJSON(w, http.StatusOK, answer)
 }
 
-func eventFilter(r *http.Request) (f event.Filter, err error) {
+func (d *door) eventFilter(r *http.Request) (f event.Filter, err error) {
 	q := r.URL.Query()
-	if f.Limit, err = limitOf(r); err != nil {
+	page, err := d.listQuery(r)
+	if err != nil {
 		return f, err
 	}
+	f.At, f.Limit = page.span, page.limit
 	for name, to := range map[string]*uint64{"after": &f.After, "before": &f.Before} {
 		given := q.Get(name)
 		if *to, err = strconv.ParseUint(given, 10, 53); given != "" && err != nil {
@@ -87,8 +88,7 @@ func eventFilter(r *http.Request) (f event.Filter, err error) {
 			return f, fleet.Refused("object %q: want a type and a name, such as device/a1b2c3d4, model/pump or build/pump/1.0.0", object)
 		}
 	}
-	f.Since, err = api.ParseTime("since", q.Get("since"), time.Now())
-	return f, err
+	return f, nil
 }
 
 // exportEvents answers the whole stream, as `slipway audit verify` reads it.

@@ -75,7 +75,7 @@ func TestEventsAreReadPageByPageInBothDirections(t *testing.T) {
 	if len(newest) != 2 || newest[0].Seq != d.head() || newest[1].Seq != d.head()-1 {
 		t.Errorf("the newest are %+v", newest)
 	}
-	if tokens, _ := read("?kind=token&since=1h"); len(tokens) != 0 { // the tests' time is long past
+	if tokens, _ := read("?kind=token&until=1h"); len(tokens) != 0 {
 		t.Errorf("%+v", tokens)
 	}
 	if of, _ := read("?object=model/pump&limit=1000"); len(of) != 250 {

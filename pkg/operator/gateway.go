@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/access"
 	"github.com/slipway-gateway/slipway/pkg/api"
@@ -14,7 +15,7 @@ import (
 )
 
 func (d *door) registerGateway(rs *endpoint.Routes) {
-	d.handle(rs, auth.Admin, http.MethodGet, "/api/tokens", d.listTokens, "after", "limit")
+	d.handle(rs, auth.Admin, http.MethodGet, "/api/tokens", d.listTokens, listed()...)
 	d.handle(rs, auth.Admin, http.MethodPost, "/api/tokens", d.createToken)
 	d.handle(rs, auth.Admin, http.MethodDelete, "/api/tokens/{id}", d.revokeToken)
 	rs.Register(endpoint.Route{Method: http.MethodGet, Pattern: "/api/caller", Query: none}, anyone, seen(d.whoAsks))
@@ -34,7 +35,7 @@ func (d *door) registerGateway(rs *endpoint.Routes) {
 }
 
 func (d *door) listTokens(w http.ResponseWriter, r *http.Request) error {
-	limit, err := limitOf(r)
+	q, err := d.listQuery(r)
 	if err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func (d *door) listTokens(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, next := pageOf(tokens, r.URL.Query().Get("after"), limit, func(t auth.OperatorToken) string { return t.ID })
+	page, next := pageOf(tokens, q, func(t auth.OperatorToken) time.Time { return t.CreatedAt }, func(t auth.OperatorToken) string { return t.ID })
 	shown := make([]api.Token, len(page))
 	for i, t := range page {
 		shown[i] = showToken(t)

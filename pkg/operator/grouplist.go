@@ -32,7 +32,7 @@ func readGroupCursor(o crash.GroupOrder, after string) (*crash.GroupPlace, error
 	return &p, nil
 }
 
-// groupQuery is what ?model=, ?version=, ?state=, ?text=, ?sort=, ?after= and ?limit= ask for.
+// groupQuery is what ?model=, ?version=, ?state=, ?text=, ?sort= and those of every list ask for.
 func (d *door) groupQuery(r *http.Request) (query crash.GroupQuery, err error) {
 	q := r.URL.Query()
 	query.Version, query.Text, query.Order = fleet.Version(q.Get("version")), q.Get("text"), crash.GroupOrder(cmp.Or(q.Get("sort"), "last_seen"))
@@ -47,11 +47,13 @@ func (d *door) groupQuery(r *http.Request) (query crash.GroupQuery, err error) {
 	if !slices.Contains(crash.GroupOrders, query.Order) {
 		return query, near(fleet.Refused("sort %q: want one of count, devices, first_seen, last_seen", query.Order), string(query.Order), crash.GroupOrders)
 	}
-	if query.Limit, err = limitOf(r); err != nil {
+	page, err := d.listQuery(r)
+	if err != nil {
 		return query, err
 	}
-	if after := q.Get("after"); after != "" {
-		query.After, err = readGroupCursor(query.Order, after)
+	query.Seen, query.Limit = page.span, page.limit
+	if page.after != "" {
+		query.After, err = readGroupCursor(query.Order, page.after)
 	}
 	return query, err
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func (d *door) registerGroups(rs *endpoint.Routes) {
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/crashes/{fingerprint}/devices", d.groupDevices, "after", "limit")
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/crashes/{fingerprint}/devices", d.groupDevices, listed()...)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/resolve", d.resolveGroup)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/ignore", d.ignoreGroup)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/reopen", d.reopenGroup)
@@ -110,7 +110,7 @@ func (d *door) splitGroup(w http.ResponseWriter, r *http.Request) error {
 
 // groupDevices lists all devices that a group was seen on, in the order of their keys.
 func (d *door) groupDevices(w http.ResponseWriter, r *http.Request) error {
-	limit, err := limitOf(r)
+	q, err := d.listQuery(r)
 	if err != nil {
 		return err
 	}
@@ -118,15 +118,42 @@ func (d *door) groupDevices(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	devices, total, err := d.Crashes.GroupDevices(r.PathValue("fingerprint"), after, limit+1)
+	page, next, total, err := d.seenOn(r.PathValue("fingerprint"), after, q)
 	if err != nil {
 		return err
 	}
-	page, next := cut(devices, limit, func(d crash.DeviceCount) string { return string(d.Device) })
-	answer := api.GroupDevices{Devices: []fleet.DeviceKey{}, Counts: []api.GroupDevice{}, Next: next, Total: total}
+	answer := api.GroupDevices{Devices: []fleet.DeviceKey{}, Counts: []api.GroupDevice{}, Next: api.Optional(string(next)), Total: total}
 	for _, d := range page {
 		answer.Devices = append(answer.Devices, d.Device)
 		answer.Counts = append(answer.Counts, api.GroupDevice{Device: d.Device, Count: d.Count, LastSeen: d.LastSeen})
 	}
 	return endpoint.WriteJSON(w, http.StatusOK, answer)
+}
+
+// mostPassed bounds the devices that a page looks at when hardly any crashed last in the time that is asked for.
+const mostPassed = 2000
+
+// seenOn is a page of a group's devices, and behind which one the next page begins; "": this is the last. A page may have
+// fewer rows than its limit, or none, and a next one: it has passed over mostPassed.
+func (d *door) seenOn(group string, after fleet.DeviceKey, q listQuery) (page []crash.DeviceCount, next fleet.DeviceKey, total int, err error) {
+	for looked := 0; ; {
+		some, total, err := d.Crashes.GroupDevices(group, after, q.limit+1)
+		if err != nil {
+			return nil, "", total, err
+		}
+		for _, one := range some {
+			if q.span.Has(one.LastSeen) {
+				if page = append(page, one); len(page) > q.limit {
+					return page[:q.limit], page[q.limit-1].Device, total, nil
+				}
+			}
+			after = one.Device
+		}
+		if looked += len(some); len(some) <= q.limit {
+			return page, "", total, nil
+		}
+		if looked >= mostPassed {
+			return page, after, total, nil
+		}
+	}
 }

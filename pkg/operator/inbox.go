@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
@@ -19,14 +20,14 @@ type drops interface {
 }
 
 func (d *door) registerInbox(rs *endpoint.Routes) {
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/drops", d.listDrops, "after", "limit")
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/drops", d.listDrops, listed()...)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/drops/{name}/retry", d.retryDrop)
 	d.handle(rs, auth.Operator, http.MethodDelete, "/api/drops/{name}", d.dismissDrop)
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/wanted", d.listWanted, "after", "limit")
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/wanted", d.listWanted, listed()...)
 }
 
 func (d *door) listDrops(w http.ResponseWriter, r *http.Request) error {
-	limit, err := limitOf(r)
+	q, err := d.listQuery(r)
 	if err != nil {
 		return err
 	}
@@ -34,7 +35,7 @@ func (d *door) listDrops(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, next := pageOf(all, r.URL.Query().Get("after"), limit, func(d fleet.Drop) string { return d.Name })
+	page, next := pageOf(all, q, func(d fleet.Drop) time.Time { return d.RejectedAt }, func(d fleet.Drop) string { return d.Name })
 	return endpoint.WriteJSON(w, http.StatusOK, api.Drops{Drops: api.List(page), Next: next})
 }
 
@@ -55,7 +56,7 @@ func (d *door) dismissDrop(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d *door) listWanted(w http.ResponseWriter, r *http.Request) error {
-	limit, err := limitOf(r)
+	q, err := d.listQuery(r)
 	if err != nil {
 		return err
 	}
@@ -63,6 +64,6 @@ func (d *door) listWanted(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, next := pageOf(all, r.URL.Query().Get("after"), limit, crash.Wanted.ID)
+	page, next := pageOf(all, q, func(w crash.Wanted) time.Time { return w.Since }, crash.Wanted.ID)
 	return endpoint.WriteJSON(w, http.StatusOK, api.WantedList[crash.Wanted]{Wanted: api.List(page), Next: next})
 }

@@ -2,9 +2,10 @@ package operator
 
 import (
 	"net/http"
-	"slices"
 	"strconv"
+	"time"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -15,6 +16,26 @@ const (
 	pageRows = 100  // where the caller names no limit
 	mostRows = 1000 // of a page
 )
+
+// listed are the query parameters of a list: its own, and those of all.
+func listed(own ...string) []string { return append(own, "since", "until", "after", "limit") }
+
+// listQuery is what every list is asked for.
+type listQuery struct {
+	span  fleet.Span // of the time that the description names
+	after string
+	limit int
+}
+
+func (d *door) listQuery(r *http.Request) (q listQuery, err error) {
+	given := r.URL.Query()
+	q.after = given.Get("after")
+	if q.span, err = api.ParseSpan("", given.Get("since"), given.Get("until"), d.Now()); err != nil {
+		return q, err
+	}
+	q.limit, err = limitOf(r)
+	return q, err
+}
 
 // limitOf reads ?limit=.
 func limitOf(r *http.Request) (int, error) {
@@ -56,13 +77,11 @@ func cut[Row any](rows []Row, limit int, place func(Row) string) (page []Row, ne
 }
 
 // pageOf is a page of rows that are all at hand, in the order of their places.
-func pageOf[Row any](rows []Row, after string, limit int, place func(Row) string) (page []Row, next *string) {
-	if after != "" {
-		i := slices.IndexFunc(rows, func(row Row) bool { return place(row) > after })
-		if i < 0 {
-			i = len(rows)
+func pageOf[Row any](rows []Row, q listQuery, at func(Row) time.Time, place func(Row) string) (page []Row, next *string) {
+	for _, row := range rows {
+		if len(page) <= q.limit && (q.after == "" || place(row) > q.after) && q.span.Has(at(row)) {
+			page = append(page, row)
 		}
-		rows = rows[i:]
 	}
-	return cut(rows, limit, place)
+	return cut(page, q.limit, place)
 }

@@ -24,36 +24,43 @@ var lists = map[string]string{
 	"/api/rollouts": "rollouts", "/api/device-models/pump/rollouts/1/devices": "devices",
 }
 
+// ago is the time of the i-th row of many: each list has its rows in another order than that of their times.
+func ago(i int) time.Time { return noon.Add(-time.Duration(i*37%103) * time.Minute) }
+
 // many fills every list with more than a page of a hundred.
 func (d *desk) many() {
 	d.t.Helper()
 	d.crashes(103, "abort()", "main.c:1")
 	for i := range 103 {
+		d.passed.Add(int64(time.Minute))
 		key := fleet.DeviceKey(fmt.Sprintf("bbbbb%03d", i))
 		code := fleet.ModelCode(fmt.Sprintf("valve%03d", i))
-		d.models(code)
+		if err := d.store.AddModel(d.t.Context(), fleet.Model{Code: code, UpdatedAt: ago(i)}); err != nil {
+			d.t.Fatal(err)
+		}
 		if err := d.store.AddDevice(d.t.Context(), fleet.Device{Key: key, Model: "pump"}, auth.DeviceSecrets{}); err != nil {
 			d.t.Fatal(err)
 		}
+		d.book.Seen(fleet.Seen{Device: key, At: ago(i), By: fleet.HeardConfig})
 		for _, code := range []fleet.ModelCode{"pump", code} {
-			b := fleet.Build{Model: code, Version: fleet.Version(fmt.Sprintf("1.%d", i)), ELFSHA256: fmt.Sprintf("%064x", i)}
+			b := fleet.Build{Model: code, Version: fleet.Version(fmt.Sprintf("1.%d", i)), ELFSHA256: fmt.Sprintf("%064x", i), AcceptedAt: ago(i)}
 			if _, _, err := d.store.RecordBuild(d.t.Context(), b, true); err != nil {
 				d.t.Fatal(err)
 			}
 		}
-		if err := d.store.OpenAdoption(d.t.Context(), auth.Adoption{Model: code, OpenedAt: noon, Until: noon.Add(time.Hour), AtMost: 1}); err != nil {
+		if err := d.store.OpenAdoption(d.t.Context(), auth.Adoption{Model: code, OpenedAt: ago(i), Until: noon.Add(time.Hour), AtMost: 1}); err != nil {
 			d.t.Fatal(err)
 		}
-		dump := fleet.Dump{Device: key, Model: "pump", FirmwareVersion: "1.0", UploadedAt: noon}
+		dump := fleet.Dump{Device: key, Model: "pump", FirmwareVersion: "1.0", UploadedAt: ago(i)}
 		if err := d.store.RecordDumps(d.t.Context(), []fleet.Dump{dump}); err != nil {
 			d.t.Fatal(err)
 		}
 		if _, err := d.store.RecordCrash(d.t.Context(), crash.Crash{
-			Device: key, Model: "pump", Name: dump.Name(), Uploaded: noon, State: crash.Reported, Version: "1.0", Fingerprint: "0000000000000000",
+			Device: key, Model: "pump", Name: dump.Name(), Uploaded: ago(i), State: crash.Reported, Version: "1.0", Fingerprint: "0000000000000000",
 		}, 0); err != nil {
 			d.t.Fatal(err)
 		}
-		waits := fleet.Dump{Device: key, Model: "pump", UploadedAt: noon.Add(time.Second)}
+		waits := fleet.Dump{Device: key, Model: "pump", UploadedAt: ago(i).Add(time.Second)}
 		if err := d.store.RecordDumps(d.t.Context(), []fleet.Dump{waits}); err != nil {
 			d.t.Fatal(err)
 		}
@@ -62,7 +69,9 @@ func (d *desk) many() {
 		}, 0); err != nil {
 			d.t.Fatal(err)
 		}
-		d.createToken(`{"role":"viewer"}`)
+		if err := d.store.AddOperatorToken(d.t.Context(), auth.OperatorToken{ID: fmt.Sprintf("tok%03d", i), Role: auth.Viewer, CreatedAt: ago(i)}); err != nil {
+			d.t.Fatal(err)
+		}
 	}
 	d.manyRollouts()
 }
@@ -73,7 +82,7 @@ type manyWebhooks struct{ webhooks }
 func (manyWebhooks) List() ([]fleet.WebhookState, error) {
 	all := make([]fleet.WebhookState, 103)
 	for i := range all {
-		all[i].ID, all[i].Kinds = fmt.Sprintf("aaaaa%03d", i), []string{}
+		all[i].ID, all[i].Kinds, all[i].UpdatedAt = fmt.Sprintf("aaaaa%03d", i), []string{}, ago(i)
 	}
 	return all, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
@@ -12,7 +13,7 @@ import (
 )
 
 func (d *door) registerModels(rs *endpoint.Routes) {
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models", d.listModels, "after", "limit")
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models", d.listModels, listed()...)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/device-models", d.addModel)
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models/{code}", d.showModel)
 	d.handle(rs, auth.Operator, http.MethodPatch, "/api/device-models/{code}", d.changeModel)
@@ -20,8 +21,8 @@ func (d *door) registerModels(rs *endpoint.Routes) {
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		d.handle(rs, auth.Viewer, method, "/api/device-models/{code}/firmware", d.modelFirmware, "version", "format")
 	}
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models/{code}/builds", d.listBuilds, "after", "limit")
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/builds", d.listAllBuilds, "after", "limit")
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models/{code}/builds", d.listBuilds, listed()...)
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/builds", d.listAllBuilds, listed()...)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/device-models/{code}/builds/{version}/publish", d.publishBuild, "halt_first")
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/device-models/{code}/builds/{version}", d.showBuild)
 	d.handle(rs, auth.Operator, http.MethodDelete, "/api/device-models/{code}/builds/{version}", d.removeBuild)
@@ -29,7 +30,7 @@ func (d *door) registerModels(rs *endpoint.Routes) {
 }
 
 func (d *door) listModels(w http.ResponseWriter, r *http.Request) error {
-	limit, err := limitOf(r)
+	q, err := d.listQuery(r)
 	if err != nil {
 		return err
 	}
@@ -37,7 +38,7 @@ func (d *door) listModels(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, next := pageOf(models, r.URL.Query().Get("after"), limit, func(m fleet.Model) string { return string(m.Code) })
+	page, next := pageOf(models, q, func(m fleet.Model) time.Time { return m.UpdatedAt }, func(m fleet.Model) string { return string(m.Code) })
 	return endpoint.WriteJSON(w, http.StatusOK, api.Models{Models: showModels(page), Next: next})
 }
 
@@ -162,7 +163,7 @@ func (d *door) listBuilds(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit, err := limitOf(r)
+	q, err := d.listQuery(r)
 	if err != nil {
 		return err
 	}
@@ -170,16 +171,18 @@ func (d *door) listBuilds(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, next := pageOf(builds, r.URL.Query().Get("after"), limit, accepted)
+	page, next := pageOf(builds, q, acceptedAt, accepted)
 	return endpoint.WriteJSON(w, http.StatusOK, api.Builds{Builds: api.List(page), Next: next, Version: api.Optional(m.FirmwareVersion), Plain: m.NoSymbols() != ""})
 }
 
 // accepted is a build's place among those of its model.
 func accepted(b fleet.Build) string { return fmt.Sprintf("%020d", b.Sequence) }
 
+func acceptedAt(b fleet.Build) time.Time { return b.AcceptedAt }
+
 // listAllBuilds lists the builds of all models, those of one after those of the other. Its cursor is CODE/PLACE.
 func (d *door) listAllBuilds(w http.ResponseWriter, r *http.Request) error {
-	limit, err := limitOf(r)
+	q, err := d.listQuery(r)
 	if err != nil {
 		return err
 	}
@@ -187,7 +190,7 @@ func (d *door) listAllBuilds(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	from, after, _ := strings.Cut(r.URL.Query().Get("after"), "/")
+	from, after, _ := strings.Cut(q.after, "/")
 	answer := api.AllBuilds{Builds: []fleet.Build{}, Versions: map[fleet.ModelCode]fleet.Version{}, Plain: []fleet.ModelCode{}}
 	for _, m := range models {
 		if string(m.Code) < from {
@@ -200,7 +203,7 @@ func (d *door) listAllBuilds(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		page, _ := pageOf(builds, after, limit+1-len(answer.Builds), accepted)
+		page, _ := pageOf(builds, listQuery{q.span, after, q.limit + 1 - len(answer.Builds)}, acceptedAt, accepted)
 		answer.Builds = append(answer.Builds, page...)
 		if m.FirmwareVersion != "" {
 			answer.Versions[m.Code] = m.FirmwareVersion
@@ -208,11 +211,11 @@ func (d *door) listAllBuilds(w http.ResponseWriter, r *http.Request) error {
 		if m.NoSymbols() != "" {
 			answer.Plain = append(answer.Plain, m.Code)
 		}
-		if len(answer.Builds) > limit {
+		if len(answer.Builds) > q.limit {
 			break
 		}
 	}
-	answer.Builds, answer.Next = cut(answer.Builds, limit, func(b fleet.Build) string { return string(b.Model) + "/" + accepted(b) })
+	answer.Builds, answer.Next = cut(answer.Builds, q.limit, func(b fleet.Build) string { return string(b.Model) + "/" + accepted(b) })
 	return endpoint.WriteJSON(w, http.StatusOK, answer)
 }
 

@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -43,6 +44,7 @@ type desk struct {
 	url      string
 	events   events
 	failures *event.Tally
+	passed   *atomic.Int64 // nanoseconds since noon, by the catalog's clock
 	rollouts *played
 	tokens   map[auth.Role]string
 }
@@ -95,8 +97,9 @@ func (published) Offer(d fleet.Device, m fleet.Model) (fleet.Version, bool) {
 func open(t *testing.T, change func(*Options)) *desk {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
+	passed := &atomic.Int64{}
 	store, err := catalog.Open(catalog.Options{
-		Dir: t.TempDir(), Logger: logger, Now: func() time.Time { return noon }, Beat: func() {},
+		Dir: t.TempDir(), Logger: logger, Now: func() time.Time { return noon.Add(time.Duration(passed.Load())) }, Beat: func() {},
 		Space: func() (int64, int64, error) { return math.MaxInt64, math.MaxInt64, nil },
 	})
 	if err != nil {
@@ -141,7 +144,7 @@ func open(t *testing.T, change func(*Options)) *desk {
 			t.Error(err)
 		}
 	})
-	d := &desk{t: t, store: store, book: book, url: server.URL, events: o.Events, failures: failures, rollouts: rollouts, tokens: map[auth.Role]string{}}
+	d := &desk{t: t, store: store, book: book, url: server.URL, events: o.Events, failures: failures, passed: passed, rollouts: rollouts, tokens: map[auth.Role]string{}}
 	for _, role := range auth.Roles {
 		if d.tokens[role], _, err = operators.Create(t.Context(), "", role); err != nil {
 			t.Fatal(err)

@@ -113,7 +113,7 @@ func (p *played) List(f fleet.RolloutFilter) (page []fleet.Rollout, next string,
 	defer p.mu.Unlock()
 	behind := f.After == ""
 	for _, r := range p.all {
-		fits := behind && (f.Model == "" || r.Model == f.Model) && (f.State == "" || r.State == f.State)
+		fits := behind && (f.Model == "" || r.Model == f.Model) && (f.State == "" || r.State == f.State) && f.Started.Has(r.StartedAt)
 		behind = behind || r.ObjectOf().ID == f.After
 		if !fits {
 			continue
@@ -130,7 +130,7 @@ func (p *played) Members(code fleet.ModelCode, number int, f fleet.MemberFilter)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, m := range p.members[fleet.RolloutID(code, number)] {
-		if m.Device <= f.After || f.State != "" && m.State != f.State || f.Wave != 0 && m.Wave != f.Wave || f.Crashed && m.Crash == nil {
+		if m.Device <= f.After || f.State != "" && m.State != f.State || f.Wave != 0 && m.Wave != f.Wave || f.Crashed && m.Crash == nil || !f.Seen.Has(m.SeenAt()) {
 			continue
 		}
 		if len(page) == f.Limit {

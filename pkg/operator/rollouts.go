@@ -41,9 +41,9 @@ func (d *door) registerRollouts(rs *endpoint.Routes) {
 	read("/api/device-models/{code}/rollout-plan", d.showPlan)
 	d.handle(rs, auth.Operator, http.MethodPut, "/api/device-models/{code}/rollout-plan", d.setPlan)
 	rs.Register(endpoint.Route{Method: http.MethodPost, Pattern: "/api/device-models/{code}/rollouts", Query: none}, d.needStarter, seen(d.startRollout))
-	read("/api/rollouts", d.listRollouts, "model", "state", "after", "limit")
+	read("/api/rollouts", d.listRollouts, listed("model", "state")...)
 	read(rolloutPath, d.showRollout)
-	read(rolloutPath+"/devices", d.listMembers, "state", "wave", "crashed", "after", "limit")
+	read(rolloutPath+"/devices", d.listMembers, listed("state", "wave", "crashed")...)
 	read(rolloutPath+"/explain", d.explainRollout)
 	for _, verb := range []fleet.RolloutVerb{
 		fleet.RolloutPause, fleet.RolloutResume, fleet.RolloutAdvance, fleet.RolloutExcuse, fleet.RolloutRetreat, fleet.RolloutFinish,
@@ -195,11 +195,11 @@ func (d *door) knownDevices(keys []fleet.DeviceKey) error {
 }
 
 func (d *door) listRollouts(w http.ResponseWriter, r *http.Request) error {
-	limit, err := limitOf(r)
+	q, err := d.listQuery(r)
 	if err != nil {
 		return err
 	}
-	f := fleet.RolloutFilter{Limit: limit, After: r.URL.Query().Get("after")}
+	f := fleet.RolloutFilter{Started: q.span, After: q.after, Limit: q.limit}
 	if code, number, _ := strings.Cut(f.After, "/"); f.After != "" && !cursorOfRollouts(code, number) {
 		return noCursor(f.After)
 	}
@@ -264,7 +264,7 @@ func (d *door) listMembers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f, err := memberFilter(r)
+	f, err := d.memberFilter(r)
 	if err != nil {
 		return err
 	}
@@ -279,11 +279,13 @@ func (d *door) listMembers(w http.ResponseWriter, r *http.Request) error {
 	return endpoint.WriteJSON(w, http.StatusOK, api.Members{Devices: shown, Next: api.Optional(string(next))})
 }
 
-func memberFilter(r *http.Request) (f fleet.MemberFilter, err error) {
+func (d *door) memberFilter(r *http.Request) (f fleet.MemberFilter, err error) {
 	q := r.URL.Query()
-	if f.Limit, err = limitOf(r); err != nil {
+	page, err := d.listQuery(r)
+	if err != nil {
 		return f, err
 	}
+	f.Seen, f.Limit = page.span, page.limit
 	if f.After, err = afterDevice(r); err != nil {
 		return f, err
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -290,8 +291,11 @@ func TestAModelsPlanIsANameOrAPlan(t *testing.T) {
 func (d *desk) manyRollouts() {
 	members := make([]fleet.Member, 103)
 	for i := range members {
-		members[i] = fleet.Member{Device: fleet.DeviceKey(fmt.Sprintf("bbbbb%03d", i)), State: fleet.MemberWaiting}
-		d.rollouts.put(fleet.Rollout{Number: i%7 + 2, Model: fleet.ModelCode(fmt.Sprintf("valve%03d", i)), Version: "1.0", State: fleet.RolloutHalted})
+		members[i] = fleet.Member{Device: fleet.DeviceKey(fmt.Sprintf("bbbbb%03d", i)), State: fleet.MemberOffered, OfferedAt: ago(i)}
+		if i%3 == 0 {
+			members[i].UpAt = ago(i).Add(30 * time.Minute)
+		}
+		d.rollouts.put(fleet.Rollout{Number: i%7 + 2, Model: fleet.ModelCode(fmt.Sprintf("valve%03d", i)), Version: "1.0", State: fleet.RolloutHalted, StartedAt: ago(i)})
 	}
 	d.rollouts.put(fleet.Rollout{Number: 1, Model: "pump", Version: "1.0", State: fleet.RolloutFinished}, members...)
 }

@@ -22,8 +22,8 @@ const breath = 200 * time.Millisecond
 // that one is no longer there, nor not there yet as after a restore, the stream begins with the event "gap". It ends when
 // the gateway stops, and when the caller's token is revoked.
 func (d *door) streamEvents(w http.ResponseWriter, r *http.Request, f event.Filter) error {
-	if f.Before > 0 {
-		return fleet.Refused("before: a stream goes forwards only")
+	if f.Before > 0 || !f.At.Until.IsZero() {
+		return fleet.Refused("before and until: a stream goes forwards and has no end")
 	}
 	woken, stop := d.Events.Feed().Watch()
 	defer stop()
@@ -81,7 +81,7 @@ func (d *door) openStream(r *http.Request, f event.Filter) (*stream, error) {
 		if s.filter.After, err = strconv.ParseUint(from, 10, 53); err != nil {
 			return nil, fleet.Refused("Last-Event-ID %q: want the number of an event", from)
 		}
-	case r.URL.Query().Has("after") || !f.Since.IsZero():
+	case r.URL.Query().Has("after") || !f.At.Since.IsZero():
 	default:
 		page, err := d.Events.Events(event.Filter{Limit: 1})
 		if err != nil {
@@ -100,7 +100,7 @@ func (s *stream) catchUp(r *http.Request, events events) error {
 		if err != nil {
 			return err
 		}
-		if at := s.filter.After; s.filter.Since.IsZero() && (at < page.Anchor.Seq || at > page.Head.Seq) {
+		if at := s.filter.After; s.filter.At.IsZero() && (at < page.Anchor.Seq || at > page.Head.Seq) {
 			s.filter.After = page.Anchor.Seq
 			s.write("id: %d\nevent: gap\ndata: {\"anchor\":{\"seq\":%d,\"hash\":\"%s\"}}\n\n", page.Anchor.Seq, page.Anchor.Seq, page.Anchor.Hash)
 			continue
@@ -112,7 +112,7 @@ func (s *stream) catchUp(r *http.Request, events events) error {
 		for _, e := range page.Events {
 			s.write("id: %d\ndata: %s\n\n", e.Seq, e.Raw)
 		}
-		s.filter.Since = time.Time{}
+		s.filter.At = fleet.Span{}
 		s.filter.After = page.Head.Seq
 		if page.Next > 0 {
 			s.filter.After = page.Next

@@ -62,8 +62,8 @@ type droppedFiles struct {
 }
 
 func (f *droppedFiles) Rejected() (all []fleet.Drop, err error) {
-	for _, name := range f.names {
-		all = append(all, fleet.Drop{Name: name, Size: 2, RejectedAt: noon, Reason: "there is no model \"pump\""})
+	for i, name := range f.names {
+		all = append(all, fleet.Drop{Name: name, Size: 2, RejectedAt: ago(i), Reason: "there is no model \"pump\""})
 	}
 	return all, nil
 }

@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
@@ -23,7 +24,7 @@ type webhooks interface {
 }
 
 func (d *door) registerWebhooks(rs *endpoint.Routes) {
-	d.handle(rs, auth.Admin, http.MethodGet, "/api/webhooks", d.listWebhooks, "after", "limit")
+	d.handle(rs, auth.Admin, http.MethodGet, "/api/webhooks", d.listWebhooks, listed()...)
 	d.handle(rs, auth.Admin, http.MethodPost, "/api/webhooks", d.addWebhook)
 	d.handle(rs, auth.Admin, http.MethodGet, "/api/webhooks/{id}", d.showWebhook)
 	d.handle(rs, auth.Admin, http.MethodPatch, "/api/webhooks/{id}", d.changeWebhook)
@@ -33,7 +34,7 @@ func (d *door) registerWebhooks(rs *endpoint.Routes) {
 }
 
 func (d *door) listWebhooks(w http.ResponseWriter, r *http.Request) error {
-	limit, err := limitOf(r)
+	q, err := d.listQuery(r)
 	if err != nil {
 		return err
 	}
@@ -41,7 +42,7 @@ func (d *door) listWebhooks(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, next := pageOf(all, r.URL.Query().Get("after"), limit, func(s fleet.WebhookState) string { return s.ID })
+	page, next := pageOf(all, q, func(s fleet.WebhookState) time.Time { return s.UpdatedAt }, func(s fleet.WebhookState) string { return s.ID })
 	return endpoint.WriteJSON(w, http.StatusOK, api.Webhooks{Webhooks: api.List(page), Next: next})
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/crash"
@@ -154,12 +155,14 @@ func TestTheListOfCrashesIsFilteredByItsAddressAndGoesPageByPage(t *testing.T) {
 	if n, m := strings.Count(first.body, `<a href="/crashes/0`), strings.Count(second.body, `<a href="/crashes/0`); n != shownRows || m != 2 {
 		t.Errorf("%d crashes on the first page and %d on the second:\n%s", n, m, second.body)
 	}
-	for query, want := range map[string]int{"text=nothing": 0, "state=ignored": 0, "state=open&text=main.c": shownRows, "version=1.0": shownRows} {
+	for query, want := range map[string]int{"text=nothing": 0, "state=ignored": 0, "state=open&text=main.c": shownRows, "version=1.0": shownRows,
+		"until=" + noon.Add(2*time.Hour).Format(time.RFC3339): 3, "since=" + noon.Add(time.Hour).Format(time.RFC3339) + "&until=" + noon.Add(2*time.Hour).Format(time.RFC3339): 2, "since=0s": shownRows,
+	} {
 		if a := d.read("/crashes?" + query); strings.Count(a.body, `<a href="/crashes/0`) != want {
 			t.Errorf("%s: %s, not %d", query, a.Status, want)
 		}
 	}
-	for _, wrong := range []string{"sort=color", "state=gone", "after=x", "model=%21", "colour=red"} {
+	for _, wrong := range []string{"sort=color", "state=gone", "after=x", "model=%21", "colour=red", "since=yesterday", "since=1h&until=2h"} {
 		if a := d.read("/crashes?" + wrong); a.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: %s", wrong, a.Status)
 		}

@@ -7,12 +7,13 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // crashQuery is what the address of the list may say.
-var crashQuery = []string{"model", "version", "state", "text", "sort", "after"}
+var crashQuery = []string{"model", "version", "state", "text", "since", "until", "sort", "after"}
 
 // crashesView is a page of groups, and the newest dumps.
 type crashesView struct {
@@ -20,6 +21,8 @@ type crashesView struct {
 	Model    string
 	Version  string
 	State    string
+	Since    string
+	Until    string
 	Sort     string
 	Models   []fleet.Model
 	States   []crash.GroupState
@@ -39,9 +42,10 @@ func (p *Page) crashes(v *visit) (shown, error) {
 	q := v.r.URL.Query()
 	view := crashesView{
 		Text: q.Get("text"), Model: q.Get("model"), Version: q.Get("version"), State: q.Get("state"), Sort: q.Get("sort"),
+		Since: q.Get("since"), Until: q.Get("until"),
 		States: []crash.GroupState{crash.Open, crash.Resolved, crash.Ignored}, Orders: orders,
 	}
-	view.Filtered = cmp.Or(view.Text, view.Model, view.Version, view.State, view.Sort, q.Get("after")) != ""
+	view.Filtered = cmp.Or(view.Text, view.Model, view.Version, view.State, view.Since, view.Until, view.Sort, q.Get("after")) != ""
 	var err error
 	if view.Models, err = p.Records.Models(); err != nil {
 		return shown{}, err
@@ -60,6 +64,9 @@ func (p *Page) crashes(v *visit) (shown, error) {
 func (p *Page) filteredGroups(q url.Values, view *crashesView) (err error) {
 	query := crash.GroupQuery{Text: view.Text, Order: crash.GroupOrder(cmp.Or(view.Sort, "last_seen")), Limit: shownRows}
 	query.Version = fleet.Version(view.Version)
+	if query.Seen, err = api.ParseSpan("", view.Since, view.Until, p.Now()); err != nil {
+		return err
+	}
 	if view.Model != "" {
 		if query.Model, err = fleet.ParseModelCode(view.Model); err != nil {
 			return err

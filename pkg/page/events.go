@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -73,7 +74,8 @@ type eventsView struct {
 	Rows            []eventRow
 	Kinds           []string
 	Kind, Object    string
-	Who, Since      string
+	Who             string
+	Since, Until    string
 	Next            string // the address of the older ones, "" where there are none
 	Newest          uint64
 	Hash            string // of the newest
@@ -87,7 +89,7 @@ type eventRow struct {
 }
 
 // eventQuery is what the address may say.
-var eventQuery = []string{"kind", "object", "who", "since", "before"}
+var eventQuery = []string{"kind", "object", "who", "since", "until", "before"}
 
 const (
 	eventRows  = 100
@@ -105,7 +107,7 @@ func (p *Page) events(v *visit) (shown, error) {
 		return shown{}, err
 	}
 	view := eventsView{
-		Kinds: nouns(), Kind: q.Get("kind"), Object: q.Get("object"), Who: q.Get("who"), Since: q.Get("since"),
+		Kinds: nouns(), Kind: q.Get("kind"), Object: q.Get("object"), Who: q.Get("who"), Since: q.Get("since"), Until: q.Get("until"),
 		Newest: newest.Head.Seq, Hash: newest.Head.Hash, From: newest.Anchor.Seq, Looking: mostLooked,
 	}
 	for len(view.Rows) < eventRows && view.Looked < mostLooked {
@@ -161,14 +163,8 @@ func eventFilter(q url.Values, newest uint64, now time.Time) (f event.Filter, er
 			return f, fleet.Refused("object %q: want a type and a name, such as device/a1b2c3d4, model/pump or build/pump/1.0.0", object)
 		}
 	}
-	if since := q.Get("since"); since != "" {
-		hours, err := strconv.ParseUint(since, 10, 16)
-		if err != nil {
-			return f, fleet.Refused("since %q: want hours", since)
-		}
-		f.Since = now.Add(-time.Duration(hours) * time.Hour)
-	}
-	return f, nil
+	f.At, err = api.ParseSpan("", q.Get("since"), q.Get("until"), now)
+	return f, err
 }
 
 // nouns are those of the kinds, in the order of the table.

@@ -30,7 +30,8 @@ func TestTheEventsSayWhoDidWhatAndGoBackPageByPage(t *testing.T) {
 	for query, want := range map[string]string{
 		"?who=THE+OPERATOR&object=device/aaaaaaaa": `device revoked</th><td data-label="device"><a href="/devices/aaaaaaaa">aaaaaaaa</a>`,
 		"?kind=device.revoked":                     "127.0.0.1",
-		"?kind=session&since=1":                    "session started",
+		"?kind=session&since=1h":                   "session started",
+		"?kind=drop&until=1h":                      "Nothing of this happened.",
 		"?who=nobody":                              "Nothing of this happened among the newest",
 	} {
 		if a := d.read("/events" + query); a.StatusCode != http.StatusOK || !strings.Contains(a.body, want) || strings.Contains(a.body, "file-149") {
@@ -41,7 +42,7 @@ func TestTheEventsSayWhoDidWhatAndGoBackPageByPage(t *testing.T) {
 	if a := d.read("/events?kind=rollout"); !strings.Contains(a.body, "rollout halted: 3 of the first 3 devices went back") {
 		t.Errorf("why a rollout has halted is not said:\n%.3000s", a.body)
 	}
-	for _, bad := range []string{"?kind=nothing", "?object=x", "?before=0", "?since=yesterday"} {
+	for _, bad := range []string{"?kind=nothing", "?object=x", "?before=0", "?since=yesterday", "?since=1", "?until=noon", "?since=1h&until=2h"} {
 		if a := d.read("/events" + bad); a.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: %s", bad, a.Status)
 		}

@@ -56,7 +56,7 @@ func (rs *Rollouts) List(f fleet.RolloutFilter) (page []fleet.Rollout, next stri
 		switch {
 		case f.After != "" && cmp.Or(cmp.Compare(r.Model, code), cmp.Compare(number, r.Number)) <= 0: // also where that one is gone
 			continue
-		case f.State != "" && r.State != f.State:
+		case f.State != "" && r.State != f.State || !f.Started.Has(r.StartedAt):
 			continue
 		case f.Limit > 0 && len(page) == f.Limit:
 			last := page[len(page)-1]
@@ -96,7 +96,7 @@ func (rs *Rollouts) Members(code fleet.ModelCode, number int, f fleet.MemberFilt
 }
 
 func takes(f fleet.MemberFilter, m fleet.Member) bool {
-	return (f.State == "" || m.State == f.State) && (f.Wave == 0 || m.Wave == f.Wave) && (!f.Crashed || m.Crash != nil && m.Crash.New) && m.Device > f.After
+	return (f.State == "" || m.State == f.State) && (f.Wave == 0 || m.Wave == f.Wave) && (!f.Crashed || m.Crash != nil && m.Crash.New) && f.Seen.Has(m.SeenAt()) && m.Device > f.After
 }
 
 // current are the members of a model's newest rollout, nil of an older one.

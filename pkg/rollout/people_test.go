@@ -121,6 +121,8 @@ func TestPagesOfMembersHaveEachOnceAndOlderRolloutsAreReadFromTheirRecords(t *te
 	if got := pages(0, fleet.MemberFilter{Limit: 2, State: fleet.MemberOffered}); !slices.Equal(got, offered) {
 		t.Errorf("%v, want %v", got, offered)
 	}
+	was := f.now
+	f.now = f.now.Add(time.Minute)
 	rs.Fetched("pump", offered[0], "2")
 	rs.Crashed("pump", offered[0], "2", "fp", "main", f.now)
 	rs.Tick(t.Context())
@@ -133,6 +135,12 @@ func TestPagesOfMembersHaveEachOnceAndOlderRolloutsAreReadFromTheirRecords(t *te
 		if got := pages(1, fleet.MemberFilter{Limit: 1, Crashed: true, Wave: 1}); !slices.Equal(got, offered[:1]) {
 			t.Errorf("older %v: %v crashed, want %v", older, got, offered[:1])
 		}
+		if got := pages(1, fleet.MemberFilter{Limit: 1, Seen: fleet.Span{Since: f.now}}); !slices.Equal(got, offered[:1]) {
+			t.Errorf("older %v: of %v something was seen since, want %v", older, got, offered[:1])
+		}
+		if got := pages(1, fleet.MemberFilter{Limit: 2, Seen: fleet.Span{Until: was}}); !older && !slices.Equal(got, offered[1:]) {
+			t.Errorf("older %v: of %v nothing was seen since, want %v", older, got, offered[1:])
+		}
 	}
 	if _, _, err := rs.Members("pump", 7, fleet.MemberFilter{}); !errors.Is(err, fleet.ErrUnknown) {
 		t.Error(err)
@@ -143,6 +151,9 @@ func TestPagesOfRolloutsAreByModelTheNewestFirst(t *testing.T) {
 	f := newFactory(10)
 	rs := f.open(t)
 	for v := 2; v < 7; v++ {
+		if v == 4 {
+			f.now = f.now.Add(time.Hour)
+		}
 		if _, err := rs.Start(t.Context(), fleet.RolloutOrder{Model: "pump", Version: fleet.Version(fmt.Sprint(v)), HaltFirst: true}); err != nil {
 			t.Fatal(err)
 		}
@@ -169,6 +180,12 @@ func TestPagesOfRolloutsAreByModelTheNewestFirst(t *testing.T) {
 		}
 		if page, next, _ := rs.List(fleet.RolloutFilter{Model: "pump", State: fleet.RolloutReplaced, Limit: 4}); len(page) != 4 || next != "" {
 			t.Errorf("after a restart %v: %d were replaced, then %q", restarted, len(page), next)
+		}
+		if page, _, _ := rs.List(fleet.RolloutFilter{Started: fleet.Span{Since: f.now}}); len(page) != 3 {
+			t.Errorf("after a restart %v: %d were started since", restarted, len(page))
+		}
+		if page, _, _ := rs.List(fleet.RolloutFilter{Started: fleet.Span{Until: f.now.Add(-1)}}); len(page) != 2 {
+			t.Errorf("after a restart %v: %d were started before", restarted, len(page))
 		}
 		if page, _, _ := rs.List(fleet.RolloutFilter{Model: "valve"}); len(page) > 0 {
 			t.Errorf("%v", page)

@@ -178,6 +178,8 @@ func TestADeviceWithoutALineStandsOnItsNetwork(t *testing.T) {
 	}
 }
 
+func heard(b *Book, i int) time.Time { return sightingOf(b, i).HeardAt }
+
 func TestAFilterIsAnsweredInTheOrderOfKeysAndInPages(t *testing.T) {
 	s := shelfOf(2000, "")
 	for i := range s.devices {
@@ -188,7 +190,7 @@ func TestAFilterIsAnsweredInTheOrderOfKeysAndInPages(t *testing.T) {
 	}
 	b := s.open(t)
 	for i := range 1000 {
-		s.hears(b, 0, fleet.Seen{Device: keyOf(i), Said: fleet.Said{Version: fmt.Sprintf("1.%d", i%10)}})
+		s.hears(b, time.Millisecond, fleet.Seen{Device: keyOf(i), Said: fleet.Said{Version: fmt.Sprintf("1.%d", i%10)}})
 	}
 	for name, c := range map[string]struct {
 		f    fleet.DeviceFilter
@@ -203,6 +205,8 @@ func TestAFilterIsAnsweredInTheOrderOfKeysAndInPages(t *testing.T) {
 		"a part of a key": {fleet.DeviceFilter{Search: "v0012"}, 10},
 		"in any case":     {fleet.DeviceFilter{Search: "PUMP 77"}, 11},
 		"an alias":        {fleet.DeviceFilter{Search: "6f:00"}, 50},
+		"heard since":     {fleet.DeviceFilter{Heard: fleet.Span{Since: heard(b, 900)}}, 100},
+		"heard until":     {fleet.DeviceFilter{Heard: fleet.Span{Until: heard(b, 900)}, Model: "fan"}, 451},
 		"all at once":     {fleet.DeviceFilter{Model: "pump", State: fleet.Live, Version: "1.3", Line: "line3", Label: "hall", Search: "pump"}, 50},
 		"a foreign one":   {fleet.DeviceFilter{Model: "lamp"}, 0},
 	} {

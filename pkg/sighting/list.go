@@ -62,6 +62,7 @@ func (f want) misses(e *entry, state fleet.DeviceState) (n, in int) {
 	miss(ofLine, f.Line != "" && e.place != f.Line)
 	miss(ofLabel, f.Label != "" && !slices.Contains(e.labels, f.Label))
 	miss(ofRevoked, f.Revoked && e.barred != revoked)
+	miss(facets, !f.Heard.Has(timeOf(e.Heard)))
 	miss(facets, f.Search != "" && !strings.Contains(string(e.Device), f.Search) && !strings.Contains(strings.ToLower(e.names), f.Search))
 	return n, in
 }
