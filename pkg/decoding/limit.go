@@ -2,6 +2,7 @@ package decoding
 
 import (
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"syscall"
 
@@ -19,8 +20,7 @@ func limit() error {
 			return err
 		}
 	}
-	// At the first the worker is told by SIGXCPU and dies saying so. The kernel counts in ticks, which on a busy machine are
-	// more than what it books in the end, so that the time alone would not show why it died.
+	endAtSIGXCPU()
 	if err := setLimit(unix.RLIMIT_CPU, mostCPU, mostCPU+2); err != nil {
 		return err
 	}
@@ -31,6 +31,20 @@ func limit() error {
 	// gateway is no worse off than without it.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
 	return noNewPrivileges()
+}
+
+const usedUp = "processor time is used up"
+
+// endAtSIGXCPU has a worker that used up its time say so, two seconds before the kernel kills it. The kernel counts in
+// ticks, which on a busy machine are more than what it books in the end: the time alone would not show why it died.
+func endAtSIGXCPU() {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, unix.SIGXCPU)
+	go func() {
+		<-told
+		_, _ = os.Stderr.WriteString(usedUp)
+		os.Exit(1)
+	}()
 }
 
 func setLimit(resource int, soft, hard uint64) error {

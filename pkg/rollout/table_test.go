@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -20,35 +21,38 @@ type row struct {
 	name      string
 	build     playedBuild
 	reference string
+	unproven  int        // 0: the plan's
 	letBy     int        // of 100, that the gate may let through: it rules out at β = 1 %
 	have      [3]int     // devices that have it at the halt: median, 95th, most
 	days      [2]float64 // to the halt: median, 95th
 }
 
 var table = []row{
-	{"good", playedBuild{brick: 0.001, rate: 0.002, boots: 1}, "0 halted, 8.3 days", 0, [3]int{}, [2]float64{}},
-	{"silent at once", playedBuild{brick: 1, rate: 0.002, boots: 1}, "3 3 3, 0.015 0.34 days", 0, [3]int{3, 3, 3}, [2]float64{0.015, 0.34}},
-	{"30 % silent", playedBuild{brick: 0.3, rate: 0.002, boots: 1}, "40 40 385, 0.12 0.45 days", 0, [3]int{40, 40, 385}, [2]float64{0.12, 0.45}},
-	{"30 % went back", playedBuild{back: 0.3, rate: 0.002, boots: 1}, "not played", 0, [3]int{40, 40, 385}, [2]float64{0.12, 0.45}},
+	{"good", playedBuild{brick: 0.001, rate: 0.002, boots: 1}, "0 halted, 8.3 days", 0, 0, [3]int{}, [2]float64{}},
+	{"silent at once", playedBuild{brick: 1, rate: 0.002, boots: 1}, "3 3 3, 0.015 0.34 days", 0, 0, [3]int{3, 3, 3}, [2]float64{0.015, 0.34}},
+	{"30 % silent", playedBuild{brick: 0.3, rate: 0.002, boots: 1}, "40 40 385, 0.12 0.45 days", 0, 0, [3]int{40, 40, 385}, [2]float64{0.12, 0.45}},
+	// Whole waves, as the reference opens them: what the budget of the unproven costs in time, and spares in devices.
+	{"30 % silent, whole waves", playedBuild{brick: 0.3, rate: 0.002, boots: 1}, "40 40 385, 0.12 0.45 days", 40, 0, [3]int{40, 40, 385}, [2]float64{0.12, 0.45}},
+	{"30 % went back", playedBuild{back: 0.3, rate: 0.002, boots: 1}, "not played", 0, 0, [3]int{40, 40, 385}, [2]float64{0.12, 0.45}},
 	{
 		"silent after 6 h", playedBuild{brick: 0.001, rate: 0.002, boots: 1, late: 6 * time.Hour},
-		"40 40 40, 0.30 0.63 days", 0, [3]int{40, 40, 40}, [2]float64{0.30, 0.63},
+		"40 40 40, 0.30 0.63 days", 0, 0, [3]int{40, 40, 40}, [2]float64{0.30, 0.63},
 	},
 	{
 		"5 % of boots crash, 1 a day", playedBuild{brick: 0.001, bootCrash: 0.05, rate: 0.002, boots: 1},
-		"40 40 393, 0.92 4.5 days", 0, [3]int{40, 40, 400}, [2]float64{0.92, 4.5},
+		"40 40 393, 0.92 4.5 days", 0, 0, [3]int{40, 40, 400}, [2]float64{0.92, 4.5},
 	},
 	{
 		"5 % of boots crash, 4 a day", playedBuild{brick: 0.001, bootCrash: 0.05, rate: 0.002, boots: 4},
-		"40 40 40, 0.38 0.98 days", 0, [3]int{40, 40, 400}, [2]float64{0.38, 0.98},
+		"40 40 40, 0.38 0.98 days", 0, 0, [3]int{40, 40, 400}, [2]float64{0.38, 0.98},
 	},
 	{
 		"+0.5 points, many bugs", playedBuild{brick: 0.001, rate: 0.007, boots: 1},
-		"390 396 398, 13.1 23 days", 3, [3]int{400, 400, 8000}, [2]float64{13.1, 23},
+		"390 396 398, 13.1 23 days", 0, 3, [3]int{400, 400, 8000}, [2]float64{13.1, 23},
 	},
 	{
 		"+0.5 points, one bug", playedBuild{brick: 0.001, rate: 0.007, boots: 1, ownSignature: true},
-		"390 396 398, 5.6 9.9 days", 3, [3]int{400, 400, 8000}, [2]float64{5.6, 9.9},
+		"390 396 398, 5.6 9.9 days", 0, 3, [3]int{400, 400, 8000}, [2]float64{5.6, 9.9},
 	},
 }
 
@@ -59,7 +63,8 @@ func longTable() bool { return os.Getenv("SLIPWAY_ROLLOUTS") == "long" }
 //
 // Days may be more than the reference's by what sampling makes: each median of 100 rounds has a standard error of some 12 %,
 // each 95th percentile of some 25 %, and two are compared; so 35 % and 70 % more are let pass. And by 0.03 days: here it is
-// inferred which lines are dark (2.5 minutes), and lost devices hold slots that the reference does not know of.
+// inferred which lines are dark (2.5 minutes), and lost devices hold slots that the reference does not know of: of 100 rounds of
+// "30 % silent" the median is 0.13 to 0.14 days with them, and 0.12 with the reference's whole waves.
 func TestTheTableOfWhatHaltsAtHowManyDevices(t *testing.T) {
 	good, bad := 24, 5
 	if longTable() {
@@ -68,7 +73,8 @@ func TestTheTableOfWhatHaltsAtHowManyDevices(t *testing.T) {
 	plan, _ := NamedPlan("standard")
 	var lines []string
 	for _, r := range table {
-		n := bad
+		n, plan := bad, plan
+		plan.Unproven = cmp.Or(r.unproven, plan.Unproven)
 		if r.name == goodBuild {
 			n = good
 		}
