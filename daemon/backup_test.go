@@ -112,6 +112,7 @@ func TestADiskDiesAndNoDeviceNotices(t *testing.T) {
 	token, revoked := old.deviceToken(device.Key), old.deviceToken(gone.Key)
 	old.cli("device", "set", gone.Key, "--revoked")
 	admin := old.operatorToken("admin")
+	old.cli("webhook", "add", "https://tickets.invalid/", "--name", "tickets")
 	zip := bundleOf(t, "pump", "1.0.0")
 	old.drop("pump.zip", zip)
 	version := func(g *running) int { return g.ask(http.MethodGet, "/api/iot/firmware", token, nil).StatusCode }
@@ -168,6 +169,9 @@ func TestADiskDiesAndNoDeviceNotices(t *testing.T) {
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		t.Errorf("a token for the secret that the device has: %s", resp.Status)
+	}
+	if out := fresh.cli("webhook", "list"); !strings.Contains(out, "paused by the restore of a backup") || !strings.Contains(out, "--active, and it is sent what happens from then on") {
+		t.Errorf("the receiver of events hears a second gateway:\n%s", out)
 	}
 	if code := version(fresh); code != http.StatusNotFound {
 		t.Errorf("with the token of before, and no firmware on the disk yet: %d", code)

@@ -29,7 +29,9 @@ func backupRestoreCommand() *cobra.Command {
 			"no change, whatever address the machine has: they trust the same CA, and their tokens and secrets stay valid.\n\n" +
 			"Stop the gateway first (systemctl stop slipway.socket slipway.service). The whole backup is read and verified\n" +
 			"before anything changes. The files of a fresh installation are moved aside. A gateway that has models, devices,\n" +
-			"tokens or settings of its own is moved aside only with --replace.",
+			"tokens or settings of its own is moved aside only with --replace.\n\n" +
+			"Rollouts that were under way are paused and webhooks are disabled, until a person goes on with them: the gateway of\n" +
+			"before may still be running.",
 		Args: cobra.ExactArgs(1),
 	}
 	format := addFormat(cmd)

@@ -60,11 +60,16 @@ func webhookWord(s fleet.WebhookState) string {
 	return "ok"
 }
 
+// webhookFailure says why one is disabled, with what helps, and what it failed with last.
 func webhookFailure(s fleet.WebhookState) string {
-	if s.Delivery.FailedAt.IsZero() {
-		return ""
+	var all []string
+	if !s.DisabledAt.IsZero() {
+		all = append(all, localTime(s.DisabledAt)+" "+s.Disabled+"; "+s.Enabling())
 	}
-	return localTime(s.Delivery.FailedAt) + " " + s.Delivery.Failure
+	if !s.Delivery.FailedAt.IsZero() {
+		all = append(all, localTime(s.Delivery.FailedAt)+" "+s.Delivery.Failure)
+	}
+	return strings.Join(all, "; ")
 }
 
 func kindsText(kinds []string) string {
@@ -142,7 +147,8 @@ func webhookSetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "set ID", Short: "Change a webhook, switch it off, or on again",
 		Long: "Change a webhook, switch it off, or on again. One that is switched on goes on with the first event that its receiver\n" +
-			"has not acknowledged; --from-now passes over those that wait.",
+			"has not acknowledged; --from-now passes over those that wait. One that came with a restored backup is sent what happens\n" +
+			"from then on.",
 		Example: "  slipway webhook set 1f2e3d4c --active\n  slipway webhook set 1f2e3d4c --active=false",
 		Args:    cobra.ExactArgs(1),
 	}

@@ -48,7 +48,7 @@ func restore(o Options, backup io.Reader) (records int, err error) {
 		records, schema, err = c.fill(ctx, backup)
 	}
 	if err == nil {
-		err = c.pauseRestored(ctx)
+		err = errors.Join(c.pauseRestored(ctx), c.pauseWebhooks(ctx))
 	}
 	if err == nil {
 		err = c.update(ctx, func(t *tx) error {
@@ -131,5 +131,24 @@ func (c *Catalog) pauseRestored(ctx context.Context) error {
 		r.State, r.Why = fleet.RolloutPaused, "the catalog was restored from a backup"
 		t.tell(event.RolloutPaused, r.ObjectOf(), facts{"model": r.Model, "version": r.Version, "rollout": r.Number, "wave": r.Wave, "why": r.Why})
 		return t.put(rolloutKey(r.Model, r.Number), r)
+	})
+}
+
+// pauseWebhooks disables those that events are sent to: the gateway that the backup was made on may be running, as it is where
+// a restore is tried on another machine, and receivers would hear both. What waited for them, active or not, may have been
+// sent since then, so that none goes on with it.
+func (c *Catalog) pauseWebhooks(ctx context.Context) error {
+	hooks, err := c.Webhooks()
+	if err != nil {
+		return err
+	}
+	return c.inPieces(ctx, len(hooks), false, func(t *tx, i int) error {
+		w := hooks[i]
+		w.Restored = true
+		if w.Active {
+			w.Active, w.DisabledAt, w.Disabled = false, c.options.Now().UTC(), "paused by the restore of a backup, as the gateway that it was made on may still send"
+			t.tell(event.WebhookDisabled, w.ObjectOf(), facts{"name": w.Name, "host": webhookHost(w), "why": w.Disabled})
+		}
+		return t.put(webhookKey(w.ID), w)
 	})
 }

@@ -77,7 +77,8 @@ func webhookHost(w fleet.Webhook) string {
 	return u.Host
 }
 
-// UpdateWebhook changes one. Activating it makes it forget its failures, and with fromNow the events that waited.
+// UpdateWebhook changes one. Activating it makes it forget its failures, and the events that waited with fromNow, and where
+// it came with a backup.
 func (c *Catalog) UpdateWebhook(ctx context.Context, id string, fromNow bool, change func(*fleet.Webhook) error) (w fleet.Webhook, err error) {
 	err = c.update(ctx, func(t *tx) error {
 		w = fleet.Webhook{}
@@ -98,7 +99,8 @@ func (c *Catalog) UpdateWebhook(ctx context.Context, id string, fromNow bool, ch
 			return err
 		}
 		if w.Active && !before.Active {
-			w.DisabledAt, w.Disabled = time.Time{}, ""
+			fromNow = fromNow || w.Restored
+			w.DisabledAt, w.Disabled, w.Restored = time.Time{}, "", false
 			d.Failures, d.FailingSince = 0, time.Time{}
 		}
 		if fromNow {

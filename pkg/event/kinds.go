@@ -196,7 +196,7 @@ var Table = []Row{
 	{WebhookAdded, []string{"POST /api/webhooks", "slipway webhook add", "POST /gateway/webhooks"}},
 	{WebhookChanged, []string{"PATCH /api/webhooks/{id}", "slipway webhook set", "POST /api/webhooks/{id}/secret", "slipway webhook secret", "POST /gateway/webhooks/{id}/active"}},
 	{WebhookRemoved, []string{"DELETE /api/webhooks/{id}", "slipway webhook rm", "POST /gateway/webhooks/{id}/remove"}},
-	{WebhookDisabled, []string{"a receiver that has failed for a day"}},
+	{WebhookDisabled, []string{"a receiver that has failed for a day", "slipway backup restore"}},
 	{TroubleBegan, []string{"something that /api/health tells of"}},
 	{TroubleEnded, []string{"something that /api/health told of"}},
 	{TroubleNoted, []string{"POST /api/trouble/{id}/seen", "DELETE /api/trouble/{id}/seen", "slipway trouble seen", "slipway trouble unseen", "POST /trouble/{id}/seen", "POST /trouble/{id}/unseen"}},

@@ -11,14 +11,27 @@ type Webhook struct {
 	Kinds      []string  `json:"kinds"`        // of events, or nouns for all kinds of one; none: every event
 	CA         string    `json:"ca,omitempty"` // PEM that its certificate is checked against; "": the system's roots
 	Active     bool      `json:"active"`
-	DisabledAt time.Time `json:"disabled_at,omitzero"` // when the gateway gave up; a person activates it again
+	DisabledAt time.Time `json:"disabled_at,omitzero"` // when the gateway gave up, or a restore paused it; a person activates it again
 	Disabled   string    `json:"disabled_because,omitempty"`
+	Restored   bool      `json:"restored,omitempty"` // it came with a backup: once a person activates it, it is sent what happens from then on
 	CreatedAt  time.Time `json:"created_at"`
 	UpdatedAt  time.Time `json:"updated_at"`
 }
 
 // ObjectOf names a webhook.
 func (w Webhook) ObjectOf() Object { return Object{Type: "webhook", ID: w.ID} }
+
+// Enabling is the act that activates one which is disabled, and when that is right; "" of one which is not.
+func (w Webhook) Enabling() string {
+	switch act := "slipway webhook set " + w.ID + " --active"; {
+	case w.DisabledAt.IsZero():
+		return ""
+	case w.Restored:
+		return act + ", and it is sent what happens from then on"
+	default:
+		return act + " once its receiver works"
+	}
+}
 
 // WebhookDelivery is how far a webhook's deliveries have come.
 type WebhookDelivery struct {
@@ -35,7 +48,7 @@ type WebhookDelivery struct {
 type WebhookState struct {
 	Webhook
 	Delivery WebhookDelivery `json:"delivery"`
-	Waiting  uint64          `json:"waiting"` // events behind the cursor; those that it does not take are passed over in their turn
+	Waiting  uint64          `json:"waiting"` // events behind the cursor; those that it does not take are passed over in their turn, and none waits for one that came with a backup
 }
 
 // WebhookTried is what became of one request.

@@ -73,6 +73,9 @@ func (p *Page) activateWebhook(v *visit) (done, error) {
 	}
 	active := v.r.PostForm.Get("active") == "true"
 	_, err = p.Webhooks.Set(context.WithoutCancel(v.r.Context()), w.ID, false, func(w *fleet.Webhook) error { w.Active = active; return nil })
+	if active && w.Restored {
+		return done{To: "/gateway#webhooks", Said: said{w.Title() + " is sent what happens from now on, and nothing of before.", "switch it off.", "slipway webhook set " + quoted(w.ID) + " --active"}}, err
+	}
 	if active {
 		return done{To: "/gateway#webhooks", Said: said{w.Title() + " is sent events again, from the first that it has not acknowledged.", "switch it off.", "slipway webhook set " + quoted(w.ID) + " --active"}}, err
 	}

@@ -37,7 +37,8 @@ func (c *Courier) Add(ctx context.Context, w fleet.Webhook, secret string) (flee
 	return w, secret, nil
 }
 
-// Set changes a webhook. One that is activated goes on where it was, or with fromNow behind the newest event.
+// Set changes a webhook. One that is activated goes on where it was, or behind the newest event with fromNow, and where it
+// came with a backup.
 func (c *Courier) Set(ctx context.Context, id string, fromNow bool, change func(*fleet.Webhook) error) (fleet.Webhook, error) {
 	c.changing.Lock()
 	defer c.changing.Unlock()
@@ -107,7 +108,9 @@ func (c *Courier) state(w fleet.Webhook) (s fleet.WebhookState, err error) {
 		return s, err
 	}
 	head, err := c.options.Store.LastEvent()
-	s.Waiting = head.Seq - min(head.Seq, s.Delivery.Cursor)
+	if !w.Restored {
+		s.Waiting = head.Seq - min(head.Seq, s.Delivery.Cursor)
+	}
 	return s, err
 }
 
@@ -148,7 +151,7 @@ func (c *Courier) Test(ctx context.Context, id string) (fleet.WebhookTried, erro
 	return t.WebhookTried, nil
 }
 
-// Trouble tells of webhooks that the gateway gave up, by their ids.
+// Trouble tells of webhooks that the gateway gave up or a restore paused, by their ids.
 func (c *Courier) Trouble() []string {
 	hooks, err := c.options.Store.Webhooks()
 	if err != nil {
@@ -157,7 +160,7 @@ func (c *Courier) Trouble() []string {
 	var all []string
 	for _, w := range hooks {
 		if !w.DisabledAt.IsZero() {
-			all = append(all, fmt.Sprintf("webhook %s is disabled since %s: %s; slipway webhook set %s --active once its receiver works", Title(w), w.DisabledAt.Format(time.RFC3339), w.Disabled, w.ID))
+			all = append(all, fmt.Sprintf("webhook %s is disabled since %s: %s; %s", Title(w), w.DisabledAt.Format(time.RFC3339), w.Disabled, w.Enabling()))
 		}
 	}
 	slices.Sort(all)
