@@ -20,8 +20,9 @@ func deviceAdoptCommand() *cobra.Command {
 		Long: "Let strangers who show a shared secret become devices of a model, until the time is over, as many were adopted as\n" +
 			"--at-most says, or 'slipway device adopt close CODE'. It is for boards that are flashed in a row with one firmware: each\n" +
 			"calls itself iotdevice-CODE-KEY, with a KEY of its own of 8 of a-z and 0-9 (such as half of its MAC), and shows the secret\n" +
-			"where it asks for a token or by HTTP Basic. A key that is there already is never taken over, and one that was removed\n" +
-			"stays removed.\n\n" +
+			"where it asks for a token or by HTTP Basic. A client of hawkBit's protocol shows it as its TargetToken, and its controller\n" +
+			"id becomes an alias; one that can show a secret only in its path asks below /d/KEYSECRET, the two as one word. A key\n" +
+			"that is there already is never taken over, and one that was removed stays removed.\n\n" +
 			"The shared secret is the device's own from then on, and who knows it can pass for it: until the device rotates it by\n" +
 			"asking for its provisioning, or 'slipway device secret KEY'. 'slipway device adopt list' counts those that still share\n" +
 			"it. The secret is made and printed, once; --secret-stdin gives one. Only through the gateway's socket, not with --url.",

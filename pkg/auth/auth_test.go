@@ -90,7 +90,7 @@ func (s *shortStore) ReplaceDeviceSecrets(_ context.Context, key fleet.DeviceKey
 	if !ok {
 		return fleet.Unknown("no device %s", key)
 	}
-	d.NotBefore, secrets.Path = notBefore, s.secrets[key].Path
+	d.NotBefore, secrets.Path, secrets.PathShared = notBefore, s.secrets[key].Path, s.secrets[key].PathShared
 	s.devices[key], s.secrets[key] = d, secrets
 	return nil
 }

@@ -20,8 +20,10 @@ type registry interface {
 // secretChecker finds the device that a client id and its secret are of, or says ErrInvalidClient.
 type secretChecker interface {
 	Check(ctx context.Context, clientID, secret string) (fleet.Device, error)
+	// CheckNamed is Check for a stranger's own name.
+	CheckNamed(ctx context.Context, name, secret string) (fleet.Device, error)
 	// CheckPath is Check for a path secret.
-	CheckPath(secret string) (fleet.Device, error)
+	CheckPath(ctx context.Context, secret string) (fleet.Device, error)
 }
 
 // Devices says which device a request is from.
@@ -73,17 +75,20 @@ func (d *Devices) Authenticate(ctx context.Context, token string) (fleet.Device,
 //
 // Errors: ErrInvalidClient, and fleet.ErrUnknown for a model that is not known.
 func (d *Devices) AuthenticateSecret(ctx context.Context, clientID, secret string) (fleet.Device, fleet.Model, error) {
-	device, err := d.Secrets.Check(ctx, clientID, secret)
-	if err != nil {
-		return fleet.Device{}, fleet.Model{}, err
-	}
-	model, err := d.Registry.Model(device.Model)
-	return device, model, err
+	return d.withModel(d.Secrets.Check(ctx, clientID, secret))
+}
+
+// AuthenticateNamed is AuthenticateSecret for a name of its own that no device has: a device to adopt.
+func (d *Devices) AuthenticateNamed(ctx context.Context, name, secret string) (fleet.Device, fleet.Model, error) {
+	return d.withModel(d.Secrets.CheckNamed(ctx, name, secret))
 }
 
 // AuthenticatePath is AuthenticateSecret for a path secret.
-func (d *Devices) AuthenticatePath(secret string) (fleet.Device, fleet.Model, error) {
-	device, err := d.Secrets.CheckPath(secret)
+func (d *Devices) AuthenticatePath(ctx context.Context, secret string) (fleet.Device, fleet.Model, error) {
+	return d.withModel(d.Secrets.CheckPath(ctx, secret))
+}
+
+func (d *Devices) withModel(device fleet.Device, err error) (fleet.Device, fleet.Model, error) {
 	if err != nil {
 		return fleet.Device{}, fleet.Model{}, err
 	}

@@ -79,26 +79,29 @@ func (i *Issuer) Check(ctx context.Context, clientID, secret string) (fleet.Devi
 	}
 	device, err := i.Devices.Device(key)
 	if errors.Is(err, fleet.ErrUnknown) {
-		device, err = i.adopt(ctx, model, key, secret)
+		device, err = i.adopt(ctx, Stranger{Key: key, Model: model, Secret: secret})
 	}
 	switch {
-	case errors.Is(err, fleet.ErrUnknown):
-		return fleet.Device{}, fmt.Errorf("%w: %w", ErrInvalidClient, err)
 	case err != nil:
 		return fleet.Device{}, err
 	case device.Model != model:
 		return fleet.Device{}, fmt.Errorf("%w: the device is of model %s", ErrInvalidClient, device.Model)
-	case device.Revoked:
+	}
+	return i.checkSecret(ctx, device, secret)
+}
+
+func (i *Issuer) checkSecret(ctx context.Context, device fleet.Device, secret string) (fleet.Device, error) {
+	if device.Revoked {
 		return fleet.Device{}, fmt.Errorf("%w: the device is revoked", ErrInvalidClient)
 	}
-	secrets, err := i.Devices.DeviceSecrets(key)
+	secrets, err := i.Devices.DeviceSecrets(device.Key)
 	if err != nil {
 		return fleet.Device{}, err
 	}
 	switch {
 	case secrets.Current.Matches(secret):
 	case secrets.Next.Matches(secret):
-		if err := i.promote(ctx, key, secret); err != nil && !fleet.Told(err) {
+		if err := i.promote(ctx, device.Key, secret); err != nil && !fleet.Told(err) {
 			return fleet.Device{}, err
 		}
 	default:

@@ -10,7 +10,8 @@ import (
 
 // A path secret is what a device shows in the path of its requests, where its client can send neither a token nor HTTP Basic.
 // It begins with the device's key, so that it is found without an index, and goes on with 256 random bits. A path is written
-// into logs by everything on the way, so that a device has none unless somebody made it.
+// into logs by everything on the way, so that a device has none unless somebody made it, or it showed the secret of an open
+// adoption so: its key, and the shared secret behind it.
 
 // keyLength is that of a device's key, in bytes.
 const keyLength = 8
@@ -41,21 +42,23 @@ func (i *Issuer) HasPathSecret(key fleet.DeviceKey) (bool, error) {
 
 func (i *Issuer) setPathSecret(ctx context.Context, key fleet.DeviceKey, h Hash) error {
 	return i.Devices.UpdateDeviceSecrets(ctx, key, func(s *DeviceSecrets) error {
-		s.Path = h
+		s.Path, s.PathShared = h, false
 		return nil
 	})
 }
 
-// CheckPath finds the device that a path secret is of, or says ErrInvalidClient.
-func (i *Issuer) CheckPath(secret string) (fleet.Device, error) {
+// CheckPath finds the device that a path secret is of, or says ErrInvalidClient. A stranger becomes a device as it does by
+// [Issuer.Check].
+func (i *Issuer) CheckPath(ctx context.Context, secret string) (fleet.Device, error) {
 	key, err := PathSecretKey(secret)
 	if err != nil {
 		return fleet.Device{}, err
 	}
 	device, err := i.Devices.Device(key)
+	if errors.Is(err, fleet.ErrUnknown) {
+		device, err = i.adopt(ctx, Stranger{Key: key, Secret: secret[keyLength:], Path: secret})
+	}
 	switch {
-	case errors.Is(err, fleet.ErrUnknown):
-		return fleet.Device{}, fmt.Errorf("%w: %w", ErrInvalidClient, err)
 	case err != nil:
 		return fleet.Device{}, err
 	case device.Revoked:

@@ -13,7 +13,7 @@ func TestAPathSecretIsGoodUntilItIsReplacedOrRevokedAndOutlivesARotation(t *test
 	o := open(t, EdDSA, pump)
 	check := func(what, secret string, want error) {
 		t.Helper()
-		device, model, err := o.devices.AuthenticatePath(secret)
+		device, model, err := o.devices.AuthenticatePath(t.Context(), secret)
 		if !errors.Is(err, want) || err == nil && (device.Key != pump.Key || model.Code != pump.Model) {
 			t.Errorf("%s: %v %v %v", what, device, model, err)
 		}
@@ -63,7 +63,7 @@ func TestARevokedDeviceHasNoPathSecretAndIsMadeNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := o.devices.AuthenticatePath(secret); !errors.Is(err, ErrInvalidClient) {
+	if _, _, err := o.devices.AuthenticatePath(t.Context(), secret); !errors.Is(err, ErrInvalidClient) {
 		t.Errorf("its own: %v", err)
 	}
 	if _, err := o.issuer.MakePathSecret(t.Context(), pump.Key); !errors.Is(err, fleet.ErrTaken) {

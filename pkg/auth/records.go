@@ -42,6 +42,8 @@ type DeviceSecrets struct {
 	Next      Hash      `json:"next,omitempty"`
 	ChangedAt time.Time `json:"changed_at,omitzero"`
 	Path      Hash      `json:"path,omitempty"` // "": none was made, or it was revoked
+	// PathShared: the path secret is the shared one of an adoption behind the device's key.
+	PathShared bool `json:"path_shared,omitempty"`
 }
 
 // Role is what an operator's token may do.

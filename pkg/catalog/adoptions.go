@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -30,7 +31,7 @@ func (c *Catalog) StillShared(a auth.Adoption) (n int, err error) {
 		case errors.Is(err, fleet.ErrUnknown): // it was removed
 		case err != nil:
 			return 0, err
-		case s.Current == a.Hash:
+		case s.Current == a.Hash || s.PathShared:
 			n++
 		}
 	}
@@ -52,10 +53,44 @@ func (c *Catalog) OpenAdoption(ctx context.Context, a auth.Adoption) error {
 			return fleet.Taken("an adoption of %s is open until %s: slipway device adopt close %s closes it", a.Model, last.Until.UTC().Format(time.RFC3339), a.Model)
 		case found && last.ClosedAt.IsZero():
 			t.tellClosed(last, closedByTime)
+			if err := t.adoptsNoMore(last); err != nil {
+				return err
+			}
+		}
+		if err := t.isOwnSecret(a); err != nil {
+			return err
 		}
 		t.tell(event.AdoptionOpened, a.Model.ObjectOf(), facts{"at_most": a.AtMost, "until": a.Until.UTC()})
-		return t.put(adoptionKey(a.Model), a)
+		return errors.Join(t.put(adoptionKey(a.Model), a), t.put(adoptingKey(a.Hash), a.Model))
 	})
+}
+
+// isOwnSecret refuses the secret of another model's adoption that is open, or will be once a clock that was wrong is right: not
+// each request names a model.
+func (t *tx) isOwnSecret(a auth.Adoption) error {
+	var model fleet.ModelCode
+	found, err := t.get(adoptingKey(a.Hash), &model)
+	if err != nil || !found || model == a.Model {
+		return err
+	}
+	var other auth.Adoption
+	if _, err := t.get(adoptionKey(model), &other); err != nil {
+		return err
+	}
+	if a.OpenedAt.Before(other.Until) {
+		return fleet.Taken("the adoption of %s, which is not over, has the same secret: not each device names its model", model)
+	}
+	return nil
+}
+
+// adoptsNoMore ends that an adoption is found by its secret, which another may have by now.
+func (t *tx) adoptsNoMore(a auth.Adoption) error {
+	var model fleet.ModelCode
+	found, err := t.get(adoptingKey(a.Hash), &model)
+	if err == nil && found && model == a.Model {
+		t.delete(adoptingKey(a.Hash))
+	}
+	return err
 }
 
 // CloseAdoption closes a model's, or says ErrUnknown where none is open.
@@ -102,7 +137,7 @@ func (c *Catalog) EndAdoptions(ctx context.Context, now time.Time) error {
 func (t *tx) closeAdoption(a *auth.Adoption, now time.Time, why string) error {
 	a.ClosedAt = now.UTC()
 	t.tellClosed(*a, why)
-	return t.put(adoptionKey(a.Model), *a)
+	return errors.Join(t.adoptsNoMore(*a), t.put(adoptionKey(a.Model), *a))
 }
 
 // forgetAdoption ends what a model has of adoptions with the model.
@@ -116,61 +151,111 @@ func (t *tx) forgetAdoption(code fleet.ModelCode) error {
 		t.tellClosed(a, closedByPerson)
 	}
 	t.delete(adoptionKey(code))
-	return nil
+	return t.adoptsNoMore(a)
 }
 
 func (t *tx) tellClosed(a auth.Adoption, why string) {
 	t.tell(event.AdoptionClosed, a.Model.ObjectOf(), facts{"adopted": len(a.Adopted), "why": why})
 }
 
-// AdoptDevice adds a device that shows the secret of its model's open adoption; one that another request adds meanwhile is
-// there when it returns, and left as it is. Strangers are refused before anything is
-// written: a flood of them costs a read each.
-func (c *Catalog) AdoptDevice(ctx context.Context, d fleet.Device, secret string) error {
-	var a auth.Adoption
-	found, err := c.find(adoptionKey(d.Model), &a)
-	if err != nil {
-		return err
-	}
-	if err := mayAdopt(a, found, d, secret); err != nil {
-		return err
-	}
-	return c.update(ctx, func(t *tx) error {
-		if there, err := t.has(deviceKey(d.Key)); err != nil || there {
-			return err // no error of this operation: it would be told before the other's device can be read
-		}
-		found, err := t.get(adoptionKey(d.Model), &a) // another may have been the last
+// AdoptDevice adds a device that shows the secret of its model's open adoption, or of any where it names no model; one that
+// another request adds meanwhile is there when it returns, and left as it is. Strangers are refused before anything is written: a
+// flood of them costs two reads each.
+func (c *Catalog) AdoptDevice(ctx context.Context, s auth.Stranger, now time.Time) error {
+	if s.Model == "" {
+		model, err := c.modelToAdopt(s)
 		if err != nil {
 			return err
 		}
-		if err := mayAdopt(a, found, d, secret); err != nil {
+		s.Model = model
+	}
+	var a auth.Adoption
+	found, err := c.find(adoptionKey(s.Model), &a)
+	if err != nil {
+		return err
+	}
+	if err := mayAdopt(a, found, s, now); err != nil {
+		return err
+	}
+	return c.update(ctx, func(t *tx) error {
+		if there, err := t.has(deviceKey(s.Key)); err != nil || there {
+			return err // no error of this operation: it would be told before the other's device can be read
+		}
+		found, err := t.get(adoptionKey(s.Model), &a) // another may have been the last
+		if err != nil {
 			return err
 		}
-		removed, err := t.has(removedKey(d.Key))
+		if err := mayAdopt(a, found, s, now); err != nil {
+			return err
+		}
+		removed, err := t.has(removedKey(s.Key))
 		if err != nil {
 			return err
 		}
 		if removed {
-			return fleet.Refused("device %q was removed: it is admitted again when a person adds it", d.Key)
+			return fleet.Refused("device %q was removed: it is admitted again when a person adds it", cmp.Or(string(s.Alias), string(s.Key)))
 		}
-		t.tell(event.DeviceAdopted, d.Key.ObjectOf(), facts{"model": d.Model})
-		if err := t.addDevice(d, auth.DeviceSecrets{Current: a.Hash, ChangedAt: d.CreatedAt}); err != nil {
+		t.tell(event.DeviceAdopted, s.Key.ObjectOf(), adoptedFacts(s))
+		if err := t.addDevice(deviceOf(s, now), secretsOf(s, a, now)); err != nil {
 			return err
 		}
-		a.Adopted = append(a.Adopted, d.Key)
+		a.Adopted = append(a.Adopted, s.Key)
 		if len(a.Adopted) >= a.AtMost {
-			return t.closeAdoption(&a, d.CreatedAt, closedByNumber)
+			return t.closeAdoption(&a, now, closedByNumber)
 		}
 		return t.put(adoptionKey(a.Model), a)
 	})
 }
 
-func mayAdopt(a auth.Adoption, found bool, d fleet.Device, secret string) error {
+// modelToAdopt is the model of the adoption that has the stranger's secret.
+func (c *Catalog) modelToAdopt(s auth.Stranger) (model fleet.ModelCode, err error) {
+	found, err := c.find(adoptingKey(auth.HashSecret(s.Secret)), &model)
+	if err != nil || found {
+		return model, err
+	}
+	open, err := c.count(adoptingPrefix)
 	switch {
-	case !found || !a.Open(d.CreatedAt):
-		return fleet.Unknown("there is no device %q, and no adoption of %s is open", d.Key, d.Model)
-	case !a.Hash.Matches(secret):
+	case err != nil:
+		return "", err
+	case open > 0:
+		return "", auth.ErrNotAdopted
+	}
+	return "", fleet.Unknown("there is no device %q, and no adoption is open", cmp.Or(string(s.Alias), string(s.Key)))
+}
+
+func mayAdopt(a auth.Adoption, found bool, s auth.Stranger, now time.Time) error {
+	switch {
+	case !found || !a.Open(now):
+		return fleet.Unknown("there is no device %q, and no adoption of %s is open", s.Key, s.Model)
+	case !a.Hash.Matches(s.Secret):
 		return auth.ErrNotAdopted
 	}
 	return nil
+}
+
+func deviceOf(s auth.Stranger, now time.Time) fleet.Device {
+	d := fleet.Device{Key: s.Key, Model: s.Model, CreatedAt: now, UpdatedAt: now}
+	if s.Alias != "" {
+		d.Aliases = []fleet.Alias{s.Alias}
+	}
+	return d
+}
+
+// secretsOf are good in the way in which the stranger has shown the shared secret, and in no other: a path is written into logs.
+func secretsOf(s auth.Stranger, a auth.Adoption, now time.Time) auth.DeviceSecrets {
+	if s.Path != "" {
+		return auth.DeviceSecrets{Path: auth.HashSecret(s.Path), PathShared: true, ChangedAt: now}
+	}
+	return auth.DeviceSecrets{Current: a.Hash, ChangedAt: now}
+}
+
+func adoptedFacts(s auth.Stranger) facts {
+	f := facts{"model": s.Model}
+	if s.Alias != "" {
+		f["alias"] = s.Alias
+	}
+	if s.Path != "" {
+		f["path_secret"] = true
+	}
+	return f
 }

@@ -50,7 +50,7 @@ func (c *Catalog) Backup(w io.Writer) error {
 			if err := c.store.trusted(); err != nil && !c.fromCopy.Load() {
 				return err // whoever takes it may be slow, and the store waits for its readers before it is opened again
 			}
-			if neverBackedUp[key] || strings.HasPrefix(key, sessionPrefix) || strings.HasPrefix(key, adoptionPrefix) { // what was ended meanwhile must not come back
+			if neverBackedUp[key] || strings.HasPrefix(key, sessionPrefix) || strings.HasPrefix(key, adoptionPrefix) || strings.HasPrefix(key, adoptingPrefix) { // what was ended meanwhile must not come back
 				return nil
 			}
 			return item.Value(func(value []byte) error {

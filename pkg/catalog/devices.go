@@ -195,8 +195,26 @@ func (c *Catalog) RemoveDevice(ctx context.Context, key fleet.DeviceKey) error {
 		if d.NotBefore.After(end) {
 			end = d.NotBefore
 		}
-		return t.put(removedKey(key), removal{NotBefore: end})
+		if err := t.put(removedKey(key), removal{NotBefore: end}); err != nil {
+			return err
+		}
+		return t.keepOut(d.Aliases, end)
 	})
+}
+
+// keepOut has nobody adopted who calls itself by a name of a device that was removed.
+func (t *tx) keepOut(names []fleet.Alias, end time.Time) error {
+	for _, name := range names {
+		key := removedKey(fleet.DeviceKeyOf(string(name)))
+		there, err := t.has(key)
+		if err == nil && !there {
+			err = t.put(key, removal{NotBefore: end})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *tx) removeDevice(key fleet.DeviceKey) (fleet.Device, error) {

@@ -33,6 +33,7 @@ import (
 //	dr/<device>                                removal, of a device that a person has removed
 //	ds/<device>                                auth.DeviceSecrets
 //	a/<code>                                   auth.Adoption: the newest of a model
+//	as/<hash>                                  a model's code: whose adoption that is not closed has this secret
 //	s/<device>                                 sighting.Record
 //	sp/<number>                                when many devices were heard, packed by the sightings
 //	sl/<line>                                  storedLine, by the hash of its name
@@ -92,6 +93,7 @@ const (
 	tokenPrefix  = "o/"
 
 	adoptionPrefix = "a/"
+	adoptingPrefix = "as/"
 
 	sessionPrefix = "os/"
 
@@ -136,6 +138,7 @@ func removedKey(key fleet.DeviceKey) string          { return "dr/" + string(key
 func secretsKey(key fleet.DeviceKey) string          { return "ds/" + string(key) }
 func sightingKey(key fleet.DeviceKey) string         { return sightingPrefix + string(key) }
 func contactsKey(n int) string                       { return fmt.Sprintf("%s%06d", contactsPrefix, n) }
+func adoptingKey(h auth.Hash) string                 { return adoptingPrefix + string(h) }
 func adoptionKey(code fleet.ModelCode) string        { return adoptionPrefix + string(code) }
 func tokenKey(id string) string                      { return tokenPrefix + id }
 func sessionKey(hash auth.Hash) string               { return sessionPrefix + string(hash) }

@@ -57,7 +57,7 @@ func (c *Catalog) ReplaceDeviceSecrets(ctx context.Context, key fleet.DeviceKey,
 		if _, err := t.get(secretsKey(key), &before); err != nil {
 			return err
 		}
-		s.Path = before.Path // it is a secret of its own
+		s.Path, s.PathShared = before.Path, before.PathShared // it is a secret of its own
 		t.tell(event.DeviceSecretReplaced, key.ObjectOf(), nil)
 		return errors.Join(t.putDevice(d), t.put(secretsKey(key), s))
 	})
@@ -69,7 +69,7 @@ func (t *tx) endPathSecret(key fleet.DeviceKey) error {
 	if found, err := t.get(secretsKey(key), &s); err != nil || !found || s.Path == "" {
 		return err
 	}
-	s.Path = ""
+	s.Path, s.PathShared = "", false
 	t.tell(event.DevicePathSecretRevoked, key.ObjectOf(), nil)
 	return t.put(secretsKey(key), s)
 }

@@ -24,7 +24,8 @@ type names interface {
 type authenticator interface {
 	Authenticate(ctx context.Context, token string) (fleet.Device, fleet.Model, error)
 	AuthenticateSecret(ctx context.Context, clientID, secret string) (fleet.Device, fleet.Model, error)
-	AuthenticatePath(secret string) (fleet.Device, fleet.Model, error)
+	AuthenticateNamed(ctx context.Context, name, secret string) (fleet.Device, fleet.Model, error)
+	AuthenticatePath(ctx context.Context, secret string) (fleet.Device, fleet.Model, error)
 }
 
 // ByCredentials takes the device from the secret that its path showed, or else from the Authorization header, and from nothing
@@ -58,9 +59,9 @@ func ByCredentials(a authenticator, known names, guesses *Guesses) Caller {
 // byPath finds the device that a path secret is of. Wrong ones are paced by the device that they name.
 func byPath(a authenticator, guesses *Guesses, w http.ResponseWriter, r *http.Request, secret string) (fleet.Device, fleet.Model, error) {
 	endpoint.Note(w, slog.String("below", "/d/…"))
-	device, model, err := a.AuthenticatePath(secret)
+	key, _ := auth.PathSecretKey(secret) // "": it names none
+	device, model, err := a.AuthenticatePath(actAs(r, key, ""), secret)
 	if errors.Is(err, auth.ErrInvalidClient) {
-		key, _ := auth.PathSecretKey(secret) // "": it names none
 		err = guesses.judge(r, "path secret of "+string(key), err)
 	}
 	return device, model, err

@@ -82,7 +82,12 @@ func (m *memory) AuthenticateSecret(ctx context.Context, id, secret string) (fle
 	return m.known(key)
 }
 
-func (m *memory) AuthenticatePath(secret string) (fleet.Device, fleet.Model, error) {
+// AuthenticateNamed adopts nobody.
+func (m *memory) AuthenticateNamed(_ context.Context, name, _ string) (fleet.Device, fleet.Model, error) {
+	return fleet.Device{}, fleet.Model{}, fmt.Errorf("%w: %s", auth.ErrInvalidClient, name)
+}
+
+func (m *memory) AuthenticatePath(_ context.Context, secret string) (fleet.Device, fleet.Model, error) {
 	key, good := strings.CutSuffix(secret, "-in-the-path")
 	if !good {
 		return fleet.Device{}, fleet.Model{}, auth.ErrInvalidClient

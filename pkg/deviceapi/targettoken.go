@@ -1,6 +1,7 @@
 package deviceapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -19,9 +20,10 @@ func targetToken(r *http.Request) (secret string, ok bool) {
 func byTargetToken(w http.ResponseWriter, r *http.Request, a authenticator, known names, guesses *Guesses, secret string) (fleet.Device, fleet.Model, error) {
 	name := r.PathValue("controller")
 	device, err := known.DeviceByAlias(name)
-	if errors.Is(err, fleet.ErrUnknown) { // as a wrong secret: who asks is not told which devices there are
+	if errors.Is(err, fleet.ErrUnknown) { // a device to adopt, or as a wrong secret: who asks is not told which devices there are
 		noteClient(w, name)
-		return fleet.Device{}, fleet.Model{}, guesses.judge(r, name, fmt.Errorf("%w: %w", auth.ErrInvalidClient, err))
+		device, model, err := a.AuthenticateNamed(asNamed(r, name), name, secret)
+		return device, model, guesses.judge(r, name, err)
 	}
 	if err != nil {
 		return fleet.Device{}, fleet.Model{}, err
@@ -30,6 +32,15 @@ func byTargetToken(w http.ResponseWriter, r *http.Request, a authenticator, know
 	noteClient(w, id)
 	device, model, err := a.AuthenticateSecret(asClient(r, id), id, secret)
 	return device, model, guesses.judge(r, id, err)
+}
+
+// asNamed is actAs for who may become a device by the secret that it is about to show.
+func asNamed(r *http.Request, name string) context.Context {
+	s, err := auth.NamedStranger(name)
+	if err != nil {
+		return r.Context()
+	}
+	return actAs(r, s.Key, "")
 }
 
 // noneOfOurs is what is said to who shows something else.

@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
 	"regexp"
 	"strings"
 )
@@ -44,6 +46,12 @@ func SameChip(a, b string) bool {
 // NewDeviceKey draws a random key; 32^8 of them make a clash rare, and the catalog refuses one.
 func NewDeviceKey() DeviceKey {
 	return DeviceKey(strings.ToLower(rand.Text()[:8]))
+}
+
+// DeviceKeyOf is the key of a device that has only a name of its own, the same for the same name.
+func DeviceKeyOf(name string) DeviceKey {
+	sum := sha256.Sum256([]byte(name))
+	return DeviceKey(strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:8]))
 }
 
 const clientIDPrefix = "iotdevice-"

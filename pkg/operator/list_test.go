@@ -48,7 +48,7 @@ func (d *desk) many() {
 				d.t.Fatal(err)
 			}
 		}
-		if err := d.store.OpenAdoption(d.t.Context(), auth.Adoption{Model: code, OpenedAt: ago(i), Until: noon.Add(time.Hour), AtMost: 1}); err != nil {
+		if err := d.store.OpenAdoption(d.t.Context(), auth.Adoption{Model: code, Hash: auth.HashSecret(string(code)), OpenedAt: ago(i), Until: noon.Add(time.Hour), AtMost: 1}); err != nil {
 			d.t.Fatal(err)
 		}
 		dump := fleet.Dump{Device: key, Model: "pump", FirmwareVersion: "1.0", UploadedAt: ago(i)}

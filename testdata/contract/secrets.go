@@ -80,10 +80,10 @@ func Secrets(t *testing.T, open func(t *testing.T) SecretStore) {
 	t.Run("a path secret is one of its own", func(t *testing.T) {
 		s := open(t)
 		withPath := one
-		withPath.Path = auth.HashSecret("path")
+		withPath.Path, withPath.PathShared = auth.HashSecret("path"), true
 		must(t, s.AddDevice(t.Context(), device, withPath))
 		must(t, s.ReplaceDeviceSecrets(t.Context(), device.Key, two, noon))
-		if got, err := s.DeviceSecrets(device.Key); err != nil || got.Path != withPath.Path || got.Current != two.Current {
+		if got, err := s.DeviceSecrets(device.Key); err != nil || got.Path != withPath.Path || !got.PathShared || got.Current != two.Current {
 			t.Errorf("%+v, %v", got, err)
 		}
 	})
