@@ -194,7 +194,7 @@ var Table = []Row{
 	{DropRetried, []string{"POST /api/drops/{name}/retry", "slipway drop retry", "POST /drop/{name}/retry", "POST /drop/{name}/model"}},
 	{DropDismissed, []string{"DELETE /api/drops/{name}", "slipway drop dismiss", "POST /drop/{name}/dismiss"}},
 	{WebhookAdded, []string{"POST /api/webhooks", "slipway webhook add", "POST /gateway/webhooks"}},
-	{WebhookChanged, []string{"PATCH /api/webhooks/{id}", "slipway webhook set", "POST /api/webhooks/{id}/secret", "slipway webhook secret", "POST /gateway/webhooks/{id}/active"}},
+	{WebhookChanged, []string{"PATCH /api/webhooks/{id}", "slipway webhook set", "POST /api/webhooks/{id}/secret", "slipway webhook secret", "POST /gateway/webhooks/{id}/active", "POST /gateway/webhooks/{id}/change", "POST /gateway/webhooks/{id}/secret"}},
 	{WebhookRemoved, []string{"DELETE /api/webhooks/{id}", "slipway webhook rm", "POST /gateway/webhooks/{id}/remove"}},
 	{WebhookDisabled, []string{"a receiver that has failed for a day", "slipway backup restore"}},
 	{TroubleBegan, []string{"something that /api/health tells of"}},

@@ -51,8 +51,9 @@ type gatewayView struct {
 	Made       string // a token that was just made; "" else
 	MadeOf     auth.OperatorToken
 	Webhooks   []webhookRow
-	Signs      string // the secret of a webhook that was just added; "" else
-	SignsFor   webhookRow
+	Signs      string     // the secret of a webhook that was just added; "" else
+	SignsAgain string     // one that took the place of another; "" else
+	SignsFor   webhookRow // whose it is
 }
 
 type tokenRow struct {

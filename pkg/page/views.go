@@ -151,9 +151,14 @@ func acts(p *Page) []act {
 
 		{"/gateway/webhooks/{id}/active", auth.Admin, p.activateWebhook},
 
+		{"/gateway/webhooks/{id}/change", auth.Admin, p.changeWebhook},
+
 		{"/gateway/webhooks/{id}/remove", auth.Admin, p.removeWebhook},
 
+		{"/gateway/webhooks/{id}/secret", auth.Admin, p.replaceWebhookSecret},
+
 		{"/gateway/webhooks/{id}/test", auth.Admin, p.testWebhook},
+
 		{"/trouble/{id}/seen", auth.Operator, p.noteTrouble},
 
 		{"/trouble/{id}/unseen", auth.Operator, p.unnoteTrouble},

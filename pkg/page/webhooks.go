@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -16,6 +18,7 @@ type webhooks interface {
 	Find(id string) (fleet.WebhookState, error)
 	Add(ctx context.Context, w fleet.Webhook, secret string) (added fleet.Webhook, shown string, err error)
 	Set(ctx context.Context, id string, fromNow bool, change func(*fleet.Webhook) error) (fleet.Webhook, error)
+	NewSecret(ctx context.Context, id string) (string, error)
 	Remove(ctx context.Context, id string) error
 	Test(ctx context.Context, id string) (fleet.WebhookTried, error)
 }
@@ -49,8 +52,7 @@ func rowOfWebhook(s fleet.WebhookState) webhookRow {
 // addWebhook shows the secret at once: it is not shown again.
 func (p *Page) addWebhook(v *visit) (done, error) {
 	form := v.r.PostForm
-	kinds := strings.FieldsFunc(form.Get("kinds"), func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\r' })
-	w := fleet.Webhook{Name: form.Get("name"), URL: strings.TrimSpace(form.Get("url")), Kinds: kinds, CA: strings.TrimSpace(form.Get("ca"))}
+	w := fleet.Webhook{Name: form.Get("name"), URL: strings.TrimSpace(form.Get("url")), Kinds: words(form.Get("kinds")), CA: strings.TrimSpace(form.Get("ca"))}
 	added, secret, err := p.Webhooks.Add(v.r.Context(), w, "")
 	if err != nil {
 		return done{}, err
@@ -64,6 +66,83 @@ func (p *Page) addWebhook(v *visit) (done, error) {
 func (p *Page) webhookOf(v *visit) (webhookRow, error) {
 	s, err := p.Webhooks.Find(v.r.PathValue("id"))
 	return rowOfWebhook(s), err
+}
+
+// changeWebhook takes what a person entered. Of the address only the host is shown, so that none entered leaves the one that
+// there is.
+func (p *Page) changeWebhook(v *visit) (done, error) {
+	before, err := p.webhookOf(v)
+	if err != nil {
+		return done{}, err
+	}
+	form := v.r.PostForm
+	name, address, kinds, ca := form.Get("name"), strings.TrimSpace(form.Get("url")), words(form.Get("kinds")), strings.TrimSpace(form.Get("ca"))
+	in := api.WebhookChange{Name: &name, Kinds: &kinds, CA: &ca, FromNow: form.Get("from_now") == "true"}
+	if address != "" {
+		in.URL = &address
+	}
+	after, err := p.Webhooks.Set(context.WithoutCancel(v.r.Context()), before.ID, in.FromNow, func(w *fleet.Webhook) error { in.Apply(w); return nil })
+	if err != nil {
+		return done{}, err
+	}
+	return done{To: "/gateway#webhooks", Said: changedWebhook(before, rowOfWebhook(fleet.WebhookState{Webhook: after}), in.FromNow)}, nil
+}
+
+// changedWebhook says what has become of one, what it was, and the command line that does the same.
+func changedWebhook(before, after webhookRow, fromNow bool) said {
+	var is, was []string
+	line := "slipway webhook set " + quoted(after.ID)
+	if before.Name != after.Name {
+		is, was, line = append(is, fmt.Sprintf("is named %q", after.Name)), append(was, fmt.Sprintf("the name %q", before.Name)), line+" --name "+quoted(after.Name)
+	}
+	if before.URL != after.URL {
+		is, was, line = append(is, "is sent to another address at "+after.Host), append(was, "the address at "+before.Host), line+" --to ADDRESS"
+	}
+	if !slices.Equal(before.Kinds, after.Kinds) {
+		is, was = append(is, "takes "+kindsOf(after)), append(was, "the kinds "+kindsOf(before))
+		if len(after.Kinds) == 0 {
+			line += " --kind ''"
+		}
+		for _, kind := range after.Kinds {
+			line += " --kind " + quoted(kind)
+		}
+	}
+	if before.CA != after.CA {
+		is, was, line = append(is, "is checked against another CA"), append(was, "the CA of before"), line+" --ca FILE"
+	}
+	if fromNow {
+		is, line = append(is, "is not sent the events that waited"), line+" --from-now"
+	}
+	if len(is) == 0 {
+		return said{after.Title() + " stays as it was.", "", line + " --name " + quoted(after.Name)}
+	}
+	s := said{Text: after.Title() + " " + strings.Join(is, ", ") + ".", Line: line}
+	if len(was) > 0 {
+		s.Undo = "enter what was there: " + strings.Join(was, ", ") + "."
+	}
+	return s
+}
+
+func kindsOf(w webhookRow) string {
+	if len(w.Kinds) == 0 {
+		return "all events"
+	}
+	return strings.Join(w.Kinds, ", ")
+}
+
+// replaceWebhookSecret shows the new one at once: it is not shown again.
+func (p *Page) replaceWebhookSecret(v *visit) (done, error) {
+	w, err := p.webhookOf(v)
+	if err != nil {
+		return done{}, err
+	}
+	secret, err := p.Webhooks.NewSecret(context.WithoutCancel(v.r.Context()), w.ID)
+	if err != nil {
+		return done{}, err
+	}
+	view, err := p.showGateway(v)
+	view.SignsAgain, view.SignsFor = secret, w
+	return done{View: "gateway", Shows: shown{"New secret of " + w.Title(), view}}, err
 }
 
 func (p *Page) activateWebhook(v *visit) (done, error) {
