@@ -45,7 +45,7 @@ var repeated = map[string]bool{"crash split": true, "rollout excuse": true}
 
 // flagValues are those of flags, whatever command has them.
 var flagValues = map[string]values{
-	"model": models, "version": versions, "pin": versions, "in": versions, "device": devices, "line": lines, "label": labels,
+	"model": models, "version": versions, "pin": versions, "in": versions, "until-version": versions, "device": devices, "line": lines, "label": labels,
 	"plan": plans, "kind": kinds, "role": fixedWords(auth.Roles), "format": fixed("text", "json"), columnsFlag: nothing,
 }
 

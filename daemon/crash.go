@@ -20,8 +20,7 @@ import (
 func crashCommand() *cobra.Command {
 	return group("crash", "Crashes: list and show their groups, resolve, ignore, reopen, merge and split them",
 		crashListCommand(), crashShowCommand(), crashResolveCommand(),
-		crashDecideCommand("ignore", "Keep counting a group and report it to nobody"),
-		crashDecideCommand("reopen", "Take back that a group is resolved or ignored"),
+		crashIgnoreCommand(), crashReopenCommand(),
 		crashMergeCommand(), crashSplitCommand(), crashNoteCommand())
 }
 
@@ -59,6 +58,12 @@ func stateOf(g crash.Group) string {
 		return "regression in " + string(g.RegressedIn)
 	case g.State == crash.Resolved:
 		return "resolved in " + string(g.ResolvedIn)
+	case g.Reopened != "":
+		return "open again"
+	case g.State == crash.Ignored && !g.Until.At.IsZero():
+		return "ignored until " + localTime(g.Until.At)
+	case g.State == crash.Ignored && g.Until != crash.Bound{}:
+		return "ignored " + g.Until.String()
 	}
 	return string(g.State)
 }
@@ -165,7 +170,7 @@ func crashText(w io.Writer, g operator.Group) {
 	if g.Devices > 0 {
 		devices += ", all of them: slipway crash show " + g.Fingerprint + " --devices"
 	}
-	fields(w, "fingerprint", g.Fingerprint, "model_code", string(g.Model), "where", g.TopFrame, "reason", g.Reason, "state", state, "note", g.Note, "link", g.Link,
+	fields(w, "fingerprint", g.Fingerprint, "model_code", string(g.Model), "where", g.TopFrame, "reason", g.Reason, "state", state, "reopened", g.Reopened, "note", g.Note, "link", g.Link,
 		"count", fmt.Sprint(g.Count), "devices", devices, "first_seen", localTime(g.FirstSeen), "last_seen", localTime(g.LastSeen))
 	fmt.Fprintln(w)
 	versions := newColumns(w, "VERSION", "CRASHES", "24 H", "7 D", "FIRST SEEN", "LAST SEEN")
@@ -294,11 +299,36 @@ func crashSplitCommand() *cobra.Command {
 	return cmd
 }
 
-func crashDecideCommand(verb, short string) *cobra.Command {
-	cmd := &cobra.Command{Use: verb + " FINGERPRINT", Short: short, Args: cobra.ExactArgs(1)}
+func crashIgnoreCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "ignore FINGERPRINT",
+		Short: "Keep counting a group and report it to nobody, for good or until a version, a number of crashes or a time",
+		Long: "Keep counting a group and report it to nobody: for good, or until a crash of a version or a later one comes, until so\n" +
+			"many more crashes have come, or until a time. Then it is open again by itself, which is an event and shown as what\n" +
+			"needs somebody. VERSION is that of a build, or later than all builds of the model; --force accepts any.",
+		Args: cobra.ExactArgs(1),
+	}
+	var in api.Ignore
+	cmd.Flags().StringVar(&in.Version, "until-version", "", "until a crash of this version or a later one comes")
+	crashes := cmd.Flags().Int("until-crashes", 0, "until so many more crashes have come, 1 at least")
+	cmd.Flags().StringVar(&in.Until, "until", "", "until then: how long, such as 2h or 7d, a day such as 2026-05-04 (its beginning in UTC), or a time such as 2026-05-04T12:00:00Z")
+	cmd.Flags().BoolVar(&in.Force, "force", false, "accept also a version of no build that is not later than all builds")
+	cmd.MarkFlagsMutuallyExclusive("until-version", "until-crashes", "until")
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return decideCrash(cmd, format, args[0], verb, nil)
+		if cmd.Flag("until-crashes").Changed {
+			in.Crashes = crashes
+		}
+		return decideCrash(cmd, format, args[0], "ignore", in)
+	}
+	return cmd
+}
+
+func crashReopenCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "reopen FINGERPRINT", Short: "Take back that a group is resolved or ignored", Args: cobra.ExactArgs(1)}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return decideCrash(cmd, format, args[0], "reopen", nil)
 	}
 	return cmd
 }

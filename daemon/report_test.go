@@ -173,10 +173,23 @@ func TestADumpIsAReportAndAGroupAMomentLater(t *testing.T) {
 	if out := g.cli("dump", "show", device.Key, r.Name); !strings.Contains(out, "in panic_abort (details=") {
 		t.Errorf("dump show: %s", out)
 	}
+	// Ignored until the second crash from now on: the first changes nothing, also after a restart, the second has it open again.
+	if out := g.cli("crash", "ignore", r.Fingerprint, "--until-crashes", "2"); !strings.Contains(out, "ignored until 2 more crashes") {
+		t.Errorf("crash ignore: %s", out)
+	}
+	for _, want := range []string{"ignored until 2 more crashes (1 of them to come)", "open again"} {
+		g.reportAt(viewer, g.upload(token, device.Key, "1", crashedAgain(core)), "reported")
+		if g.restart(); !strings.Contains(g.cli("crash", "list"), want) {
+			t.Errorf("not %s: %s", want, g.cli("crash", "list"))
+		}
+	}
+	if out := g.cli("trouble", "list") + g.cli("crash", "show", r.Fingerprint); !strings.Contains(out, "crash ignored no more") || !strings.Contains(out, "2 more crashes came, and it was ignored until then") {
+		t.Errorf("what needs somebody, and the crash: %s", out)
+	}
 	g.cli("crash", "ignore", r.Fingerprint)
 	g.restart()
 	groups("?state=ignored")
-	if listed.Total != 1 || listed.Crashes[0].Count != 8 {
+	if listed.Total != 1 || listed.Crashes[0].Count != 10 {
 		t.Errorf("after a restart: %+v", listed)
 	}
 	journal := g.log.String()

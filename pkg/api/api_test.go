@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
@@ -75,6 +76,22 @@ func TestAnswersAboutDumpsAndCrashesHaveTheMembersThatScriptsRead(t *testing.T) 
 		got, err := json.Marshal(answer)
 		if err != nil || string(got) != want {
 			t.Errorf("%T: %v\n%s, want\n%s", answer, err, got, want)
+		}
+	}
+}
+
+func TestATimeAheadIsASpanADayOrAMomentThatIsToCome(t *testing.T) {
+	for given, want := range map[string]time.Time{
+		"": {}, "2h": noon.Add(2 * time.Hour), "7d": noon.AddDate(0, 0, 7), "2026-05-05": time.Date(2026, 5, 5, 0, 0, 0, 0, time.UTC),
+		"2026-05-04T14:00:01.9+02:00": noon.Add(time.Second),
+	} {
+		if at, err := ParseAhead("until", given, noon); err != nil || at != want {
+			t.Errorf("%q: %s, %v", given, at, err)
+		}
+	}
+	for _, given := range []string{"0s", "0d", "-2h", "2026-05-04", "2026-05-04T12:00:00Z", "2026-05-04T12:00:00.9Z", "1970-01-01", "99999d", "soon", "2026-5-5"} {
+		if at, err := ParseAhead("until", given, noon); !errors.Is(err, fleet.ErrRefused) || !at.IsZero() {
+			t.Errorf("%q: %s, %v", given, at, err)
 		}
 	}
 }

@@ -17,12 +17,7 @@ func ParseTime(name, given string, now time.Time) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, given); err == nil {
 		return at, nil
 	}
-	if days, ok := strings.CutSuffix(given, "d"); ok {
-		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-			return now.Add(-time.Duration(n) * 24 * time.Hour), nil
-		}
-	}
-	if ago, err := time.ParseDuration(given); err == nil && ago >= 0 {
+	if ago, ok := parseLength(given); ok {
 		return now.Add(-ago), nil
 	}
 	return time.Time{}, fleet.Refused("%s %q: want how long ago, such as 2h or 7d, or a time such as 2026-05-04T12:00:00Z", name, given)
@@ -40,4 +35,38 @@ func ParseSpan(before, since, until string, now time.Time) (s fleet.Span, err er
 		return s, fleet.Refused("%suntil %q is before %ssince %q: want the later one as until", before, until, before, since)
 	}
 	return s, nil
+}
+
+// ParseAhead reads a time that is to come, in UTC and without parts of a second: one of RFC 3339, a day, which is its
+// beginning in UTC, or how long it is until then, such as 2h or 7d; "" is the zero time. An error, which is
+// fleet.ErrRefused, calls it by name.
+func ParseAhead(name, given string, now time.Time) (at time.Time, err error) {
+	if given == "" {
+		return at, nil
+	}
+	span, known := parseLength(given)
+	at = now.Add(span)
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if said, err := time.Parse(layout, given); err == nil {
+			at, known = said, true
+		}
+	}
+	at = at.UTC().Truncate(time.Second)
+	switch {
+	case !known:
+		return time.Time{}, fleet.Refused("%s %q: want how long, such as 2h or 7d, a day such as 2026-05-04, or a time such as 2026-05-04T12:00:00Z", name, given)
+	case !at.After(now):
+		return time.Time{}, fleet.Refused("%s %q: that is not to come: it is %s now", name, given, now.UTC().Format(time.RFC3339))
+	}
+	return at, nil
+}
+
+// parseLength reads how long something is.
+func parseLength(given string) (time.Duration, bool) {
+	if days, ok := strings.CutSuffix(given, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(n) * 24 * time.Hour, err == nil
+	}
+	d, err := time.ParseDuration(given)
+	return d, err == nil && d >= 0
 }

@@ -24,7 +24,11 @@ func (t *tx) countCrash(c crash.Crash) (crash.News, error) {
 		return "", err
 	}
 	newer := t.newer(c.Model)
+	before := g.State
 	news := g.Add(c, newDevice, newer)
+	if before == crash.Ignored && g.State == crash.Open {
+		t.tellReopened(g)
+	}
 	chain.Add(c, newer)
 	return news, errors.Join(t.countVersion(c), t.put(chainKey(chain.Fingerprint), chain), t.put(groupKey(g.Fingerprint), g))
 }

@@ -182,10 +182,10 @@ func TestGroupsAreFilteredByModelStateAndVersion(t *testing.T) {
 	for n, f := range []string{"f0", "f1", "f0", "f3"} { // pump, fan, pump, fan
 		record(t, c, reported(n, f, fleet.Version(fmt.Sprintf("1.%d", n))), 0)
 	}
-	_, err := c.UpdateGroup(t.Context(), "f3", func(g *crash.Group) error { g.Ignore(noon); return nil })
+	_, err := c.UpdateGroup(t.Context(), "f3", func(g *crash.Group) error { g.Ignore(crash.Bound{}, noon); return nil })
 	must(t, err)
 	no := errors.New("no")
-	_, err = c.UpdateGroup(t.Context(), "f1", func(g *crash.Group) error { g.Ignore(noon); return no })
+	_, err = c.UpdateGroup(t.Context(), "f1", func(g *crash.Group) error { g.Ignore(crash.Bound{}, noon); return no })
 	want(t, err, no)
 	_, err = c.UpdateGroup(t.Context(), "f9", func(*crash.Group) error { return nil })
 	want(t, err, fleet.ErrUnknown)

@@ -52,7 +52,7 @@ func manyGroups(t *testing.T) *Catalog {
 		_, err := c.UpdateGroup(t.Context(), fmt.Sprintf("f%02d", n), func(g *crash.Group) error {
 			switch n % 4 {
 			case 0:
-				g.Ignore(noon)
+				g.Ignore(crash.Bound{}, noon)
 			case 1:
 				g.Resolve("9", noon)
 			}

@@ -177,7 +177,7 @@ func (t *tx) mustGroup(address string) (crash.Group, error) {
 }
 
 // MergeGroups makes one group of two. It has the name of the older one, the other's address leads to it, and of what
-// people decided open goes over ignored over resolved. Chains stay where they are put, however often their dumps are
+// people decided counts what [crash.Group.Decided] says. Chains stay where they are put, however often their dumps are
 // decoded.
 func (c *Catalog) MergeGroups(ctx context.Context, one, other string) (crash.Group, error) {
 	var into crash.Group

@@ -48,6 +48,7 @@ import (
 //	cs/<state>/<name>/<device>                 index: crashes by state and time
 //	g/<group>                                  crash.Group; a group is named by its first chain
 //	go/<urgency>/<last seen>/<group>           index: groups by what asks for a look, the one that was seen last first
+//	gi/<time>/<group>                          index: groups that are ignored until a time, in microseconds as 16 hex digits
 //	gk/<fingerprint>                           crash.Chain; also where a group led that is gone
 //	gm/<group>/<fingerprint>                   index: chains of a group that count something or take dumps
 //	gn/<place>/<fingerprint>                   index: chains by what is near to them, see crash.Filed
@@ -108,6 +109,7 @@ const (
 
 	allStatesPrefix = "cs/"
 	urgencyPrefix   = "go/"
+	ignoredPrefix   = "gi/"
 
 	unsettledPrefix = "gu/"
 	importPrefix    = "xi/"

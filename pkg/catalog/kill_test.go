@@ -291,8 +291,10 @@ func checkIndexes(t *testing.T, c *Catalog) {
 				var g crash.Group
 				must(t, read(item, &g))
 				counted += g.Count
-				if key := urgencyKey(g); key != "" {
-					expected[key] = true
+				for _, key := range []string{urgencyKey(g), ignoredKey(g)} {
+					if key != "" {
+						expected[key] = true
+					}
 				}
 			case "nx":
 				expected[crashedInKey(key)] = true
@@ -308,7 +310,7 @@ func checkIndexes(t *testing.T, c *Catalog) {
 	}
 	for key := range have {
 		switch kind, _, _ := strings.Cut(key, "/"); kind {
-		case "dm", "ds", "be", "ut", "c", "cs", "gc", "go", "nd":
+		case "dm", "ds", "be", "ut", "c", "cs", "gc", "go", "gi", "nd":
 			if !expected[key] {
 				t.Errorf("%s is of nothing", key)
 			}

@@ -74,7 +74,7 @@ func TestWhatPeopleMergeStaysMergedAndWhatTheySplitStaysSplit(t *testing.T) {
 	record(t, c, chained(0, "a b c"), 0)
 	record(t, c, chained(1, "x y z"), 0)
 	record(t, c, chained(2, "x y z"), 0)
-	_, err := c.UpdateGroup(t.Context(), "of a b c", func(g *crash.Group) error { g.Ignore(noon); return g.SetNote("the old valve") })
+	_, err := c.UpdateGroup(t.Context(), "of a b c", func(g *crash.Group) error { g.Ignore(crash.Bound{}, noon); return g.SetNote("the old valve") })
 	must(t, err)
 	merged, err := c.MergeGroups(t.Context(), "of x y z", "of a b c")
 	if err != nil || merged.Fingerprint != "of a b c" || merged.Count != 3 || merged.Devices != 3 || merged.State != crash.Open || merged.Chains != 2 {

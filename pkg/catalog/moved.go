@@ -28,8 +28,7 @@ func (t *tx) moveCrash(before, now crash.Crash) error {
 	}
 	if g.Count == 0 { // made for it: what people decided goes along
 		g = crash.Group{
-			Fingerprint: g.Fingerprint, Chains: g.Chains, Model: now.Model, Kind: now.Kind, State: left.State, ResolvedIn: left.ResolvedIn,
-			ChangedAt: left.ChangedAt, Regressed: left.Regressed, RegressedIn: left.RegressedIn, Note: left.Note, Link: left.Link,
+			Fingerprint: g.Fingerprint, Chains: g.Chains, Model: now.Model, Kind: now.Kind, Decision: left.Decision, Note: left.Note, Link: left.Link,
 		}
 	} else if first {
 		g.Decided(left, newer)

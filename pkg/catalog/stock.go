@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -61,6 +62,7 @@ func (c *Catalog) UrgentGroups(limit int) (groups []crash.Group, total int, err 
 		} else {
 			var order map[string]bool
 			n, order, err = takeStock(txn) // likewise
+			maps.DeleteFunc(order, func(key string, _ bool) bool { return !strings.HasPrefix(key, urgencyPrefix) })
 			keys = slices.Sorted(maps.Keys(order))
 		}
 		total = n.Groups
@@ -98,6 +100,14 @@ func urgencyKey(g crash.Group) string {
 	return fmt.Sprintf("%s%d/%016x/%s", urgencyPrefix, g.Urgency(), math.MaxInt64-max(g.LastSeen.UnixMicro(), 0), g.Fingerprint)
 }
 
+// ignoredKey is where a group stands among those that are ignored until a time, "" for all others.
+func ignoredKey(g crash.Group) string {
+	if g.Count == 0 || g.State != crash.Ignored || g.Until.At.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("%s%016x/%s", ignoredPrefix, max(g.Until.At.UnixMicro(), 0), g.Fingerprint)
+}
+
 // add counts a group n times: once, or once less.
 func (s *stockRecord) add(g crash.Group, n int) {
 	if g.Count == 0 {
@@ -109,7 +119,7 @@ func (s *stockRecord) add(g crash.Group, n int) {
 	}
 }
 
-// countStock brings the numbers, and the order of the groups, along with the writes of an operation, which come after it.
+// countStock brings the numbers, and the orders of the groups, along with the writes of an operation, which come after it.
 func (t *tx) countStock(txn *badger.Txn) error {
 	change := stockRecord{Dumps: map[crash.State]int{}}
 	for _, key := range t.order {
@@ -163,7 +173,11 @@ func (t *tx) countGroup(txn *badger.Txn, key string, change *stockRecord) error 
 	}
 	change.add(was, -1)
 	change.add(is, 1)
-	from, to := urgencyKey(was), urgencyKey(is)
+	return errors.Join(moveKey(txn, urgencyKey(was), urgencyKey(is)), moveKey(txn, ignoredKey(was), ignoredKey(is)))
+}
+
+// moveKey moves a record's place in an index; "" is none.
+func moveKey(txn *badger.Txn, from, to string) error {
 	if from == to {
 		return nil
 	}
@@ -196,14 +210,16 @@ func (c *Catalog) adoptStock() error {
 		if _, err := get(txn, keyStock, &known); err != nil {
 			return err
 		}
-		if err := each(txn, urgencyPrefix, "", false, func(key string, _ *badger.Item) error {
-			if !order[key] {
-				writes[key] = nil
+		for _, prefix := range []string{urgencyPrefix, ignoredPrefix} {
+			if err := each(txn, prefix, "", false, func(key string, _ *badger.Item) error {
+				if !order[key] {
+					writes[key] = nil
+				}
+				delete(order, key)
+				return nil
+			}); err != nil {
+				return err
 			}
-			delete(order, key)
-			return nil
-		}); err != nil {
-			return err
 		}
 		for key := range order {
 			writes[key] = []byte{}
@@ -221,7 +237,7 @@ func (c *Catalog) adoptStock() error {
 	return c.store.write(writes)
 }
 
-// takeStock counts the records themselves, and says in which order the groups are.
+// takeStock counts the records themselves, and says in which orders the groups are, as the keys of their indexes.
 func takeStock(txn *badger.Txn) (n stockRecord, order map[string]bool, err error) {
 	n.Dumps, order = map[crash.State]int{}, map[string]bool{}
 	for _, state := range crash.States {
@@ -239,8 +255,10 @@ func takeStock(txn *badger.Txn) (n stockRecord, order map[string]bool, err error
 			return err
 		}
 		n.add(g, 1)
-		if key := urgencyKey(g); key != "" {
-			order[key] = true
+		for _, key := range []string{urgencyKey(g), ignoredKey(g)} {
+			if key != "" {
+				order[key] = true
+			}
 		}
 		return nil
 	})

@@ -45,7 +45,7 @@ func TestTheMostUrgentGroupsComeFirst(t *testing.T) {
 		_, err := c.UpdateGroup(t.Context(), address, func(g *crash.Group) error { g.Resolve("1.0", noon); return nil })
 		must(t, err)
 	}
-	_, err := c.UpdateGroup(t.Context(), "f4", func(g *crash.Group) error { g.Ignore(noon); return nil })
+	_, err := c.UpdateGroup(t.Context(), "f4", func(g *crash.Group) error { g.Ignore(crash.Bound{}, noon); return nil })
 	must(t, err)
 	again := reported(7, "f1", "1.0")
 	again.Uploaded = noon.Add(-time.Hour)
@@ -83,7 +83,7 @@ func TestAStartCountsWhatAnOlderVersionHasChanged(t *testing.T) {
 			return nil
 		},
 		"it has counted a crash": func(batch *badger.WriteBatch) error {
-			g := crash.Group{Fingerprint: "f1", State: crash.Ignored, Tally: crash.Tally{Count: 9, LastSeen: noon.Add(time.Hour)}}
+			g := crash.Group{Fingerprint: "f1", Decision: crash.Decision{State: crash.Ignored}, Tally: crash.Tally{Count: 9, LastSeen: noon.Add(time.Hour)}}
 			value, err := encode(g)
 			if err != nil {
 				return err

@@ -111,13 +111,17 @@ func (t *tx) tellBuild(before *fleet.Build, b fleet.Build, published bool) {
 // tellGroup tells what people have decided about a group.
 func (t *tx) tellGroup(before, after crash.Group) {
 	o := groupObject(after)
-	if before.State != after.State || before.ResolvedIn != after.ResolvedIn || before.Regressed != after.Regressed {
+	if was, is := before.Decision, after.Decision; was.State != is.State || was.ResolvedIn != is.ResolvedIn || was.Regressed != is.Regressed ||
+		was.Until != is.Until || was.Reopened != is.Reopened {
 		kind := map[crash.GroupState]fleet.EventKind{
 			crash.Open: event.CrashReopened, crash.Ignored: event.CrashIgnored, crash.Resolved: event.CrashResolved,
 		}[after.State]
 		details := facts{"model": after.Model, "before": before.State}
 		if after.ResolvedIn != "" {
 			details["resolved_in"] = after.ResolvedIn
+		}
+		if until := after.Until.String(); until != "" {
+			details["until"], details["after"] = after.Until, "ignored "+until
 		}
 		t.tell(kind, o, details)
 	}
@@ -127,6 +131,11 @@ func (t *tx) tellGroup(before, after crash.Group) {
 	if before.Link != after.Link {
 		t.tell(event.CrashNoted, o, facts{"before": before.Link, "after": after.Link, "link": true})
 	}
+}
+
+// tellReopened tells of a group that is open again by itself.
+func (t *tx) tellReopened(g crash.Group) {
+	t.tell(event.CrashReopened, groupObject(g), facts{"model": g.Model, "before": crash.Ignored, "why": g.Reopened, "top_frame": g.TopFrame})
 }
 
 func groupObject(g crash.Group) fleet.Object { return fleet.Object{Type: "crash", ID: g.Fingerprint} }

@@ -1,11 +1,8 @@
 package crash
 
 import (
-	"cmp"
 	"fmt"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -21,40 +18,17 @@ type Group struct {
 	Devices int `json:"devices"` // different ones
 	Chains  int `json:"chains"`  // that take dumps
 
-	State       GroupState    `json:"state"`
-	ResolvedIn  fleet.Version `json:"resolved_in,omitempty"` // gone from this version on
-	ChangedAt   time.Time     `json:"changed_at,omitzero"`   // when somebody, or a regression, changed the state
-	Regressed   bool          `json:"regressed,omitempty"`   // it came back after it was resolved
-	RegressedIn fleet.Version `json:"regressed_in,omitempty"`
-	Note        string        `json:"note,omitempty"` // what people say of it
-	Link        string        `json:"link,omitempty"` // to their ticket
-	Old         bool          `json:"old,omitempty"`  // made by the first rules, and no dump is left that could be grouped by today's
+	Decision
+	Note string `json:"note,omitempty"` // what people say of it
+	Link string `json:"link,omitempty"` // to their ticket
+	Old  bool   `json:"old,omitempty"`  // made by the first rules, and no dump is left that could be grouped by today's
 }
 
-// GroupState is what people decided about a group.
-type GroupState string
-
-// The states of a group.
-const (
-	Open     GroupState = "open"
-	Resolved GroupState = "resolved"
-	Ignored  GroupState = "ignored"
-)
-
-// ParseGroupState refuses what is no state of a group.
-func ParseGroupState(s string) (GroupState, error) {
-	states := []GroupState{Open, Resolved, Ignored}
-	if !slices.Contains(states, GroupState(s)) {
-		return "", fleet.Refused("state %q: want open, resolved or ignored; the nearest is %q", clip(s, mostName), fleet.Nearest(s, states))
-	}
-	return GroupState(s), nil
-}
-
-// Urgency orders groups by what asks for a look, the least first: what came back after it was resolved, what is open, the
-// rest.
+// Urgency orders groups by what asks for a look, the least first: what came back after it was resolved and what has been
+// ignored for as long as was said, what is open, the rest.
 func (g *Group) Urgency() int {
 	switch {
-	case g.Regressed:
+	case g.Regressed, g.Reopened != "":
 		return 0
 	case g.State == Open:
 		return 1
@@ -105,14 +79,17 @@ func (g *Group) Add(c Crash, newDevice bool, newer Newer) News {
 	news := Known
 	if g.Count == 0 {
 		news = New
-		*g = Group{Fingerprint: g.Fingerprint, Model: c.Model, Kind: c.Kind, State: Open, Chains: g.Chains}
+		*g = Group{Fingerprint: g.Fingerprint, Model: c.Model, Kind: c.Kind, Decision: Decision{State: Open}, Chains: g.Chains}
 		if g.Fingerprint == "" {
 			g.Fingerprint = c.Fingerprint
 		}
 	}
-	if g.State == Resolved && g.returnedIn(c.Version, newer) {
+	if g.State == Resolved && atLeast(c.Version, g.ResolvedIn, newer) {
 		news = Regression
-		g.State, g.Regressed, g.RegressedIn, g.ChangedAt = Open, true, c.Version, c.DecodedAt
+		g.Decision = Decision{State: Open, ResolvedIn: g.ResolvedIn, Regressed: true, RegressedIn: c.Version, ChangedAt: c.DecodedAt}
+	}
+	if g.State == Ignored {
+		g.ignoredOn(c, newer)
 	}
 	g.Take(c, newDevice, newer)
 	return news
@@ -124,30 +101,6 @@ func (g *Group) Take(c Crash, newDevice bool, newer Newer) {
 	if newDevice {
 		g.Devices++
 	}
-}
-
-// returnedIn tells a regression from a straggler: a dump of a version before the one that resolved the group may
-// arrive at any time and changes nothing.
-func (g *Group) returnedIn(v fleet.Version, newer Newer) bool {
-	return v == g.ResolvedIn || newer(v, g.ResolvedIn)
-}
-
-// Resolve marks the group as gone from version v on.
-func (g *Group) Resolve(v fleet.Version, now time.Time) {
-	g.State, g.ResolvedIn, g.ChangedAt = Resolved, v, now
-	g.Regressed, g.RegressedIn = false, ""
-}
-
-// Ignore keeps counting the group and reports it to nobody, whatever was said of it before.
-func (g *Group) Ignore(now time.Time) {
-	g.State, g.ResolvedIn, g.ChangedAt = Ignored, "", now
-	g.Regressed, g.RegressedIn = false, ""
-}
-
-// Reopen takes a decision back.
-func (g *Group) Reopen(now time.Time) {
-	g.State, g.ResolvedIn, g.ChangedAt = Open, "", now
-	g.Regressed, g.RegressedIn = false, ""
 }
 
 // mostNote is how many bytes people may say of a group: a group's record stays small.
@@ -176,30 +129,6 @@ func (g *Group) SetLink(link string) error {
 	}
 	g.Link = link
 	return nil
-}
-
-// Decided takes what people decided about another group that is one with this one now: open goes over ignored, ignored
-// over resolved, of two versions the later one counts, and both notes stay. Doing it again changes nothing.
-func (g *Group) Decided(other Group, newer Newer) {
-	rank := map[GroupState]int{Resolved: 0, Ignored: 1, Open: 2}
-	higher := rank[other.State] - rank[g.State]
-	if g.State == Resolved && other.State == Resolved && newer(other.ResolvedIn, g.ResolvedIn) {
-		higher = 1
-	}
-	if higher > 0 {
-		g.State, g.ResolvedIn, g.ChangedAt = other.State, other.ResolvedIn, other.ChangedAt
-		g.Regressed, g.RegressedIn = other.Regressed, other.RegressedIn
-	}
-	if higher == 0 && other.Regressed && !g.Regressed {
-		g.Regressed, g.RegressedIn = true, other.RegressedIn
-	}
-	g.Link = cmp.Or(g.Link, other.Link)
-	switch {
-	case g.Note == "":
-		g.Note = other.Note
-	case !strings.Contains(g.Note, other.Note):
-		g.Note = clip(g.Note+"; "+other.Note, mostNote)
-	}
 }
 
 // Outcome is what recording a crash did.

@@ -52,7 +52,7 @@ func TestARegressionGoesByVersionOrderAndNotByTimeOfArrival(t *testing.T) {
 func TestAnIgnoredGroupKeepsCountingAndStaysIgnored(t *testing.T) {
 	var g Group
 	g.Add(seen("1.0.0", 1, "aaaaaaaa"), true, byVersion)
-	g.Ignore(time.Time{})
+	g.Ignore(Bound{}, time.Time{})
 	if news := g.Add(seen("2.0.0", 2, "aaaaaaaa"), false, byVersion); news != Known || g.State != Ignored || g.Count != 2 {
 		t.Errorf("%s, %+v", news, g)
 	}
@@ -69,7 +69,7 @@ func TestARegressionThatIsIgnoredIsNoneAnyMore(t *testing.T) {
 	if news := g.Add(seen("1.2.0", 2, "aaaaaaaa"), false, byVersion); news != Regression {
 		t.Fatalf("it is %s", news)
 	}
-	g.Ignore(time.Time{})
+	g.Ignore(Bound{}, time.Time{})
 	if g.State != Ignored || g.Regressed || g.RegressedIn != "" || g.ResolvedIn != "" {
 		t.Errorf("%+v", g)
 	}

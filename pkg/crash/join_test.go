@@ -169,10 +169,10 @@ func TestDamagedDumpsAreOneGroupOfTheirModel(t *testing.T) {
 func TestOfTwoGroupsThatAreOneOpenGoesOverIgnoredOverResolved(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	state := func(word string) Group {
-		g := Group{State: Open, Note: word}
+		g := Group{Decision: Decision{State: Open}, Note: word}
 		switch word {
 		case "ignored":
-			g.Ignore(now)
+			g.Ignore(Bound{}, now)
 		case "resolved in 1.0", "resolved in 2.0":
 			g.Resolve(fleet.Version(strings.TrimPrefix(word, "resolved in ")), now)
 		}

@@ -156,7 +156,7 @@ var Table = []Row{
 	{CrashRegressed, []string{"a dump whose cause was resolved"}},
 	{CrashResolved, []string{"POST /api/crashes/{fingerprint}/resolve", "slipway crash resolve", "POST /crashes/{fingerprint}/resolve"}},
 	{CrashIgnored, []string{"POST /api/crashes/{fingerprint}/ignore", "slipway crash ignore", "POST /crashes/{fingerprint}/ignore", "POST /crashes/decide"}},
-	{CrashReopened, []string{"POST /api/crashes/{fingerprint}/reopen", "slipway crash reopen", "POST /crashes/{fingerprint}/reopen", "POST /crashes/decide"}},
+	{CrashReopened, []string{"POST /api/crashes/{fingerprint}/reopen", "slipway crash reopen", "POST /crashes/{fingerprint}/reopen", "POST /crashes/decide", "the version, the number of crashes or the time that it was ignored until"}},
 	{CrashMerged, []string{"POST /api/crashes/{fingerprint}/merge", "slipway crash merge", "POST /crashes/{fingerprint}/merge"}},
 	{CrashSplit, []string{"POST /api/crashes/{fingerprint}/split", "slipway crash split"}},
 	{CrashNoted, []string{"POST /api/crashes/{fingerprint}/note", "slipway crash note", "POST /crashes/{fingerprint}/note"}},

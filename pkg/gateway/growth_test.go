@@ -104,7 +104,7 @@ func large(t testing.TB, dir string, more ...func(*backupOf)) {
 		if n == 0 {
 			devices = onFirst
 		}
-		b.put("g/"+name, crash.Group{Fingerprint: name, Model: "pump", State: state, Devices: devices, Tally: crash.Tally{Count: 1 + n, LastSeen: since.Add(time.Duration(n) * time.Second)}})
+		b.put("g/"+name, crash.Group{Fingerprint: name, Model: "pump", Decision: crash.Decision{State: state}, Devices: devices, Tally: crash.Tally{Count: 1 + n, LastSeen: since.Add(time.Duration(n) * time.Second)}})
 	}
 	for n := range manyDumps {
 		at := since.Add(time.Duration(n) * time.Second)

@@ -62,7 +62,7 @@ func (g *Gateway) tell(ctx context.Context) error {
 	for {
 		var err error
 		known, err = g.tellTroubles(ctx, known)
-		err = errors.Join(err, g.tellFailures(ctx), g.store.TellPaced(ctx), g.store.EndAdoptions(ctx, time.Now()))
+		err = errors.Join(err, g.tellFailures(ctx), g.store.TellPaced(ctx), g.store.EndAdoptions(ctx, time.Now()), g.store.EndIgnoring(ctx, time.Now()))
 		if g.recovery.isOver() {
 			err = errors.Join(err, g.needs.Forget(ctx))
 		}

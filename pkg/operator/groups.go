@@ -33,24 +33,46 @@ func (d *door) resolveGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fleet.Refused("firmware_version: name the version in which it is gone: %v", err)
 	}
-	g, _, _, err := d.Crashes.Group(r.PathValue("fingerprint"))
-	if err != nil {
-		return err
-	}
 	if !in.Force {
-		builds, err := d.Records.Builds(g.Model)
-		if err != nil {
-			return err
-		}
-		if err := crash.MayResolve(g.Model, builds, v); err != nil {
+		if err := d.mayName("firmware_version", r.PathValue("fingerprint"), v); err != nil {
 			return err
 		}
 	}
 	return d.decide(w, r, func(g *crash.Group) error { g.Resolve(v, d.Now().UTC()); return nil })
 }
 
+// mayName refuses a version in a decision about a group that is neither a build's nor comes after all of them.
+func (d *door) mayName(what, fingerprint string, v fleet.Version) error {
+	g, _, _, err := d.Crashes.Group(fingerprint)
+	if err != nil {
+		return err
+	}
+	builds, err := d.Records.Builds(g.Model)
+	if err != nil {
+		return err
+	}
+	return crash.MayName(what, g.Model, builds, v)
+}
+
+// ignoreGroup takes nothing, or one of {"until_version": "…"}, {"until_crashes": 10} and {"until": "7d"}.
 func (d *door) ignoreGroup(w http.ResponseWriter, r *http.Request) error {
-	return d.decide(w, r, func(g *crash.Group) error { g.Ignore(d.Now().UTC()); return nil })
+	var in api.Ignore
+	if r.ContentLength != 0 {
+		if err := endpoint.ReadJSON(w, r, mostJSON, &in); err != nil {
+			return err
+		}
+	}
+	v, crashes, at, err := in.Read(d.Now())
+	if err != nil {
+		return err
+	}
+	if v != "" && !in.Force {
+		if err := d.mayName("until_version", r.PathValue("fingerprint"), v); err != nil {
+			return err
+		}
+	}
+	until := crash.Bound{Version: v, Crashes: crashes, At: at}
+	return d.decide(w, r, func(g *crash.Group) error { g.Ignore(until, d.Now().UTC()); return nil })
 }
 
 func (d *door) reopenGroup(w http.ResponseWriter, r *http.Request) error {

@@ -43,6 +43,76 @@ func TestACrashIsResolvedInABuildsVersionOrOneAfterAllAndNoTypoMutesIt(t *testin
 	}
 }
 
+func TestACrashIsIgnoredUntilOneThingThatCanCome(t *testing.T) {
+	d := open(t, nil)
+	d.crashes(1, "abort()", "main main.c:1")
+	for _, v := range []fleet.Version{"1.4.0", "1.5.0"} {
+		if _, _, err := d.store.RecordBuild(t.Context(), fleet.Build{Model: "pump", Version: v, ELFSHA256: string(v)}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const address = "/api/crashes/0000000000000000"
+	for body, want := range map[string]string{
+		"":                                            `"state":"ignored","changed_at":"2026-05-04T12:00:00Z"`,
+		"{}":                                          `"state":"ignored","changed_at":"2026-05-04T12:00:00Z"`,
+		`{"until_version":"1.5.0"}`:                   `"state":"ignored","ignored_until":{"version":"1.5.0"}`,
+		`{"until_version":"2.0.0"}`:                   `"ignored_until":{"version":"2.0.0"}`,
+		`{"until_crashes":10}`:                        `"ignored_until":{"crashes":10,"crashes_left":10}`,
+		`{"until":"2h"}`:                              `"ignored_until":{"at":"2026-05-04T14:00:00Z"}`,
+		`{"until":"7d"}`:                              `"ignored_until":{"at":"2026-05-11T12:00:00Z"}`,
+		`{"until":"2026-06-01"}`:                      `"ignored_until":{"at":"2026-06-01T00:00:00Z"}`,
+		`{"until":"2026-05-04T13:00:00-01:00"}`:       `"ignored_until":{"at":"2026-05-04T14:00:00Z"}`,
+		`{"until_version":"1.4.7","force":true}`:      `"ignored_until":{"version":"1.4.7"}`,
+		`{"until_version":"1.4.7"}`:                   `until_version`,
+		`{"until_version":"1,5"}`:                     `until_version`,
+		`{"until_crashes":0}`:                         `until_crashes 0: want how many crashes more`,
+		`{"until_crashes":-3}`:                        `until_crashes -3`,
+		`{"until":"2026-05-04"}`:                      `that is not to come: it is 2026-05-04T12:00:00Z now`,
+		`{"until":"2026-05-04T12:00:00Z"}`:            `that is not to come`,
+		`{"until":"0d"}`:                              `that is not to come`,
+		`{"until":"tomorrow"}`:                        `want how long, such as 2h or 7d, a day such as 2026-05-04, or a time`,
+		`{"until":"-2h"}`:                             `want how long`,
+		`{"until":"7d","until_crashes":1}`:            `name one of them`,
+		`{"until_version":"1.5.0","until_crashes":1}`: `name one of them`,
+	} {
+		good := strings.Contains(want, `"`)
+		a := d.ask(http.MethodPost, address+"/ignore", body, d.bearer(auth.Operator)...)
+		g, _, _, err := d.store.Group("0000000000000000")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (a.StatusCode == http.StatusOK) != good || !good && a.StatusCode != http.StatusBadRequest || (g.State == crash.Ignored) != good || !strings.Contains(a.body, want) {
+			t.Errorf("%s: %s %s, and the group is %s", body, a.Status, a.body, g.State)
+		}
+		d.ask(http.MethodPost, address+"/reopen", "", d.bearer(auth.Operator)...)
+	}
+	if a := d.ask(http.MethodPost, "/api/crashes/nobody/ignore", `{"until_version":"1.5.0"}`, d.bearer(auth.Operator)...); a.StatusCode != http.StatusNotFound {
+		t.Errorf("of no group: %s %s", a.Status, a.body)
+	}
+}
+
+func TestWhatIsIgnoredNoMoreNeedsSomebodyUntilTheyDecide(t *testing.T) {
+	d := open(t, nil)
+	d.crashes(2, "abort()", "main main.c:1")
+	_, err := d.store.UpdateGroup(t.Context(), "0000000000000000", func(g *crash.Group) error {
+		g.Ignore(crash.Bound{At: noon}, noon)
+		g.FirstSeen = noon.Add(-9 * fresh)
+		g.EndIgnoring(noon)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trouble := func() string { return d.ask(http.MethodGet, "/api/trouble", "", d.bearer(auth.Operator)...).body }
+	if a := trouble(); !strings.Contains(a, `"kind":"crash ignored no more"`) || !strings.Contains(a, "it was ignored until 2026-05-04T12:00:00Z") {
+		t.Errorf("trouble is %s", a)
+	}
+	d.ask(http.MethodPost, "/api/crashes/0000000000000000/reopen", "", d.bearer(auth.Operator)...)
+	if a := trouble(); strings.Contains(a, "ignored") {
+		t.Errorf("after somebody has decided trouble is %s", a)
+	}
+}
+
 func TestGroupsAreMergedSplitAndNotedThroughTheDoor(t *testing.T) {
 	d := open(t, nil)
 	d.crashes(2, "abort()", "main main.c:1")

@@ -192,7 +192,7 @@ func (ts Troubles) halted(models []fleet.Model) (all []fleet.Trouble, err error)
 	return all, nil
 }
 
-// newsOfCrashes are regressions, and what is new since yesterday and on more than one device.
+// newsOfCrashes are regressions, what has been ignored for as long as was said, and what is new since yesterday.
 func (ts Troubles) newsOfCrashes() (all []fleet.Trouble, err error) {
 	groups, _, err := ts.d.Crashes.UrgentGroups(2 * mostTroubles)
 	if err != nil {
@@ -208,6 +208,9 @@ func (ts Troubles) newsOfCrashes() (all []fleet.Trouble, err error) {
 		case g.Regressed:
 			one.Kind = "regression in " + string(g.RegressedIn)
 			one.ID = fleet.TroubleID("regression", g.Fingerprint+" "+string(g.RegressedIn)+" "+g.ChangedAt.UTC().String())
+		case g.Reopened != "":
+			one.Kind, one.Bad, one.Since, one.Detail = "crash ignored no more", false, g.ChangedAt, g.Reopened+"; "+one.Detail
+			one.ID = fleet.TroubleID("reopened", g.Fingerprint+" "+g.ChangedAt.UTC().String())
 		case g.State == crash.Open && now.Sub(g.FirstSeen) < fresh && g.Devices > 1:
 			one.Kind = "new crash that spreads"
 		case g.State == crash.Open && now.Sub(g.FirstSeen) < fresh:

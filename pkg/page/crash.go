@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -37,7 +38,7 @@ type crashView struct {
 	History  []happened
 	Plot     string          // what the script draws, "" for nothing
 	Into     []crash.Group   // it may be merged into
-	Gone     []fleet.Version // it may be resolved in
+	Gone     []fleet.Version // it may be resolved in, or ignored until
 	Lines    []lineCount     // where its devices stand, most first
 	LinesOf  int             // devices that were looked at for that; fewer than there are on a large group
 }
@@ -215,7 +216,7 @@ func (p *Page) resolveCrash(v *visit) (done, error) {
 	}
 	version, err := goneIn(given, builds)
 	if err == nil {
-		err = crash.MayResolve(g.Model, builds, version)
+		err = crash.MayName("in", g.Model, builds, version)
 	}
 	if err != nil {
 		return done{}, err
@@ -261,9 +262,55 @@ func (p *Page) decided(g crash.Group, text, line string) done {
 	return done{To: "/crashes/" + g.Fingerprint, Said: said{Text: text, Undo: "open it again, on this page", Line: line}}
 }
 
+// ignoreCrash ignores one until what the form has one of, or for good.
 func (p *Page) ignoreCrash(v *visit) (done, error) {
-	g, err := p.Crashes.UpdateGroup(v.r.Context(), v.r.PathValue("fingerprint"), func(g *crash.Group) error { g.Ignore(p.Now().UTC()); return nil })
-	return p.decided(g, "It is ignored: it is counted, and asks for nobody.", "slipway crash ignore "+g.Fingerprint), err
+	until, line, err := p.ignoreUntil(v)
+	if err != nil {
+		return done{}, err
+	}
+	g, err := p.Crashes.UpdateGroup(v.r.Context(), v.r.PathValue("fingerprint"), func(g *crash.Group) error { g.Ignore(until, p.Now().UTC()); return nil })
+	text := "It is ignored: it is counted, and asks for nobody."
+	if until := until.String(); until != "" {
+		text = "It is ignored " + until + ": so long it is counted, and asks for nobody. Then it is open again by itself."
+	}
+	return p.decided(g, text, "slipway crash ignore "+g.Fingerprint+line), err
+}
+
+// ignoreUntil reads until when a crash is ignored, and the flags of the command that does the same.
+func (p *Page) ignoreUntil(v *visit) (until crash.Bound, line string, err error) {
+	in := api.Ignore{Version: v.r.PostFormValue("version"), Until: v.r.PostFormValue("until")}
+	if given := v.r.PostFormValue("crashes"); given != "" {
+		n, err := strconv.Atoi(given)
+		if err != nil {
+			return until, "", fleet.Refused("crashes %q: want how many more", given)
+		}
+		in.Crashes = &n
+		line = " --until-crashes " + given
+	}
+	if in.Version != "" {
+		g, _, _, err := p.Crashes.Group(v.r.PathValue("fingerprint"))
+		if err != nil {
+			return until, "", err
+		}
+		builds, err := p.Records.Builds(g.Model)
+		if err != nil {
+			return until, "", err
+		}
+		version, err := goneIn(in.Version, builds)
+		if err == nil {
+			err = crash.MayName("version", g.Model, builds, version)
+		}
+		if err != nil {
+			return until, "", err
+		}
+		in.Version = string(version)
+		line += " --until-version " + in.Version
+	}
+	if in.Until != "" {
+		line += " --until " + in.Until
+	}
+	until.Version, until.Crashes, until.At, err = in.Read(p.Now())
+	return until, line, err
 }
 
 func (p *Page) reopenCrash(v *visit) (done, error) {
@@ -296,7 +343,7 @@ func (p *Page) mergeCrash(v *visit) (done, error) {
 func (p *Page) decideCrashes(v *visit) (done, error) {
 	chosen, verb := v.r.PostForm["crash"], v.r.PostFormValue("verb")
 	change := map[string]func(*crash.Group){
-		"ignore": func(g *crash.Group) { g.Ignore(p.Now().UTC()) },
+		"ignore": func(g *crash.Group) { g.Ignore(crash.Bound{}, p.Now().UTC()) },
 		"reopen": func(g *crash.Group) { g.Reopen(p.Now().UTC()) },
 	}[verb]
 	switch {

@@ -90,6 +90,15 @@ func TestAPersonDecidesAboutACrashByForms(t *testing.T) {
 		{address + "/reopen", nil, func() bool { return group("0000000000000000").State == crash.Open }, "slipway crash reopen"},
 		{address + "/resolve", url.Values{"in": {"1.9"}}, func() bool { return group("0000000000000000").ResolvedIn == "1.9" }, "--in 1.9"},
 		{address + "/ignore", nil, func() bool { return group("0000000000000000").State == crash.Ignored }, "slipway crash ignore"},
+		{address + "/ignore", url.Values{"version": {"next"}, "crashes": {""}, "until": {""}}, func() bool {
+			return group("0000000000000000").Until == crash.Bound{Version: "1.10"}
+		}, "slipway crash ignore 0000000000000000 --until-version 1.10<"},
+		{address + "/ignore", url.Values{"version": {""}, "crashes": {"3"}, "until": {""}}, func() bool {
+			return group("0000000000000000").Until == crash.Bound{Crashes: 3, Left: 3}
+		}, "It is ignored until 3 more crashes: so long"},
+		{address + "/ignore", url.Values{"until": {"2026-06-01"}}, func() bool {
+			return group("0000000000000000").Until.At.Equal(time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC))
+		}, `ignored until <time datetime="2026-06-01T00:00:00Z"`},
 		{address + "/note", url.Values{"note": {"the valve"}, "link": {"https://tickets.example/7"}}, func() bool {
 			g := group("0000000000000000")
 			return g.Note == "the valve" && g.Link == "https://tickets.example/7"
@@ -114,7 +123,9 @@ func TestAPersonDecidesAboutACrashByForms(t *testing.T) {
 	}{
 		{address + "/resolve", url.Values{"in": {"0.5"}}}, {address + "/resolve", url.Values{"in": {""}}}, {"/crashes/none/ignore", nil},
 		{"/crashes/decide", url.Values{"verb": {"burn"}, "crash": {"0000000000000000"}}}, {"/crashes/decide", url.Values{"verb": {"ignore"}}},
-		{address + "/note", url.Values{"link": {"javascript:alert(1)"}}},
+		{address + "/note", url.Values{"link": {"javascript:alert(1)"}}}, {address + "/ignore", url.Values{"crashes": {"0"}}},
+		{address + "/ignore", url.Values{"crashes": {"many"}}}, {address + "/ignore", url.Values{"until": {"2026-05-04"}}},
+		{address + "/ignore", url.Values{"version": {"0.5"}}}, {address + "/ignore", url.Values{"version": {"1.9"}, "crashes": {"1"}}},
 	} {
 		if a := act(wrong.path, wrong.form); a.StatusCode < 400 || a.StatusCode >= 500 {
 			t.Errorf("%s %v: %s", wrong.path, wrong.form, a.Status)
