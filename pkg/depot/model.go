@@ -7,14 +7,14 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// model finds the model that a bundle is for. In the drop folder nobody waits for an answer, so an unknown one is made
-// when the settings say so, and else refused with the nearest name: most are typing errors.
+// model finds the model that a bundle is for. One that only the bundle names, and that is unknown, is refused with the nearest
+// name: most are typing errors. In the drop folder nobody waits for an answer, so there it is made when the settings say so.
 func (d *Depot) model(ctx context.Context, s fleet.Submission, code fleet.ModelCode) (fleet.Model, error) {
 	m, err := d.options.Recorder.Model(code)
-	if !errors.Is(err, fleet.ErrUnknown) || s.Origin != fleet.FromDrop {
+	if !errors.Is(err, fleet.ErrUnknown) || s.Model != "" {
 		return m, err
 	}
-	if d.options.CreateModels {
+	if d.options.CreateModels && s.Origin == fleet.FromDrop {
 		now := d.options.Now().UTC()
 		m := fleet.Model{Code: code, CreatedAt: now, UpdatedAt: now}
 		if err := d.options.Recorder.AddModel(ctx, m); err != nil {

@@ -122,16 +122,16 @@ type Row struct {
 // Table has each kind once. A test holds it against the routes and the commands: what changes something is in it, or in
 // [Silent] with the reason.
 var Table = []Row{
-	{BuildAccepted, []string{upload, "slipway firmware add", uploadForm, "a bundle in the drop folder", "a bundle found on the disk"}},
-	{BuildRejected, []string{upload, "slipway firmware add", uploadForm}},
+	{BuildAccepted, []string{upload, "slipway firmware add", uploadForm, uploadDrop, "a bundle in the drop folder", "a bundle found on the disk"}},
+	{BuildRejected, []string{upload, "slipway firmware add", uploadForm, uploadDrop}},
 	{BuildPublished, []string{
-		publish, "slipway firmware publish", publishForm, upload, "slipway firmware add", uploadForm, "a bundle in the drop folder", "a rollout that is finished", rollout + "finish", "slipway rollout finish", onPage + "finish",
+		publish, "slipway firmware publish", publishForm, upload, "slipway firmware add", uploadForm, uploadDrop, "a bundle in the drop folder", "a rollout that is finished", rollout + "finish", "slipway rollout finish", onPage + "finish",
 	}},
-	{BuildReplaced, []string{upload, "slipway firmware add", uploadForm, "a bundle that lay damaged on the disk and came again"}},
+	{BuildReplaced, []string{upload, "slipway firmware add", uploadForm, uploadDrop, "a bundle that lay damaged on the disk and came again"}},
 	{BuildRemoved, []string{"DELETE /api/device-models/{code}/builds/{version}", "slipway firmware rm", "POST /models/{code}/builds/{version}/remove", "retention"}},
 	{BuildNoted, []string{"PUT /api/device-models/{code}/builds/{version}/note", "slipway firmware note", "POST /models/{code}/builds/{version}/note"}},
 	{ModelAdded, []string{"POST /api/device-models", "slipway model add", "POST /models/add", "a dropped bundle, where drop.create_models is set", "rebuilding", "POST /drop/{name}/model"}},
-	{ModelChanged, []string{"PATCH /api/device-models/{code}", "slipway model set", "POST /models/{code}/change", upload, "slipway firmware add", uploadForm, "the first build, which pins chip and project"}},
+	{ModelChanged, []string{"PATCH /api/device-models/{code}", "slipway model set", "POST /models/{code}/change", upload, "slipway firmware add", uploadForm, uploadDrop, "the first build, which pins chip and project"}},
 	{ModelRemoved, []string{"DELETE /api/device-models/{code}", "slipway model rm", "POST /models/{code}/remove"}},
 	{DeviceAdded, []string{"POST /api/devices", "slipway device add", "a token of an external issuer", "POST /devices/add"}},
 	{DeviceAdopted, []string{"a device that nobody knew, and that showed the shared secret of an adoption"}},
@@ -212,6 +212,7 @@ const (
 	upload       = "POST /api/pipeline/models/{code}/firmware"
 	publishForm  = "POST /models/{code}/builds/{version}/publish"
 	uploadForm   = "POST /models/{code}/upload"
+	uploadDrop   = "POST /drop/upload"
 	patchDevice  = "PATCH /api/devices/{key}"
 	publish      = "POST /api/device-models/{code}/builds/{version}/publish"
 	rollouts     = "POST /api/device-models/{code}/rollouts"

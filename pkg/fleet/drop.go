@@ -32,8 +32,9 @@ var noModel = regexp.MustCompile(`^the bundle is for model "([a-z0-9_]+)", (?:wh
 
 // mending is what helps against a refusal, by words of its sentence; the first that fits counts.
 var mending = []struct{ says, helps string }{
-	{"does not say its model", "Upload it on the page of its model."},
-	{"does not name its model", "Upload it on the page of its model."},
+	{"does not say its model", chooseModel},
+	{"does not name its model", chooseModel},
+	{"does not show its model", chooseModel},
 	{"stored with another image", sameVersion},
 	{"plain image with other bytes", sameVersion},
 	{"the image is for ", "It was built for another chip: build it for this model's, or under the code of the model that has that chip."},
@@ -46,6 +47,8 @@ var mending = []struct{ says, helps string }{
 	{"bytes, at most", "It is larger than the gateway takes: leave out what does not belong there, or raise firmware.max_bytes."},
 	{"the upload is larger than", "It is larger than the gateway takes: leave out what does not belong there, or raise firmware.max_bytes."},
 }
+
+const chooseModel = "Upload it on the page, and choose its model there."
 
 const sameVersion = "A version keeps its bytes: raise the version, build once more, and drop that."
 

@@ -9,6 +9,7 @@ import (
 // Submission is a firmware that somebody hands in.
 type Submission struct {
 	Model   ModelCode // "": the one that the bundle names
+	File    string    // what its sender calls it, for the event of a refusal that has no model
 	Body    io.Reader
 	Size    int64   // bytes, -1 when unknown
 	Version Version // "": the one that the image says; an Arduino build says none

@@ -86,7 +86,11 @@ func (ms Models) Publish(ctx context.Context, code fleet.ModelCode, v fleet.Vers
 func (ms Models) Upload(ctx context.Context, s fleet.Submission) (fleet.Accepted, error) {
 	accepted, err := ms.d.Firmware.Accept(ctx, s)
 	if errors.Is(err, fleet.ErrRefused) || errors.Is(err, fleet.ErrTaken) {
-		err = errors.Join(err, ms.d.Events.Record(context.WithoutCancel(ctx), event.BuildRejected, s.Model.ObjectOf(), map[string]string{"reason": err.Error()}))
+		object := s.Model.ObjectOf()
+		if s.Model == "" {
+			object = fleet.Drop{Name: s.File}.ObjectOf()
+		}
+		err = errors.Join(err, ms.d.Events.Record(context.WithoutCancel(ctx), event.BuildRejected, object, map[string]string{"reason": err.Error()}))
 	}
 	return accepted, err
 }

@@ -28,7 +28,8 @@ type dropView struct {
 	Rejected []droppedRow
 	Wanted   []crash.Wanted
 	Came     []eventRow
-	Models   []fleet.Model
+	Upload   uploadPart
+	Refused  *refusal // of the upload that was just sent
 }
 
 // droppedRow is a rejected file, with the address of what is done about it.
@@ -43,26 +44,33 @@ var came = []fleet.EventKind{
 }
 
 func (p *Page) drop(*visit) (shown, error) {
+	view, err := p.showDrop()
+	return shown{"Inbox", view}, err
+}
+
+func (p *Page) showDrop() (view dropView, err error) {
 	status, err := p.Gateway.Status()
 	if err != nil {
-		return shown{}, err
+		return view, err
 	}
-	view := dropView{Folder: status.DropFolder}
+	view.Folder = status.DropFolder
 	rejected, err := p.Drops.Rejected()
 	if err != nil {
-		return shown{}, err
+		return view, err
 	}
 	for _, d := range rejected {
 		view.Rejected = append(view.Rejected, droppedRow{d, "/drop/" + url.PathEscape(d.Name)})
 	}
 	if view.Wanted, err = p.Crashes.Wanted(); err != nil {
-		return shown{}, err
+		return view, err
 	}
-	if view.Models, err = p.Records.Models(); err != nil {
-		return shown{}, err
+	models, err := p.Records.Models()
+	if err != nil {
+		return view, err
 	}
+	view.Upload = uploadPart{Models: models, To: "/drop", Publishes: fmt.Sprintf("It goes to the model that it names, and is published as builds of that model are (firmware.publish: %s).", p.publishSetting())}
 	view.Came, err = p.whatCame()
-	return shown{"Inbox", view}, err
+	return view, err
 }
 
 // whatCame is what was handed in, by whatever way, the newest first.

@@ -31,7 +31,10 @@ type modelView struct {
 }
 
 // refusal is why a firmware was not taken, and how that is mended.
-type refusal struct{ File, Why, Mend string }
+type refusal struct {
+	File, Why, Mend string
+	Lacks           fleet.ModelCode // the model that has to be made first, "" for none
+}
 
 // provisioned is a value that devices are handed out. Only who may change it sees it: it may be a password.
 type provisioned struct{ Name, Value string }
@@ -147,12 +150,7 @@ func (p *Page) publishes(m fleet.Model) string {
 	if r, err := p.newestRollout(m.Code); err == nil && r != nil && r.State.Unfinished() {
 		return fmt.Sprintf("It is stored, and not published: rollout %d of %s has to end first.", r.Number, r.Version)
 	}
-	how := "automatic"
-	for _, s := range p.Gateway.Settings() {
-		if s.Key == "firmware.publish" {
-			how = s.Value
-		}
-	}
+	how := p.publishSetting()
 	switch {
 	case how == "manual":
 		return "It is stored, and published by a person (firmware.publish: manual)."
@@ -160,6 +158,16 @@ func (p *Page) publishes(m fleet.Model) string {
 		return "A rollout brings it to devices in waves (firmware.publish: rollout)."
 	}
 	return fmt.Sprintf("It is published at once: %s offered it (firmware.publish: automatic).", plural(p.offered(m), "device is", "devices are"))
+}
+
+// publishSetting is how builds that come in are published, as the settings say.
+func (p *Page) publishSetting() string {
+	for _, s := range p.Gateway.Settings() {
+		if s.Key == "firmware.publish" {
+			return s.Value
+		}
+	}
+	return "automatic"
 }
 
 // perDay is a rate with its interval.

@@ -19,6 +19,7 @@ import (
 const (
 	frontier    = "frontier" // between the parts of a form with a file
 	uploadRoute = "POST /models/{code}/upload"
+	inboxRoute  = "POST /drop/upload"
 
 	publishRoute = "POST /models/{code}/builds/{version}/publish"
 )
@@ -34,8 +35,10 @@ func uploaded(name, file string, fields ...string) string {
 }
 
 // built is a bundle of the model winch.
-func built(version, base string) string {
-	zip, err := sample.Build{Code: "winch", Version: version, Base: base}.Bundle()
+func built(version, base string) string { return builtOf("winch", version, base) }
+
+func builtOf(code, version, base string) string {
+	zip, err := sample.Build{Code: code, Version: version, Base: base}.Bundle()
 	if err != nil {
 		panic(err)
 	}

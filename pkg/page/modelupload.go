@@ -8,7 +8,10 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -22,7 +25,8 @@ const (
 // uploadForm is what stands before the file.
 type uploadForm struct {
 	file    *multipart.Part
-	name    string // of the file, for the line of the command line
+	name    string          // of the file
+	model   fleet.ModelCode // "": the file names it
 	version fleet.Version
 	replace bool
 	store   bool
@@ -32,10 +36,19 @@ type uploadForm struct {
 
 // uploadPart is the form as a view shows it.
 type uploadPart struct {
-	Code      fleet.ModelCode
-	Publishes string // what becomes of a build that is uploaded, in words; "": it is stored only
-	To        string // where the person is led then, "" for the model's view
-	Wants     string // the hash that its ELF is to have, "" for any
+	Code      fleet.ModelCode // "": the file names it, or a person chooses it
+	Models    []fleet.Model   // to choose from then
+	Publishes string          // what becomes of a build that is uploaded, in words; "": it is stored only
+	To        string          // where the person is led then, "" for the model's view
+	Wants     string          // the hash that its ELF is to have, "" for any
+}
+
+// Action is where the form is sent.
+func (u uploadPart) Action() string {
+	if u.Code == "" {
+		return "/drop/upload"
+	}
+	return modelAddress(u.Code) + "/upload"
 }
 
 func readUpload(r *http.Request) (f uploadForm, err error) {
@@ -71,6 +84,10 @@ func readUpload(r *http.Request) (f uploadForm, err error) {
 
 func (f *uploadForm) set(field, value string) (err error) {
 	switch field {
+	case "model":
+		if value != "" {
+			f.model, err = fleet.ParseModelCode(value)
+		}
 	case "version":
 		if value != "" {
 			f.version, err = fleet.ParseVersion(value)
@@ -87,13 +104,20 @@ func (f *uploadForm) set(field, value string) (err error) {
 	return err
 }
 
-// line is the command that does the same.
-func (f uploadForm) line(code fleet.ModelCode) string {
-	name := f.name
-	if len(name) > mostBrief {
-		name = "FILE"
+// title is the file's name where that is one that people give.
+func (f uploadForm) title() string {
+	if len(f.name) > mostBrief || strings.ContainsFunc(f.name, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }) {
+		return "FILE"
 	}
-	line := "slipway firmware add " + quoted(name) + " --model " + string(code)
+	return f.name
+}
+
+// line is the command that does the same.
+func (f uploadForm) line() string {
+	line := "slipway firmware add " + quoted(f.title())
+	if f.model != "" {
+		line += " --model " + string(f.model)
+	}
 	if f.version != "" {
 		line += " --version " + string(f.version)
 	}
@@ -106,50 +130,81 @@ func (f uploadForm) line(code fleet.ModelCode) string {
 	return line
 }
 
-// uploadFirmware takes a bundle, a plain image or an ELF, and says in words what became of it.
+// uploadFirmware takes a firmware of the model that the address names.
 func (p *Page) uploadFirmware(v *visit) (done, error) {
 	m, err := p.modelOf(v)
 	if err != nil {
 		return done{}, err
 	}
+	return p.takeUpload(v, m.Code, func(why refusal) (done, error) {
+		view, err := p.showModel(m)
+		view.Refused = &why
+		return done{View: "model", Shows: shown{"Refused – " + view.Title(), view}}, err
+	})
+}
+
+// uploadDrop takes one of any model: a bundle says of which, and of all else a person does.
+func (p *Page) uploadDrop(v *visit) (done, error) {
+	return p.takeUpload(v, "", func(why refusal) (done, error) {
+		view, err := p.showDrop()
+		view.Refused = &why
+		return done{View: "drop", Shows: shown{"Refused – Inbox", view}}, err
+	})
+}
+
+// takeUpload takes a bundle, a plain image or an ELF, and says in words what became of it: where the person is led to, or in the
+// view that shows a refusal. With the model "" the form or the bundle names it.
+func (p *Page) takeUpload(v *visit, code fleet.ModelCode, refused func(refusal) (done, error)) (done, error) {
 	f, err := readUpload(v.r)
 	if err != nil {
-		return p.refusedUpload(m, "", err)
+		return refusedUpload(f, err, refused)
+	}
+	f.model = cmp.Or(code, f.model)
+	before, err := p.Records.Models()
+	if err != nil {
+		return done{}, err
 	}
 	accepted, err := p.Models.Upload(v.r.Context(), fleet.Submission{
-		Model: m.Code, Version: f.version, Body: f.file, Size: -1, Origin: fleet.FromAPI, Replace: f.replace, Store: f.store,
+		Model: f.model, File: f.title(), Version: f.version, Body: f.file, Size: -1, Origin: fleet.FromAPI, Replace: f.replace, Store: f.store,
 	})
 	if err != nil {
-		return p.refusedUpload(m, f.name, err)
+		return refusedUpload(f, err, refused)
+	}
+	m := fleet.Model{Code: accepted.Build.Model}
+	if at := slices.IndexFunc(before, func(one fleet.Model) bool { return one.Code == m.Code }); at >= 0 {
+		m = before[at]
 	}
 	return done{To: cmp.Or(f.to, modelAddress(m.Code)), Said: p.verdict(m, f, accepted)}, nil
 }
 
-// refusedUpload shows the model again with the reason, and how to mend it. What is no refusal is an error as ever.
-func (p *Page) refusedUpload(m fleet.Model, name string, err error) (done, error) {
+// refusedUpload shows the reason, and how to mend it. What is no refusal is an error as ever.
+func refusedUpload(f uploadForm, err error, refused func(refusal) (done, error)) (done, error) {
 	var e *fleet.Error
 	if !errors.As(err, &e) || !errors.Is(err, fleet.ErrRefused) && !errors.Is(err, fleet.ErrTaken) {
 		return done{}, err
 	}
-	view, failed := p.showModel(m)
-	if failed != nil {
-		return done{}, failed
-	}
-	refused := refusal{File: name, Why: e.Reason, Mend: "Nothing was stored, and devices are offered what they were. Taken are bundles (ZIPs of the code's .bin, .elf and .map with sdkconfig and version.json, as upload.sh makes them), images, and the ELF of an image: mend what is named, and upload it again."}
+	helps, lacks := fleet.Mending(e.Reason)
+	why := refusal{File: f.name, Why: e.Reason, Lacks: lacks, Mend: "Nothing was stored, and devices are offered what they were. Taken are bundles (ZIPs of the code's .bin, .elf and .map with sdkconfig and version.json, as upload.sh makes them), images, and the ELF of an image: mend what is named, and upload it again."}
 	status := http.StatusBadRequest
-	if errors.Is(err, fleet.ErrTaken) {
+	switch {
+	case errors.Is(err, fleet.ErrTaken):
 		status = http.StatusConflict
-		refused.Mend = "Nothing was stored. Raise the version, build and upload that; or tick “Replace the build of the same version” and upload this one again: devices may be in the middle of the other."
+		why.Mend = "Nothing was stored. Raise the version, build and upload that; or tick “Replace the build of the same version” and upload this one again: devices may be in the middle of the other."
+	case lacks != "":
+		why.Mend = "Nothing was stored. Make the model and upload the file there; if its code is a typing error, build it once more under the right one."
+	case f.file != nil && f.model == "":
+		why.Mend = "Nothing was stored. " + helps
 	}
-	view.Refused = &refused
-	return done{View: "model", Status: status, Shows: shown{"Refused – " + view.Title(), view}}, nil
+	d, err := refused(why)
+	d.Status = status
+	return d, err
 }
 
 // verdict says what has become of a firmware that was taken.
 func (p *Page) verdict(m fleet.Model, f uploadForm, a fleet.Accepted) said {
 	b := a.Build
 	name := string(b.Model) + " " + string(b.Version)
-	s := said{Line: f.line(m.Code), Undo: "remove the build."}
+	s := said{Line: f.line(), Undo: "remove the build."}
 	switch {
 	case !a.Changed && a.Published:
 		s.Text, s.Undo = name+" is here already, byte for byte, and devices are offered it: nothing changed.", ""

@@ -168,6 +168,8 @@ func acts(p *Page) []act {
 // uploads are acts whose form has a file, which may be larger than memory: they read the body as it comes.
 func uploads(p *Page) []act {
 	return []act{
+		{"/drop/upload", auth.Operator, p.uploadDrop},
+
 		{"/models/{code}/upload", auth.Operator, p.uploadFirmware},
 	}
 }

@@ -55,7 +55,7 @@
       asked.onload = () => {
         busy(false);
         const came = new DOMParser().parseFromString(asked.responseText, "text/html").getElementById("main");
-        if (!came) { say(`The gateway answered ${asked.status}, and no page. Nothing is known of the upload: look at the builds below.`); return; }
+        if (!came) { say(`The gateway answered ${asked.status}, and no page. Nothing is known of the upload: look below.`); return; }
         history.replaceState(null, "", asked.status === 200 ? asked.responseURL : form.action.replace(/\/upload$/, ""));
         main.replaceChildren(...came.childNodes);
         const next = main.querySelector("form.upload");
@@ -64,7 +64,7 @@
         main.focus();
         scrollTo(0, 0);
       };
-      asked.onerror = () => { busy(false); say("The connection broke. Nothing was stored, unless the builds below say otherwise: upload it again."); send.focus(); };
+      asked.onerror = () => { busy(false); say("The connection broke. Nothing was stored, unless what is below says otherwise: upload it again."); send.focus(); };
       asked.onabort = () => { busy(false); say("Stopped. Nothing was stored."); send.focus(); };
       asked.open("POST", form.action);
       asked.setRequestHeader("Accept", "text/html");
