@@ -20,8 +20,8 @@ import (
 
 // dumpCommand is `slipway dump`: the core dumps that devices have uploaded.
 func dumpCommand() *cobra.Command {
-	return group("dump", "Core dumps: list, show, fetch and remove them",
-		dumpListCommand(), dumpShowCommand(), dumpGetCommand(), dumpRmCommand())
+	return group("dump", "Core dumps: list, show, fetch, decode again and remove them",
+		dumpListCommand(), dumpShowCommand(), dumpGetCommand(), dumpDecodeCommand(), dumpRmCommand())
 }
 
 func dumpListCommand() *cobra.Command {
@@ -87,9 +87,13 @@ type reported struct {
 
 func dumpText(w io.Writer, v reported) {
 	d := v.Dump
+	again := ""
+	if d.Again {
+		again = "in its turn"
+	}
 	fields(w, "device_key", string(d.Device), "model_code", string(d.Model), "name", string(d.Name), "chip", d.Chip,
 		"firmware_version", d.FirmwareVersion, "uploaded_at", localTime(d.UploadedAt), "size", fmt.Sprintf("%s (%d bytes)", bytesText(d.Size), d.Size), "sha256", d.SHA256,
-		"state", d.State, "why", d.Why, "wants", d.Wants, "elf_hash", d.ELFHash, "build", string(d.Build), "grade", d.Grade, "reason", d.Reason, "top_frame", d.TopFrame,
+		"state", d.State, "decoded_again", again, "why", d.Why, "wants", d.Wants, "elf_hash", d.ELFHash, "build", string(d.Build), "grade", d.Grade, "reason", d.Reason, "top_frame", d.TopFrame,
 		"fingerprint", d.Fingerprint, "disagreements", strings.Join(d.Disagree, "; "))
 	if v.Report != nil {
 		fmt.Fprintln(w)
@@ -168,6 +172,30 @@ func writeNew(name string, r io.Reader) error {
 		os.Remove(name)
 	}
 	return err
+}
+
+func dumpDecodeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "decode DEVICE NAME | latest",
+		Short: "Have a core dump decoded again",
+		Long: "Have a core dump decoded again, whatever became of it before: with the firmware that is here now, and by the rules of this\n" +
+			"version. Its crash is counted once, and goes to another group where its report says so. 'slipway dump show' has what comes\n" +
+			"of it; a file that is not on the gateway is decoded by 'slipway decode'.",
+		Args: cobra.ExactArgs(2),
+	}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		address, err := dumpOrLatest(cmd, args)
+		if err != nil {
+			return err
+		}
+		if _, err := connect(cmd).send(cmd.Context(), http.MethodPost, address+"/decode", nil); err != nil {
+			return err
+		}
+		name := filepath.Base(address)
+		return say(cmd, format, map[string]string{"decoded_again": name, "device_key": args[0]}, "%s of %s is decoded again", name, args[0])
+	}
+	return cmd
 }
 
 func dumpRmCommand() *cobra.Command {

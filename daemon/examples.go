@@ -42,6 +42,7 @@ var examples = map[string]string{
 	"dump list":          "slipway dump list --model pump --state missing\nslipway dump list --device a1b2c3d4 --since 7d",
 	"dump show":          "slipway dump show a1b2c3d4 latest\nslipway dump show a1b2c3d4 coredump_20260504T120000_000000Z",
 	"dump get":           "slipway dump get a1b2c3d4 latest\nslipway dump get a1b2c3d4 latest --output core.dmp",
+	"dump decode":        "slipway dump decode a1b2c3d4 latest\nslipway dump decode a1b2c3d4 coredump_20260504T120000_000000Z",
 	"dump rm":            "slipway dump rm a1b2c3d4 coredump_20260504T120000_000000Z --yes",
 	"drop list":          "slipway drop list\nslipway drop list --since 2d",
 	"drop dismiss":       "slipway drop dismiss pump-1.4.2.zip --yes",

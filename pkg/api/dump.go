@@ -29,6 +29,7 @@ type Dump struct {
 	Group       string        `json:"group,omitempty"`       // that the chain belongs to
 	News        string        `json:"news,omitempty"`        // what the crash was to its group
 	Disagree    []string      `json:"disagreements,omitempty"`
+	Again       bool          `json:"decoding_again,omitempty"` // somebody asked for it, and it is not done yet
 }
 
 // DumpReport is a core dump with its report, once it has one.

@@ -21,6 +21,9 @@ func (t *tx) putCrash(c crash.Crash) error {
 		t.mark(chainDumpKey(c))
 	}
 	t.mark(stateKey(c.State, c.Device, c.Name))
+	if c.Again != nil {
+		t.mark(askedKey(c.Device, c.Name))
+	}
 	t.changed = append(t.changed, "dump")
 	return t.put(crashKey(c.Device, c.Name), c)
 }
@@ -36,6 +39,9 @@ func (t *tx) deleteCrash(key fleet.DeviceKey, name fleet.DumpName) error {
 	}
 	t.delete(crashKey(key, name))
 	t.delete(stateKey(c.State, key, name))
+	if c.Again != nil {
+		t.delete(askedKey(key, name))
+	}
 	t.changed = append(t.changed, "dump")
 	if grouped(c) {
 		t.delete(chainDumpKey(c))
@@ -77,8 +83,13 @@ func (c *Catalog) crashesIn(state crash.State, limit int, wanted func(crash.Cras
 
 // eachCrashIn calls yield for the dumps in a state, oldest first.
 func (c *Catalog) eachCrashIn(state crash.State, yield func(crash.Crash) error) error {
+	return c.eachCrashBelow(statePrefix(state), yield)
+}
+
+// eachCrashBelow calls yield for the dumps of an index by time.
+func (c *Catalog) eachCrashBelow(prefix string, yield func(crash.Crash) error) error {
 	return c.view(func(txn *badger.Txn) error {
-		return each(txn, statePrefix(state), "", false, func(key string, _ *badger.Item) error {
+		return each(txn, prefix, "", false, func(key string, _ *badger.Item) error {
 			ref, err := splitDumpKey(key)
 			if err != nil {
 				return err
@@ -95,7 +106,7 @@ func (c *Catalog) eachCrashIn(state crash.State, yield func(crash.Crash) error) 
 
 // RecordCrash stores what became of a dump. A reported one is counted into its group, once, and the dumps that storm
 // control may remove are named: of one fingerprint and version the first and the last keep stay; 0 keeps all. A dump
-// that was removed meanwhile is ErrUnknown.
+// that was removed meanwhile is ErrUnknown. Whoever had asked for it when it was begun, see [Catalog.AskAgain], has got it.
 //
 // Storm control goes by chain and not by group: each chain keeps dumps of its own, so that a group that should not be one
 // can be split, and what its chains are can be seen.
@@ -109,6 +120,11 @@ func (c *Catalog) RecordCrash(ctx context.Context, one crash.Crash, keep int) (c
 		}
 		if !found {
 			return unknownDump(one.Device, one.Name)
+		}
+		if one.Again != nil {
+			one.Again = nil
+		} else {
+			one.Again = before.Again // they asked since it was begun
 		}
 		if err := errors.Join(t.countElsewhere(before, one), t.tellAgain(before, one)); err != nil {
 			return err

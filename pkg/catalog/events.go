@@ -38,11 +38,17 @@ type told struct {
 	kind    fleet.EventKind
 	object  fleet.Object
 	details any
+	by      *event.By // nil: whoever acts
 }
 
 // tell has the operation leave an event, which is stored with its changes or not at all.
 func (t *tx) tell(kind fleet.EventKind, object fleet.Object, details any) {
-	t.told = append(t.told, told{kind, object, details})
+	t.told = append(t.told, told{kind: kind, object: object, details: details})
+}
+
+// tellOf has it leave an event of what somebody asked for earlier.
+func (t *tx) tellOf(by event.By, kind fleet.EventKind, object fleet.Object, details any) {
+	t.told = append(t.told, told{kind, object, details, &by})
 }
 
 // facts are details with a few names.
@@ -81,7 +87,11 @@ func (c *Catalog) enter(b *batch, t *tx) (*ledger, error) {
 		at = passed // a gateway that boots without a clock
 	}
 	for _, one := range t.told {
-		if err := l.add(t, one, at); err != nil {
+		by := t.by
+		if one.by != nil {
+			by = *one.by
+		}
+		if err := l.add(t, one, by, at); err != nil {
 			return nil, err
 		}
 	}
@@ -96,8 +106,8 @@ func (b *batch) readLedger() (ledger, error) {
 	return readLedger(b.txn)
 }
 
-func (l *ledger) add(t *tx, one told, at time.Time) (err error) {
-	e := fleet.Event{At: at, Kind: one.kind, Actor: t.by.Actor, From: t.by.From, Object: one.object}
+func (l *ledger) add(t *tx, one told, by event.By, at time.Time) (err error) {
+	e := fleet.Event{At: at, Kind: one.kind, Actor: by.Actor, From: by.From, Object: one.object}
 	if one.details != nil {
 		if e.Details, err = json.Marshal(one.details); err != nil {
 			return fmt.Errorf("details of %s: %w", one.kind, err)

@@ -46,6 +46,7 @@ import (
 //	ut/<name>/<device>                         index: dumps by time
 //	c/<device>/<name>                          crash.Crash
 //	cs/<state>/<name>/<device>                 index: crashes by state and time
+//	ca/<name>/<device>                         index: crashes that a person wants decoded anew, by time
 //	g/<group>                                  crash.Group; a group is named by its first chain
 //	go/<urgency>/<last seen>/<group>           index: groups by what asks for a look, the one that was seen last first
 //	gi/<time>/<group>                          index: groups that are ignored until a time, in microseconds as 16 hex digits
@@ -108,6 +109,7 @@ const (
 	chainPrefix = "gk/"
 
 	allStatesPrefix = "cs/"
+	askedPrefix     = "ca/"
 	urgencyPrefix   = "go/"
 	ignoredPrefix   = "gi/"
 
@@ -244,6 +246,10 @@ func crashKey(key fleet.DeviceKey, name fleet.DumpName) string {
 
 func stateKey(state crash.State, key fleet.DeviceKey, name fleet.DumpName) string {
 	return statePrefix(state) + string(name) + "/" + string(key)
+}
+
+func askedKey(key fleet.DeviceKey, name fleet.DumpName) string {
+	return askedPrefix + string(name) + "/" + string(key)
 }
 
 func chainDeviceKey(fingerprint string, key fleet.DeviceKey) string {

@@ -283,6 +283,9 @@ func checkIndexes(t *testing.T, c *Catalog) {
 				var one crash.Crash
 				must(t, read(item, &one))
 				expected[stateKey(one.State, one.Device, one.Name)] = true
+				if one.Again != nil {
+					expected[askedKey(one.Device, one.Name)] = true
+				}
 				if grouped(one) {
 					expected[chainDumpKey(one)] = true
 					reported++

@@ -173,16 +173,6 @@ func (t *tx) tellSecrets(key fleet.DeviceKey, before, after auth.DeviceSecrets) 
 
 func tokenObject(o auth.OperatorToken) fleet.Object { return fleet.Object{Type: "token", ID: o.ID} }
 
-// tellAgain tells of a dump that was decoded before, and is decoded anew: by a gateway that knows more, or as its report was lost.
-func (t *tx) tellAgain(before, after crash.Crash) error {
-	decoded := func(s crash.State) bool { return s == crash.Reported || s == crash.Failed }
-	if !decoded(before.State) || !decoded(after.State) {
-		return nil
-	}
-	details := facts{"model": after.Model, "dump": after.Name, "before": before.State, "after": after.State}
-	return t.tellPaced(paced{Topic: "dump_decoded_again", Kind: event.DumpDecodedAgain, Details: details}, after.Device)
-}
-
 // tellGone tells of a dump that goes: by itself, or because a person wants it. One that is not on record is no news.
 func (t *tx) tellGone(key fleet.DeviceKey, name fleet.DumpName) error {
 	there, err := t.has(dumpKey(key, name))
@@ -193,6 +183,10 @@ func (t *tx) tellGone(key fleet.DeviceKey, name fleet.DumpName) error {
 		t.by = event.Itself
 		return t.tellPaced(paced{Topic: "dump_rotated", Kind: event.DumpRotated}, key)
 	}
-	t.tell(event.DumpRemoved, fleet.Object{Type: "dump", ID: string(key) + "/" + string(name)}, nil)
+	t.tell(event.DumpRemoved, dumpObject(key, name), nil)
 	return nil
+}
+
+func dumpObject(key fleet.DeviceKey, name fleet.DumpName) fleet.Object {
+	return fleet.Object{Type: "dump", ID: string(key) + "/" + string(name)}
 }

@@ -23,9 +23,10 @@ type Crash struct {
 	Uploaded time.Time       `json:"uploaded_at"`
 
 	State     State     `json:"state"`
-	Why       string    `json:"why,omitempty"` // of a failed one, and what a missing one waits for
+	Why       string    `json:"why,omitempty"` // of a failed one, what a missing one waits for, and why a report could not be made again
 	DecodedAt time.Time `json:"decoded_at,omitzero"`
 	DecodedBy string    `json:"decoded_by,omitempty"` // version of the gateway that tried last
+	Again     *Asked    `json:"again,omitempty"`      // a person wants it decoded anew; nil once it was
 
 	DeclaredVersion string        `json:"declared_version"` // what the device said when it uploaded
 	DeclaredChip    string        `json:"declared_chip"`
@@ -44,6 +45,13 @@ type Crash struct {
 	TopFrame    string   `json:"top_frame,omitempty"` // "function file:line", the first in the app
 	Warnings    int      `json:"warnings,omitempty"`
 	News        News     `json:"news,omitempty"` // what the crash was to its group when it came
+}
+
+// Asked is who wants a dump decoded anew.
+type Asked struct {
+	By   fleet.Actor `json:"by"`
+	From string      `json:"from,omitempty"` // the address that they came from
+	At   time.Time   `json:"at"`
 }
 
 // Wants says which ELF a dump waits for: by the hash that it carries, and the version that its device declared. It is ""

@@ -11,11 +11,11 @@ import (
 )
 
 // report lays a dump's report beside it. The file comes first: a record never names a report that cannot be read.
-func (t *Triage) report(j *job, c Crash, r *espcore.Report) error {
-	before := c.State
+func (t *Triage) report(ctx context.Context, j *job, c Crash, r *espcore.Report) error {
+	before := c
 	c = Summarize(c, j.build, j.grade, r)
-	if before == Reported && c.State != Reported {
-		return nil // its firmware is gone since: what is recorded says more
+	if before.State == Reported && c.State != Reported { // what is recorded says more
+		return t.stay(ctx, before, "its firmware is not here any more")
 	}
 	packed, err := pack(r)
 	if err != nil {
@@ -80,7 +80,7 @@ func (t *Triage) show(c Crash) {
 func (t *Triage) fail(ctx context.Context, c Crash, why string) error {
 	if c.State == Reported {
 		t.options.Logger.Warn("report not made again", "device", c.Device, "model", c.Model, "file", c.Name, "reason", clip(why, mostText))
-		return nil
+		return t.stay(ctx, c, why)
 	}
 	c.State, c.Why, c.DecodedAt, c.DecodedBy = Failed, clip(why, mostText), t.options.Now().UTC(), t.options.Version
 	_, err := t.options.Store.RecordCrash(ctx, c, t.options.KeepPerCrash)

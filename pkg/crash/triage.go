@@ -18,13 +18,20 @@ type store interface {
 	WaitingCrashes(limit int) ([]Crash, error)
 	// FailedCrashes are those in state Failed that another version of the gateway could not decode, at most limit.
 	FailedCrashes(notBy string, limit int) ([]Crash, error)
+	// AskedCrashes are the dumps that a person wants decoded anew, at most limit. What waits for its turn anyway is not
+	// among them.
+	AskedCrashes(limit int) ([]Crash, error)
+	// AskAgain notes that whoever acts wants a dump decoded anew.
+	AskAgain(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error
+	// KeepCrash notes that such a dump was looked at and stays as it was, and why.
+	KeepCrash(ctx context.Context, c Crash, why string) error
 	// CrashesIn are those in a state that wanted picks, oldest upload first.
 	CrashesIn(state State, wanted func(Crash) bool) ([]Crash, error)
 	// BuildsByELF are the builds whose ELF's SHA-256 starts with the hex prefix.
 	BuildsByELF(prefix string) ([]fleet.Build, error)
 	Build(fleet.ModelCode, fleet.Version) (fleet.Build, error)
 	// RecordCrash stores the summary and, where it has a fingerprint and is new to it, counts it into its group, in one
-	// transaction. keep is how many first and how many last dumps of one fingerprint and version stay; 0 keeps all.
+	// transaction. Who asked for it has got it. keep is how many first and how many last dumps of one fingerprint and version stay; 0 keeps all.
 	RecordCrash(ctx context.Context, c Crash, keep int) (Outcome, error)
 	// OldCrashes are the reported dumps whose groups older rules made, oldest upload first, until EndRegrouping.
 	OldCrashes() ([]Ref, error)
@@ -94,7 +101,7 @@ func NewTriage(o Options) *Triage {
 
 const (
 	batch = 64 // bounds what one look at the queue takes on: a burst of one device delays another by one batch at most
-	again = 4  // of the dumps that failed, which may take a worker's whole time each, while nothing else waits
+	again = 4  // of the dumps that are decoded anew: those that failed may take a worker's whole time each
 )
 
 // Wake tells triage that a dump waits.
@@ -152,11 +159,15 @@ func (t *Triage) Run(ctx context.Context) error {
 	}
 }
 
-// next is what to work on: what nobody has looked at, and when there is nothing of it, what an older version has failed
-// at, then what has lost its report.
+// next is what to work on: a few of those that people want decoded anew and what nobody has looked at, and when there is
+// nothing of either, what an older version has failed at, then what has lost its report.
 func (t *Triage) next() ([]Crash, error) {
+	asked, err := t.options.Store.AskedCrashes(again)
+	if err != nil {
+		return nil, err
+	}
 	waiting, err := t.options.Store.WaitingCrashes(batch)
-	if err != nil || len(waiting) > 0 {
+	if waiting = append(asked, waiting...); err != nil || len(waiting) > 0 {
 		return waiting, err
 	}
 	if !t.retried {
@@ -316,7 +327,7 @@ func (t *Triage) decode(ctx context.Context, j *job) error {
 			failed = errors.Join(failed, t.fail(ctx, j.dumps[i], failure))
 			return
 		}
-		failed = errors.Join(failed, t.report(j, j.dumps[i], r))
+		failed = errors.Join(failed, t.report(ctx, j, j.dumps[i], r))
 	})
 	if t.options.Observe != nil {
 		t.options.Observe(time.Since(start).Seconds(), len(j.dumps))

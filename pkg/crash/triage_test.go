@@ -31,7 +31,10 @@ type plant struct {
 	stopped time.Time
 	old     bool             // the catalog was made by older rules
 	order   []fleet.DumpName // in which crashes were recorded
+	looks   int              // batches that were looked at
 }
+
+const mostLooks = 100 // far more than a test needs
 
 func newPlant() *plant {
 	return &plant{
@@ -99,9 +102,48 @@ func (p *plant) Build(code fleet.ModelCode, v fleet.Version) (fleet.Build, error
 func (p *plant) RecordCrash(_ context.Context, c Crash, _ int) (Outcome, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if c.Again != nil {
+		c.Again = nil
+	} else {
+		c.Again = p.crashes[c.Name].Again
+	}
 	p.crashes[c.Name] = c
 	p.order = append(p.order, c.Name)
 	return Outcome{News: New}, nil
+}
+
+func (p *plant) AskAgain(_ context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, ok := p.crashes[name]
+	if !ok {
+		return fleet.Unknown("no dump %s of %s", name, key)
+	}
+	if c.State != Waiting && c.Again == nil {
+		c.Again = &Asked{By: fleet.Actor{Type: fleet.Person, Name: "Ana"}}
+		p.crashes[name] = c
+	}
+	return nil
+}
+
+func (p *plant) AskedCrashes(limit int) ([]Crash, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []Crash
+	for _, state := range []State{Missing, Reported, Failed} {
+		all = append(all, p.in(state, len(p.crashes), func(c Crash) bool { return c.Again != nil })...)
+	}
+	slices.SortFunc(all, func(a, b Crash) int { return cmp.Compare(a.Name, b.Name) })
+	return all[:min(limit, len(all))], nil
+}
+
+func (p *plant) KeepCrash(_ context.Context, c Crash, why string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.crashes[c.Name]
+	now.Again, now.Why = nil, why
+	p.crashes[c.Name] = now
+	return nil
 }
 
 func (p *plant) OldCrashes() ([]Ref, error) {
@@ -177,6 +219,9 @@ func (p *plant) ELF(_ context.Context, b fleet.Build) (string, func(), error) {
 func (p *plant) Identify(_ context.Context, dumps []string) ([]espcore.Identified, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.looks++; p.looks > mostLooks {
+		return nil, errors.New("the same dumps are looked at without end")
+	}
 	found := make([]espcore.Identified, len(dumps))
 	for i, d := range dumps {
 		found[i] = espcore.Identified{ELFHash: p.hashes[d], Failure: p.bad[d]}

@@ -247,7 +247,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 	who := access.New(access.Options{Tokens: operators, Sessions: g.store, Socket: whole, Issuer: g.people, Failures: &g.failures.signIns, Now: time.Now})
 	dropped := &drops{g.folder, g.store}
 	people := operator.Options{
-		Records: g.store, Sightings: g.book, Rollouts: g.rollouts, Offers: offers{g.store, g.rollouts}, Firmware: g.depot, Dumps: g.dumps, Crashes: g.store, Adoptions: g.store, Issuer: issuer,
+		Records: g.store, Sightings: g.book, Rollouts: g.rollouts, Offers: offers{g.store, g.rollouts}, Firmware: g.depot, Dumps: decodings{g.dumps, g.triage}, Crashes: g.store, Adoptions: g.store, Issuer: issuer,
 		Drops:  dropped,
 		Noted:  g.store,
 		Access: who, Operators: operators, Keys: signing{g.keys, g.cfg.KeysDir()}, Gateway: whole,

@@ -64,6 +64,20 @@ func (w *waker) BuildArrived(ctx context.Context, b fleet.Build) error {
 
 func (w *waker) dumpArrived() { w.triage.Wake() }
 
+// decodings are the dump directories with what decodes them, for people.
+type decodings struct {
+	*dumpFront
+	triage *crash.Triage
+}
+
+// DecodeAgain refuses where dumps are off: nobody would do it.
+func (d decodings) DecodeAgain(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
+	if _, err := d.opened(); err != nil {
+		return err
+	}
+	return d.triage.DecodeAgain(ctx, key, name)
+}
+
 // reportText is a report as people read it.
 func reportText(packed []byte) (string, error) {
 	var report espcore.Report

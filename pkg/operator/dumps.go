@@ -19,6 +19,7 @@ type dumps interface {
 	OpenDump(fleet.DeviceKey, fleet.DumpName) (*os.File, error)
 	ReadReport(fleet.DeviceKey, fleet.DumpName) ([]byte, error) // gzip of JSON
 	Remove(context.Context, fleet.DeviceKey, fleet.DumpName) error
+	DecodeAgain(context.Context, fleet.DeviceKey, fleet.DumpName) error // notes it; it is done in its turn
 }
 
 func (d *door) registerDumps(rs *endpoint.Routes) {
@@ -26,6 +27,7 @@ func (d *door) registerDumps(rs *endpoint.Routes) {
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices/{key}/coredumps", d.listDumps, listed("model", "state")...)
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/coredumps/{key}/{name}", d.showDump)
 	d.handle(rs, auth.Operator, http.MethodDelete, "/api/coredumps/{key}/{name}", d.removeDump)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/coredumps/{key}/{name}/decode", d.decodeDump)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		d.handle(rs, auth.Viewer, method, "/api/coredumps/{key}/{name}/file", d.dumpFile)
 	}
@@ -35,7 +37,7 @@ func show(l crash.Listed) api.Dump {
 	c := l.Crash
 	return api.Dump{
 		Name: l.Dump.Name(), File: string(l.Dump.Name()) + ".dmp", Dump: l.Read(), State: string(c.State), Why: c.Why, Wants: c.Wants(), ELFHash: c.ELFHash, Grade: string(c.Grade),
-		Build: c.Version, Reason: c.Reason, TopFrame: c.TopFrame, Fingerprint: c.Fingerprint, Group: l.Group, News: string(c.News), Disagree: c.Disagreements,
+		Build: c.Version, Reason: c.Reason, TopFrame: c.TopFrame, Fingerprint: c.Fingerprint, Group: l.Group, News: string(c.News), Disagree: c.Disagreements, Again: c.Again != nil,
 	}
 }
 
@@ -124,6 +126,19 @@ func (d *door) removeDump(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return noContent(w)
+}
+
+// decodeDump has a dump decoded anew; once it was, the dump says no more that it will be, and an event tells of it.
+func (d *door) decodeDump(w http.ResponseWriter, r *http.Request) error {
+	l, err := d.dump(r)
+	if err != nil {
+		return err
+	}
+	if err := d.Dumps.DecodeAgain(r.Context(), l.Dump.Device, l.Dump.Name()); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusAccepted)
+	return nil
 }
 
 func (d *door) dumpFile(w http.ResponseWriter, r *http.Request) error {

@@ -58,7 +58,8 @@ func (noFiles) OpenDump(fleet.DeviceKey, fleet.DumpName) (*os.File, error) {
 func (noFiles) ReadReport(fleet.DeviceKey, fleet.DumpName) ([]byte, error) {
 	return nil, fleet.Unknown("no such report")
 }
-func (noFiles) Remove(context.Context, fleet.DeviceKey, fleet.DumpName) error { return nil }
+func (noFiles) Remove(context.Context, fleet.DeviceKey, fleet.DumpName) error      { return nil }
+func (noFiles) DecodeAgain(context.Context, fleet.DeviceKey, fleet.DumpName) error { return nil }
 
 // calm is a gateway in which all is well.
 type calm struct {

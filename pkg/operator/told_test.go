@@ -45,6 +45,18 @@ func (r recorded) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.Du
 	return r.store.RemoveDump(ctx, key, name)
 }
 
+// DecodeAgain finds what was found before.
+func (r recorded) DecodeAgain(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
+	if err := r.store.AskAgain(ctx, key, name); err != nil {
+		return err
+	}
+	l, err := r.store.Dump(key, name)
+	if err == nil {
+		_, err = r.store.RecordCrash(event.ByItself(ctx), l.Crash, 0) // as triage does
+	}
+	return err
+}
+
 type noWaker struct{}
 
 func (noWaker) BuildArrived(context.Context, fleet.Build) error { return nil }
@@ -237,6 +249,9 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		{"POST /api/crashes/{fingerprint}/note", crash + "/note", `{"note":"hall 3"}`, 200, "crash.noted"},
 		{"POST /api/crashes/{fingerprint}/merge", crash + "/merge", `{"fingerprint":"0000000000000001"}`, 200, "crash.merged"},
 		{"POST /api/crashes/{fingerprint}/split", crash + "/split", `{"chains":["0000000000000001"]}`, 200, "crash.split"},
+		{"POST /api/coredumps/{key}/{name}/decode", "/api/coredumps/aaaaaaaa/coredump_20260504T120000_000000Z.dmp/decode", "", 202, "dump.decoded_again"},
+		{"POST /api/coredumps/{key}/{name}/decode", "/api/coredumps/aaaaaaaa/coredump_20260504T120001_000000Z/decode", "", 404, ""},
+		{"POST /api/coredumps/{key}/{name}/decode", "/api/coredumps/aaaaaaaa/..%2Fx/decode", "", 404, ""},
 		{"DELETE /api/coredumps/{key}/{name}", "/api/coredumps/aaaaaaaa/coredump_20260504T120000_000000Z", "", 204, "dump.removed"},
 		{"POST /api/drops/{name}/retry", "/api/drops/pump%201.zip/retry", "", 202, "drop.retried"},
 		{"POST /api/drops/{name}/retry", "/api/drops/pump%201.zip/retry", "", 404, ""},

@@ -19,6 +19,9 @@ type CrashStore interface {
 	RecordCrash(ctx context.Context, c crash.Crash, keep int) (crash.Outcome, error)
 	WakeCrashes(ctx context.Context, b fleet.Build) (int, error)
 	Dump(fleet.DeviceKey, fleet.DumpName) (crash.Listed, error)
+	AskedCrashes(limit int) ([]crash.Crash, error)
+	AskAgain(context.Context, fleet.DeviceKey, fleet.DumpName) error
+	KeepCrash(ctx context.Context, c crash.Crash, why string) error
 
 	LayDump(*testing.T, fleet.Dump)
 	LayBuild(*testing.T, fleet.Build)
@@ -107,6 +110,40 @@ func Crashes(t *testing.T, open func(t *testing.T) CrashStore) {
 			some, err := s.WaitingCrashes(10)
 			names(t, some, err, b.woken...)
 		}
+	})
+	t.Run("what somebody asks for is handed out until it was looked at, and what waits as it is, is not", func(t *testing.T) {
+		s := open(t)
+		laid := lay(t, s, 5)
+		judged(t, s, laid[0], func(c *crash.Crash) { c.State, c.DecodedBy = crash.Failed, "1.0.0" })
+		judged(t, s, laid[1], func(c *crash.Crash) { c.State, c.Fingerprint = crash.Reported, "f1" })
+		judged(t, s, laid[2], func(c *crash.Crash) { c.State, c.ELFHash = crash.Missing, "ab12" })
+		some, err := s.AskedCrashes(10)
+		names(t, some, err)
+		for _, d := range laid[:4] {
+			must(t, s.AskAgain(t.Context(), d.Device, d.Name()))
+		}
+		some, err = s.AskedCrashes(2)
+		names(t, some, err, laid[:2]...)
+		begun, err := s.AskedCrashes(10)
+		names(t, begun, err, laid[:3]...)
+		judged(t, s, laid[0], func(c *crash.Crash) { c.State, c.Fingerprint = crash.Reported, "f1" })
+		must(t, s.KeepCrash(t.Context(), begun[1], "it is damaged"))
+		if kept, err := s.Dump(laid[1].Device, laid[1].Name()); err != nil || kept.Crash.State != crash.Reported || kept.Crash.Why != "it is damaged" {
+			t.Errorf("what stays as it was: %+v, %v", kept.Crash, err)
+		}
+		some, err = s.AskedCrashes(10)
+		names(t, some, err, laid[2])
+		judged(t, s, laid[2], func(c *crash.Crash) { c.Again = nil }) // it was begun before they asked
+		some, err = s.AskedCrashes(10)
+		names(t, some, err, laid[2])
+		_, err = s.WakeCrashes(t.Context(), fleet.Build{Model: "pump", Version: "2.0.0", ELFSHA256: "ab1234"})
+		must(t, err)
+		some, err = s.AskedCrashes(10)
+		names(t, some, err)
+		some, err = s.WaitingCrashes(10)
+		names(t, some, err, laid[2:]...)
+		gone := dump("aaaaaaaa", 9)
+		is(t, "asking for one that is not there", s.AskAgain(t.Context(), gone.Device, gone.Name()), fleet.ErrUnknown)
 	})
 	t.Run("builds are found by the beginning of their ELF's hash", func(t *testing.T) {
 		s := open(t)
