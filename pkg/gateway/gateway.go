@@ -264,7 +264,7 @@ func (g *Gateway) makeDoors(whole *overview) {
 		Access:   who, Records: g.store, Sightings: g.book, Offers: offers{g.store, g.rollouts}, Rollouts: g.rollouts, Members: g.rollouts, Changes: g.store,
 		Rolling: operator.NewRolling(people),
 		Roster:  operator.NewRoster(people), Models: operator.NewModels(people), Stock: g.store,
-		Issuer: issuer, Operators: operators, Dumps: g.dumps, Drops: dropped, Crashes: g.store, Events: g.store, Hints: g.store.Hints(), Webhooks: g.webhooks, Gateway: pageGateway{whole, g.metrics}, Reported: g.policyReported, Now: time.Now,
+		Issuer: issuer, Operators: operators, Dumps: decodings{g.dumps, g.triage}, Drops: dropped, Crashes: g.store, Events: g.store, Hints: g.store.Hints(), Webhooks: g.webhooks, Gateway: pageGateway{whole, g.metrics}, Reported: g.policyReported, Now: time.Now,
 	})
 	g.deviceDoor = g.recovery.hold(deviceapi.PathSecrets(alone, alone), g.logger)
 	g.allDoors = g.recovery.hold(deviceapi.PathSecrets(alone, all), g.logger)

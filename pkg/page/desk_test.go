@@ -100,6 +100,18 @@ func (d *desk) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.DumpN
 	return d.store.RemoveDump(ctx, key, name)
 }
 
+// DecodeAgain finds what was found before.
+func (d *desk) DecodeAgain(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
+	if err := d.store.AskAgain(ctx, key, name); err != nil {
+		return err
+	}
+	l, err := d.store.Dump(key, name)
+	if err == nil {
+		_, err = d.store.RecordCrash(event.ByItself(ctx), l.Crash, 0) // as triage does
+	}
+	return err
+}
+
 // Offer is what the model has published.
 func (d *desk) Offer(one fleet.Device, m fleet.Model) (fleet.Version, bool) {
 	return fleet.OfferTo(one, m, fleet.Word{})

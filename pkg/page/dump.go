@@ -47,6 +47,17 @@ func (p *Page) dump(v *visit) (shown, error) {
 	return shown{cmp.Or(l.Crash.TopFrame, string(l.Dump.Name())), view}, err
 }
 
+// decodeDump has a dump decoded anew.
+func (p *Page) decodeDump(v *visit) (done, error) {
+	l, err := p.dumpOf(v)
+	if err != nil {
+		return done{}, err
+	}
+	return done{To: dumpAddress(l.Dump), Said: said{
+		"It is decoded again: below stands what comes of it.", "", fmt.Sprintf("slipway dump decode %s %s", l.Dump.Device, l.Dump.Name()),
+	}}, p.Dumps.DecodeAgain(v.r.Context(), l.Dump.Device, l.Dump.Name())
+}
+
 // removeDump removes a dump once the person has typed what it is.
 func (p *Page) removeDump(v *visit) (done, error) {
 	l, err := p.dumpOf(v)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/crash"
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	sample "github.com/slipway-gateway/slipway/testdata/firmware"
 )
@@ -238,7 +239,11 @@ func TestADumpThatWaitsForItsFirmwareTakesItsBundle(t *testing.T) {
 	if m, err := d.store.Model("winch"); err != nil || m.FirmwareVersion != "1.1.0" {
 		t.Errorf("published %s, %v", m.FirmwareVersion, err)
 	}
-	if body := d.read(address).body; strings.Contains(body, "#upload") || strings.Contains(body, "<form class") {
-		t.Errorf("a viewer may upload:\n%s", body)
+	contains(t, "the dump", d.see(cookie, address), `<form method="post" action="`+address+`/decode">`)
+	d.must(d.store.AskAgain(event.WithActor(t.Context(), event.By{Actor: fleet.Actor{Type: fleet.Person, Name: "Ana"}}), dump.Device, dump.Name()))
+	body := d.read(address).body
+	contains(t, "the dump", body, "It is decoded again in its turn, as Ana asked")
+	if strings.Contains(body, "#upload") || strings.Contains(body, "<form class") || strings.Contains(body, "/decode") {
+		t.Errorf("a viewer may upload, or have it decoded again:\n%s", body)
 	}
 }

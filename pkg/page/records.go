@@ -51,6 +51,7 @@ type dumps interface {
 	OpenDump(fleet.DeviceKey, fleet.DumpName) (*os.File, error)
 	ReadReport(fleet.DeviceKey, fleet.DumpName) ([]byte, error) // gzip of JSON
 	Remove(context.Context, fleet.DeviceKey, fleet.DumpName) error
+	DecodeAgain(context.Context, fleet.DeviceKey, fleet.DumpName) error // notes it; it is done in its turn
 }
 
 // crashes is what the page needs of the catalog about dumps and groups.

@@ -114,6 +114,8 @@ var sends = []sent{
 	{inboxRoute, "/drop/upload", uploaded("crane.zip", builtOf("crane", "1.1.0", "1.1.0")), 409, "build.rejected", ""},
 	{inboxRoute, "/drop/upload", uploaded("crane.zip", builtOf("crane", "1.2.0", ""), "model", "none"), 404, "", ""},
 	{inboxRoute, "/drop/upload", uploaded("", ""), 400, "", ""},
+	{"POST /dumps/{key}/{name}/decode", "/dumps/aaaaaaaa/coredump_20260504T120000_000000Z/decode", "", 303, "dump.decoded_again", "slipway dump decode aaaaaaaa coredump_20260504T120000_000000Z<"},
+	{"POST /dumps/{key}/{name}/decode", "/dumps/aaaaaaaa/coredump_20260504T120001_000000Z/decode", "", 404, "", ""},
 	{"POST /dumps/{key}/{name}/remove", "/dumps/aaaaaaaa/coredump_20260504T120000_000000Z/remove", "typed=", 400, "", ""},
 	{"POST /dumps/{key}/{name}/remove", "/dumps/aaaaaaaa/coredump_20260504T120000_000000Z/remove", "typed=aaaaaaaa", 303, "dump.removed", "slipway dump rm aaaaaaaa"},
 	{"POST /devices/{key}/remove", "/devices/aaaaaaaa/remove", "typed=", 400, "", ""},

@@ -107,6 +107,8 @@ func acts(p *Page) []act {
 
 		{"/gateway/backup", auth.Admin, p.backUpNow},
 
+		{"/dumps/{key}/{name}/decode", auth.Operator, p.decodeDump},
+
 		{"/dumps/{key}/{name}/remove", auth.Operator, p.removeDump},
 
 		{"/models/add", auth.Operator, p.addModel},

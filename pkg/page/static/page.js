@@ -56,21 +56,25 @@
   document.addEventListener("DOMContentLoaded", () => { if (window.uPlot) document.querySelectorAll("[data-plot]").forEach(draw); });
 
   // What is to be pasted elsewhere has a button. Without TLS a browser has no clipboard, and copies what is chosen.
-  for (const text of document.querySelectorAll("pre[data-copy]")) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = "Copy it";
-    button.addEventListener("click", async () => {
-      try {
-        await navigator.clipboard.writeText(text.innerText);
-      } catch {
-        getSelection().selectAllChildren(text);
-        document.execCommand("copy");
-      }
-      button.textContent = "Copied";
-    });
-    text.before(button);
-  }
+  const copies = (root) => {
+    for (const text of root.querySelectorAll("pre[data-copy]")) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "copies";
+      button.textContent = "Copy it";
+      button.addEventListener("click", async () => {
+        try {
+          await navigator.clipboard.writeText(text.innerText);
+        } catch {
+          getSelection().selectAllChildren(text);
+          document.execCommand("copy");
+        }
+        button.textContent = "Copied";
+      });
+      text.before(button);
+    }
+  };
+  copies(document);
 
   // Sections that stay true. The stream says of what something has changed; the page is then asked for once more, and what is
   // other of its sections is put in.
@@ -116,7 +120,7 @@
   };
 
   // Ages go on by themselves: they are no news.
-  const plain = (e) => { const c = e.cloneNode(true); retime(c); for (const a of c.querySelectorAll(".ago, .news, [data-plot] > *")) a.remove(); c.classList.remove("fresh"); return c.outerHTML; };
+  const plain = (e) => { const c = e.cloneNode(true); retime(c); for (const a of c.querySelectorAll(".ago, .news, .copies, [data-plot] > *")) a.remove(); c.classList.remove("fresh"); return c.outerHTML; };
   const same = (a, b) => plain(a) === plain(b);
   const busy = (e) => e.contains(document.activeElement) && document.activeElement.matches("input, textarea, select, button, summary") ||
     e.querySelector("input:checked, details.act[open], dialog[open]") !== null;
@@ -132,6 +136,7 @@
     next = document.adoptNode(next);
     now.replaceWith(next);
     retime(next);
+    copies(next);
     if (window.uPlot) next.querySelectorAll("[data-plot]").forEach(draw);
     if (at) { const link = next.querySelector(`a[href="${CSS.escape(at)}"]`); if (link) link.focus({ preventScroll: true }); }
     return next;
