@@ -179,7 +179,7 @@ func (c *Catalog) AdoptDevice(ctx context.Context, s auth.Stranger, now time.Tim
 	}
 	return c.update(ctx, func(t *tx) error {
 		if there, err := t.has(deviceKey(s.Key)); err != nil || there {
-			return err // no error of this operation: it would be told before the other's device can be read
+			return err // another request has added it
 		}
 		found, err := t.get(adoptionKey(s.Model), &a) // another may have been the last
 		if err != nil {

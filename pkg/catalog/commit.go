@@ -75,7 +75,8 @@ func (c *Catalog) commit() {
 	}
 }
 
-// commitBatches commits an operation together with those that wait behind it, as many as a transaction takes. A log that
+// commitBatches commits an operation together with those that wait behind it, as many as a transaction takes, and tells all of
+// them what has become of them when that is on stable storage. A log that
 // did not sync once may say that it did the second time: after an error nothing is committed until the store was opened
 // again.
 func (c *Catalog) commitBatches(op *operation) {
@@ -124,7 +125,7 @@ func (c *Catalog) commitBatches(op *operation) {
 		}
 		if refusal != nil {
 			measured = false
-			op.done <- refusal
+			b.refuse(op, refusal)
 		} else {
 			b.ledger = after
 			if err := b.add(op, t); err != nil {
@@ -133,7 +134,7 @@ func (c *Catalog) commitBatches(op *operation) {
 			}
 		}
 		op = nil
-		if len(b.ops) < mostBatch && b.bytes < mostBytes {
+		if len(b.ops)+len(b.refused) < mostBatch && b.bytes < mostBytes {
 			select {
 			case op = <-c.ops:
 			default:
@@ -183,6 +184,7 @@ type batch struct {
 	txn     *badger.Txn
 	ledger  *ledger // of the events, with the batch's own; nil: nobody has asked for it
 	ops     []*operation
+	refused []refusal
 	events  []fleet.Event
 	changed map[string]bool                      // nouns: see tx
 	tell    func([]fleet.Event, map[string]bool) // once they are on stable storage
@@ -199,6 +201,22 @@ func (c *Catalog) newBatch(db *badger.DB) *batch {
 
 func (b *batch) takes(t *tx) bool {
 	return len(b.ops) == 0 || b.bytes+t.bytes <= mostBytes && b.writes+len(t.order) <= mostWrites
+}
+
+// refusal is an operation that is refused, perhaps as what it has read of the batch's own changes says.
+type refusal struct {
+	op     *operation
+	reason error
+}
+
+// refuse has a refusal told with the batch: before that what it says may not be so yet, and nobody could read it, such as that a
+// device is there already.
+func (b *batch) refuse(op *operation, reason error) {
+	if len(b.ops) == 0 { // it has read what is on stable storage
+		op.done <- reason
+		return
+	}
+	b.refused = append(b.refused, refusal{op, reason})
 }
 
 // add puts an operation's writes into the transaction. If one write fails, the
@@ -245,6 +263,12 @@ func (c *Catalog) endBatch(b *batch, err error) error {
 	}
 	for _, op := range b.ops {
 		op.done <- err
+	}
+	for _, r := range b.refused {
+		if err != nil {
+			r.reason = err
+		}
+		r.op.done <- r.reason
 	}
 	return err
 }

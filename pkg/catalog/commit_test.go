@@ -19,11 +19,14 @@ import (
 )
 
 // waitingChanges is how many goroutines wait for the committer to take what they hand in.
-func waitingChanges() (n int) {
+func waitingChanges() int { return changesIn("[select") }
+
+// changesIn is how many goroutines with a change are in a state, as their stacks say it.
+func changesIn(state string) (n int) {
 	stacks := make([]byte, 1<<20)
 	for goroutine := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
 		head, frames, _ := strings.Cut(goroutine, "\n")
-		if strings.Contains(head, "[select") && strings.Contains(frames, "(*Catalog).run(") {
+		if strings.Contains(head, state) && strings.Contains(frames, "(*Catalog).run(") {
 			n++
 		}
 	}
@@ -53,6 +56,50 @@ func together(t *testing.T, c *Catalog, changes ...func(*tx) error) []error {
 	close(free)
 	waiting.Wait()
 	return errs
+}
+
+// TestTheSecondOfTwoFirstRequestsOfADeviceFindsIt when it is told that it is there: it looks it up then. Their batch is held open
+// until that has been done, or the second waits for the batch as all others in it do.
+func TestTheSecondOfTwoFirstRequestsOfADeviceFindsIt(t *testing.T) {
+	c := withModel(t, "pump")
+	d := newDevice("pump", 1).Device
+	busy, free, looked := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var first, second, found error
+	requests := []func(){
+		func() { first = c.RegisterDevice(context.Background(), d) },
+		func() {
+			second = c.RegisterDevice(context.Background(), d)
+			_, found = c.Device(d.Key)
+			close(looked)
+		},
+		func() {
+			_ = c.update(context.Background(), func(*tx) error {
+				for changesIn("[chan receive") < 4 { // the one below and these three
+					select {
+					case <-looked:
+						return nil
+					default:
+						runtime.Gosched()
+					}
+				}
+				return nil
+			})
+		},
+	}
+	var waiting sync.WaitGroup
+	waiting.Go(func() { _ = c.update(context.Background(), func(*tx) error { close(busy); <-free; return nil }) })
+	<-busy
+	for i, request := range requests {
+		waiting.Go(request)
+		for waitingChanges() <= i {
+			runtime.Gosched()
+		}
+	}
+	close(free)
+	waiting.Wait()
+	must(t, first)
+	want(t, second, fleet.ErrTaken)
+	must(t, found)
 }
 
 func TestAChangeThatFailsLeavesNothingAndItsNeighboursCount(t *testing.T) {
