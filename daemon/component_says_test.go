@@ -73,6 +73,7 @@ func saysAll(t *testing.T, c deviceClient, changes ...change) error {
 		}{
 			{"runs", s.Runs, version}, {"runs by", s.RunsBy, fleet.ProofSaid}, {"ELF", s.RunsELF, p.elfOf(version)},
 			{"reset reason", s.Reset, reset}, {"state of the image", s.OTAState, state}, {"boots", s.Boots, boots},
+			{"checked", !s.CheckedAt.IsZero(), true},
 		} {
 			if one.got != one.want {
 				return fmt.Errorf("%s: %v, want %v, %s", one.what, one.got, one.want, when)

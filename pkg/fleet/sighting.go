@@ -23,7 +23,7 @@ type Sighting struct {
 	RunsSince time.Time   `json:"runs_since,omitzero"`      // of this version
 	WentBack  *WentBack   `json:"went_back,omitempty"`      // the last rollback that was seen
 	Download  *Download   `json:"download,omitempty"`       // the last one that was whole or broken
-	CheckedAt time.Time   `json:"checked_at,omitzero"`      // asked for an image and stopped in its first block
+	CheckedAt time.Time   `json:"checked_at,omitzero"`      // asked which build it is offered, or for an image and stopped in its first block
 	Restored  bool        `json:"before_restore,omitempty"` // what it runs is from before the restore of a backup
 }
 

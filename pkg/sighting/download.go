@@ -2,6 +2,7 @@ package sighting
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -117,6 +118,15 @@ func (e *entry) begin(t fleet.Transfer) {
 		e.fetch.startsOver(t.Begun)
 	}
 	e.fetch.add(piece{t.From, t.From + t.Arrived, t.Begun})
+}
+
+// asks notes that a device has asked for the name of the build that it is offered, and not for its image. That is a check, and no
+// evidence: what it wants of the image it does not show. Whoever waits until a client that checks has shown what it runs does
+// not wait for this one.
+func (e *entry) asks(by fleet.HeardBy, at int64) {
+	if by == fleet.HeardVersion || by == fleet.HeardManifest {
+		e.Asked = max(e.Asked, uint32(min(max(at/1000, 0), math.MaxUint32)))
+	}
 }
 
 // rest is called once the contact is over: a device that fetched the first block, and nothing more, has checked.

@@ -217,6 +217,26 @@ func TestADownloadIsWholeBrokenOrACheck(t *testing.T) {
 	}
 }
 
+func TestADeviceThatAsksWhichBuildItIsOfferedHasCheckedAndShownNothing(t *testing.T) {
+	for by, asks := range map[fleet.HeardBy]bool{
+		fleet.HeardVersion: true, fleet.HeardManifest: true,
+		fleet.HeardFirmware: false, fleet.HeardConfig: false, fleet.HeardToken: false, fleet.HeardProvisioning: false, fleet.HeardMQTT: false,
+	} {
+		_, b := play(t, whole("1.1"), fleet.Seen{By: by})
+		got := sightingOf(b, 0)
+		want := got.HeardAt
+		if !asks {
+			want = time.Time{}
+		}
+		if !got.CheckedAt.Equal(want) {
+			t.Errorf("%s: checked at %s, want %s", by, got.CheckedAt, want)
+		}
+		if got.Runs != "" || b.Presence(keyOf(0)).Checks {
+			t.Errorf("%s: runs %q, and is a client that shows what it wants of an image: %t", by, got.Runs, b.Presence(keyOf(0)).Checks)
+		}
+	}
+}
+
 func TestASketchsHashTellsWhichBuildItIsWhateverVersionItPasses(t *testing.T) {
 	const known, strange = "feedfacefeedfacefeedfacefeedface", "0000000000000000"
 	sketch := func(v, hash string) fleet.Seen {

@@ -38,6 +38,7 @@ type Record struct {
 	WholeAt    int64           `json:"whole_at,omitempty"`
 	BootsSince uint8           `json:"boots_since,omitempty"` // that download, 2 is many
 	Restored   bool            `json:"restored,omitempty"`
+	Asked      uint32          `json:"asked,omitempty"` // in seconds: which build it is offered, see [entry.asks]
 }
 
 // ordinal is a word of a list, 1 the first; 0 is none. A record holds a byte for it, and not a text that a device has made up.
@@ -136,7 +137,7 @@ func (e *entry) sighting(now moment, f floors) fleet.Sighting {
 	s := fleet.Sighting{
 		State: e.state(now, f), HeardAt: timeOf(e.Heard), HeardBy: e.HeardBy, Agent: e.Agent,
 		BootedAt: timeOf(e.Booted), Boots: int(e.Boots), Reset: wordAt(fleet.ResetReasons, e.Reset), OTAState: wordAt(fleet.OTAStates, e.OTAState), Runs: e.Runs, RunsELF: e.ELF, RunsBy: e.RunsBy, RunsSince: timeOf(e.RunsSince),
-		CheckedAt: timeOf(e.Checked), Restored: e.Restored && e.RunsBy != "",
+		CheckedAt: timeOf(max(e.Checked, int64(e.Asked)*1000)), Restored: e.Restored && e.RunsBy != "",
 	}
 	s.WentBack = e.WentBack()
 	if d := e.Download; d != nil {

@@ -62,6 +62,7 @@ func (b *Book) take(e *entry, s fleet.Seen, known answers) {
 	e.hear(s, begun, at, b.floors)
 	b.latest = max(b.latest, e.last)
 	b.meet(e, s, at, wall)
+	e.asks(s.By, wall)
 	changed = e.starts(s, wall, at, b.floors) || changed
 	changed = e.tells(s.Said) || changed
 	changed = b.listen(e, s.Said, known, wall) || changed
