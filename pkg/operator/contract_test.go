@@ -101,13 +101,29 @@ func TestContractSchemasAreThoseOfTheTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &schemas{said: heard, named: map[string]schema{}, types: map[string]reflect.Type{}}
-	s.of(reflect.TypeFor[fleet.Forecast]()) // what a rollout that is not started answers
+	whole := map[string]bool{schemaName(fleet.Forecast{}): true} // what a rollout that is not started answers
+	s.of(reflect.TypeFor[fleet.Forecast]())
 	for _, b := range bodies {
 		for _, v := range []any{b.in, b.out} {
 			if v != nil {
 				s.of(reflect.TypeOf(v))
+				whole[schemaName(v)] = true
 			}
 		}
+	}
+	e := &examples{named: s.named}
+	shown := map[string]*yaml.Node{}
+	for name := range whole {
+		if shown[name], err = inOneLine([]any{e.whole(s.ref(name), nil)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, example := range shown {
+		s.named[name]["examples"] = example
+	}
+	if len(e.lacks) > 0 {
+		slices.Sort(e.lacks)
+		t.Fatalf("say in exampleValues what examples have as %v", slices.Compact(e.lacks))
 	}
 	made := bytes.NewBufferString(schemasHead)
 	enc := yaml.NewEncoder(made)

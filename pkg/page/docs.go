@@ -46,7 +46,10 @@ type parameter struct {
 	Schema                schema
 }
 
-type media struct{ Schema schema }
+type media struct {
+	Schema  schema
+	Example any
+}
 
 type schema struct {
 	Ref         string `json:"$ref"`
@@ -92,6 +95,7 @@ type docsBody struct {
 	Media        string
 	Of           docsType
 	Fields       []docsField // of an object without a name of its own
+	Example      string      // where the type has no place of its own
 }
 
 type docsField struct {
@@ -106,6 +110,7 @@ type docsType struct{ Before, Name string }
 type docsSchema struct {
 	Name, Text string
 	Fields     []docsField
+	Example    string // of a body
 }
 
 // tags are in the order in which people meet them; others come behind.
@@ -161,7 +166,7 @@ func (d description) view(base string) docsView {
 	}
 	slices.SortFunc(v.Tags, func(a, b docsTag) int { return cmp.Or(place(a.Name)-place(b.Name), strings.Compare(a.Name, b.Name)) })
 	for name, s := range d.Components.Schemas {
-		v.Schemas = append(v.Schemas, docsSchema{name, s.Description, s.fields()})
+		v.Schemas = append(v.Schemas, docsSchema{name, s.Description, s.fields(), s.shown()})
 	}
 	slices.SortFunc(v.Schemas, func(a, b docsSchema) int { return strings.Compare(a.Name, b.Name) })
 	return v
@@ -174,7 +179,7 @@ func (d description) operation(method, path string, one described, base string) 
 	}
 	if one.Body != nil {
 		for kind, m := range one.Body.Content {
-			o.Bodies = append(o.Bodies, docsBody{Media: kind, Of: m.Schema.inWords(), Fields: d.whole(m.Schema).fields()})
+			o.Bodies = append(o.Bodies, docsBody{Media: kind, Of: m.Schema.inWords(), Fields: d.whole(m.Schema).fields(), Example: inJSON(m.Example)})
 		}
 		slices.SortFunc(o.Bodies, func(a, b docsBody) int { return strings.Compare(a.Media, b.Media) })
 	}
@@ -188,7 +193,7 @@ func (d description) operation(method, path string, one described, base string) 
 			o.Answers = append(o.Answers, docsBody{Status: status, Text: r.Description})
 		}
 		for kind, m := range r.Content {
-			o.Answers = append(o.Answers, docsBody{status, r.Description, kind, m.Schema.inWords(), m.Schema.fields()})
+			o.Answers = append(o.Answers, docsBody{status, r.Description, kind, m.Schema.inWords(), m.Schema.fields(), inJSON(m.Example)})
 		}
 	}
 	slices.SortFunc(o.Answers, func(a, b docsBody) int {
@@ -286,6 +291,26 @@ func (s schema) inWords() docsType {
 	return t
 }
 
+// shown is the example of a body's type, "" of one that is part of others only.
+func (s schema) shown() string {
+	if len(s.Examples) == 0 {
+		return ""
+	}
+	return inJSON(s.Examples[0])
+}
+
+// inJSON is a value as people read it, "" for none.
+func inJSON(v any) string {
+	if v == nil {
+		return ""
+	}
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
 // kind is the type, and whether null is one, too.
 func (s schema) kind() (kind string, null bool) {
 	switch t := s.Type.(type) {
@@ -337,7 +362,11 @@ func (d description) curl(method, path string, one described, base string) strin
 	if one.Body != nil {
 		switch m, isJSON := one.Body.Content["application/json"]; {
 		case isJSON:
-			if text, err := json.Marshal(d.example(m.Schema, 0)); err == nil {
+			sent := m.Example
+			if sent == nil {
+				sent = d.example(m.Schema, 0)
+			}
+			if text, err := json.Marshal(sent); err == nil {
 				b.WriteString(" -H 'Content-Type: application/json' -d '" + strings.ReplaceAll(string(text), "'", `'\''`) + "'")
 			}
 		case len(one.Security) == 0 && method == http.MethodPost: // of the tokens of devices

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -142,6 +143,80 @@ func TestEachExampleOfABodyFitsItsType(t *testing.T) {
 		if err := compiled.Validate(v); err != nil {
 			t.Errorf("%s: %s: %v", name, made, err)
 		}
+	}
+}
+
+// TestEachBodyHasAnExampleThatFitsItsType holds the examples themselves: those of bodies without a name stand beside them, the
+// others at their types.
+func TestEachBodyHasAnExampleThatFitsItsType(t *testing.T) {
+	text, err := operator.DescriptionJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d description
+	if err := json.Unmarshal(text, &d); err != nil {
+		t.Fatal(err)
+	}
+	root, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	if err := c.AddResource("https://slipway.example/openapi.json", root); err != nil {
+		t.Fatal(err)
+	}
+	beside, named := 0, map[string]bool{}
+	look := func(where string, content map[string]media) {
+		m, is := content["application/json"]
+		if !is {
+			return
+		}
+		if name, ok := strings.CutPrefix(m.Schema.Ref, ofSchemas); ok {
+			if named[name] = true; len(d.Components.Schemas[name].Examples) != 1 {
+				t.Errorf("%s: its type %s has no example", where, name)
+			}
+			return
+		}
+		beside++
+		if m.Example == nil {
+			t.Errorf("%s has no example", where)
+		}
+		if m.Schema.Type == nil && len(m.Schema.OneOf) == 0 {
+			return // any JSON
+		}
+		compiled, err := c.Compile("https://slipway.example/openapi.json#" + where + "/content/application~1json/schema")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := compiled.Validate(m.Example); err != nil {
+			t.Errorf("%s: %v: %v", where, m.Example, err)
+		}
+	}
+	for path, methods := range d.Paths {
+		for method, one := range methods {
+			where := "/paths/" + url.PathEscape(strings.ReplaceAll(path, "/", "~1")) + "/" + method
+			if one.Body != nil {
+				look(where+"/requestBody", one.Body.Content)
+			}
+			for status, r := range one.Responses {
+				look(where+"/responses/"+status, r.Content)
+			}
+		}
+	}
+	if n := strings.Count(docsPage(t, operator.DescriptionJSON).Body.String(), `<pre tabindex="0" aria-label="Example">`); n != beside+len(named) || beside < 20 || len(named) < 60 {
+		t.Errorf("%d examples are shown, of %d bodies and %d types", n, beside, len(named))
+	}
+	var answers struct {
+		Components struct {
+			Responses map[string]struct{ Content map[string]media }
+		}
+	}
+	if err := json.Unmarshal(text, &answers); err != nil {
+		t.Fatal(err)
+	}
+	for name, r := range answers.Components.Responses {
+		look("/components/responses/"+name, r.Content)
 	}
 }
 
