@@ -259,6 +259,7 @@ func TestValuesAreCompletedAndSilenceIsNoError(t *testing.T) {
 		{"device list --version ", "1.4.1\n2.0.0\n"},
 		{"device list --line ", "hall3\n:4"},
 		{"device list --label ", "hot\n:4"},
+		{"device list --crash ", "3f2a9c0d11223344\tpump app_main\n"},
 		{"device list --state s", "silent\n:4"},
 		{"device show a", "a1b2c3d4\tpump Press 7\n:4"},
 		{"crash show ", "3f2a9c0d11223344\tpump app_main\n"},

@@ -46,7 +46,8 @@ var repeated = map[string]bool{"crash split": true, "rollout excuse": true}
 // flagValues are those of flags, whatever command has them.
 var flagValues = map[string]values{
 	"model": models, "version": versions, "pin": versions, "in": versions, "until-version": versions, "device": devices, "line": lines, "label": labels,
-	"plan": plans, "kind": kinds, "role": fixedWords(auth.Roles), "format": fixed("text", "json"), columnsFlag: nothing,
+	"crash": fingerprints,
+	"plan":  plans, "kind": kinds, "role": fixedWords(auth.Roles), "format": fixed("text", "json"), columnsFlag: nothing,
 }
 
 // states are those of --state, by command.

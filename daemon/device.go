@@ -33,6 +33,7 @@ func deviceListCommand() *cobra.Command {
 	version := cmd.Flags().String("version", "", "only those that run this version")
 	line := cmd.Flags().String("line", "", "only those on this line: a name, or a network such as 10.1.2.0/24")
 	label := cmd.Flags().String("label", "", "only those with this label")
+	crashed := cmd.Flags().String("crash", "", "only those that crashed in this group: a fingerprint")
 	search := cmd.Flags().String("search", "", "only those with this text in their key, name or an alias")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *state != "" {
@@ -41,7 +42,7 @@ func deviceListCommand() *cobra.Command {
 			}
 		}
 		answer, err := flags.get(cmd, path("devices"), "devices", map[string]string{
-			"model": *model, "state": *state, "version": *version, "line": *line, "label": *label, "q": *search,
+			"model": *model, "state": *state, "version": *version, "line": *line, "label": *label, "crash": *crashed, "q": *search,
 		})
 		if err != nil {
 			return err

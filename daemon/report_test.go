@@ -170,6 +170,10 @@ func TestADumpIsAReportAndAGroupAMomentLater(t *testing.T) {
 	if out := g.cli("crash", "list"); !strings.Contains(out, "regression in") || !strings.Contains(out, "fail_once") {
 		t.Errorf("crash list: %s", out)
 	}
+	other := g.addDevice("pump")
+	if out := g.cli("device", "list", "--crash", r.Fingerprint, "--state", "live"); !strings.Contains(out, device.Key) || strings.Contains(out, other.Key) {
+		t.Errorf("device list --crash: %s", out)
+	}
 	if out := g.cli("dump", "show", device.Key, r.Name); !strings.Contains(out, "in panic_abort (details=") {
 		t.Errorf("dump show: %s", out)
 	}

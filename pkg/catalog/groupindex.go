@@ -20,9 +20,10 @@ type groupIndex struct {
 	mu       sync.Mutex // guards what follows
 	known    bool       // else all is read at the next question
 	groups   map[string]listedGroup
-	chains   map[string][]string        // of a group, by their fingerprints
-	versions map[string][]fleet.Version // that a chain was seen in
-	words    map[string]string          // each version and model once
+	chains   map[string][]string          // of a group, by their fingerprints
+	versions map[string][]fleet.Version   // that a chain was seen in
+	words    map[string]string            // each version and model once
+	devices  map[string][]fleet.DeviceKey // that a chain was seen on, in order, once somebody has asked; a list is never changed
 }
 
 // listedGroup is a group without what no list needs.
@@ -47,10 +48,16 @@ type indexWrite struct {
 const (
 	allMembersPrefix  = "gm/"
 	allVersionsPrefix = "gv/"
+	allDevicesPrefix  = "gd/"
 )
 
 func indexed(key string) bool {
-	return strings.HasPrefix(key, groupPrefix) || strings.HasPrefix(key, allMembersPrefix) || strings.HasPrefix(key, allVersionsPrefix)
+	for _, prefix := range []string{groupPrefix, allMembersPrefix, allVersionsPrefix, allDevicesPrefix} {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // indexWrites are those of an operation.
@@ -67,7 +74,7 @@ func (t *tx) indexWrites() (all []indexWrite) {
 func (x *groupIndex) forget() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.known, x.groups, x.chains, x.versions, x.words = false, nil, nil, nil, nil
+	x.known, x.groups, x.chains, x.versions, x.words, x.devices = false, nil, nil, nil, nil, nil
 }
 
 // take brings the index along with what was committed, in the order of the commits. What is on record already changes nothing.
@@ -107,9 +114,12 @@ func (x *groupIndex) put(w indexWrite) error {
 	if err != nil {
 		return err
 	}
-	if strings.HasPrefix(w.key, allMembersPrefix) {
+	switch {
+	case strings.HasPrefix(w.key, allMembersPrefix):
 		enlist(x.chains, before, last, w.value != nil)
-	} else {
+	case strings.HasPrefix(w.key, allDevicesPrefix):
+		x.putDevice(before, fleet.DeviceKey(last), w.value != nil)
+	default:
 		enlist(x.versions, before, fleet.Version(x.word(last)), w.value != nil)
 	}
 	return nil
@@ -152,7 +162,7 @@ func (x *groupIndex) listed(g crash.Group) listedGroup {
 // read makes the index of the records.
 func (x *groupIndex) read(txn *badger.Txn) error {
 	x.groups, x.chains = map[string]listedGroup{}, map[string][]string{}
-	x.versions, x.words = map[string][]fleet.Version{}, map[string]string{}
+	x.versions, x.words, x.devices = map[string][]fleet.Version{}, map[string]string{}, map[string][]fleet.DeviceKey{}
 	err := each(txn, groupPrefix, "", false, func(key string, item *badger.Item) error {
 		return item.Value(func(b []byte) error { return x.put(indexWrite{key, b}) })
 	})

@@ -59,11 +59,12 @@ type DeviceFilter struct {
 	Version string // that it runs; UnknownVersion: nobody knows
 	Line    string // as named, or the network that it comes from
 	Label   string
-	Revoked bool      // only such as are
-	Heard   Span      // of their last contact
-	Search  string    // in its key, its name and its aliases
-	After   DeviceKey // exclusive
-	Limit   int       // 0: all
+	Revoked bool        // only such as are
+	Heard   Span        // of their last contact
+	Search  string      // in its key, its name and its aliases
+	Among   []DeviceKey // in their order: only these; nil: whichever
+	After   DeviceKey   // exclusive
+	Limit   int         // 0: all
 }
 
 // UnknownVersion in a filter stands for what devices run of which nobody knows it.

@@ -40,7 +40,7 @@ const (
 
 // viewsOfPage are addresses of lists and views; GROUP is the crash that half of the devices have had.
 var viewsOfPage = []string{
-	"/", "/devices", "/devices?state=live&version=1.1", "/devices?q=dev0", "/devices?line=hall-7&state=silent", "/devices/dev00001", "/models", "/models/pump", "/crashes", "/crashes?text=main&sort=count",
+	"/", "/devices", "/devices?state=live&version=1.1", "/devices?q=dev0", "/devices?line=hall-7&state=silent", "/devices?crash=GROUP&version=1.2", "/devices/dev00001", "/models", "/models/pump", "/crashes", "/crashes?text=main&sort=count",
 	"/crashes/GROUP", "/events", "/events?who=nobody", "/gateway", "/drop",
 }
 

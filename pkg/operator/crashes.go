@@ -31,6 +31,9 @@ type crashes interface {
 	Group(address string) (crash.Group, []crash.VersionCount, []crash.Chain, error)
 	GroupDumps(address string, limit int) ([]crash.Listed, error)
 	GroupDevices(address string, after fleet.DeviceKey, limit int) (page []crash.DeviceCount, total int, err error)
+	// CrashedOn is a group and all the devices that it was seen on, in their order.
+	CrashedOn(address string) (crash.Group, []fleet.DeviceKey, error)
+	CrashAddresses() ([]string, error) // of all groups
 	GroupCounters(address string) ([]crash.VersionSeries, error)
 	// Counters are what was counted of a model's versions since CountedSince.
 	Counters(fleet.ModelCode) ([]crash.VersionSeries, error)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -50,7 +51,22 @@ func TestAListOfFiftyDevicesReadsFiftyRecords(t *testing.T) {
 	for i := range n / 2 {
 		d.book.Seen(fleet.Seen{Device: devices[i].Device.Key, At: noon, By: fleet.HeardConfig, Said: fleet.Said{Version: fmt.Sprintf("1.%d", i%2)}})
 	}
+	const crashed = 150 // each third of the first 450
+	for i := range crashed {
+		dump := fleet.Dump{Device: devices[3*i].Device.Key, Model: "pump", FirmwareVersion: "1.0", UploadedAt: noon}
+		if err := d.store.RecordDumps(t.Context(), []fleet.Dump{dump}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := d.store.RecordCrash(t.Context(), crash.Crash{
+			Device: dump.Device, Model: "pump", Name: dump.Name(), Uploaded: noon, State: crash.Reported, Version: "1.0", Fingerprint: "f0",
+		}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	for query, want := range map[string]int{
+		"crash=f0": pageRows, "crash=f0&limit=50": 50, "crash=f0&limit=1000": crashed, "crash=f0&line=line3&version=1.1": crashed / 10, "crash=f0&state=never": 0,
+		"crash=f0&limit=1000&after=dev00299": crashed / 3, "crash=f0&q=dev0003": 4,
 		"": pageRows, "limit=50": 50, "limit=50&state=live": 50, "limit=50&line=line3&version=1.1": 50, "q=pump+4999": 1, "state=late": 0, "limit=1000": 1000,
 	} {
 		read.devices.Store(0)
@@ -63,7 +79,7 @@ func TestAListOfFiftyDevicesReadsFiftyRecords(t *testing.T) {
 		if got := read.devices.Load(); got != int64(want) || read.models.Load() > 1 {
 			t.Errorf("%s: %d records of devices and %d of models were read for %d devices", query, got, read.models.Load(), want)
 		}
-		if more := want == pageRows || want == 50 || want == 1000; (answer.Next != nil) != more {
+		if more := want == pageRows || want == 50 && !strings.Contains(query, "after=") || want == 1000; (answer.Next != nil) != more {
 			t.Errorf("%s: next %v", query, answer.Next)
 		}
 	}

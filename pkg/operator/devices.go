@@ -14,7 +14,7 @@ import (
 )
 
 func (d *door) registerDevices(rs *endpoint.Routes) {
-	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices", d.listDevices, listed("model", "state", "version", "line", "label", "q")...)
+	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices", d.listDevices, listed("model", "state", "version", "line", "label", "crash", "q")...)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices", d.addDevice)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/devices/import", d.importDevices, "dry_run", "model", "skip_wrong")
 	d.handle(rs, auth.Viewer, http.MethodGet, "/api/devices/{key}", d.showDevice)
@@ -122,6 +122,11 @@ func (d *door) deviceFilter(r *http.Request) (f fleet.DeviceFilter, err error) {
 	if given := q.Get("state"); given != "" {
 		if f.State, err = fleet.ParseDeviceState(given); err != nil {
 			return f, err
+		}
+	}
+	if given := q.Get("crash"); given != "" {
+		if _, f.Among, err = d.Crashes.CrashedOn(given); err != nil {
+			return f, d.nearCrash(given, err)
 		}
 	}
 	f.Model, err = d.modelFilter(r)

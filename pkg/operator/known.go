@@ -53,6 +53,18 @@ func (d *door) nearDevice(key string, err error) error {
 	return near(err, key, d.Sightings.Devices(fleet.DeviceFilter{}))
 }
 
+// nearCrash adds the nearest known group to the news that there is none of that fingerprint.
+func (d *door) nearCrash(fingerprint string, err error) error {
+	if !errors.Is(err, fleet.ErrUnknown) {
+		return err
+	}
+	addresses, failed := d.Crashes.CrashAddresses()
+	if failed != nil {
+		return failed
+	}
+	return near(err, fingerprint, addresses)
+}
+
 // knownVersion says whether a version is a build's, or one in which something crashed.
 func (d *door) knownVersion(v fleet.Version) error {
 	if v == "" {

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
+	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -129,5 +131,59 @@ func TestTheListOfDevicesIsItsAddress(t *testing.T) {
 		if a := d.read("/devices" + bad); a.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: %s", bad, a.Status)
 		}
+	}
+}
+
+func TestACrashLeadsToTheListOfItsDevicesWhichTakesEveryOtherFilterToo(t *testing.T) {
+	d := open(t)
+	d.crashes(1, "abort()", "main.c:1")
+	const group = "0000000000000000"
+	for i, line := range []string{"hall-1", "hall-1", "hall-2", "hall-2"} {
+		one := fleet.Device{Key: fleet.DeviceKey(fmt.Sprint("bbbbbbb", i)), Model: "pump", Line: line}
+		d.must(d.store.AddDevice(t.Context(), one, auth.DeviceSecrets{}))
+		if i == 3 {
+			continue // it has not crashed
+		}
+		dump := fleet.Dump{Device: one.Key, Model: "pump", FirmwareVersion: "1.0", UploadedAt: noon}
+		d.must(d.store.RecordDumps(t.Context(), []fleet.Dump{dump}))
+		_, err := d.store.RecordCrash(t.Context(), crash.Crash{
+			Device: one.Key, Model: "pump", Name: dump.Name(), Uploaded: noon, State: crash.Reported, Version: "1.0", Fingerprint: group, TopFrame: "main.c:1",
+		}, 0)
+		d.must(err)
+	}
+	for path, want := range map[string]string{
+		"/crashes/" + group:                   `<a href="/devices?crash=` + group + `">4 devices</a>`,
+		"/crashes":                            `<a href="/devices?crash=` + group + `">4</a>`,
+		"/crashes/" + group + "?":             `<a href="/devices?crash=` + group + `&amp;line=hall-1">2</a>`,
+		"/devices?crash=" + group:             `4 devices · <a href="/devices.csv?crash=` + group + `"`,
+		"/devices?line=hall-1&crash=" + group: `<a class="tag" href="/devices?line=hall-1">Crashed in: main.c:1 `,
+		"/devices?line=hall-2&crash=" + group: `<input type="hidden" name="crash" value="` + group + `">`,
+		"/devices?q=bbb&crash=" + group:       `data-live="device sighting crash"`,
+		"/devices?limit=2&crash=" + group:     `<a href="/devices?after=bbbbbbb0&amp;crash=` + group + `&amp;limit=2">Next page</a>`,
+	} {
+		if a := d.read(path); !strings.Contains(a.body, want) {
+			t.Errorf("%s: no %s in\n%s", path, want, a.body)
+		}
+	}
+	for query, want := range map[string]string{
+		"": "aaaaaaaa bbbbbbb0 bbbbbbb1 bbbbbbb2", "&line=hall-1": "bbbbbbb0 bbbbbbb1", "&line=hall-2": "bbbbbbb2", "&q=bbb&limit=2": "bbbbbbb0 bbbbbbb1",
+		"&limit=2&after=bbbbbbb0": "bbbbbbb1 bbbbbbb2", "&state=live": "",
+	} {
+		var got []string
+		a := d.read("/devices?crash=" + group + query)
+		for _, key := range []string{"aaaaaaaa", "bbbbbbb0", "bbbbbbb1", "bbbbbbb2", "bbbbbbb3"} {
+			if strings.Contains(a.body, `<a href="/devices/`+key+`">`) {
+				got = append(got, key)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q: %s %v, want %s", query, a.Status, got, want)
+		}
+	}
+	if a := d.read("/devices.csv?line=hall-1&crash=" + group); strings.Count(a.body, "\n") != 1+2 || strings.Contains(a.body, "bbbbbbb2") {
+		t.Errorf("as CSV:\n%s", a.body)
+	}
+	if a := d.read("/devices?crash=nobodys"); a.StatusCode != http.StatusNotFound || !strings.Contains(a.body, "nobodys") {
+		t.Errorf("of no group: %s\n%s", a.Status, a.body)
 	}
 }

@@ -19,7 +19,7 @@ const csvRows = 500 // that are read at a time, and of which no more is kept
 
 // devicesCSV answers all devices that the list's address picks, read and written bit by bit.
 func (p *Page) devicesCSV(w http.ResponseWriter, r *http.Request) error {
-	f, err := filterOf(r.URL.Query())
+	f, _, err := p.filterOf(r.URL.Query())
 	if err != nil {
 		return access.Visible(err)
 	}

@@ -1,17 +1,19 @@
 package page
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
 	"strconv"
 	"strings"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
+	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 // deviceQuery is what the address of the list may say.
-var deviceQuery = []string{"q", "model", "version", "state", "line", "label", "revoked", "after", "limit"}
+var deviceQuery = []string{"q", "model", "version", "state", "line", "label", "revoked", "crash", "after", "limit"}
 
 const (
 	deviceRows     = 100 // of a page
@@ -31,6 +33,7 @@ type devicesView struct {
 	CSV    string // the address of all that the filter picks, for a spreadsheet
 	Here   string // the address with the filter
 	Models []fleet.Model
+	InOne  bool // all of one group of crashes: a further device may be in it at any time
 }
 
 type kept struct{ Name, Value string }
@@ -68,8 +71,17 @@ func (d deviceRow) Offers() string {
 	return string(*d.Offered)
 }
 
-// filterOf reads the address of the list.
-func filterOf(q url.Values) (f fleet.DeviceFilter, err error) {
+// filterOf reads the address of the list, and has the group of crashes that it names, nil for none.
+func (p *Page) filterOf(q url.Values) (f fleet.DeviceFilter, in *crash.Group, err error) {
+	if f, err = deviceWords(q); err != nil || q.Get("crash") == "" {
+		return f, nil, err
+	}
+	g, devices, err := p.Crashes.CrashedOn(q.Get("crash"))
+	f.Among = devices
+	return f, &g, err
+}
+
+func deviceWords(q url.Values) (f fleet.DeviceFilter, err error) {
 	f = fleet.DeviceFilter{
 		Version: q.Get("version"), Line: q.Get("line"), Label: q.Get("label"), Search: q.Get("q"), Revoked: q.Get("revoked") == "true", Limit: deviceRows,
 	}
@@ -98,7 +110,7 @@ func filterOf(q url.Values) (f fleet.DeviceFilter, err error) {
 
 func (p *Page) devices(v *visit) (shown, error) {
 	q := v.r.URL.Query()
-	f, err := filterOf(q)
+	f, in, err := p.filterOf(q)
 	if err != nil {
 		return shown{}, err
 	}
@@ -118,6 +130,10 @@ func (p *Page) devices(v *visit) (shown, error) {
 		return shown{}, err
 	}
 	view.filter(q, p.Sightings.Facets(f))
+	if view.InOne = in != nil; view.InOne {
+		view.Chosen = append(view.Chosen, link{"Crashed in: " + cmp.Or(in.TopFrame, in.Fingerprint), with(q, "crash", "")})
+		view.Kept = append(view.Kept, kept{"crash", q.Get("crash")})
+	}
 	view.Models, err = p.Records.Models()
 	return shown{"Devices", view}, err
 }

@@ -65,6 +65,8 @@ type crashes interface {
 	Counters(fleet.ModelCode) ([]crash.VersionSeries, error)
 	groupChanges
 	wants
+	// CrashedOn is a group and all the devices that it was seen on, in their order.
+	CrashedOn(address string) (crash.Group, []fleet.DeviceKey, error)
 	// DeviceCrashes counts on the last days; devices without a crash are not in it.
 	DeviceCrashes(code fleet.ModelCode, keys []fleet.DeviceKey, days int64) (map[fleet.DeviceKey]int, error)
 }

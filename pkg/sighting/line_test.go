@@ -209,7 +209,13 @@ func TestAFilterIsAnsweredInTheOrderOfKeysAndInPages(t *testing.T) {
 		"heard until":     {fleet.DeviceFilter{Heard: fleet.Span{Until: heard(b, 900)}, Model: "fan"}, 451},
 		"all at once":     {fleet.DeviceFilter{Model: "pump", State: fleet.Live, Version: "1.3", Line: "line3", Label: "hall", Search: "pump"}, 50},
 		"a foreign one":   {fleet.DeviceFilter{Model: "lamp"}, 0},
+		"some":            {fleet.DeviceFilter{Among: []fleet.DeviceKey{keyOf(3), keyOf(4), keyOf(7), "gone"}}, 3},
+		"some on a line":  {fleet.DeviceFilter{Among: []fleet.DeviceKey{keyOf(3), keyOf(4), keyOf(7), "gone"}, Line: "line3"}, 2},
+		"none":            {fleet.DeviceFilter{Among: []fleet.DeviceKey{}}, 0},
 	} {
+		if total := b.Facets(c.f).Total; total != c.want {
+			t.Errorf("%s: %d in all, want %d", name, total, c.want)
+		}
 		all := b.Devices(c.f)
 		if len(all) != c.want {
 			t.Errorf("%s: %d devices, want %d", name, len(all), c.want)

@@ -64,7 +64,13 @@ func (f want) misses(e *entry, state fleet.DeviceState) (n, in int) {
 	miss(ofRevoked, f.Revoked && e.barred != revoked)
 	miss(facets, !f.Heard.Has(timeOf(e.Heard)))
 	miss(facets, f.Search != "" && !strings.Contains(string(e.Device), f.Search) && !strings.Contains(strings.ToLower(e.names), f.Search))
+	miss(facets, f.Among != nil && !among(f.Among, e.Device))
 	return n, in
+}
+
+func among(devices []fleet.DeviceKey, key fleet.DeviceKey) bool {
+	_, found := slices.BinarySearch(devices, key)
+	return found
 }
 
 // Sighting is what was seen of a device, and the line that it stands on: as named, or the network that it comes from.
