@@ -205,7 +205,7 @@ func TestARemovalSaysHowManyDumpsCannotBeReadAgain(t *testing.T) {
 		d.must(err)
 	}
 	contains(t, "the build", d.see(cookie, "/models/winch/builds/1.0.0"), "3 dumps that are here were read with its symbols", "No device is known to run it.")
-	contains(t, "the model", d.see(cookie, "/models/winch"), `data-label="dumps read with it">3<`, `data-label="dumps read with it">0<`)
+	contains(t, "the model", d.see(cookie, "/models/winch"), `data-label="dumps read with it"><a href="/crashes?model=winch&amp;version=1.0.0">3<`, `<a href="/crashes?model=winch&amp;version=1.1.0">0<`)
 }
 
 func TestAModelShowsAViewerNoValueAndNoForm(t *testing.T) {
