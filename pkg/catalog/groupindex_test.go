@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -114,7 +115,7 @@ func TestPagesOfGroupsAreWhatSortingAllOfThemGives(t *testing.T) {
 				}
 				q.After = page.Next
 			}
-			if !slices.Equal(got, want) {
+			if !slices.EqualFunc(got, want, func(a, b crash.Group) bool { return reflect.DeepEqual(a, b) }) {
 				t.Errorf("by %s of %+v:\n got %v\nwant %v", order, f, got, want)
 			}
 		}

@@ -78,7 +78,7 @@ func (t *tx) noteMove(from, to crash.Chain) (first bool, err error) {
 
 // uncount takes a crash out of its chain's count. The caller stores the chain.
 func (t *tx) uncount(c crash.Crash, chain *crash.Chain) error {
-	chain.Count--
+	chain.Uncount(c)
 	var v crash.VersionCount
 	key := chainVersionKey(c.Fingerprint, c.Version)
 	found, err := t.get(key, &v)
@@ -122,7 +122,7 @@ func (t *tx) uncount(c crash.Crash, chain *crash.Chain) error {
 // takeOut counts a crash out of the group that it was in. A chain that has nothing left leads to where the crash is now;
 // an old one waits for the others of its dumps, see settle.
 func (t *tx) takeOut(left crash.Group, from crash.Chain, c crash.Crash, to string) error {
-	left.Count--
+	left.Uncount(c)
 	gone, err := t.newDevice(left.Fingerprint, c.Device)
 	if err != nil {
 		return err

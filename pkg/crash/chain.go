@@ -33,6 +33,7 @@ type Tally struct {
 	LastVersion  fleet.Version   `json:"last_version"`  // the newest by version order
 	LatestDevice fleet.DeviceKey `json:"latest_device"`
 	LatestDump   fleet.DumpName  `json:"latest_dump"`
+	Recent       Recent          `json:"recent,omitempty"` // crashes by the day they were uploaded on
 }
 
 // Newer reports whether version a is later than b, among the builds of one model: by version order, else by the order
@@ -43,8 +44,14 @@ type Newer func(a, b fleet.Version) bool
 func (t *Tally) Add(c Crash, newer Newer) {
 	t.Gather(Tally{
 		Reason: c.Reason, TopFrame: c.TopFrame, FirstSeen: c.Uploaded, LastSeen: c.Uploaded, Count: 1,
-		FirstVersion: c.Version, LastVersion: c.Version, LatestDevice: c.Device, LatestDump: c.Name,
+		FirstVersion: c.Version, LastVersion: c.Version, LatestDevice: c.Device, LatestDump: c.Name, Recent: on(c.Uploaded, 1),
 	}, newer)
+}
+
+// Uncount takes a crash back that was counted. What else is told of it stays.
+func (t *Tally) Uncount(c Crash) {
+	t.Count--
+	t.Recent = t.Recent.plus(on(c.Uploaded, -1))
 }
 
 // Gather adds what was counted elsewhere.
@@ -57,6 +64,7 @@ func (t *Tally) Gather(other Tally, newer Newer) {
 		return
 	}
 	t.Count += other.Count
+	t.Recent = t.Recent.plus(other.Recent)
 	if other.FirstSeen.Before(t.FirstSeen) {
 		t.FirstSeen = other.FirstSeen
 	}

@@ -180,6 +180,17 @@ func TestTheListOfCrashesIsFilteredByItsAddressAndGoesPageByPage(t *testing.T) {
 	}
 }
 
+func TestTheListOfCrashesDrawsTheDaysOfEach(t *testing.T) {
+	d := open(t)
+	d.crashes(1, "abort()", "main.c:1")
+	const today = `<svg class="spark" viewBox="0 0 70 16" role="img" aria-label="1 crash in 14 days, 1 today"><rect x="65" y="0" width="4" height="16"/></svg>`
+	for _, address := range []string{"/crashes", "/crashes?sort=count"} {
+		if a := d.read(address); !strings.Contains(a.body, today) {
+			t.Errorf("%s has no %s in\n%s", address, today, a.body)
+		}
+	}
+}
+
 func TestThePlotHasALineForEachVersionThatCrashedOfLate(t *testing.T) {
 	hour := noon.Unix() / 3600
 	counted := []crash.VersionSeries{{Version: "1.0", Series: crash.Series{Hours: map[int64]crash.Count{hour: {Crashes: 1}, hour - 47: {Crashes: 2}, hour - 48: {Crashes: 9}}}}, {Version: "old"}}

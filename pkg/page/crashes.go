@@ -28,10 +28,24 @@ type crashesView struct {
 	States   []crash.GroupState
 	Orders   []order
 	Filtered bool
-	Groups   []crash.Group
+	Groups   []listedGroup
 	Total    int
 	Next     string // the address of the next page, "" on the last
 	Dumps    []crash.Listed
+}
+
+// listedGroup is a row.
+type listedGroup struct {
+	crash.Group
+	Spark spark
+}
+
+func (p *Page) listed(groups []crash.Group) []listedGroup {
+	rows := make([]listedGroup, len(groups))
+	for i, g := range groups {
+		rows[i] = listedGroup{g, sparkOf(g.Recent, p.Now())}
+	}
+	return rows
 }
 
 type order struct{ Name, Title string }
@@ -50,9 +64,11 @@ func (p *Page) crashes(v *visit) (shown, error) {
 	if view.Models, err = p.Records.Models(); err != nil {
 		return shown{}, err
 	}
+	var groups []crash.Group
 	if view.Filtered {
 		err = p.filteredGroups(q, &view)
-	} else if view.Groups, view.Total, err = p.Crashes.UrgentGroups(shownRows); err == nil {
+	} else if groups, view.Total, err = p.Crashes.UrgentGroups(shownRows); err == nil {
+		view.Groups = p.listed(groups)
 		if view.Dumps, _, err = p.Crashes.Dumps(crash.DumpFilter{Limit: shownRows}); err == nil && view.Total > len(view.Groups) {
 			view.Next = "/crashes?sort=last_seen"
 		}
@@ -86,7 +102,7 @@ func (p *Page) filteredGroups(q url.Values, view *crashesView) (err error) {
 		}
 	}
 	page, err := p.Crashes.ListGroups(query)
-	view.Groups, view.Total = page.Groups, page.Total
+	view.Groups, view.Total = p.listed(page.Groups), page.Total
 	if page.Next != nil {
 		next := url.Values{}
 		for _, name := range crashQuery {
