@@ -61,7 +61,7 @@ test-faults: ## what befalls a gateway, as a table; five minutes, hours with SLI
 	cd daemon && $(GO) test -tags faults -count=1 -timeout 12h -run '^TestFaults$(RUN)'
 
 test-rollouts: ## what halts a rollout at how many devices, as a table beside the reference's: 1,000 good builds, 100 of each bad one
-	SLIPWAY_ROLLOUTS=long $(GO) test -count=1 -timeout 2h -run '^TestTheTable' ./pkg/rollout
+	SLIPWAY_ROLLOUTS=long $(GO) test -v -count=1 -timeout 2h -run '^TestTheTable' ./pkg/rollout
 
 test-rollouts-live: ## rollouts against the real gateway: good and bad builds, a line that is cut, kills, CI; four minutes
 	cd daemon && $(GO) test -tags live -count=1 -parallel 4 -timeout 30m -run '^TestLive'
