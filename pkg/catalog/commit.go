@@ -75,10 +75,9 @@ func (c *Catalog) commit() {
 	}
 }
 
-// commitBatches commits an operation together with those that wait behind it, as many as a transaction takes, and tells all of
-// them what has become of them when that is on stable storage. A log that
-// did not sync once may say that it did the second time: after an error nothing is committed until the store was opened
-// again.
+// commitBatches commits an operation together with those that wait behind it, as many as a transaction takes, and tells all
+// of them what has become of them when that is on stable storage. A log that did not sync once may say that it did the
+// second time: after an error nothing is committed until the store was opened again.
 func (c *Catalog) commitBatches(op *operation) {
 	db, err := c.store.forWriting()
 	if err != nil {

@@ -156,6 +156,17 @@ func with(q url.Values, name, value string) string {
 	return "/devices?" + changed.Encode()
 }
 
+// inWords is what a filter's word is called where people read it.
+func inWords(filter, word string) string {
+	switch filter {
+	case "state":
+		return stateWord(fleet.DeviceState(word))
+	case "revoked":
+		return "yes"
+	}
+	return word
+}
+
 // mostWords of a facet are shown.
 const mostWords = 12
 
@@ -174,7 +185,7 @@ func (view *devicesView) filter(q url.Values, all fleet.DeviceFacets) {
 	} {
 		chosen := q.Get(one.name)
 		if chosen != "" {
-			view.Chosen = append(view.Chosen, link{one.title + ": " + chosen, with(q, one.name, "")})
+			view.Chosen = append(view.Chosen, link{one.title + ": " + inWords(one.name, chosen), with(q, one.name, "")})
 			view.Kept = append(view.Kept, kept{one.name, chosen})
 		}
 		f := facet{Name: one.name, Title: one.title}
@@ -183,7 +194,7 @@ func (view *devicesView) filter(q url.Values, all fleet.DeviceFacets) {
 				f.More++
 				continue
 			}
-			word := facetWord{w.Word, with(q, one.name, w.Word), w.Count, w.Word == chosen}
+			word := facetWord{inWords(one.name, w.Word), with(q, one.name, w.Word), w.Count, w.Word == chosen}
 			if word.Chosen {
 				word.Address = with(q, one.name, "")
 			}

@@ -68,8 +68,10 @@ var functions = template.FuncMap{
 	"comma64": func(n uint64) string { return humanize.Comma(int64(n)) },
 	"asset":   asset,
 	"plural":  plural,
-	"word":    func(s fleet.DeviceState) string { return strings.ReplaceAll(string(s), "_", " ") },
+	"word":    stateWord,
 }
+
+func stateWord(s fleet.DeviceState) string { return strings.ReplaceAll(string(s), "_", " ") }
 
 const shownTime = "2 Jan 2006, 15:04:05"
 
