@@ -173,7 +173,7 @@ func TestWhatPeopleAskReadsAFewRecordsOfALargePlant(t *testing.T) {
 		{"/devices?state=live&version=1.1", 4*shown + 10, fmt.Sprintf("%s devices", humanize.Comma(int64(manyDevices+1)/3))},
 		{"/crashes", 2*shown + 4*shown + 30, " kinds</p>"},
 		{"/api/coredumps?limit=50&state=missing", 4*shown + 10, `"next":"`},
-		{"/api/coredumps?limit=50&since=2026-01-01T10:00:00Z&until=2026-01-01T20:00:00Z", 4*shown + 10, `"uploaded_at":"2026-01-01T20:00:00Z"`},
+		{"/api/coredumps?limit=50&since=2026-01-01T01:00:00Z&until=2026-01-01T02:00:00Z", 4*shown + 10, `"uploaded_at":"2026-01-01T02:00:00Z"`},
 		{"/api/coredumps?state=missing&since=2026-01-02T20:00:00Z", 10, `"coredumps":[]`},
 		{"/api/devices/" + string(manyDevice(7)) + "/coredumps?until=2026-01-01T00:00:00Z", 10, `"coredumps":[]`},
 		{"/api/devices?limit=50&since=1h", shown + 10, `"next":"dev00049"`},

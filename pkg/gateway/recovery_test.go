@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -8,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
 func TestCallersWaitForRecoveryAndTheHealthCheckDoesNot(t *testing.T) {
@@ -74,4 +77,33 @@ func TestABrowserThatComesWhileTheGatewayStartsGetsAPageThatGoesOnByItself(t *te
 			}
 		}
 	})
+}
+
+func TestAGatewayThatIsStoppedWhileItRecoversEndsInOrder(t *testing.T) {
+	g, err := New(settings(t), Binary{Version: "1.2.3"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	var some []fleet.Dump // to recover: whether it stops before one of them is a matter of chance, before each of them not
+	for n := range 100 {
+		some = append(some, fleet.Dump{Device: "aaaaaaaa", Model: "pump", UploadedAt: time.Now().Add(-time.Duration(n) * time.Second)})
+	}
+	if err := g.store.RecordDumps(t.Context(), some); err != nil {
+		t.Fatal(err)
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if err := g.Run(stopped); err != nil {
+		t.Errorf("it ends with %v", err)
+	}
+	select {
+	case <-g.recovery.over:
+		t.Error("it has recovered, so that this shows nothing")
+	default:
+	}
 }

@@ -102,8 +102,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	if err := g.recovery.run(working); err != nil {
 		cancel()
-		if failed := ignoreCancel(work.Wait()); failed != nil && errors.Is(err, context.Canceled) {
-			return failed // it is what recovery was ended by
+		failed := ignoreCancel(work.Wait())
+		if errors.Is(err, context.Canceled) {
+			return failed // it is what recovery was ended by; nil: somebody stopped the gateway
 		}
 		return err
 	}
