@@ -56,7 +56,7 @@ func ParseAhead(name, given string, now time.Time) (at time.Time, err error) {
 	case !known:
 		return time.Time{}, fleet.Refused("%s %q: want how long, such as 2h or 7d, a day such as 2026-05-04, or a time such as 2026-05-04T12:00:00Z", name, given)
 	case !at.After(now):
-		return time.Time{}, fleet.Refused("%s %q: that is not to come: it is %s now", name, given, now.UTC().Format(time.RFC3339))
+		return time.Time{}, fleet.Refused("%s %q: that has passed: it is %s now", name, given, now.UTC().Format(time.RFC3339))
 	}
 	return at, nil
 }
