@@ -50,7 +50,7 @@ var examples = map[string]string{
 	"crash list":         "slipway crash list --state open --since 24h\nslipway crash list --model pump --version 1.4.2 --sort devices",
 	"crash show":         "slipway crash show 3f2a9c0d11223344\nslipway crash show 3f2a9c0d11223344 --devices",
 	"crash resolve":      "slipway crash resolve 3f2a9c0d11223344 --in 1.4.3",
-	"crash ignore":       "slipway crash ignore 3f2a9c0d11223344\nslipway crash ignore 3f2a9c0d11223344 --until-version 1.5.0\nslipway crash ignore 3f2a9c0d11223344 --until 7d",
+	"crash ignore":       "slipway crash ignore 3f2a9c0d11223344\nslipway crash ignore 3f2a9c0d11223344 --until-version 1.5.0\nslipway crash ignore 3f2a9c0d11223344 --until-crashes 100\nslipway crash ignore 3f2a9c0d11223344 --until 7d",
 	"crash reopen":       "slipway crash reopen 3f2a9c0d11223344",
 	"crash merge":        "slipway crash merge 3f2a9c0d11223344 77aa9c0d11223344",
 	"crash split":        "slipway crash split 3f2a9c0d11223344 77aa9c0d11223344",

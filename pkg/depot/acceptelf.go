@@ -24,7 +24,7 @@ func (d *Depot) acceptELF(ctx context.Context, s fleet.Submission, elf *durable.
 		return fleet.Accepted{}, err
 	}
 	if m.NoSymbols() == "" {
-		return fleet.Accepted{}, fleet.Refused("an ELF is taken for a plain image only, and model %s is offered none: send the bundle", s.Model)
+		return fleet.Accepted{}, fleet.Refused("an ELF is taken for a plain image only, and model %s is offered none: send the bundle; 'slipway decode CORE ELF' reads one dump with it, without the gateway", s.Model)
 	}
 	flat, err := os.Open(d.flatPath(s.Model))
 	if err != nil {

@@ -24,7 +24,7 @@ var exampleValues = map[string]any{
 	"devices": 12, "GroupDevices.devices": []any{"a1b2c3d4"}, "device_hours": 288, "elf_sha256": exampleHash, "elf_size": 7_340_032,
 	"file": "coredump_20260504T120000_000000Z.dmp", "MadeBackup.file": "backup/slipway-20260504.age", "fingerprint": "3f2a9c0d11223344",
 	"firmware_version": "1.4.2", "firmware_versions": map[string]any{"pump": "1.4.2"}, "first_version": "1.4.1", "for": "1h", "Nudge.for": "firmware",
-	"Nudged.for": "firmware", "frames": []any{"fail_once at test_core_dump.c:14", "app_main at main.c:31"}, "free_bytes": 21_474_836_480,
+	"Nudged.for": "firmware", "frames": []any{"fail_once at test_core_dump.c:14", "app_main at main.c:31"}, "free_bytes": 1_474_836_480,
 	"group": "3f2a9c0d11223344", "hash": exampleHash, "id": "k3j9x2", "Trouble.id": "wanted/pump/9d4c1f0b2e6a7788", "Object.id": "pump/1.4.2", "idf_version": "v5.4.1",
 	"image_sha256": exampleHash, "image_size": 1_048_576, "keys": []any{"a1b2c3d4"}, "kind": "abort", "Trouble.kind": "wanted", "Event.kind": "build.published",
 	"kinds": []any{"crash", "rollout.halted"}, "labels": []any{"hot"}, "last_version": "1.4.2", "latest_device": "a1b2c3d4",
