@@ -131,9 +131,9 @@ func asInstalled(b *testing.B) {
 }
 
 // idleMemory is what a gateway holds once it is idle: what is stored was verified, and what a start took was given back. So
-// it is looked at until it has stood still for half a minute.
+// it is looked at until it has stood still for a minute.
 func idleMemory(b *testing.B, pid int) int64 {
-	const look, still = 5 * time.Second, 6
+	const look, still = 5 * time.Second, 12
 	least, since := anonymous(b, pid), 0
 	for looks := 0; since < still && looks < 60; looks++ {
 		time.Sleep(look)
