@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
@@ -232,39 +231,11 @@ func TestTwoOpenAdoptionsHaveNotTheSameSecret(t *testing.T) {
 	}
 }
 
-// TestAFloodOfStrangersOfOtherProtocolsIsBoundedAndSlowed: each calls itself another, with the right secret or a wrong one.
 func TestAFloodOfStrangersOfOtherProtocolsIsBoundedAndSlowed(t *testing.T) {
-	g := startGateway(t)
-	g.cli("model", "add", "pump")
-	var a api.OpenedAdoption
-	g.cliJSON(&a, "device", "adopt", "--model", "pump", "--at-most", "5")
-	answered := func(secret string) map[int]int {
-		counts := map[int]int{}
-		var mu sync.Mutex
-		var all sync.WaitGroup
-		for i := range 60 {
-			all.Go(func() {
-				var status int
-				if i%4 < 2 { // two at a time are the same
-					status = g.byController(fmt.Sprintf("board-%d", i/4), secret).StatusCode
-				} else {
-					status = g.byPath(fmt.Sprintf("b%07d%s", i/4, secret), "/api/iot/config")
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				counts[status]++
-			})
+	flood(t, func(g *running, stranger int, secret string) int {
+		if stranger%4 < 2 {
+			return g.byController(fmt.Sprintf("board-%d", stranger/4), secret).StatusCode
 		}
-		all.Wait()
-		return counts
-	}
-	if wrong := answered("a-guess-of-a-secret"); wrong[http.StatusTooManyRequests] < 40 || wrong[http.StatusOK] > 0 {
-		t.Errorf("wrong secrets, each of another name: %v", wrong)
-	}
-	if right := answered(a.Secret); right[http.StatusOK] != 10 {
-		t.Errorf("the right one, of five devices: %v", right)
-	}
-	if kinds := g.kindsOf(); kinds["device.adopted"] != 5 || kinds["adoption.closed"] != 1 {
-		t.Errorf("%v", kinds)
-	}
+		return g.byPath(fmt.Sprintf("b%07d%s", stranger/4, secret), "/api/iot/config")
+	})
 }

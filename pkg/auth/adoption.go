@@ -54,7 +54,8 @@ type adopter interface {
 	AdoptDevice(ctx context.Context, s Stranger, now time.Time) error
 }
 
-// ErrNotAdopted is a stranger who shows a wrong secret while devices of its model, or of any where it names none, are adopted. It comes with ErrInvalidClient.
+// ErrNotAdopted is a stranger who shows a wrong secret while devices of its model, or of any where it names none, are
+// adopted. It comes with ErrInvalidClient.
 var ErrNotAdopted = errors.New("no device to adopt")
 
 // CheckNamed finds the device that a name of its own in some protocol and the secret of an open adoption are of: the request

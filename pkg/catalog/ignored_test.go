@@ -93,6 +93,20 @@ func (i *ignoring) told(fingerprint string) (all []string) {
 	return all
 }
 
+func TestWhatSomebodyHasDecidedMeanwhileStays(t *testing.T) {
+	i := newIgnoring(t)
+	i.ignore("f1", crash.Bound{At: noon.Add(time.Hour)})
+	listed := ignoredKey(groupOf(t, i.Catalog, "f1"))
+	_, err := i.UpdateGroup(t.Context(), "f1", func(g *crash.Group) error { g.Resolve("2.0", i.now); return nil })
+	must(t, err)
+	must(t, i.store.write(map[string][]byte{listed: {}})) // as it was when it was looked what is due
+	i.passes(noon.Add(2 * time.Hour))
+	if g := groupOf(t, i.Catalog, "f1"); g.State != crash.Resolved {
+		t.Errorf("it is %s", g.State)
+	}
+	must(t, i.store.write(map[string][]byte{listed: nil}))
+}
+
 func TestWhatIsIgnoredUntilATimeIsOpenAgainThenWithoutACrash(t *testing.T) {
 	i := newIgnoring(t)
 	at := noon.Add(48 * time.Hour)

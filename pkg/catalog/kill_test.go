@@ -253,6 +253,18 @@ func (said promises) check(t *testing.T, c *Catalog) {
 }
 
 // checkIndexes compares every record with its indexes, in both directions: no operation may be there in half.
+// checkDays holds that no more crashes are counted by the day than in all.
+func checkDays(t *testing.T, of string, tally crash.Tally) {
+	t.Helper()
+	n := 0
+	for _, day := range tally.Recent {
+		n += day.Count
+	}
+	if n > tally.Count {
+		t.Errorf("%s: %d crashes on the last days, and %d in all", of, n, tally.Count)
+	}
+}
+
 func checkIndexes(t *testing.T, c *Catalog) {
 	t.Helper()
 	expected, have := map[string]bool{}, map[string]bool{}
@@ -294,11 +306,16 @@ func checkIndexes(t *testing.T, c *Catalog) {
 				var g crash.Group
 				must(t, read(item, &g))
 				counted += g.Count
+				checkDays(t, key, g.Tally)
 				for _, key := range []string{urgencyKey(g), ignoredKey(g)} {
 					if key != "" {
 						expected[key] = true
 					}
 				}
+			case "gk":
+				var chain crash.Chain
+				must(t, read(item, &chain))
+				checkDays(t, key, chain.Tally)
 			case "nx":
 				expected[crashedInKey(key)] = true
 			}

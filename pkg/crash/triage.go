@@ -31,7 +31,8 @@ type store interface {
 	BuildsByELF(prefix string) ([]fleet.Build, error)
 	Build(fleet.ModelCode, fleet.Version) (fleet.Build, error)
 	// RecordCrash stores the summary and, where it has a fingerprint and is new to it, counts it into its group, in one
-	// transaction. Who asked for it has got it. keep is how many first and how many last dumps of one fingerprint and version stay; 0 keeps all.
+	// transaction. Who asked for it has got it. keep is how many first and how many last dumps of one fingerprint and version
+	// stay; 0 keeps all.
 	RecordCrash(ctx context.Context, c Crash, keep int) (Outcome, error)
 	// OldCrashes are the reported dumps whose groups older rules made, oldest upload first, until EndRegrouping.
 	OldCrashes() ([]Ref, error)

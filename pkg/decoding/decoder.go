@@ -134,7 +134,8 @@ func causeOfDeath(state *os.ProcessState, stderr string, timely bool, readErr er
 	switch {
 	case !timely:
 		return "wall", fmt.Sprintf("the decoder took longer than %s and was stopped", mostWall)
-	case strings.HasPrefix(stderr, usedUp), state.UserTime()+state.SystemTime() >= mostCPU*time.Second: // killed before it said it
+	case strings.HasPrefix(stderr, usedUp),
+		state.UserTime()+state.SystemTime() >= (mostCPU-1)*time.Second: // killed before it said so, by a clock that is coarser than the limit
 		return "cpu", fmt.Sprintf("the decoder used more than %d s of processor time and was stopped", mostCPU)
 	case strings.Contains(stderr, "stack exceeds"):
 		return "stack", fmt.Sprintf("the decoder needed more than %d MiB of stack and was stopped", mostStack>>20)

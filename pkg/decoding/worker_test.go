@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,6 +46,9 @@ func misbehave(how string) {
 		}
 	case "cpu":
 		spin()
+	case "told":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGXCPU)
+		time.Sleep(time.Hour)
 	case "stack":
 		recurse(0)
 	case "wall":
@@ -98,6 +102,34 @@ func TestAWorkerDiesAtItsLimitAndTheReasonSaysAtWhich(t *testing.T) {
 				t.Errorf("%v, failures %q, died of %q", err, failures, died)
 			}
 		})
+	}
+}
+
+// TestAWorkerThatIsToldThatItsTimeIsUsedUpSaysSo although it has used next to nothing, as the kernel books it in the end.
+func TestAWorkerThatIsToldThatItsTimeIsUsedUpSaysSo(t *testing.T) {
+	var died []string
+	d := Decoder{Command: []string{os.Args[0], "worker", "told"}, Killed: func(limit string) { died = append(died, limit) }, wall: 10 * time.Minute}
+	err := d.Decode(t.Context(), "", "pump", []string{"none"}, func(_ int, _ *espcore.Report, failure string) {
+		if !strings.Contains(failure, "10 s of processor time") {
+			t.Error(failure)
+		}
+	})
+	if err != nil || len(died) != 1 || died[0] != "cpu" {
+		t.Errorf("%v, died of %q", err, died)
+	}
+}
+
+func TestADumpIsReadInOnePiece(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "core.dmp")
+	if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(5, func() {
+		if data, err := readDump(path); err != nil || len(data) != 1<<20 {
+			t.Fatal(len(data), err)
+		}
+	}); n > 16 { // of opening it, and one of its bytes; growing to them took 27
+		t.Errorf("%.0f allocations", n)
 	}
 }
 

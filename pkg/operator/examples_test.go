@@ -12,8 +12,8 @@ const (
 	exampleSecret = "7Q3mZkX2vB9sT1nR4wYc8HfL"
 )
 
-// exampleValues are what examples say, by "Type", "Type.member" or else by the member. Texts and lists of them have to be here, and what
-// may be left out is said where its type and member are.
+// exampleValues are what examples say, by "Type", "Type.member" or else by the member. Texts and lists of them have to be
+// here, and what may be left out is said where its type and member are.
 var exampleValues = map[string]any{
 	"access_token": "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhMWIyYzNkNCJ9.c2lnbmVk", "adopted": []any{"a1b2c3d4"}, "aliases": []any{"24:6f:28:ab:cd:ef"},
 	"assets_bytes": 48_234_496, "base": "1.4.1", "base_url": "https://gateway.plant.example", "build": "1.4.2", "bundle_size": 3_145_728, "by": "Ana",

@@ -205,27 +205,33 @@ func (p *Page) choices(view *crashView) error {
 const nextVersion = "next"
 
 func (p *Page) resolveCrash(v *visit) (done, error) {
-	given, address := v.r.PostFormValue("in"), v.r.PathValue("fingerprint")
-	g, _, _, err := p.Crashes.Group(address)
+	version, err := p.versionNamed(v, "in")
 	if err != nil {
 		return done{}, err
 	}
-	builds, err := p.Records.Builds(g.Model)
+	g, err := p.Crashes.UpdateGroup(v.r.Context(), v.r.PathValue("fingerprint"), func(g *crash.Group) error { g.Resolve(version, p.Now().UTC()); return nil })
 	if err != nil {
-		return done{}, err
-	}
-	version, err := goneIn(given, builds)
-	if err == nil {
-		err = crash.MayName("in", g.Model, builds, version)
-	}
-	if err != nil {
-		return done{}, err
-	}
-	if _, err = p.Crashes.UpdateGroup(v.r.Context(), address, func(g *crash.Group) error { g.Resolve(version, p.Now().UTC()); return nil }); err != nil {
 		return done{}, err
 	}
 	return p.decided(g, "It is gone in "+string(version)+". A crash of that version or a later one is told as a regression.",
 		"slipway crash resolve "+g.Fingerprint+" --in "+string(version)), nil
+}
+
+// versionNamed is the version that a field of a decision about a crash names: a build's, or one that comes after all of them.
+func (p *Page) versionNamed(v *visit, field string) (fleet.Version, error) {
+	g, _, _, err := p.Crashes.Group(v.r.PathValue("fingerprint"))
+	if err != nil {
+		return "", err
+	}
+	builds, err := p.Records.Builds(g.Model)
+	if err != nil {
+		return "", err
+	}
+	version, err := goneIn(v.r.PostFormValue(field), builds)
+	if err != nil {
+		return "", err
+	}
+	return version, crash.MayName(field, g.Model, builds, version)
 }
 
 // goneIn reads the choice of a version.
@@ -288,18 +294,7 @@ func (p *Page) ignoreUntil(v *visit) (until crash.Bound, line string, err error)
 		line = " --until-crashes " + given
 	}
 	if in.Version != "" {
-		g, _, _, err := p.Crashes.Group(v.r.PathValue("fingerprint"))
-		if err != nil {
-			return until, "", err
-		}
-		builds, err := p.Records.Builds(g.Model)
-		if err != nil {
-			return until, "", err
-		}
-		version, err := goneIn(in.Version, builds)
-		if err == nil {
-			err = crash.MayName("version", g.Model, builds, version)
-		}
+		version, err := p.versionNamed(v, "version")
 		if err != nil {
 			return until, "", err
 		}

@@ -109,12 +109,13 @@ func TestTheDescriptionOfTheAPIIsAPageOfEachOperationAndEachType(t *testing.T) {
 	}
 }
 
-func TestEachExampleOfABodyFitsItsType(t *testing.T) {
+// ownDescription is the API's, as text and as the page reads it, with what compiles the schema at a place in it.
+func ownDescription(t *testing.T) (text []byte, d description, schemaAt func(place string) *jsonschema.Schema) {
+	t.Helper()
 	text, err := operator.DescriptionJSON()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d description
 	if err := json.Unmarshal(text, &d); err != nil {
 		t.Fatal(err)
 	}
@@ -122,16 +123,25 @@ func TestEachExampleOfABodyFitsItsType(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const address = "https://slipway.example/openapi.json"
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
-	if err := c.AddResource("https://slipway.example/openapi.json", root); err != nil {
+	if err := c.AddResource(address, root); err != nil {
 		t.Fatal(err)
 	}
-	for name, s := range d.Components.Schemas {
-		compiled, err := c.Compile("https://slipway.example/openapi.json#/components/schemas/" + name)
+	return text, d, func(place string) *jsonschema.Schema {
+		t.Helper()
+		compiled, err := c.Compile(address + "#" + place)
 		if err != nil {
 			t.Fatal(err)
 		}
+		return compiled
+	}
+}
+
+func TestEachExampleOfABodyFitsItsType(t *testing.T) {
+	_, d, schemaAt := ownDescription(t)
+	for name, s := range d.Components.Schemas {
 		made, err := json.Marshal(d.example(s, 0))
 		if err != nil {
 			t.Fatal(err)
@@ -140,7 +150,7 @@ func TestEachExampleOfABodyFitsItsType(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := compiled.Validate(v); err != nil {
+		if err := schemaAt("/components/schemas/" + name).Validate(v); err != nil {
 			t.Errorf("%s: %s: %v", name, made, err)
 		}
 	}
@@ -149,23 +159,7 @@ func TestEachExampleOfABodyFitsItsType(t *testing.T) {
 // TestEachBodyHasAnExampleThatFitsItsType holds the examples themselves: those of bodies without a name stand beside them, the
 // others at their types.
 func TestEachBodyHasAnExampleThatFitsItsType(t *testing.T) {
-	text, err := operator.DescriptionJSON()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var d description
-	if err := json.Unmarshal(text, &d); err != nil {
-		t.Fatal(err)
-	}
-	root, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	c.DefaultDraft(jsonschema.Draft2020)
-	if err := c.AddResource("https://slipway.example/openapi.json", root); err != nil {
-		t.Fatal(err)
-	}
+	text, d, schemaAt := ownDescription(t)
 	beside, named := 0, map[string]bool{}
 	look := func(where string, content map[string]media) {
 		m, is := content["application/json"]
@@ -185,11 +179,7 @@ func TestEachBodyHasAnExampleThatFitsItsType(t *testing.T) {
 		if m.Schema.Type == nil && len(m.Schema.OneOf) == 0 {
 			return // any JSON
 		}
-		compiled, err := c.Compile("https://slipway.example/openapi.json#" + where + "/content/application~1json/schema")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := compiled.Validate(m.Example); err != nil {
+		if err := schemaAt(where + "/content/application~1json/schema").Validate(m.Example); err != nil {
 			t.Errorf("%s: %v: %v", where, m.Example, err)
 		}
 	}
