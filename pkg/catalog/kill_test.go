@@ -316,6 +316,9 @@ func checkIndexes(t *testing.T, c *Catalog) {
 				var chain crash.Chain
 				must(t, read(item, &chain))
 				checkDays(t, key, chain.Tally)
+				if chain.Old && len(chain.Recent) > 0 {
+					t.Errorf("%s: it is of before days were counted, and has %v", key, chain.Recent)
+				}
 			case "nx":
 				expected[crashedInKey(key)] = true
 			}

@@ -156,7 +156,6 @@ func (t *tx) limit(chain *crash.Chain, larger string) error {
 			return err
 		}
 		one := shown.Tally
-		one.Recent = nil
 		one.FirstSeen, one.LastSeen, one.FirstVersion, one.LastVersion, one.Count = v.FirstSeen, v.LastSeen, v.Version, v.Version, v.Count
 		left.Gather(one, t.newer(chain.Model))
 	}

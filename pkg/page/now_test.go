@@ -97,3 +97,29 @@ func TestWhatHasBecomeWorseIsCoveredByNoOnesLook(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatTheFirstViewAndTheListOfDevicesCountLeadsToItsList(t *testing.T) {
+	d := open(t)
+	d.crashes(1, "abort()", "main.c:1")
+	links := map[string][]string{
+		"/": {
+			`<a href="/crashes?model=pump&amp;version=1.0&amp;since=24h">1</a>`, `<a href="/crashes?model=pump&amp;version=1.0&amp;since=7d">1</a>`,
+			`<a href="/devices?model=pump&amp;version=1.0">0</a>`,
+		},
+		"/devices": {`<a href="/devices/aaaaaaaa#dumps">1</a>`},
+	}
+	for from, all := range links {
+		shown := d.read(from).body
+		for _, link := range all {
+			to, _, _ := strings.Cut(strings.TrimPrefix(link, `<a href="`), `"`)
+			if !strings.Contains(shown, link) {
+				t.Errorf("%s has no %s in\n%s", from, link, shown)
+			} else if a := d.read(strings.ReplaceAll(to, "&amp;", "&")); a.StatusCode != http.StatusOK {
+				t.Errorf("%s: %s", to, a.Status)
+			}
+		}
+	}
+	if a := d.read("/devices/aaaaaaaa"); !strings.Contains(a.body, `id="dumps"`) {
+		t.Error("a device's view has no place #dumps")
+	}
+}
