@@ -23,6 +23,7 @@ type abbrev struct {
 type abbrevTable struct {
 	dense  []abbrev
 	sparse map[uint64]*abbrev
+	all    []spec // of every shape, one after the other
 	specs  int
 }
 
@@ -33,24 +34,24 @@ func (t *abbrevTable) find(code uint64) *abbrev {
 	return t.sparse[code]
 }
 
-// readAbbrevs reads a table; with first it stops behind that code, which is what a root entry needs. A table that ends
-// in the middle keeps what came before.
-func readAbbrevs(data []byte, first uint64) *abbrevTable {
-	t := &abbrevTable{}
+// read replaces the table by what data holds; with first it stops behind that code, which is what a root entry needs. A
+// table that ends in the middle keeps what came before.
+func (t *abbrevTable) read(data []byte, first uint64) {
+	*t = abbrevTable{dense: t.dense[:0], all: t.all[:0]}
 	c := cursor{data: data}
 	for {
 		code := c.uleb()
 		if code == 0 || c.bad {
-			return t
+			return
 		}
-		a := abbrev{tag: narrow(c.uleb()), children: c.u8() != 0}
+		a, from := abbrev{tag: narrow(c.uleb()), children: c.u8() != 0}, len(t.all)
 		for {
 			s := spec{attr: narrow(c.uleb()), form: narrow(c.uleb())}
 			if s.form == formImplicit {
 				s.implicit = c.sleb()
 			}
 			if c.bad || t.specs >= maxAbbrevSpecs {
-				return t
+				return
 			}
 			if s.attr == 0 && s.form == 0 {
 				break
@@ -61,9 +62,10 @@ func readAbbrevs(data []byte, first uint64) *abbrevTable {
 			} else {
 				a.fixed += n
 			}
-			a.specs = append(a.specs, s)
+			t.all = append(t.all, s)
 			t.specs++
 		}
+		a.specs = t.all[from:len(t.all):len(t.all)]
 		t.specs++
 		switch {
 		case code == uint64(len(t.dense))+1:
@@ -75,7 +77,7 @@ func readAbbrevs(data []byte, first uint64) *abbrevTable {
 			t.sparse[code] = &a
 		}
 		if code == first {
-			return t
+			return
 		}
 	}
 }
@@ -98,7 +100,8 @@ func (u *unit) abbrevTable() *abbrevTable {
 	if u.abbrevOff >= uint64(len(data)) {
 		return &abbrevTable{}
 	}
-	t := readAbbrevs(data[u.abbrevOff:], 0)
+	t := &abbrevTable{}
+	t.read(data[u.abbrevOff:], 0)
 	x.spend(t.specs * 24) // a spec takes 16 bytes, an abbreviation 48
 	if x.abbrevs == nil {
 		x.abbrevs = make(map[uint64]*abbrevTable)

@@ -14,6 +14,7 @@ type dwarf struct {
 	typeOrder []*unit
 	spans     []span // by address
 	abbrevs   map[uint64]*abbrevTable
+	rootTable abbrevTable // of the unit whose root entry is being read
 	lines     map[uint64]*lineTable
 	calls     map[uint32][]tailSite
 	frames    frameIndex

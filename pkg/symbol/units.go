@@ -79,6 +79,7 @@ func (x *Index) readUnits() {
 	x.typeUnits = make(map[uint64]*unit)
 	bare := x.readUnitsOf(x.info)
 	x.readUnitsOf(x.types)
+	x.rootTable = abbrevTable{}
 	if bare {
 		x.readARanges()
 	}
@@ -161,7 +162,8 @@ func (u *unit) readRoot(size uint64) bool {
 		return false
 	}
 	c := cursor{data: u.data, pos: int(u.root - u.off)}
-	u.table = readAbbrevs(abbrevs, c.uleb())
+	u.table = &u.x.rootTable
+	u.table.read(abbrevs, c.uleb())
 	if !u.x.tire(u.table.specs) {
 		return false
 	}

@@ -230,3 +230,28 @@ func TestTheCachesStartAnewWhenTheyHaveGrownTooLarge(t *testing.T) {
 		t.Errorf("%+v, %+v", before, after)
 	}
 }
+
+func TestAUnitCostsTwoAllocationsUntilItIsAskedFor(t *testing.T) {
+	const units = 1000
+	var info, abbrev []byte
+	for i := range units {
+		d := &dwarfWriter{version: 4, root: code(tagCompileUnit, 0x1000+0x10*i, 0x10, named("unit.c"), at(attrLanguage, formData1, 12))}
+		var unit []byte
+		unit, abbrev = d.unit()
+		info = append(info, unit...)
+	}
+	e := &elfWriter{machine: RISCV}
+	e.code(0x1000, make([]byte, 0x4000))
+	e.add(".debug_info", info)
+	e.add(".debug_abbrev", abbrev)
+	b := e.bytes()
+	const besides = 200 // of the file, and what grows with the number of units
+	if n := testing.AllocsPerRun(3, func() {
+		x, err := Open(mapped(b), int64(len(b)))
+		if err != nil || x.Frames(0x1000+0x10*units) != nil || len(x.units) != units {
+			t.Fatalf("%v", err)
+		}
+	}); n > 2*units+besides {
+		t.Errorf("%v allocations for %d units", n, units)
+	}
+}
