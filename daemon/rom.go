@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/slipway-gateway/slipway/pkg/decoding"
 	"github.com/slipway-gateway/slipway/pkg/symbol"
@@ -14,7 +15,7 @@ import (
 
 // romELF is the name of a ROM's ELF as Espressif releases it (espressif/esp-rom-elfs): esp32c3_rev3_rom.elf is for chips
 // from revision v0.3 on, esp32_rev300_rom.elf from v3.0.
-var romELF = regexp.MustCompile(`^(esp32[a-z0-9]*)_rev([0-9]{1,5})_rom\.elf$`)
+var romELF = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(esp32[a-z0-9]*)_rev([0-9]{1,5})_rom\.elf$`) })
 
 // rom names functions of a chip's mask ROM.
 type rom struct{ index *symbol.Index }
@@ -31,7 +32,7 @@ func openROM(folder, chip, revision string) (*rom, error) {
 	target := strings.ToLower(strings.ReplaceAll(chip, "-", ""))
 	best, bestRevision := "", -1
 	for _, e := range entries {
-		m := romELF.FindStringSubmatch(e.Name())
+		m := romELF().FindStringSubmatch(e.Name())
 		if m == nil || m[1] != target {
 			continue
 		}

@@ -2,8 +2,10 @@
 package pkg_test
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -164,5 +166,29 @@ func TestTheTableOfPackagesIsWhatTheLinterKeepsAndTheCodeDoes(t *testing.T) {
 		if _, there := done[name]; !there {
 			t.Errorf("README.md has a row for %s, which is not there", name)
 		}
+	}
+}
+
+func TestNoRegularExpressionIsCompiledByEachStartOfTheProgram(t *testing.T) {
+	declared := regexp.MustCompile(`(?m)^(?:var )?\t?[A-Za-z]+ += regexp\.MustCompile`)
+	files := 0
+	for _, root := range []string{".", "../daemon"} {
+		err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			files++
+			text, err := os.ReadFile(path)
+			if found := declared.Find(text); found != nil {
+				t.Errorf("%s: %s: sync.OnceValue compiles it when it is needed", path, found)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if files < 100 {
+		t.Fatalf("%d files were looked at", files)
 	}
 }

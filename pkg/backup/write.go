@@ -75,7 +75,7 @@ func (s *Source) writeKeys(out *writer) error {
 		return err
 	}
 	for _, e := range entries {
-		if !keyNames.MatchString(e.Name()) {
+		if !keyNames().MatchString(e.Name()) {
 			continue // the TLS leaf, and what people leave
 		}
 		key, err := os.ReadFile(filepath.Join(s.KeysDir, e.Name()))

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Names that are the same in every bundle.
@@ -37,7 +38,7 @@ type File struct {
 	folded   string
 }
 
-var codePattern = regexp.MustCompile(`^[a-z0-9_]{1,50}$`)
+var codePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9_]{1,50}$`) })
 
 // Open checks the structure of a ZIP of size bytes and finds its five files, for one who wants a single one of them.
 // A code of "" is taken from the name of the .bin.
@@ -91,7 +92,7 @@ func findCode(files []*File) (string, error) {
 	var codes []string
 	for _, f := range files {
 		code, ok := strings.CutSuffix(f.Name, ".bin")
-		if ok && codePattern.MatchString(code) {
+		if ok && codePattern().MatchString(code) {
 			codes = append(codes, code)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // structured reads lists and tables: from the file as they are, from anywhere else as JSON.
@@ -151,7 +152,7 @@ func topicPrefix(to *string, raw any) error {
 	return nil
 }
 
-var tenantPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
+var tenantPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`) })
 
 // tenant is a part of addresses that begins none of the others, or off.
 func tenant(to *string, raw any) error {
@@ -161,7 +162,7 @@ func tenant(to *string, raw any) error {
 	switch lower := strings.ToLower(*to); {
 	case lower == "off":
 		*to = ""
-	case !tenantPattern.MatchString(*to), lower == "api", lower == "d":
+	case !tenantPattern().MatchString(*to), lower == "api", lower == "d":
 		return fmt.Errorf("%q: want 1 to 40 of letters, digits, _ and -, other than api and d, or off", *to)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // blank stands where a secret was.
@@ -39,13 +40,13 @@ func blanked(v any) any {
 			v[i] = blanked(v[i])
 		}
 	case string:
-		return inAddress.ReplaceAllString(v, "://"+blank+"@")
+		return inAddress().ReplaceAllString(v, "://"+blank+"@")
 	}
 	return v
 }
 
 // inAddress is user and password within an address, such as mqtt://user:password@broker.
-var inAddress = regexp.MustCompile(`://[^/@\s]+@`)
+var inAddress = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`://[^/@\s]+@`) })
 
 func namedLikeASecret(name string) bool {
 	name = strings.ToLower(name)

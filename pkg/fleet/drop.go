@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"regexp"
 	"strings"
 	"time"
 )
@@ -28,7 +27,7 @@ func NoModel(code, nearest ModelCode) error {
 	return Refused("the bundle is for model %q, which does not exist; the nearest one is %q", string(code), string(nearest))
 }
 
-var noModel = regexp.MustCompile(`^the bundle is for model "([a-z0-9_]+)", (?:which does not exist|and there are no models yet)`)
+var noModel = pattern(`^the bundle is for model "([a-z0-9_]+)", (?:which does not exist|and there are no models yet)`)
 
 // mending is what helps against a refusal, by words of its sentence; the first that fits counts.
 var mending = []struct{ says, helps string }{
@@ -55,7 +54,7 @@ const sameVersion = "A version keeps its bytes: raise the version, build once mo
 // Mending says what helps against the refusal of a dropped file, and which model has to be made before it can be taken again,
 // "" where none is lacking.
 func Mending(reason string) (helps string, lacks ModelCode) {
-	if found := noModel.FindStringSubmatch(reason); found != nil {
+	if found := noModel().FindStringSubmatch(reason); found != nil {
 		return "Make the model and take it again; if its code is a typing error, build it once more under the right one.", ModelCode(found[1])
 	}
 	for _, one := range mending {

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"fmt"
-	"regexp"
 	"time"
 )
 
@@ -21,7 +20,7 @@ type Dump struct {
 // by time.
 type DumpName string
 
-var dumpNamePattern = regexp.MustCompile(`^coredump_\d{8}T\d{6}_\d{6}Z$`)
+var dumpNamePattern = pattern(`^coredump_\d{8}T\d{6}_\d{6}Z$`)
 
 // Name is the base name of the dump's files, made of its time.
 func (d Dump) Name() DumpName { return NewDumpName(d.UploadedAt) }
@@ -34,7 +33,7 @@ func NewDumpName(at time.Time) DumpName {
 
 // ParseDumpName refuses what is no dump's base name; ".dmp" and ".json" do not belong to it.
 func ParseDumpName(s string) (DumpName, error) {
-	if !dumpNamePattern.MatchString(s) {
+	if !dumpNamePattern().MatchString(s) {
 		return "", Refused("dump name %q: want coredump_<YYYYMMDDTHHMMSS>_<microseconds>Z", clip(s))
 	}
 	if _, err := DumpName(s).Time(); err != nil {

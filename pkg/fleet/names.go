@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
-	"regexp"
 	"strings"
 )
 
@@ -15,13 +14,13 @@ type ModelCode string
 type DeviceKey string
 
 var (
-	modelCodePattern = regexp.MustCompile(`^[a-z0-9_]{1,50}$`)
-	deviceKeyPattern = regexp.MustCompile(`^[a-z0-9]{8}$`)
+	modelCodePattern = pattern(`^[a-z0-9_]{1,50}$`)
+	deviceKeyPattern = pattern(`^[a-z0-9]{8}$`)
 )
 
 // ParseModelCode refuses what is no model code, quoting it.
 func ParseModelCode(s string) (ModelCode, error) {
-	if !modelCodePattern.MatchString(s) {
+	if !modelCodePattern().MatchString(s) {
 		return "", Refused("model code %q: want 1 to 50 of a-z, 0-9 and _", clip(s))
 	}
 	return ModelCode(s), nil
@@ -29,7 +28,7 @@ func ParseModelCode(s string) (ModelCode, error) {
 
 // ParseDeviceKey refuses what is no device key, quoting it.
 func ParseDeviceKey(s string) (DeviceKey, error) {
-	if !deviceKeyPattern.MatchString(s) {
+	if !deviceKeyPattern().MatchString(s) {
 		return "", Refused("device key %q: want 8 of a-z and 0-9", clip(s))
 	}
 	return DeviceKey(s), nil
@@ -65,7 +64,7 @@ func ClientID(model ModelCode, key DeviceKey) string {
 func ParseClientID(s string) (ModelCode, DeviceKey, error) {
 	rest, ok := strings.CutPrefix(s, clientIDPrefix)
 	code, key, split := strings.Cut(rest, "-")
-	if !ok || !split || !modelCodePattern.MatchString(code) || !deviceKeyPattern.MatchString(key) {
+	if !ok || !split || !modelCodePattern().MatchString(code) || !deviceKeyPattern().MatchString(key) {
 		return "", "", Refused("client id %q: want iotdevice-<model code>-<device key>", clip(s))
 	}
 	return ModelCode(code), DeviceKey(key), nil

@@ -1,18 +1,17 @@
 package fleet
 
 import (
-	"regexp"
 	"slices"
 )
 
 // MostLabels bounds what one device may be labelled with.
 const MostLabels = 8
 
-var placePattern = regexp.MustCompile(`^[a-z0-9_.-]{1,32}$`)
+var placePattern = pattern(`^[a-z0-9_.-]{1,32}$`)
 
 // CheckLine refuses what is no name of a line; "" is none, and the network that the device comes from stands for it.
 func CheckLine(line string) error {
-	if line != "" && !placePattern.MatchString(line) {
+	if line != "" && !placePattern().MatchString(line) {
 		return Refused("line %q: want 1 to 32 of a-z, 0-9, _, . and -", clip(line))
 	}
 	return nil
@@ -25,7 +24,7 @@ func ParseLabels(labels []string) ([]string, error) {
 		return nil, Refused("%d labels: a device has at most %d", len(labels), MostLabels)
 	}
 	for _, label := range labels {
-		if !placePattern.MatchString(label) {
+		if !placePattern().MatchString(label) {
 			return nil, Refused("label %q: want 1 to 32 of a-z, 0-9, _, . and -", clip(label))
 		}
 	}

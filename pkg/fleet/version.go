@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"cmp"
-	"regexp"
 	"strings"
 )
 
@@ -10,14 +9,14 @@ import (
 type Version string
 
 // The app descriptor has 32 bytes for it; the first byte may not be a dot, so that no name is hidden or climbs.
-var versionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+~-]{0,31}$`)
+var versionPattern = pattern(`^[A-Za-z0-9][A-Za-z0-9._+~-]{0,31}$`)
 
 // ParseVersion refuses a version that could not be a file name, quoting it.
 func ParseVersion(s string) (Version, error) {
 	if s == "" {
 		return "", Refused("the image's version is empty")
 	}
-	if !versionPattern.MatchString(s) {
+	if !versionPattern().MatchString(s) {
 		return "", Refused("version %q: want 1 to 32 of letters, digits and . _ + ~ -, a letter or digit first", clip(s))
 	}
 	return Version(s), nil
@@ -31,10 +30,10 @@ type order struct {
 	dirty   bool
 }
 
-var orderPattern = regexp.MustCompile(`^v?(\d+(?:\.\d+)*)(?:-(.+?))??(?:-(\d+)-g[0-9a-f]{4,40})?(-dirty)?(?:\+.*)?$`)
+var orderPattern = pattern(`^v?(\d+(?:\.\d+)*)(?:-(.+?))??(?:-(\d+)-g[0-9a-f]{4,40})?(-dirty)?(?:\+.*)?$`)
 
 func parseOrder(v Version) (order, bool) {
-	m := orderPattern.FindStringSubmatch(string(v))
+	m := orderPattern().FindStringSubmatch(string(v))
 	if m == nil {
 		return order{}, false
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -53,7 +54,7 @@ const (
 )
 
 // planName is how a plan may be called: it stands in addresses, on the page and in the journal.
-var planName = regexp.MustCompile(`^[a-z0-9_.-]{1,32}$`)
+var planName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9_.-]{1,32}$`) })
 
 // differs reports that a plan has the name of one that comes with the gateway, and other waves.
 func differs(p fleet.Plan) bool {
@@ -77,7 +78,7 @@ func CheckPlan(p fleet.Plan) (fleet.Plan, error) {
 		p.Unproven = leastUnproven
 	}
 	switch {
-	case !planName.MatchString(p.Name):
+	case !planName().MatchString(p.Name):
 		return p, fleet.Refused("a plan's name %q: want 1 to 32 of a-z, 0-9, _, . and -", p.Name[:min(len(p.Name), 40)])
 	case differs(p):
 		return p, fleet.Refused("the plan %s has other waves: give these another name", p.Name)
