@@ -60,6 +60,7 @@ type Catalog struct {
 	schema  int // as it is on disk
 	stopped time.Time
 	feed    event.Feed
+	decoded decodedModels
 	hints   *event.Hints
 	wanted  keptWanted
 	trouble atomic.Pointer[string] // that it was found damaged

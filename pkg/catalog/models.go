@@ -4,17 +4,30 @@ import (
 	"context"
 	"errors"
 
+	"github.com/dgraph-io/badger/v4"
+
 	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
-// Model finds a model, or says ErrUnknown.
+// Model finds a model, or says ErrUnknown. Its configuration and values are not to be changed.
 func (c *Catalog) Model(code fleet.ModelCode) (fleet.Model, error) {
-	var m fleet.Model
-	found, err := c.find(modelKey(code), &m)
-	if err == nil && !found {
-		err = unknownModel(code)
+	db, err := c.store.borrow()
+	if err != nil {
+		return fleet.Model{}, err
 	}
+	defer c.store.mu.RUnlock()
+	var m fleet.Model
+	err = db.View(func(txn *badger.Txn) error {
+		item, found, err := look(txn, modelKey(code))
+		if err == nil && !found {
+			err = unknownModel(code)
+		}
+		if err == nil {
+			m, err = c.decoded.of(db, code, item)
+		}
+		return err
+	})
 	return m, err
 }
 

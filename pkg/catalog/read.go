@@ -19,15 +19,20 @@ func Reads() int64 { return itemsRead.Load() }
 
 // get reads one record.
 func get(txn *badger.Txn, key string, record any) (found bool, err error) {
-	itemsRead.Add(1)
-	item, err := txn.Get([]byte(key))
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		return false, nil
-	}
-	if err != nil {
+	item, found, err := look(txn, key)
+	if err != nil || !found {
 		return false, err
 	}
 	return true, read(item, record)
+}
+
+func look(txn *badger.Txn, key string) (item *badger.Item, found bool, err error) {
+	itemsRead.Add(1)
+	item, err = txn.Get([]byte(key))
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, false, nil
+	}
+	return item, err == nil, err
 }
 
 func read(item *badger.Item, record any) error {
@@ -35,12 +40,8 @@ func read(item *badger.Item, record any) error {
 }
 
 func has(txn *badger.Txn, key string) (bool, error) {
-	itemsRead.Add(1)
-	_, err := txn.Get([]byte(key))
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	_, found, err := look(txn, key)
+	return found, err
 }
 
 // find reads one record in a transaction of its own.
