@@ -99,3 +99,32 @@ func TestABookThatCouldNotBeReadForgetsNothing(t *testing.T) {
 		t.Errorf("after the next start it was heard at %s, want %s", got.HeardAt, heard)
 	}
 }
+
+func TestABookIsWatchedBeforeItWasRead(t *testing.T) {
+	h := newHalting(shelfOf(3, ""), 0)
+	first := h.first
+	o := h.options()
+	o.Store = h
+	b := Open(o)
+	<-first
+	w := told{book: b}
+	watched := make(chan struct{})
+	go func() {
+		b.Watch(&w)
+		close(watched)
+	}()
+	select {
+	case <-watched:
+	case <-time.After(time.Minute):
+		t.Error("who watches waits until the book is read")
+	}
+	close(h.more)
+	if err := b.Read(); err != nil {
+		t.Fatal(err)
+	}
+	// What was read is no news.
+	b.DeviceRemoved(h.devices[0].Key)
+	if got := w.all; len(got) != 1 || got[0] != string(h.devices[0].Key)+" removed" {
+		t.Errorf("told %q", got)
+	}
+}

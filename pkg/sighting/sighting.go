@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -66,8 +67,9 @@ type Options struct {
 type Book struct {
 	options Options
 	floors  floors
-	epoch   time.Time     // when it was opened: the zero of its moments
-	wake    chan struct{} // holds one while something waits to be saved
+	epoch   time.Time               // when it was opened: the zero of its moments
+	wake    chan struct{}           // holds one while something waits to be saved
+	watcher atomic.Pointer[watcher] // nil: nobody
 
 	mu      sync.Mutex // guards what follows
 	unread  error      // why it could not be read
@@ -81,7 +83,6 @@ type Book struct {
 	changed []lineChanged         // lines that wait to be stored
 	hours   map[hourKey]hourCount // that wait to be stored
 
-	watcher     watcher // nil: nobody
 	news        []func(watcher)
 	lit         map[string]moment // when lines were lit again
 	latest      moment            // contact of any device
@@ -189,7 +190,7 @@ func (b *Book) DeviceChanged(d fleet.Device) {
 
 // notePlace notes where a device stands.
 func (b *Book) notePlace(e *entry) {
-	if b.watcher == nil {
+	if b.watcher.Load() == nil {
 		return
 	}
 	d := b.placed(e, b.now())

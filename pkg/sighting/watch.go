@@ -32,27 +32,23 @@ type watcher interface {
 	LineChanged(line string, dark bool)
 }
 
-// Watch has w told from now on. There is one watcher.
-func (b *Book) Watch(w watcher) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.watcher = w
-}
+// Watch has w told from now on. There is one watcher. It does not wait for the book to be read, as a start has more to do.
+func (b *Book) Watch(w watcher) { b.watcher.Store(&w) }
 
 // note has the watcher told of something when the lock is released. The caller holds mu.
 func (b *Book) note(one func(watcher)) {
-	if b.watcher != nil {
+	if b.watcher.Load() != nil {
 		b.news = append(b.news, one)
 	}
 }
 
 // unlock releases mu, and tells what was noted.
 func (b *Book) unlock() {
-	w, news := b.watcher, b.news
+	w, news := b.watcher.Load(), b.news
 	b.news = nil
 	b.mu.Unlock()
 	for _, one := range news {
-		one(w)
+		one(*w)
 	}
 }
 
@@ -73,7 +69,7 @@ func (e *entry) known() known {
 
 // noteChanges notes what has changed of an entry, by a transfer or by none.
 func (b *Book) noteChanges(e *entry, before known, t *fleet.Transfer) {
-	if b.watcher == nil {
+	if b.watcher.Load() == nil {
 		return
 	}
 	now, model, device := e.known(), e.model, e.Device
@@ -123,7 +119,7 @@ func (b *Book) noteContact(e *entry, begun moment) {
 // lookMissed finds out who was not heard for long while its line was lit: since then, or since the gateway began. The caller
 // holds mu.
 func (b *Book) lookMissed(e *entry, now moment) {
-	if b.watcher == nil || e.told || e.Heard == 0 || b.dark[e.place] != nil || e.bootsOnly(now, b.floors) {
+	if b.watcher.Load() == nil || e.told || e.Heard == 0 || b.dark[e.place] != nil || e.bootsOnly(now, b.floors) {
 		return
 	}
 	if now-max(e.last, b.lit[e.place], 0) <= max(3*moment(e.Rhythm), b.floors.late()) {
@@ -144,7 +140,7 @@ type contacts struct {
 
 // lookHeard finds for each line and each model when half of the devices were heard last. The caller holds mu.
 func (b *Book) lookHeard(now moment) {
-	if b.watcher == nil {
+	if b.watcher.Load() == nil {
 		return
 	}
 	lines, models := map[placeOf]*contacts{}, map[fleet.ModelCode]*contacts{}
