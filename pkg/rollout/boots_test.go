@@ -15,15 +15,15 @@ func TestBootsThatNothingExplainsStandInForCrashesOnlyOfABuildWithoutDumps(t *te
 		for _, d := range got {
 			f.up(d)
 		}
-		f.booted(got[0], f.now) // its first, with the update
+		f.booted(got[0], true, f.now) // its first, with the update
 		if f.members[got[0]].Crash != nil {
 			t.Errorf("boots stand in %v: the boot of an update is a crash", stand)
 		}
 		f.wait(10 * time.Minute)
-		f.booted(got[0], f.now)
-		f.booted(got[0], f.now)
+		f.booted(got[0], true, f.now)
+		f.booted(got[0], true, f.now)
 		f.members[got[1]].nudgedAt = f.now
-		f.booted(got[1], f.now)
+		f.booted(got[1], true, f.now)
 		crashed := f.members[got[0]].Crash
 		if stand != (crashed != nil && crashed.New) || f.crashed != map[bool]int{true: 1}[stand] {
 			t.Errorf("boots stand in %v: %+v, %d crashed", stand, crashed, f.crashed)
@@ -33,17 +33,35 @@ func TestBootsThatNothingExplainsStandInForCrashesOnlyOfABuildWithoutDumps(t *te
 		}
 		old := f.order[50].Device
 		f.darkened("a", true, f.now)
-		f.booted(old, f.now)
+		f.booted(old, true, f.now)
 		f.darkened("a", false, f.now)
-		f.booted(old, f.now)
+		f.booted(old, true, f.now)
 		if f.members[old].Crash != nil {
 			t.Error("a boot with the power of its line is a crash")
 		}
 		f.wait(16 * time.Minute)
-		f.booted(old, f.now)
+		f.booted(old, true, f.now)
 		if m := f.members[old].Crash; stand != (m != nil && !m.New) {
 			t.Errorf("boots stand in %v: of the old build %+v", stand, m)
 		}
+	}
+}
+
+func TestABootThatMayHaveBeenBeforeTheGatewaysStartIsNoCrash(t *testing.T) {
+	f := newFloor(func(r *fleet.Rollout, s *settings) { s.bootsStand = true }, 100)
+	got := f.turns()
+	for _, d := range got {
+		f.up(d)
+	}
+	f.wait(10 * time.Minute)
+	boots := f.boots
+	f.booted(got[0], false, f.now) // the boot of its update, which was seen before a kill and not saved
+	if f.members[got[0]].Crash != nil || f.boots != boots {
+		t.Errorf("%+v, %d boots that were %d", f.members[got[0]].Crash, f.boots, boots)
+	}
+	f.booted(got[0], true, f.now)
+	if f.members[got[0]].Crash == nil || f.boots != boots+1 {
+		t.Errorf("the next boot: %+v, %d boots that were %d", f.members[got[0]].Crash, f.boots, boots)
 	}
 }
 
@@ -58,7 +76,7 @@ func TestBootsAreCountedOnAfterARestart(t *testing.T) {
 		rs.Runs("pump", d, "2", fleet.ProofSaid)
 	}
 	f.now = f.now.Add(10 * time.Minute)
-	rs.Booted("pump", got[0])
+	rs.Booted("pump", got[0], true)
 	rs.Tick(t.Context())
 	rs.Close()
 	before, _ := rs.Rollout("pump", 0)
@@ -70,7 +88,7 @@ func TestBootsAreCountedOnAfterARestart(t *testing.T) {
 		t.Errorf("%d boots, %+v %+v", after.Boots, after.Counts, after.Evidence)
 	}
 	f.now = f.now.Add(10 * time.Minute)
-	rs.Booted("pump", got[1])
+	rs.Booted("pump", got[1], true)
 	if r, _ := rs.Rollout("pump", 0); r.Boots != 5 || r.Counts.Crashed != 2 {
 		t.Errorf("%d boots, %+v: boots stand in for crashes after a restart as before", r.Boots, r.Counts)
 	}

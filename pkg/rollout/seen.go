@@ -56,8 +56,8 @@ func (rs *Rollouts) Checked(code fleet.ModelCode, d fleet.DeviceKey, v fleet.Ver
 }
 
 // Booted tells of a boot.
-func (rs *Rollouts) Booted(code fleet.ModelCode, d fleet.DeviceKey) {
-	rs.with(code, func(c *course, now time.Duration) { c.booted(d, now) })
+func (rs *Rollouts) Booted(code fleet.ModelCode, d fleet.DeviceKey, since bool) {
+	rs.with(code, func(c *course, now time.Duration) { c.booted(d, since, now) })
 }
 
 // Missed tells that a device was not heard for the longer of 2 U and three of its rhythms, while its line was lit.

@@ -21,7 +21,9 @@ type watcher interface {
 	WentBack(code fleet.ModelCode, d fleet.DeviceKey, v fleet.Version, by fleet.Proof)
 	// Checked tells that a device has asked for a version and wanted no more of it than its first block.
 	Checked(fleet.ModelCode, fleet.DeviceKey, fleet.Version)
-	Booted(fleet.ModelCode, fleet.DeviceKey)
+	// Booted tells of a boot. Without since the device was not heard since the start of the gateway: it may have booted long ago,
+	// and may have been seen then, as what was not saved before a kill is seen once more.
+	Booted(code fleet.ModelCode, d fleet.DeviceKey, since bool)
 	// Missed tells that a device was not heard for long, while its line was lit; Heard, that one is heard again, or for the first
 	// time, or, where longer, after a gap longer than its rhythm.
 	Missed(fleet.ModelCode, fleet.DeviceKey)
@@ -61,10 +63,11 @@ type known struct {
 	boots    uint32
 	checked  int64
 	check    fleet.Version
+	since    bool // it was heard since the start
 }
 
 func (e *entry) known() known {
-	return known{e.Runs, e.RunsBy, e.Back, e.Download, e.Boots, e.Checked, e.check}
+	return known{e.Runs, e.RunsBy, e.Back, e.Download, e.Boots, e.Checked, e.check, e.last > 0}
 }
 
 // noteChanges notes what has changed of an entry, by a transfer or by none.
@@ -85,7 +88,7 @@ func (b *Book) noteChanges(e *entry, before known, t *fleet.Transfer) {
 		b.note(func(w watcher) { w.Fetching(model, device, v) })
 	}
 	if now.boots != before.boots {
-		b.note(func(w watcher) { w.Booted(model, device) })
+		b.note(func(w watcher) { w.Booted(model, device, before.since) })
 	}
 	if now.back != nil && now.back != before.back {
 		v, by := now.back.Version, fleet.ProofSaid

@@ -32,7 +32,9 @@ func (w *told) Fetched(_ fleet.ModelCode, d fleet.DeviceKey, v fleet.Version) {
 func (w *told) Checked(_ fleet.ModelCode, d fleet.DeviceKey, v fleet.Version) {
 	w.note("%s checked %s", d, v)
 }
-func (w *told) Booted(_ fleet.ModelCode, d fleet.DeviceKey) { w.note("%s booted", d) }
+func (w *told) Booted(_ fleet.ModelCode, d fleet.DeviceKey, since bool) {
+	w.note("%s booted"+map[bool]string{false: ", if not before the start"}[since], d)
+}
 func (w *told) Missed(_ fleet.ModelCode, d fleet.DeviceKey) { w.note("%s missed", d) }
 func (w *told) Removed(d fleet.DeviceKey)                   { w.note("%s removed", d) }
 func (w *told) LineChanged(line string, dark bool)          { w.note("%s dark %v", line, dark) }
@@ -90,6 +92,24 @@ func TestAWatcherIsToldOfAnUpdateStepByStep(t *testing.T) {
 	w.want(t, "its boot", "dev00000 booted", "dev00000 runs 2.0, said")
 	s.hears(b, time.Minute, fleet.Seen{Said: fleet.Said{Version: "1.0", BootID: "c"}})
 	w.want(t, "a rollback", "dev00000 booted", "dev00000 went back from 2.0, said", "dev00000 runs 1.0, said")
+}
+
+func TestABootThatIsSeenOnceMoreAfterAKillMayBeOneOfBeforeIt(t *testing.T) {
+	s, b, _ := watched(t, 2, "line1")
+	s.hears(b, 0, fleet.Seen{Said: fleet.Said{BootID: "a"}})
+	if err := b.flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.hears(b, time.Minute, fleet.Seen{Said: fleet.Said{BootID: "b"}}) // and a kill before it was saved
+	b = s.open(t)
+	w := &told{book: b}
+	b.Watch(w)
+	for _, c := range []struct{ id, want string }{{"b", "dev00000 booted, if not before the start"}, {"c", "dev00000 booted"}} {
+		s.hears(b, time.Minute, fleet.Seen{Said: fleet.Said{BootID: c.id}})
+		if told := w.take(); !slices.Contains(told, c.want) {
+			t.Errorf("boot %s: told %q", c.id, told)
+		}
+	}
 }
 
 // One that asks for a range, reads the version in it and wants no more, fetches nothing, however often it does so.
