@@ -313,7 +313,7 @@ func crashIgnoreCommand() *cobra.Command {
 	crashes := cmd.Flags().Int("until-crashes", 0, "until so many more crashes have come, 1 at least")
 	cmd.Flags().StringVar(&in.Until, "until", "", "until then: how long, such as 2h or 7d, a day such as 2026-05-04 (its beginning in UTC), or a time such as 2026-05-04T12:00:00Z")
 	cmd.Flags().BoolVar(&in.Force, "force", false, "accept also a version of no build that is not later than all builds")
-	cmd.MarkFlagsMutuallyExclusive("until-version", "until-crashes", "until")
+	oneOf(cmd, "until-version", "until-crashes", "until")
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if cmd.Flag("until-crashes").Changed {

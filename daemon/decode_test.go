@@ -134,7 +134,7 @@ func TestDecodesExitCodeSaysWhatIsWrong(t *testing.T) {
 		code int
 		want string
 	}{
-		"no dump named":    {nil, exitUsage, "accepts between 1 and 2 arg(s)"},
+		"no dump named":    {nil, exitUsage, "want 'slipway decode CORE [ELF]'"},
 		"a wrong format":   {[]string{"--format", "xml", ownDump, ownELF}, exitUsage, "want text or json"},
 		"a missing dump":   {[]string{"none.dmp", ownELF}, exitNotFound, "none.dmp"},
 		"a missing ELF":    {[]string{ownDump, "none.elf"}, exitNotFound, "none.elf"},

@@ -45,8 +45,8 @@ func deviceSetCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&change.unpin, "unpin", false, "offer it what its model is offered again")
 	cmd.Flags().BoolVar(&change.revoked, "revoked", false, "refuse it and its tokens from now on; --revoked=false admits it again")
 	cmd.Flags().Var(change.provisioning, "provisioning", "KEY=VALUE that provisioning hands out (KEY= removes it); may be repeated")
-	cmd.MarkFlagsMutuallyExclusive("config", "default-config")
-	cmd.MarkFlagsMutuallyExclusive("pin", "unpin")
+	oneOf(cmd, "config", "default-config")
+	oneOf(cmd, "pin", "unpin")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		members, err := change.members(cmd)
 		if err != nil {

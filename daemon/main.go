@@ -108,6 +108,7 @@ func newRoot() (root *cobra.Command, started *bool) {
 	addReachFlags(root)
 	plainFlags(root)
 	root.AddCommand(commands()...)
+	plainUsage(root)
 	addExamples(root)
 	addCompletion(root)
 	started = new(bool)
@@ -149,13 +150,7 @@ func group(use, short string, subs ...*cobra.Command) *cobra.Command {
 }
 
 func needsSubcommand(cmd *cobra.Command, _ []string) error {
-	var names []string
-	for _, sub := range cmd.Commands() {
-		if sub.IsAvailableCommand() {
-			names = append(names, sub.Name())
-		}
-	}
-	return &usageError{fmt.Errorf("%s needs a command: %s", cmd.CommandPath(), orList(names))}
+	return usagef("%s needs a command: %s", cmd.CommandPath(), orList(subcommands(cmd)))
 }
 
 // usageError is a command line that cannot be carried out as it stands.
