@@ -40,6 +40,10 @@ func backupCreateCommand() *cobra.Command {
 	passphraseFile := addPassphraseFile(cmd)
 	force := cmd.Flags().Bool("force", false, "replace FILE")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := socketClient(cmd, "a backup is written on the gateway itself, through its socket, and not over %s: slipway backup now makes the daily one there")
+		if err != nil {
+			return err
+		}
 		file := args[0]
 		if _, err := os.Lstat(file); err == nil && !*force {
 			return fmt.Errorf("%s exists already: name another file, or replace it with --force", file)
@@ -48,7 +52,7 @@ func backupCreateCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		resp, err := connect(cmd).do(cmd.Context(), http.MethodGet, path("backup"), nil)
+		resp, err := c.do(cmd.Context(), http.MethodGet, path("backup"), nil)
 		if err != nil {
 			return err
 		}

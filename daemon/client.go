@@ -131,6 +131,15 @@ func (c *client) doWith(ctx context.Context, method, path string, up *upload, he
 	return nil, err
 }
 
+// socketClient refuses a gateway elsewhere before it is asked, as no token is enough: it would answer as if the token were wrong.
+func socketClient(cmd *cobra.Command, refusal string) (*client, error) {
+	c := connect(cmd)
+	if c.base != "" {
+		return nil, usagef(refusal, c.base)
+	}
+	return c, nil
+}
+
 // errNoDaemon is a socket or an address that nobody answers on.
 var errNoDaemon = errors.New("no gateway answers")
 

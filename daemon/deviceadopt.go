@@ -65,13 +65,8 @@ func deviceAdoptCommand() *cobra.Command {
 	return cmd
 }
 
-// adoptingClient refuses a gateway elsewhere before it is asked: no token is enough.
 func adoptingClient(cmd *cobra.Command) (*client, error) {
-	c := connect(cmd)
-	if c.base != "" {
-		return nil, usagef("devices are adopted on the gateway itself, through its socket, and not over %s", c.base)
-	}
-	return c, nil
+	return socketClient(cmd, "devices are adopted on the gateway itself, through its socket, and not over %s")
 }
 
 func deviceAdoptListCommand() *cobra.Command {

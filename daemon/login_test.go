@@ -70,6 +70,7 @@ func TestAGatewayElsewhereIsReachedWithAnAddressATokenAndItsCA(t *testing.T) {
 		{[]string{"model", "list"}, []string{"SLIPWAY_URL=" + url, "SLIPWAY_SOCKET=" + g.socket}, exitUsage, "name two gateways"},
 		{[]string{"model", "list", "--socket", g.socket}, []string{"SLIPWAY_URL=" + url}, exitDone, "pump"},
 		{[]string{"config", "check", "--url", url}, nil, exitUsage, "no gateway is asked"},
+		{[]string{"backup", "create", "gateway.age", "--url", url, "--token", viewer, "--ca", ca}, nil, exitUsage, "not over " + url + ": slipway backup now"},
 	} {
 		e.env = test.env
 		if out, code := e.run("", test.args...); code != test.code || !strings.Contains(out, test.says) || strings.Contains(out, viewer) {
