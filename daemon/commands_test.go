@@ -250,6 +250,7 @@ func TestValuesAreCompletedAndSilenceIsNoError(t *testing.T) {
 		"/api/builds":                    `{"builds":[{"firmware_version":"1.4.1"},{"firmware_version":"2.0.0"}],"next":null}`,
 		"/api/devices":                   `{"devices":[{"device_key":"a1b2c3d4","model_code":"pump","name":"Press 7","line_effective":"hall3","labels":["hot"]},{"device_key":"b1b2c3d4","line_effective":"hall3"}],"next":null}`,
 		"/api/crashes":                   `{"crashes":[{"fingerprint":"3f2a9c0d11223344","model_code":"pump","top_frame":"app_main"}],"next":null,"total":1}`,
+		"/api/webhooks":                  `{"webhooks":[{"id":"1f2e3d4c","name":"tickets","url":"https://tickets.example/hooks/in-the-address"}],"next":null}`,
 		"/api/coredumps":                 `{"coredumps":[{"name":"coredump_1","firmware_version":"1.4.2"}],"next":null}`,
 	})
 	for _, test := range []struct{ typed, want string }{
@@ -269,6 +270,8 @@ func TestValuesAreCompletedAndSilenceIsNoError(t *testing.T) {
 		{"rollout plan pump ", "standard\nurgent\nsmall\n"},
 		{"rollout list --state ha", "halted\n:4"},
 		{"events --kind crash,dev", "crash,device\n"},
+		{"webhook set ", "1f2e3d4c\ttickets.example tickets\n"},
+		{"webhook rm 1f2e3d4c ", ":4"},
 		{"device rm a1b2c3d4 ", ":4"},
 	} {
 		typed := strings.Split(test.typed, " ")

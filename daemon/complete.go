@@ -38,6 +38,7 @@ var arguments = map[string][]values{
 	"rollout resume": {models}, "rollout halt": {models}, "rollout advance": {models}, "rollout retreat": {models}, "rollout finish": {models},
 	"rollout wait": {models}, "rollout plan": {models, plans}, "rollout excuse": {devices},
 	"drop retry": {drops}, "drop dismiss": {drops}, "token revoke": {tokenIDs},
+	"webhook set": {webhookIDs}, "webhook secret": {webhookIDs}, "webhook test": {webhookIDs}, "webhook rm": {webhookIDs},
 }
 
 // repeated are the commands whose last argument may be given again.
@@ -248,6 +249,13 @@ func kinds(_ *cobra.Command, _ []string, begun string) (all []string) {
 func drops(cmd *cobra.Command, _ []string, _ string) (all []string) {
 	for _, d := range asked[api.Drops](cmd, path("drops"), wholePage(nil)).Drops {
 		all = append(all, about(d.Name, ""))
+	}
+	return all
+}
+
+func webhookIDs(cmd *cobra.Command, _ []string, _ string) (all []string) {
+	for _, one := range asked[api.Webhooks](cmd, path("webhooks"), wholePage(nil)).Webhooks {
+		all = append(all, about(one.ID, strings.TrimSpace(hostOf(one.URL)+" "+one.Name)))
 	}
 	return all
 }

@@ -93,7 +93,9 @@ func webhookAddCommand() *cobra.Command {
 		Use: "add URL", Short: "Send events to an address from now on, and print the secret that signs them, once",
 		Long: "Send events to an address from now on, and print the secret that signs them, once. Each event is a POST of the JSON\n" +
 			"that GET /api/events has, with the headers webhook-id, webhook-timestamp and webhook-signature of Standard Webhooks.\n" +
-			"The README has the lines that verify it. An address on this machine needs webhooks.loopback in the settings.",
+			"The README has the lines that verify it. An address on this machine needs webhooks.loopback in the settings.\n\n" +
+			"A --kind is one that 'slipway events' prints, such as device.adopted, or its noun alone, device, for all that begin so;\n" +
+			"shells complete them. Without one all events are sent.",
 		Example: "  slipway webhook add https://tickets.plant.example/hooks/slipway --name tickets --kind crash --kind rollout.halted\n" +
 			"  slipway webhook add https://10.1.2.3:8443/in --ca plant-ca.crt",
 		Args: cobra.ExactArgs(1),
@@ -148,7 +150,7 @@ func webhookSetCommand() *cobra.Command {
 		Use: "set ID", Short: "Change a webhook, switch it off, or on again",
 		Long: "Change a webhook, switch it off, or on again. One that is switched on goes on with the first event that its receiver\n" +
 			"has not acknowledged; --from-now passes over those that wait. One that came with a restored backup is sent what happens\n" +
-			"from then on.",
+			"from then on. The events of one that is off wait for it, for as long as events are kept.",
 		Example: "  slipway webhook set 1f2e3d4c --active\n  slipway webhook set 1f2e3d4c --active=false",
 		Args:    cobra.ExactArgs(1),
 	}

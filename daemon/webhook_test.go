@@ -196,6 +196,9 @@ func TestAWebhookIsChangedAndTriedAndRemovedOnTheCommandLine(t *testing.T) {
 	if out := g.cli("webhook", "secret", id); !strings.Contains(out, "whsec_") {
 		t.Errorf("%s", out)
 	}
+	if out, err := g.tryCLI("webhook", "set", "tickets", "--active"); exitOf(err) != exitNotFound || !strings.Contains(out, "slipway webhook list has their ids") {
+		t.Errorf("a name: %v %s", err, out)
+	}
 	if out, err := g.tryCLI("webhook", "set", id); exitOf(err) != exitUsage {
 		t.Errorf("%v %s", err, out)
 	}

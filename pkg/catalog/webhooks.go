@@ -23,7 +23,9 @@ func (c *Catalog) Webhook(id string) (fleet.Webhook, error) {
 	return w, err
 }
 
-func unknownWebhook(id string) error { return fleet.Unknown("there is no webhook %q", id) }
+func unknownWebhook(id string) error {
+	return fleet.Unknown("there is no webhook %q: slipway webhook list has their ids", id)
+}
 
 // WebhookSecret is what its deliveries are signed with.
 func (c *Catalog) WebhookSecret(id string) (secret string, err error) {
