@@ -1,6 +1,9 @@
 package catalog
 
 import (
+	"errors"
+	"hash/maphash"
+
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/slipway-gateway/slipway/pkg/crash"
@@ -63,32 +66,64 @@ func (c *Catalog) DeviceCrashes(code fleet.ModelCode, keys []fleet.DeviceKey, da
 	return crashes, err
 }
 
+// mostMended bounds the keys that are held at once while the index is made true: some 3 MB.
+const mostMended = 10_000
+
 // adoptCrashed makes the index agree with what it is of. Every start does: an older version that wrote in between, or the
-// backup of one, knew nothing of it.
+// backup of one, knew nothing of it. A start that finds it true, as nearly all do, holds no keys.
 func (c *Catalog) adoptCrashed() error {
-	missing := map[string]bool{}
-	writes := map[string][]byte{} // nil value: deleted
-	err := c.view(func(txn *badger.Txn) error {
-		err := each(txn, allCrashedPrefix, "", false, func(key string, _ *badger.Item) error {
-			missing[crashedInKey(key)] = true
-			return nil
-		})
-		if err != nil {
+	seed := maphash.MakeSeed()
+	hash := func(key string) uint64 { return maphash.String(seed, key) }
+	var counted, listed keySum
+	err := c.eachCrashed(func(key string) { counted.add(hash(key)) }, func(key string) { listed.add(hash(key)) })
+	if err != nil || counted == listed {
+		return err
+	}
+	parts := uint64(max(counted.keys, listed.keys)/mostMended + 1)
+	for part := range parts {
+		if err := c.mendCrashed(func(key string) bool { return hash(key)%parts == part }); err != nil {
 			return err
 		}
-		return each(txn, crashedInPrefix, "", false, func(key string, _ *badger.Item) error {
-			if !missing[key] {
-				writes[key] = nil
-			}
-			delete(missing, key)
-			return nil
-		})
+	}
+	return nil
+}
+
+// keySum tells two sets of keys apart, whatever their order.
+type keySum struct {
+	keys int
+	sum  uint64
+}
+
+func (s *keySum) add(hash uint64) {
+	s.keys++
+	s.sum += hash
+}
+
+// eachCrashed calls counted for each key that the index should have, then listed for each that it has.
+func (c *Catalog) eachCrashed(counted, listed func(key string)) error {
+	return c.view(func(txn *badger.Txn) error {
+		return errors.Join(
+			each(txn, allCrashedPrefix, "", false, func(key string, _ *badger.Item) error { counted(crashedInKey(key)); return nil }),
+			each(txn, crashedInPrefix, "", false, func(key string, _ *badger.Item) error { listed(key); return nil }))
+	})
+}
+
+// mendCrashed makes the index agree in the keys that are picked.
+func (c *Catalog) mendCrashed(picked func(key string) bool) error {
+	writes := map[string][]byte{} // nil value: deleted
+	err := c.eachCrashed(func(key string) {
+		if picked(key) {
+			writes[key] = []byte{}
+		}
+	}, func(key string) {
+		if _, counted := writes[key]; counted {
+			delete(writes, key)
+		} else if picked(key) {
+			writes[key] = nil
+		}
 	})
 	if err != nil {
 		return err
-	}
-	for key := range missing {
-		writes[key] = []byte{}
 	}
 	return c.store.write(writes)
 }

@@ -114,3 +114,28 @@ func TestADeviceThatWasRemovedIsForgottenWithItsCounters(t *testing.T) {
 		})
 	}))
 }
+
+func TestAnIndexOfManyIsMadeTrueInPiecesAndThenOnlyCompared(t *testing.T) {
+	p := newPlant(t)
+	const devices = mostMended + 100
+	crashed := func(n int) string { return crashedKey("pump", "1.0", fleet.DeviceKey(fmt.Sprintf("%08d", n))) }
+	change := p.store.db.NewWriteBatch()
+	for n := range devices {
+		must(t, change.Set([]byte(crashed(n)), []byte("{}")))
+	}
+	must(t, change.Set([]byte(crashedInKey(crashed(devices))), nil))
+	must(t, change.Flush())
+	must(t, p.adoptCrashed())
+	checkIndexes(t, p.Catalog)
+	before := Reads()
+	must(t, p.adoptCrashed())
+	if read := Reads() - before; read > 2*devices+devices/2 {
+		t.Errorf("%d keys were read of an index of %d that is true", read, devices)
+	}
+	change = p.store.db.NewWriteBatch() // as many as before
+	must(t, change.Delete([]byte(crashedInKey(crashed(1)))))
+	must(t, change.Set([]byte(crashedInKey(crashed(devices+1))), nil))
+	must(t, change.Flush())
+	must(t, p.adoptCrashed())
+	checkIndexes(t, p.Catalog)
+}
