@@ -106,7 +106,7 @@ func saysAll(t *testing.T, c deviceClient, changes ...change) error {
 	if s := p.g.sighting(p.key); s.WentBack == nil || string(s.WentBack.Version) != bad || s.WentBack.By != fleet.ProofSaid {
 		return fmt.Errorf("went back: %+v, want from %s", s.WentBack, bad)
 	}
-	p.within20Seconds("event", func() (any, bool) {
+	p.eventually("event", func() (any, bool) {
 		events := p.g.cli("events", "--kind", "device.went_back")
 		return events, strings.Contains(events, p.key)
 	})
@@ -124,16 +124,16 @@ func (p *play) endsWith(code int) {
 // fetched waits until the gateway knows that all of a build has arrived, which TCP tells it a moment later.
 func (p *play) fetched(version string) {
 	p.t.Helper()
-	p.within20Seconds("download", func() (any, bool) {
+	p.eventually("download", func() (any, bool) {
 		d := p.g.sighting(p.key).Download
 		return d, d != nil && string(d.Version) == version && d.Outcome == fleet.DownloadWhole
 	})
 }
 
-// within20Seconds waits for what the gateway saves a moment later than it answers.
-func (p *play) within20Seconds(what string, look func() (seen any, good bool)) {
+// eventually waits for what the gateway saves a moment later than it answers.
+func (p *play) eventually(what string, look func() (seen any, good bool)) {
 	p.t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(testPatience); ; time.Sleep(10 * time.Millisecond) {
 		seen, good := look()
 		if good {
 			return

@@ -22,7 +22,7 @@ type elsewhere struct {
 func (e elsewhere) run(stdin string, args ...string) (out string, code int) {
 	e.t.Helper()
 	cmd := exec.Command("slipway", args...)
-	cmd.Env = append([]string{"HOME=" + e.home, "PATH=" + os.Getenv("PATH")}, e.env...)
+	cmd.Env = append([]string{"HOME=" + e.home, "PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}, e.env...)
 	cmd.Stdin = strings.NewReader(stdin)
 	text, err := cmd.CombinedOutput()
 	if err != nil && cmd.ProcessState == nil {

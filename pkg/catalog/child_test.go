@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 
 func child(task, dir string, arguments ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childTask+"="+task, childFolder+"="+dir, childArguments+"="+strings.Join(arguments, " "))
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", childTask+"="+task, childFolder+"="+dir, childArguments+"="+strings.Join(arguments, " "))
 	return cmd
 }
 

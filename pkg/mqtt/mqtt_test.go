@@ -325,9 +325,7 @@ func TestAFloodOfStrangersIsReadOnceAndHidesNobody(t *testing.T) {
 }
 
 func TestABrokerThatWasAwayIsFoundAgain(t *testing.T) {
-	b := startBroker(t, "127.0.0.1:0", nil)
-	address := b.address
-	b.close()
+	address := lastingAddress(t)
 	now := time.Now()
 	r := listen(t, Options{URL: "mqtt://" + address})
 	until(t, "the reason", func() bool { r.Broker.mu.Lock(); defer r.Broker.mu.Unlock(); return r.told })
@@ -339,7 +337,7 @@ func TestABrokerThatWasAwayIsFoundAgain(t *testing.T) {
 		t.Errorf("a nudge: %v", err)
 	}
 	for range 2 { // and again
-		b = startBroker(t, address, nil)
+		b := startBroker(t, address, nil)
 		until(t, "the connection", r.Connected)
 		r.subscribed(t, b)
 		r.stands(r.now().Add(connectPatience)) // it stands
