@@ -93,7 +93,7 @@ func (c *course) checked(device fleet.DeviceKey, v fleet.Version, now time.Durat
 	switch m.State {
 	case fleet.MemberOffered, fleet.MemberFetching:
 		c.fetched(device, v, now)
-	case fleet.MemberFetched:
+	case fleet.MemberFetched, fleet.MemberUp:
 		m.maybe = false
 	default:
 		m.maybe = false

@@ -110,6 +110,32 @@ func TestADeviceWhoseDownloadIsOnRecordIsProvenByItsPollsAfterAKill(t *testing.T
 	}
 }
 
+// It booted while the gateway was away: that it is heard again comes before it was asked twice what it wants, and shows little.
+func TestADeviceThatIsHeardAfterAKillBeforeItWantsNothingMoreIsProvenByItsPolls(t *testing.T) {
+	f := newFactory(50)
+	rs := f.open(t)
+	f.start(t, rs)
+	d := f.ask(t, rs, "2")[0]
+	rs.Fetched("pump", d, "2")
+	rs.Tick(t.Context())
+	for _, again := range []bool{false, true} { // it is killed once more, or not
+		rs = f.open(t)
+		rs.Checked("pump", d, "2")
+		rs.Heard("pump", d, true)
+		if m := wants(t, rs, d, fleet.MemberUp); m.UpBy != fleet.UpHeard {
+			t.Errorf("%+v", m)
+		}
+		rs.Tick(t.Context())
+		if again {
+			f.now = f.now.Add(3 * time.Minute)
+			rs.Checked("pump", d, "2")
+		}
+	}
+	if m := wants(t, rs, d, fleet.MemberUp); m.UpBy != fleet.UpBehaved || m.Attempts != 1 {
+		t.Errorf("%+v", m)
+	}
+}
+
 // A gateway that was away, or that nobody could reach before it was stopped, has missed all: none of that is the build's fault.
 func TestADeviceThatWasMissedAtAStartHasAllOfItsTimeAgain(t *testing.T) {
 	f := newFactory(50)

@@ -86,7 +86,7 @@ func (rs *Rollouts) reopen(p *progress, r fleet.Rollout) error {
 		latest = max(latest, m.Since)
 		one := c.add(m)
 		one.held, one.unseen = d.Barred, d.Missed && !inFlight(m.State) // who is judged has all of its time again
-		one.maybe = m.State == fleet.MemberOffered || m.State == fleet.MemberFetching || m.State == fleet.MemberFetched
+		one.maybe = awaitsAnswer(m.State) || m.State == fleet.MemberFetched || m.State == fleet.MemberUp && m.UpBy == fleet.UpHeard
 		if is := m.State == fleet.MemberSkipped && !one.failed(); is != (d.Barred != "") { // it was pinned, or is no more, since
 			one.held, barred[d.Key] = m.Why, d.Barred
 		}
@@ -114,6 +114,9 @@ func (rs *Rollouts) reopen(p *progress, r fleet.Rollout) error {
 	return nil
 }
 
+// awaitsAnswer reports that a device was offered something of which it has not shown to have the whole.
+func awaitsAnswer(s fleet.MemberState) bool { return s == fleet.MemberOffered || s == fleet.MemberFetching }
+
 func near(a, b float64) bool { return a == b || a/b < 1.000001 && b/a < 1.000001 }
 
 // restore finds again what follows from the records: which waves are open, and when who is looked at.
@@ -123,7 +126,7 @@ func (c *course) restore(now time.Duration) {
 			m.Since = fleet.Duration(max(now, m.Since.Of()))
 			c.lookAt(m, m.Since.Of()+c.upWithin)
 		}
-		if m.maybe && m.State != fleet.MemberFetched { // it has its time to show that it has the whole: see [course.checked]
+		if m.maybe && awaitsAnswer(m.State) { // it has its time to show that it has the whole: see [course.checked]
 			c.lookAt(m, m.Since.Of()+max(2*c.upWithin, 4*c.sightings.Presence(m.Device).Rhythm))
 		}
 		if m.unseen && m.State == fleet.MemberWaiting {
