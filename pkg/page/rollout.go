@@ -98,7 +98,15 @@ func wavesOf(r api.Rollout) []shownWave {
 }
 
 func evidenceOf(e fleet.RolloutEvidence) []shownEvidence {
-	text := func(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
+	text := func(v float64) string {
+		switch {
+		case v >= 1e6: // nobody asks for more
+			return "over a million"
+		case v >= 1000:
+			return humanize.Comma(int64(v))
+		}
+		return strconv.FormatFloat(v, 'g', 3, 64)
+	}
 	return []shownEvidence{
 		{"together", text(e.Total)}, {"ends badly", text(e.Loss)}, {"crashes", text(e.Crash)}, {"falls silent", text(e.Silence)}, {"signature", text(e.Signature)},
 	}

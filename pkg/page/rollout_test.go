@@ -31,7 +31,7 @@ func TestThePageOfARolloutSaysHowItStandsAndWhoIsLost(t *testing.T) {
 		`<progress max="8000" value="9"`, `<li class="done">1</li><li class="open">3</li><li class="">all</li>`,
 		`<th scope="row">all</th><td class="n" data-label="waiting">7,990</td>`,
 		`<th scope="row">hall3</th><td class="n zero" data-label="waiting">0</td><td class="n zero" data-label="healthy">0</td><td class="n" data-label="lost">1</td><td class="n zero" data-label="back">0</td><td class="n" data-label="crashed">1</td>`,
-		`<a href="/crashes/9f2c">mqtt_task mqtt.c:212</a>`, "24 of 394", "136 of 7,606", "together\">1.05e&#43;04",
+		`<a href="/crashes/9f2c">mqtt_task mqtt.c:212</a>`, "24 of 394", "136 of 7,606", "together\">10,480",
 		"runs 1.4.1, it says so · offered 1.4.2 at 4 May 11:00 UTC, fetched whole 4 May 12:00 UTC, not heard since", "Back at the build before", "slipway rollout halt pump",
 	} {
 		if a.StatusCode != http.StatusOK || !strings.Contains(a.body, want) {
