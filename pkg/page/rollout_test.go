@@ -164,3 +164,11 @@ func TestARolloutThatIsTakenBackSaysWhyItHasHalted(t *testing.T) {
 		}
 	}
 }
+
+func TestEvidenceIsWrittenAsPeopleWriteIt(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 0.1629: "0.163", 12.04: "12", 999: "999", 10_480.7: "10,480", 5.49e6: "over a million", 1e80: "over a million"} {
+		if got := evidenceOf(fleet.RolloutEvidence{Total: v})[0].Value; got != want {
+			t.Errorf("%g is %q, want %q", v, got, want)
+		}
+	}
+}
