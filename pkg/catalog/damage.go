@@ -120,6 +120,9 @@ func (o Options) openWith(settings badger.Options) (db *badger.DB, err error) {
 			}
 		}
 	}()
+	if err := mayHold(settings.Dir); err != nil {
+		return nil, fmt.Errorf("open the catalog in %s: %w", o.Dir, err)
+	}
 	db, err = badger.Open(settings)
 	var path *fs.PathError
 	switch {
@@ -129,6 +132,30 @@ func (o Options) openWith(settings badger.Options) (db *badger.DB, err error) {
 		return nil, fmt.Errorf("open the catalog in %s: %w", o.Dir, err)
 	}
 	return nil, o.damaged("%v", err)
+}
+
+// mayHold refuses where the process may not have as many files open at once as Badger needs. Badger opens its tables beside each
+// other and keeps three errors of them: at the fourth table that cannot be opened its Open waits for ever.
+func mayHold(dir string) error {
+	const besides = 8 // MANIFEST, keys, two logs, the values' log, what is discarded in it, the folder, and one to spare
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	files := besides
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == tableSuffix {
+			files++
+		}
+	}
+	for range files {
+		f, err := os.Open(dir)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+	}
+	return nil
 }
 
 // ofKernel reports that an error is the kernel's word about the disk, or about what the process may have of files and of

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"golang.org/x/sys/unix"
@@ -42,13 +43,37 @@ func fewFiles(dir string, arguments []string) error {
 	return c.Close()
 }
 
+// startWith is a start of a process that may open so many files, and what it printed.
+func startWith(t *testing.T, dir string, files int) (out []byte, err error) {
+	t.Helper()
+	var text bytes.Buffer
+	cmd := child("few", dir, strconv.Itoa(files))
+	cmd.Stdout, cmd.Stderr = &text, &text
+	must(t, cmd.Start())
+	hung := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Signal(syscall.SIGQUIT) })
+	err = cmd.Wait()
+	if !hung.Stop() {
+		t.Fatalf("a start with %d files waits for ever:\n%s", files, text.Bytes())
+	}
+	return text.Bytes(), err
+}
+
+// Badger's Open waits for ever for the fourth table that it cannot open.
+func TestAProcessThatMayNotOpenAllTablesDoesNotLetBadgerTry(t *testing.T) {
+	dir := t.TempDir()
+	scattered(t, dir, mostNew)
+	if out, _ := startWith(t, dir, 14); !strings.HasPrefix(string(out), "refused") || !strings.Contains(string(out), "open "+dir+": too many open files") {
+		t.Errorf("%s", out)
+	}
+}
+
 func TestAProcessThatMayOpenNoMoreFilesTakesNoCatalogForDamaged(t *testing.T) {
 	whole := t.TempDir()
 	held := scattered(t, whole, mostNew)
 	fate := map[string]int{}
 	for most := 6; most < 60; most += 2 {
 		dir := copyOf(t, whole)
-		out, err := child("few", dir, strconv.Itoa(most)).CombinedOutput()
+		out, err := startWith(t, dir, most)
 		said, _, _ := strings.Cut(string(out), " ")
 		fate[strings.TrimSpace(said)]++
 		if strings.HasPrefix(string(out), "damaged") {
