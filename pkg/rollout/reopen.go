@@ -115,7 +115,9 @@ func (rs *Rollouts) reopen(p *progress, r fleet.Rollout) error {
 }
 
 // awaitsAnswer reports that a device was offered something of which it has not shown to have the whole.
-func awaitsAnswer(s fleet.MemberState) bool { return s == fleet.MemberOffered || s == fleet.MemberFetching }
+func awaitsAnswer(s fleet.MemberState) bool {
+	return s == fleet.MemberOffered || s == fleet.MemberFetching
+}
 
 func near(a, b float64) bool { return a == b || a/b < 1.000001 && b/a < 1.000001 }
 
