@@ -94,7 +94,7 @@ func webhookAddCommand() *cobra.Command {
 		Long: "Send events to an address from now on, and print the secret that signs them, once. Each event is a POST of the JSON\n" +
 			"that GET /api/events has, with the headers webhook-id, webhook-timestamp and webhook-signature of Standard Webhooks.\n" +
 			"The README has the lines that verify it. An address on this machine needs webhooks.loopback in the settings.\n\n" +
-			"A --kind is one that 'slipway events' prints, such as device.adopted, or its noun alone, device, for all that begin so;\n" +
+			"A --kind is one that 'slipway events' prints, such as device.adopted, or only its noun, device, for all that begin so;\n" +
 			"shells complete them. Without one all events are sent.",
 		Example: "  slipway webhook add https://tickets.plant.example/hooks/slipway --name tickets --kind crash --kind rollout.halted\n" +
 			"  slipway webhook add https://10.1.2.3:8443/in --ca plant-ca.crt",
