@@ -191,7 +191,7 @@ func TestNoTokenOpensAnAdoption(t *testing.T) {
 		}
 	}
 	for args, want := range map[string]string{
-		"--at-most 0": "want 1 to 1000", "--at-most 1001": "want 1 to 1000", "--for 25h": "up to 24h", "--for 0s": "up to 24h", "--model pmp": "pump",
+		"--at-most 0": "want 1 to 1000", "--at-most 1001": "want 1 to 1000", "--for 25h": "for 25h: want up to 24h", "--for 0s": "up to 24h", "--model pmp": "pump",
 	} {
 		if out, err := g.tryCLI(append([]string{"device", "adopt", "--model", "pump"}, strings.Fields(args)...)...); err == nil || !strings.Contains(out, want) {
 			t.Errorf("%s: %v %s", args, err, out)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -81,8 +82,11 @@ type kills struct {
 	version string
 	aimed   int
 	same    int
-	crashes int // that were counted when the rollout was last looked at before a kill
 	wrong   []string
+
+	// What was there when the rollout was last looked at before a kill: crashes that were counted, and who was judged.
+	crashes int
+	judged  map[string]string
 }
 
 func newKills(t *testing.T, program string) *kills {
@@ -138,7 +142,7 @@ func (k *kills) killOnce(round int) {
 	if most := max(after.Plan.Unproven, after.Counts.Healthy); unproven > most && after.State != fleet.RolloutFinished {
 		k.say("%d devices were told of it and are not healthy, with a budget of %d", unproven, most)
 	}
-	if judged := func(r api.Rollout) int { return r.Counts.Healthy + r.Counts.Lost + r.Counts.Back }; judged(before) == judged(after) && before.Number == after.Number && k.crashes == k.counted() {
+	if before.Number == after.Number && maps.Equal(k.judged, judged(records)) && k.crashes == k.counted() {
 		k.sameEvidence(before.Evidence, after.Evidence)
 	}
 	k.kill()
@@ -146,6 +150,18 @@ func (k *kills) killOnce(round int) {
 	k.sameEvidence(after.Evidence, k.look().Evidence)
 	k.kill()
 	k.startAt(k.address)
+}
+
+// judged says of each device that was judged as what, and when: as many may be judged after a kill, and others.
+func judged(members map[string]api.Member) map[string]string {
+	all := map[string]string{}
+	for key, m := range members {
+		switch m.State {
+		case fleet.MemberHealthy, fleet.MemberLost, fleet.MemberBack:
+			all[key] = fmt.Sprint(m.State, m.JudgedAt)
+		}
+	}
+	return all
 }
 
 // settle waits until the dumps that came before the kill are decoded: a signature is evidence from then on.
@@ -196,8 +212,11 @@ func (h *hall) listens() int {
 // nobody is offered anything, it is any moment.
 func (k *kills) awaitMoment(round int) (last api.Rollout) {
 	k.t.Helper()
-	k.crashes = k.counted() // before the look: a crash in between is seen by the next one
+	k.crashes, k.judged = k.counted(), judged(k.members()) // before the look, which may know more
 	last = k.look()
+	if !maps.Equal(k.judged, judged(k.members())) {
+		k.judged = nil // somebody was judged in between: nothing is compared with this look
+	}
 	n := k.lives.count(k.told)
 	latest := time.Now().Add(15 * time.Second)
 	if round%4 == 3 {

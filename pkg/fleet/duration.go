@@ -8,10 +8,11 @@ type Duration time.Duration
 // Of is it as a time.Duration.
 func (d Duration) Of() time.Duration { return time.Duration(d) }
 
-func (d Duration) String() string { return time.Duration(d).String() }
+// String writes "30m0s" as "30m".
+func (d Duration) String() string { return short(time.Duration(d)) }
 
-// MarshalText writes "30m0s" as "30m".
-func (d Duration) MarshalText() ([]byte, error) { return []byte(short(time.Duration(d))), nil }
+// MarshalText writes what people read.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 // UnmarshalText reads what time.ParseDuration reads.
 func (d *Duration) UnmarshalText(text []byte) error {
