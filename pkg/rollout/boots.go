@@ -60,14 +60,14 @@ func (c *course) bootOf(m *member) {
 	}
 }
 
-// booted tells of a boot. One of a device that was not heard since the gateway's start counts for nothing: nobody knows when
-// it was, and it may be the boot of the update, seen once more.
-func (c *course) booted(device fleet.DeviceKey, since bool, now time.Duration) {
+// booted tells of a boot. A known one counts for nothing: it brought another version, or it may be the boot of the update, seen
+// once more.
+func (c *course) booted(device fleet.DeviceKey, known bool, now time.Duration) {
 	m := c.members[device]
 	if m == nil || !c.forward() || !c.active() {
 		return
 	}
-	if since && (m.State == fleet.MemberUp || m.State == fleet.MemberHealthy) {
+	if !known && (m.State == fleet.MemberUp || m.State == fleet.MemberHealthy) {
 		c.bootOf(m)
 	}
 	switch m.State {
@@ -78,7 +78,7 @@ func (c *course) booted(device fleet.DeviceKey, since bool, now time.Duration) {
 	case fleet.MemberOff: // it is back, and has its turn
 		c.step(m, fleet.MemberWaiting, now, nil)
 	}
-	if since && c.bootsStand && m.crash != none && !c.explains(m, now) {
+	if !known && c.bootsStand && m.crash != none && !c.explains(m, now) {
 		c.mark(m, ofCrash, fleet.Mark{New: m.crash == ofNew}, now)
 		c.judge(now)
 	}

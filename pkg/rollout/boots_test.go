@@ -15,15 +15,15 @@ func TestBootsThatNothingExplainsStandInForCrashesOnlyOfABuildWithoutDumps(t *te
 		for _, d := range got {
 			f.up(d)
 		}
-		f.booted(got[0], true, f.now) // its first, with the update
+		f.booted(got[0], false, f.now) // its first, with the update
 		if f.members[got[0]].Crash != nil {
 			t.Errorf("boots stand in %v: the boot of an update is a crash", stand)
 		}
 		f.wait(10 * time.Minute)
-		f.booted(got[0], true, f.now)
-		f.booted(got[0], true, f.now)
+		f.booted(got[0], false, f.now)
+		f.booted(got[0], false, f.now)
 		f.members[got[1]].nudgedAt = f.now
-		f.booted(got[1], true, f.now)
+		f.booted(got[1], false, f.now)
 		crashed := f.members[got[0]].Crash
 		if stand != (crashed != nil && crashed.New) || f.crashed != map[bool]int{true: 1}[stand] {
 			t.Errorf("boots stand in %v: %+v, %d crashed", stand, crashed, f.crashed)
@@ -33,14 +33,14 @@ func TestBootsThatNothingExplainsStandInForCrashesOnlyOfABuildWithoutDumps(t *te
 		}
 		old := f.order[50].Device
 		f.darkened("a", true, f.now)
-		f.booted(old, true, f.now)
+		f.booted(old, false, f.now)
 		f.darkened("a", false, f.now)
-		f.booted(old, true, f.now)
+		f.booted(old, false, f.now)
 		if f.members[old].Crash != nil {
 			t.Error("a boot with the power of its line is a crash")
 		}
 		f.wait(16 * time.Minute)
-		f.booted(old, true, f.now)
+		f.booted(old, false, f.now)
 		if m := f.members[old].Crash; stand != (m != nil && !m.New) {
 			t.Errorf("boots stand in %v: of the old build %+v", stand, m)
 		}
@@ -55,13 +55,38 @@ func TestABootThatMayHaveBeenBeforeTheGatewaysStartIsNoCrash(t *testing.T) {
 	}
 	f.wait(10 * time.Minute)
 	boots := f.boots
-	f.booted(got[0], false, f.now) // the boot of its update, which was seen before a kill and not saved
+	f.booted(got[0], true, f.now) // the boot of its update, which was seen before a kill and not saved
 	if f.members[got[0]].Crash != nil || f.boots != boots {
 		t.Errorf("%+v, %d boots that were %d", f.members[got[0]].Crash, f.boots, boots)
 	}
-	f.booted(got[0], true, f.now)
+	f.booted(got[0], false, f.now)
 	if f.members[got[0]].Crash == nil || f.boots != boots+1 {
 		t.Errorf("the next boot: %+v, %d boots that were %d", f.members[got[0]].Crash, f.boots, boots)
+	}
+}
+
+// TestABootOfADeviceThatIsOfferedTheBuildMayBeItsUpdate has a gateway that was killed, and knows nothing of the end of a download:
+// the boot into the new build was a crash of the old one, which spoke for the new.
+func TestABootOfADeviceThatIsOfferedTheBuildMayBeItsUpdate(t *testing.T) {
+	f := newFloor(func(r *fleet.Rollout, s *settings) { s.bootsStand = true }, 100)
+	got := f.turns()
+	line := f.members[got[0]].line
+	atRisk := line.crash[1]
+	if atRisk != 100-len(got) {
+		t.Errorf("%d devices are at risk of a crash with the old build, while %d of 100 are offered the new one", atRisk, len(got))
+	}
+	f.booted(got[0], false, f.now)
+	f.fetching(got[1], "2", f.now)
+	f.booted(got[1], false, f.now)
+	for _, d := range got[:2] {
+		if m := f.members[d]; m.Crash != nil {
+			t.Errorf("%s: %+v", m.State, m.Crash)
+		}
+	}
+	f.wait(31 * time.Minute) // nothing came of it
+	f.booted(got[0], false, f.now)
+	if m := f.members[got[0]]; m.Crash == nil || m.Crash.New {
+		t.Errorf("%s: %+v, want a crash of the old build", m.State, m.Crash)
 	}
 }
 
@@ -76,7 +101,7 @@ func TestBootsAreCountedOnAfterARestart(t *testing.T) {
 		rs.Runs("pump", d, "2", fleet.ProofSaid)
 	}
 	f.now = f.now.Add(10 * time.Minute)
-	rs.Booted("pump", got[0], true)
+	rs.Booted("pump", got[0], false)
 	rs.Tick(t.Context())
 	rs.Close()
 	before, _ := rs.Rollout("pump", 0)
@@ -88,7 +113,7 @@ func TestBootsAreCountedOnAfterARestart(t *testing.T) {
 		t.Errorf("%d boots, %+v %+v", after.Boots, after.Counts, after.Evidence)
 	}
 	f.now = f.now.Add(10 * time.Minute)
-	rs.Booted("pump", got[1], true)
+	rs.Booted("pump", got[1], false)
 	if r, _ := rs.Rollout("pump", 0); r.Boots != 5 || r.Counts.Crashed != 2 {
 		t.Errorf("%d boots, %+v: boots stand in for crashes after a restart as before", r.Boots, r.Counts)
 	}

@@ -132,6 +132,9 @@ func (c *course) enumerate(m *member, by int) {
 	}
 	if by > 0 {
 		m.crash, m.quiet = m.risk(m.Crash != nil), m.risk(m.Silence != nil)
+		if c.bootsStand && (m.State == fleet.MemberOffered || m.State == fleet.MemberFetching) {
+			m.crash = none // its next boot may be the update's, of whose download the end was not seen
+		}
 	}
 	m.line.count(&m.line.crash, m.crash, by)
 	m.line.count(&m.line.quiet, m.quiet, by)

@@ -607,7 +607,7 @@ func TestADeviceThatAsksAtBootsOnlyIsOffAfterTheTimeThatAGateMayTake(t *testing.
 	f.seen["a0"] = fleet.Presence{State: fleet.BootsOnly, Ago: 15 * day}
 	f.wait(day)
 	f.want(t, "a0", fleet.MemberOff)
-	f.booted("a0", true, f.now)
+	f.booted("a0", false, f.now)
 	f.want(t, "a0", fleet.MemberWaiting)
 }
 

@@ -55,7 +55,7 @@ func (p *plant) happen(w what, i int) {
 		p.crash(i)
 	case reboots:
 		if p.alive(i) && p.devices[i].has {
-			c.booted(keyOf(i), true, p.now)
+			c.booted(keyOf(i), false, p.now)
 			if p.random.Float64() < p.build.bootCrash {
 				p.hit++
 				p.crash(i)

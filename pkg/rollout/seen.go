@@ -55,9 +55,9 @@ func (rs *Rollouts) Checked(code fleet.ModelCode, d fleet.DeviceKey, v fleet.Ver
 	rs.with(code, func(c *course, now time.Duration) { c.checked(d, v, now) })
 }
 
-// Booted tells of a boot.
-func (rs *Rollouts) Booted(code fleet.ModelCode, d fleet.DeviceKey, since bool) {
-	rs.with(code, func(c *course, now time.Duration) { c.booted(d, since, now) })
+// Booted tells of a boot, which is no evidence where what it came from is known.
+func (rs *Rollouts) Booted(code fleet.ModelCode, d fleet.DeviceKey, known bool) {
+	rs.with(code, func(c *course, now time.Duration) { c.booted(d, known, now) })
 }
 
 // Missed tells that a device was not heard for the longer of 2 U and three of its rhythms, while its line was lit.

@@ -21,9 +21,10 @@ type watcher interface {
 	WentBack(code fleet.ModelCode, d fleet.DeviceKey, v fleet.Version, by fleet.Proof)
 	// Checked tells that a device has asked for a version and wanted no more of it than its first block.
 	Checked(fleet.ModelCode, fleet.DeviceKey, fleet.Version)
-	// Booted tells of a boot. Without since the device was not heard since the start of the gateway: it may have booted long ago,
-	// and may have been seen then, as what was not saved before a kill is seen once more.
-	Booted(code fleet.ModelCode, d fleet.DeviceKey, since bool)
+	// Booted tells of a boot. Where it is known, it is explained: the device runs another version since; or it was not heard since
+	// the start of the gateway, so it may have booted long ago, and may have been seen then, as what was not saved before a kill is
+	// seen once more.
+	Booted(code fleet.ModelCode, d fleet.DeviceKey, known bool)
 	// Missed tells that a device was not heard for long, while its line was lit; Heard, that one is heard again, or for the first
 	// time, or, where longer, after a gap longer than its rhythm.
 	Missed(fleet.ModelCode, fleet.DeviceKey)
@@ -88,7 +89,8 @@ func (b *Book) noteChanges(e *entry, before known, t *fleet.Transfer) {
 		b.note(func(w watcher) { w.Fetching(model, device, v) })
 	}
 	if now.boots != before.boots {
-		b.note(func(w watcher) { w.Booted(model, device, before.since) })
+		known := !before.since || now.runs != before.runs
+		b.note(func(w watcher) { w.Booted(model, device, known) })
 	}
 	if now.back != nil && now.back != before.back {
 		v, by := now.back.Version, fleet.ProofSaid

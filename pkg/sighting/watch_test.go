@@ -32,8 +32,8 @@ func (w *told) Fetched(_ fleet.ModelCode, d fleet.DeviceKey, v fleet.Version) {
 func (w *told) Checked(_ fleet.ModelCode, d fleet.DeviceKey, v fleet.Version) {
 	w.note("%s checked %s", d, v)
 }
-func (w *told) Booted(_ fleet.ModelCode, d fleet.DeviceKey, since bool) {
-	w.note("%s booted"+map[bool]string{false: ", if not before the start"}[since], d)
+func (w *told) Booted(_ fleet.ModelCode, d fleet.DeviceKey, known bool) {
+	w.note("%s booted"+map[bool]string{true: ", as is known"}[known], d)
 }
 func (w *told) Missed(_ fleet.ModelCode, d fleet.DeviceKey) { w.note("%s missed", d) }
 func (w *told) Removed(d fleet.DeviceKey)                   { w.note("%s removed", d) }
@@ -89,9 +89,11 @@ func TestAWatcherIsToldOfAnUpdateStepByStep(t *testing.T) {
 	s.hears(b, time.Second, fleet.Seen{Transfer: &fleet.Transfer{Version: "2.0", Size: 1 << 20, From: 1 << 19, To: 1 << 20, Arrived: 1 << 19, Whole: true}})
 	w.want(t, "its second half", "dev00000 fetched 2.0")
 	s.hears(b, time.Minute, fleet.Seen{Said: fleet.Said{Version: "2.0", BootID: "b"}})
-	w.want(t, "its boot", "dev00000 booted", "dev00000 runs 2.0, said")
-	s.hears(b, time.Minute, fleet.Seen{Said: fleet.Said{Version: "1.0", BootID: "c"}})
-	w.want(t, "a rollback", "dev00000 booted", "dev00000 went back from 2.0, said", "dev00000 runs 1.0, said")
+	w.want(t, "its boot", "dev00000 booted, as is known", "dev00000 runs 2.0, said")
+	s.hears(b, time.Minute, fleet.Seen{Said: fleet.Said{Version: "2.0", BootID: "c"}})
+	w.want(t, "another boot", "dev00000 booted")
+	s.hears(b, time.Minute, fleet.Seen{Said: fleet.Said{Version: "1.0", BootID: "d"}})
+	w.want(t, "a rollback", "dev00000 booted, as is known", "dev00000 went back from 2.0, said", "dev00000 runs 1.0, said")
 }
 
 func TestABootThatIsSeenOnceMoreAfterAKillMayBeOneOfBeforeIt(t *testing.T) {
@@ -104,7 +106,7 @@ func TestABootThatIsSeenOnceMoreAfterAKillMayBeOneOfBeforeIt(t *testing.T) {
 	b = s.open(t)
 	w := &told{book: b}
 	b.Watch(w)
-	for _, c := range []struct{ id, want string }{{"b", "dev00000 booted, if not before the start"}, {"c", "dev00000 booted"}} {
+	for _, c := range []struct{ id, want string }{{"b", "dev00000 booted, as is known"}, {"c", "dev00000 booted"}} {
 		s.hears(b, time.Minute, fleet.Seen{Said: fleet.Said{BootID: c.id}})
 		if told := w.take(); !slices.Contains(told, c.want) {
 			t.Errorf("boot %s: told %q", c.id, told)
