@@ -179,6 +179,24 @@ func TestAFolderThatHoldsNoSingleBuildSaysWhatToDo(t *testing.T) {
 	}
 }
 
+func TestWhatGitSaysBesideAWarningNamesASketch(t *testing.T) {
+	c := startCI(t)
+	for i, hand := range handsIn(c) {
+		version := fmt.Sprintf("v3.%d.0", i)
+		b, err := crash.Rebuilt("", version, true)
+		must(t, err)
+		folder, bin := t.TempDir(), t.TempDir()
+		must(t, os.WriteFile(filepath.Join(folder, "firmware.bin"), b.Image, 0o600))
+		must(t, os.WriteFile(filepath.Join(folder, "firmware.elf"), b.ELF, 0o600))
+		must(t, os.WriteFile(filepath.Join(bin, "git"), []byte("#!/bin/sh\necho \"warning: tag 'v4' is externally known as 'v3'\" >&2\necho "+version+"\n"), 0o700))
+		out, err := hand.push(c, buildfolder.Layout{Folder: "."}, "pump", folder,
+			[]string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + folder, "TMPDIR=" + t.TempDir()})
+		if err != nil || !strings.Contains(out, "pump "+version) {
+			t.Errorf("by %s: %v: %s", hand.name, err, out)
+		}
+	}
+}
+
 // resolved is a temporary folder without links in its path.
 func resolved(t *testing.T) string {
 	t.Helper()

@@ -205,10 +205,12 @@ if (-not $settings -and $arduino -and $chip) {
 
 # Ask-Git is what git says of the project, '' where it says nothing.
 function Ask-Git([string[]]$Arguments) {
+  $ErrorActionPreference = 'SilentlyContinue' # with 'Stop' a mere warning of git's ends this
   try {
     $said = & git -C $root @Arguments 2>$null
     if ($LASTEXITCODE -eq 0 -and $said) { return "$said".Trim() }
   } catch { }
+  $global:LASTEXITCODE = 0 # the runner of a CI job ends a step with what is left here
   return ''
 }
 $name = if ($description -and $description.project_version) { $description.project_version } else { Get-Said 48 }
