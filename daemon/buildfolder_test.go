@@ -197,6 +197,28 @@ func TestWhatGitSaysBesideAWarningNamesASketch(t *testing.T) {
 	}
 }
 
+func TestADescriptionOfComponentsWhoseNamesDifferInCaseIsRead(t *testing.T) {
+	c := startCI(t)
+	for i, hand := range handsIn(c) {
+		version := fmt.Sprintf("1.%d.0", i)
+		b, err := crash.Rebuilt(version, "", false)
+		must(t, err)
+		folder := t.TempDir()
+		must(t, os.Mkdir(filepath.Join(folder, "build"), 0o750))
+		for name, body := range map[string][]byte{
+			"app.bin": b.Image, "app.elf": b.ELF, "other.bin": b.Image, "other.elf": b.ELF, "project_description.json": []byte(
+				"{\n    \"project_name\": \"app\",\n    \"build_component_info\": {\"mqtt\": {}, \"MQTT\": {}}\n}\n"),
+		} {
+			must(t, os.WriteFile(filepath.Join(folder, "build", name), body, 0o600))
+		}
+		out, err := hand.push(c, buildfolder.Layout{Folder: "."}, "pump", folder,
+			[]string{"PATH=" + os.Getenv("PATH"), "HOME=" + folder, "TMPDIR=" + t.TempDir()})
+		if err != nil || !strings.Contains(out, "pump "+version) {
+			t.Errorf("by %s: %v: %s", hand.name, err, out)
+		}
+	}
+}
+
 // resolved is a temporary folder without links in its path.
 func resolved(t *testing.T) string {
 	t.Helper()

@@ -21,10 +21,20 @@ if ([Console]::IsOutputRedirected) { $ProgressPreference = 'SilentlyContinue' }
 $token = "$env:SLIPWAY_TOKEN".Trim()
 if (-not $token) { throw "set SLIPWAY_TOKEN to a token of the model: slipway token create --role pipeline --model $Model" }
 
-# Read-Json is a JSON file's content, $null where there is none that can be read.
+# Read-Json is a JSON file's content, $null where there is none. Of what PowerShell does not take, as more than 2 MB or two names
+# that differ in case (of components, in a project's description), it is the texts, by name.
 function Read-Json([string]$File) {
   if (-not (Test-Path -LiteralPath $File -PathType Leaf)) { return $null }
-  try { return Get-Content -Raw -Encoding UTF8 -LiteralPath $File | ConvertFrom-Json } catch { return $null }
+  try {
+    $json = Get-Content -Raw -Encoding UTF8 -LiteralPath $File
+    return $json | ConvertFrom-Json
+  } catch { }
+  $texts = @{}
+  foreach ($member in [regex]::Matches("$json", '"(\w+)"\s*:\s*"((?:[^"\\]|\\.)*)"')) {
+    $key = $member.Groups[1].Value
+    if (-not $texts.ContainsKey($key)) { $texts[$key] = $member.Groups[2].Value.Replace('\\', '/') }
+  }
+  return $texts
 }
 # Find-First is the first of the files that is there, $null where none is.
 function Find-First([string[]]$Candidates) {
