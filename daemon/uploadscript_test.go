@@ -8,11 +8,13 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -196,40 +198,81 @@ func TestTheUploadScriptEndsWithTheStatusThatItsHeadPromises(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(c.folder, "upload.sh"), []byte(script), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// What cannot be compressed does not fit into what lies between the script and the gateway: it is not all sent when the answer comes.
+	large := make([]byte, 16<<20)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(large)
+	must(t, os.Mkdir(filepath.Join(c.folder, "large"), 0o750))
+	for name, body := range map[string][]byte{"firmware.bin": large[:4096], "firmware.elf": large} {
+		must(t, os.WriteFile(filepath.Join(c.folder, "large", name), body, 0o600))
+	}
 	c.cli("model", "add", "valve")
 	bound := c.operatorToken("pipeline", "--model", "valve")
 	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "<html>Please log in to the guest network</html>")
 	}))
 	defer stranger.Close()
+	windows := c.windows()
 	for _, test := range []struct {
-		line   string
-		env    string
-		status int
-		says   string
+		line    string
+		env     string
+		status  int
+		says    string
+		windows string // the same for upload.ps1, "" where it has no such thing
 	}{
-		{"sh upload.sh", "", 2, "name the model"},
-		{"sh upload.sh pump . x", "", 2, "no more"},
-		{"sh upload.sh pump", "SLIPWAY_TOKEN=", 2, "set SLIPWAY_TOKEN"},
-		{"sh upload.sh pump", "SLIPWAY_TOKEN=a\"\nurl=\"http://x", 2, "not valid in a token"},
-		{"sh upload.sh pump", "SLIPWAY_REPLACE=yes", 2, "want true or false"},
-		{"sh upload.sh pump", "SLIPWAY_CA=nowhere.crt", 2, "nowhere.crt"},
-		{"sh upload.sh pump /dev", "SLIPWAY_CA=ca.crt", 1, "has no build: run idf.py build, pio run, esphome compile"},
-		{"sh upload.sh pump", "", 1, "was not reached: nothing is pushed"},
-		{"sh upload.sh pmup", "SLIPWAY_CA=ca.crt", 1, `(404): there is no model "pmup"; the nearest known one is "pump"`},
-		{"sh upload.sh pump", "SLIPWAY_CA=ca.crt SLIPWAY_TOKEN=" + bound, 1, "(403): this token pushes firmware of valve only, not of \"pump\": an admin makes one with slipway token create --role pipeline --model pump"},
-		{"sh upload.sh pump", "SLIPWAY_CA=ca.crt SLIPWAY_REPLACE=true", 1, "(403): a pipeline's token replaces no build: raise the version"},
-		{"sh upload.sh pump", "SLIPWAY_URL=" + stranger.URL, 1, "not as a Slipway gateway does: nothing is pushed"},
-		{"head -c -2 upload.sh >half.sh && sh half.sh pump", "SLIPWAY_CA=ca.crt", 2, ""},
+		{"sh upload.sh", "", 2, "name the model", " "},
+		{"sh upload.sh pump . x", "", 2, "no more", ""},
+		{"sh upload.sh pump", "SLIPWAY_TOKEN=", 2, "set SLIPWAY_TOKEN", "-Model pump"},
+		{"sh upload.sh pump", "SLIPWAY_TOKEN=a\"\nurl=\"http://x", 2, "not valid in a token", "-Model pump"},
+		{"sh upload.sh pump", "SLIPWAY_REPLACE=yes", 2, "want true or false", ""},
+		{"sh upload.sh pump", "SLIPWAY_VERSION=1/0", 2, "want letters, digits and", "-Model pump -Version 1/0"},
+		{"sh upload.sh pump", "SLIPWAY_CA=nowhere.crt", 2, "nowhere.crt", ""},
+		{"sh upload.sh pump /dev", "SLIPWAY_CA=ca.crt", 1, "has no build: run idf.py build, pio run, esphome compile", "-Model pump -Project /dev"},
+		{"sh upload.sh pump", "", 1, "was not reached: nothing is pushed", "-Model pump"},
+		{"sh upload.sh pmup", "SLIPWAY_CA=ca.crt", 1, `(404): there is no model "pmup"; the nearest known one is "pump"`, "-Model pmup"},
+		{"sh upload.sh pump", "SLIPWAY_CA=ca.crt SLIPWAY_TOKEN=" + bound, 1, "(403): this token pushes firmware of valve only, not of \"pump\": an admin makes one with slipway token create --role pipeline --model pump", "-Model pump"},
+		{"sh upload.sh pump", "SLIPWAY_CA=ca.crt SLIPWAY_TOKEN=slw_00000000_x", 1, "(401): this needs a token that the gateway knows", "-Model pump"},
+		{"sh upload.sh pump large", "SLIPWAY_CA=ca.crt SLIPWAY_TOKEN=slw_00000000_x", 1, "(401): this needs a token that the gateway knows", "-Model pump -Project large"},
+		{"sh upload.sh pump", "SLIPWAY_CA=ca.crt SLIPWAY_REPLACE=true", 1, "(403): a pipeline's token replaces no build: raise the version", "-Model pump -Replace"},
+		{"sh upload.sh pump", "SLIPWAY_URL=" + stranger.URL, 1, "not as a Slipway gateway does: nothing is pushed", "-Model pump -Url " + stranger.URL},
+		{"head -c -2 upload.sh >half.sh && sh half.sh pump", "SLIPWAY_CA=ca.crt", 2, "", ""},
 	} {
 		status, out, errs := c.job([]string{test.line}, strings.Split(test.env, " ")...)
 		if status != test.status || out != "" || !strings.Contains(errs, test.says) {
 			t.Errorf("%s %s: exit %d, want %d with %q\n%s%s", test.env, test.line, status, test.status, test.says, out, errs)
 		}
+		if windows == "" || test.windows == "" {
+			continue
+		}
+		line := windows + test.windows
+		status, out, errs = c.job([]string{line}, strings.Split(strings.ReplaceAll(test.env, "SLIPWAY_CA=", "SSL_CERT_FILE="), " ")...)
+		if reason, _, _ := strings.Cut(errs, "\n"); status != 1 || out != "" || !strings.HasPrefix(reason, "upload: ") || !strings.Contains(reason, test.says) {
+			t.Errorf("%s %s: exit %d, want 1 with %q\n%s%s", test.env, line, status, test.says, out, errs)
+		}
 	}
 	if builds := c.builds(); strings.Contains(builds, "1.0.0") {
 		t.Errorf("something was pushed:\n%s", builds)
 	}
+	if windows == "" {
+		return
+	}
+	// A runner ends a step with what a program has left, and the last one that the script ran is git, of a folder that is not in git.
+	step := strings.Replace(windows, "-File upload.ps1", "-Command './upload.ps1 -Model pump; exit $LASTEXITCODE'", 1)
+	if status, out, errs := c.job([]string{step}, "SSL_CERT_FILE=ca.crt"); status != 0 || out != "pump 1.0.0 pushed, devices are offered it now\n" || errs != "" {
+		t.Errorf("exit %d\n%s%s", status, out, errs)
+	}
+}
+
+// windows lays upload.ps1 beside the build and returns how it is called, "" where no PowerShell is.
+func (c *ci) windows() string {
+	c.t.Helper()
+	if _, err := exec.LookPath("pwsh"); err != nil {
+		c.t.Log("upload.ps1 is not run: there is no PowerShell here")
+		return ""
+	}
+	if err := os.WriteFile(filepath.Join(c.folder, "upload.ps1"), []byte(c.askAt("https", "/api/pipeline/upload.ps1")), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	return "pwsh -NoProfile -File upload.ps1 "
 }
 
 // TestTheUploadScriptShowsTheTokenToNobodyAndCallsAnOldCurl puts a curl in front that knows what curl 7.58 knew.
@@ -301,7 +344,8 @@ func TestTheUploadScriptFindsTheBuildThatItsDescriptionNames(t *testing.T) {
 }
 
 // TestTheWindowsScriptLooksWhereTheOtherDoes holds what can be held where no PowerShell is: both scripts have the same places,
-// names, chips and refusals, and the Windows one is closed. Where pwsh is, TestTheBuildInEachFolderIsPushedOfferedFetchedAndItsDumpDecoded runs it.
+// names, chips and refusals, and the Windows one is closed and says nothing that Windows PowerShell 5 does not know. Where pwsh
+// is, TestTheBuildInEachFolderIsPushedOfferedFetchedAndItsDumpDecoded and TestTheUploadScriptEndsWithTheStatusThatItsHeadPromises run it.
 func TestTheWindowsScriptLooksWhereTheOtherDoes(t *testing.T) {
 	c := startCI(t)
 	sh, ps1 := c.askAt("https", "/api/pipeline/upload.sh"), c.askAt("https", "/api/pipeline/upload.ps1")
@@ -333,10 +377,30 @@ func TestTheWindowsScriptLooksWhereTheOtherDoes(t *testing.T) {
 			}
 		}
 	}
-	for _, part := range []string{"$ErrorActionPreference = 'Stop'", "GetCertHashString('SHA256')"} {
+	for part, why := range map[string]string{
+		"$ErrorActionPreference = 'Stop'":                            "an error ends it",
+		"[CmdletBinding()]":                                          "a parameter that it does not have is refused",
+		"[Console]::Error.WriteLine(\"upload: $Why\")\n  throw $Why": "the reason of an error is a line that can be searched for, and what calls the script stops",
+		"$ErrorActionPreference = 'SilentlyContinue'":                "a warning of git's is no error",
+		"$global:LASTEXITCODE = 0":                                   "a folder without git fails no step of a job that has pushed",
+		"$headers.Expect = '100-continue'":                           "the reason of a refusal that comes before the whole build is sent is not lost",
+		"-LiteralPath $work -ErrorAction SilentlyContinue":           "a temporary file that cannot be removed fails nothing",
+		"[Security.Cryptography.SHA256]::Create().ComputeHash":       "the CA can be compared with every .NET Framework that Windows PowerShell 5 has",
+	} {
 		if !strings.Contains(ps1, part) {
-			t.Errorf("upload.ps1 lacks %s", part)
+			t.Errorf("upload.ps1 lacks %s: %s", part, why)
 		}
+	}
+	for _, newer := range []string{"??", "&&", "||", "?.", "?[", " ? ", "SkipCertificateCheck", "AsHashtable", "GetCertHashString"} {
+		if strings.Contains(ps1, newer) {
+			t.Errorf("upload.ps1 has %s, which Windows PowerShell 5 does not have", newer)
+		}
+	}
+	if i := strings.IndexFunc(ps1, func(r rune) bool { return r > '~' }); i >= 0 {
+		t.Errorf("upload.ps1 has %q, which Windows PowerShell 5 reads as the machine's old code page has it", []rune(ps1[i:])[0])
+	}
+	if thrown := len(regexp.MustCompile(`(?m)^[^#\n]*\bthrow\b`).FindAllString(ps1, -1)); thrown != 1 {
+		t.Errorf("upload.ps1 throws at %d places: errors go through Stop-Push", thrown)
 	}
 	for _, pair := range []string{"{}", "()", "[]"} {
 		if strings.Count(ps1, pair[:1]) != strings.Count(ps1, pair[1:]) {

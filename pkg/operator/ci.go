@@ -65,9 +65,11 @@ const aboutCASh = `# ca.crt is the gateway's own CA. Once, by hand: curl -fsSk @
 # and compare what openssl x509 -in ca.crt -noout -fingerprint -sha256 prints with what slipway status prints on the
 # gateway (without openssl: sed '/^-/d' ca.crt | base64 -d | sha256sum). Then keep it with the project.`
 
-const aboutCAPs1 = `# The gateway has a CA of its own. Once, on the machine that runs the jobs: fetch @BASE_URL@/ca.crt, compare
-# (New-Object Security.Cryptography.X509Certificates.X509Certificate2 ca.crt).GetCertHashString('SHA256') with what slipway
-# status prints on the gateway, and then Import-Certificate ca.crt -CertStoreLocation Cert:\LocalMachine\Root`
+const aboutCAPs1 = `# The gateway has a CA of its own. Once, on the machine that runs the jobs: curl.exe -fsSk @BASE_URL@/ca.crt -o ca.crt
+# and compare with what slipway status prints on the gateway
+#   $der = (New-Object Security.Cryptography.X509Certificates.X509Certificate2 (Convert-Path ca.crt)).RawData
+#   [BitConverter]::ToString([Security.Cryptography.SHA256]::Create().ComputeHash($der)) -replace '-', ':'
+# Then Import-Certificate ca.crt -CertStoreLocation Cert:\LocalMachine\Root`
 
 const aboutNoCA = `# The gateway shows a certificate that needs no CA of its own, or is called without TLS.`
 

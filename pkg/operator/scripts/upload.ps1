@@ -6,9 +6,13 @@
 # node). VERSION names an Arduino build, whose image has only the version of the core; without it git does, as for ESP-IDF. The
 # environment's SLIPWAY_TOKEN is a token with the role pipeline for the model. A version that is there with other bytes is not
 # replaced: raise it, or use -Replace and an operator's token, as a pipeline's does not replace.
+# Where the gateway does not have the build in the end, it says why on a line of its own and throws: what calls it stops, and
+# powershell -File upload.ps1 ends with 1. Where Windows runs no scripts: powershell -ExecutionPolicy Bypass -File upload.ps1 ...
+# Windows Server 2016 fetches the script only after [Net.ServicePointManager]::SecurityProtocol = 'Tls12'.
 @ABOUT_CA@
+[CmdletBinding()]
 param(
-  [Parameter(Mandatory = $true)][string]$Model,
+  [string]$Model = '',
   [string]$Project = '.',
   [string]$Env = '',
   [string]$Version = '',
@@ -18,8 +22,17 @@ param(
 $ErrorActionPreference = 'Stop'
 if ([Console]::IsOutputRedirected) { $ProgressPreference = 'SilentlyContinue' }
 [Net.ServicePointManager]::SecurityProtocol = [Net.ServicePointManager]::SecurityProtocol -bor [Net.SecurityProtocolType]::Tls12
+
+# Stop-Push says why beside the error too: PowerShell breaks the lines of an error, so that nobody could search a log for it.
+function Stop-Push([string]$Why) {
+  [Console]::Error.WriteLine("upload: $Why")
+  throw $Why
+}
+if (-not $Model) { Stop-Push 'name the model: upload.ps1 -Model MODEL_CODE' }
 $token = "$env:SLIPWAY_TOKEN".Trim()
-if (-not $token) { throw "set SLIPWAY_TOKEN to a token of the model: slipway token create --role pipeline --model $Model" }
+if (-not $token) { Stop-Push "set SLIPWAY_TOKEN to a token of the model: slipway token create --role pipeline --model $Model" }
+if ($token -cmatch '[^A-Za-z0-9._~+/=-]') { Stop-Push 'SLIPWAY_TOKEN contains characters that are not valid in a token' }
+if ($Version -cmatch '[^A-Za-z0-9._+~-]') { Stop-Push '-Version: want letters, digits and . _ + ~ -' }
 
 # Read-Json is a JSON file's content, $null where there is none. Of what PowerShell does not take, as more than 2 MB or two names
 # that differ in case (of components, in a project's description), it is the texts, by name.
@@ -66,7 +79,7 @@ function Find-Pairs([string]$Folder) {
 }
 
 # The build's folder: the one that was named, its build/ of ESP-IDF, or the only one below it; with -Env the one of that name.
-if (-not (Test-Path -LiteralPath $Project -PathType Container)) { throw "$Project is no folder" }
+if (-not (Test-Path -LiteralPath $Project -PathType Container)) { Stop-Push "$Project is no folder" }
 $top = (Get-Item -LiteralPath $Project -Force).FullName
 $wanted = $Env.Replace(':', '.')
 $places = New-Object System.Collections.ArrayList
@@ -94,6 +107,9 @@ if (@(Find-All $top '*.ino').Count -gt 0) {
   $caches += @(Find-All ([IO.Path]::GetTempPath()) 'arduino_build_*' -Folders)
   if ($HOME) { $caches += @(Find-All (Join-Path $HOME '.cache/arduino/sketches') '*' -Folders) }
   if ($env:LOCALAPPDATA) { $caches += @(Find-All (Join-Path $env:LOCALAPPDATA 'arduino/sketches') '*' -Folders) }
+  foreach ($cache in $env:ARDUINO_BUILD_CACHE_PATH, $env:ARDUINO_DIRECTORIES_BUILDCACHE) {
+    if ($cache) { $caches += @(Find-All (Join-Path $cache 'sketches') '*' -Folders) }
+  }
   foreach ($folder in $caches) {
     $options = Read-Json (Join-Path $folder 'build.options.json')
     if (-not $options -or -not $options.sketchLocation -or -not (Test-Path -LiteralPath $options.sketchLocation -PathType Container)) { continue }
@@ -107,13 +123,13 @@ $place = $null
 if ($wanted) {
   $place = $places | Where-Object { $_.Name -eq $wanted } | Select-Object -First 1
   $there = if ($names) { " (there are $names)" } else { '' }
-  if (-not $place) { throw "$Project has no build `"$Env`"$there" }
+  if (-not $place) { Stop-Push "$Project has no build `"$Env`"$there" }
 } elseif ($places.Count -gt 0 -and $places[0].Preferred) {
   $place = $places[0]
 } elseif ($places.Count -eq 0) {
-  throw "$Project has no build: run idf.py build, pio run, esphome compile or arduino-cli compile --export-binaries first, or name the folder in which the .bin and the .elf lie"
+  Stop-Push "$Project has no build: run idf.py build, pio run, esphome compile or arduino-cli compile --export-binaries first, or name the folder in which the .bin and the .elf lie"
 } elseif ($places.Count -gt 1) {
-  throw "$Project has several builds (there are $names): name one with -Env"
+  Stop-Push "$Project has several builds (there are $names): name one with -Env"
 } else {
   $place = $places[0]
 }
@@ -161,11 +177,11 @@ foreach ($pair in @(@($bin, $elf), @($flashed, ($flashed -replace '\.bin$', '.el
 }
 if (-not $image) {
   $stems = @(Find-Pairs $build)
-  if ($stems.Count -gt 1) { throw "$build has several images with their ELF, such as $($stems[0]).bin and $($stems[1]).bin: leave one there" }
+  if ($stems.Count -gt 1) { Stop-Push "$build has several images with their ELF, such as $($stems[0]).bin and $($stems[1]).bin: leave one there" }
   if ($stems.Count -eq 0) {
     $alone = Find-First (@((Find-Named $bin), (Find-Named $flashed), (Join-Path $build 'firmware.bin')) + @(Find-All $build '*.ino.bin'))
-    if (-not $alone) { throw "$build has no image with its ELF: build it first" }
-    throw "$build has no ELF of $(Split-Path -Leaf $alone): without it no core dump of this build can be read: build it again and keep the .elf"
+    if (-not $alone) { Stop-Push "$build has no image with its ELF: build it first" }
+    Stop-Push "$build has no ELF of $(Split-Path -Leaf $alone): without it no core dump of this build can be read: build it again and keep the .elf"
   }
   $image = "$($stems[0]).bin"
   $symbols = "$($stems[0]).elf"
@@ -175,7 +191,7 @@ if (-not $image) {
 $head = New-Object byte[] 288
 $stream = [IO.File]::OpenRead($image)
 try { $length = $stream.Read($head, 0, $head.Length) } finally { $stream.Dispose() }
-if ($length -lt $head.Length) { throw "$image is too short for an image" }
+if ($length -lt $head.Length) { Stop-Push "$image is too short for an image" }
 function Get-Said([int]$Offset) { return [Text.Encoding]::ASCII.GetString($head, $Offset, 32).Split([char]0)[0] }
 $chips = @{ 0 = 'esp32'; 2 = 'esp32s2'; 5 = 'esp32c3'; 9 = 'esp32s3'; 12 = 'esp32c2'; 13 = 'esp32c6'; 16 = 'esp32h2'; 18 = 'esp32p4'; 20 = 'esp32c61'; 23 = 'esp32c5'; 25 = 'esp32h21'; 28 = 'esp32h4'; 32 = 'esp32s31' }
 $chip = $chips[[int]$head[12] + 256 * [int]$head[13]]
@@ -227,7 +243,7 @@ $name = if ($description -and $description.project_version) { $description.proje
 $idf = if ($description -and $description.git_revision) { $description.git_revision } else { Get-Said 144 }
 if ($arduino) {
   $name = if ($Version) { $Version } else { Ask-Git @('describe', '--always', '--tags', '--dirty') }
-  if (-not $name) { throw "the image is built with the Arduino core, which gives every sketch the version `"$(Get-Said 48)`": name this build with -Version, or keep the sketch in git" }
+  if (-not $name) { Stop-Push "the image is built with the Arduino core, which gives every sketch the version `"$(Get-Said 48)`": name this build with -Version, or keep the sketch in git" }
 }
 $commit = Ask-Git @('rev-parse', 'HEAD')
 if (-not $commit) { $commit = 'unknown' }
@@ -251,22 +267,36 @@ try {
   Add-Type -AssemblyName System.IO.Compression
   Add-Type -AssemblyName System.IO.Compression.FileSystem
   $archive = [IO.Compression.ZipFile]::Open($zip, 'Create')
-  foreach ($file in "$Model.bin", "$Model.elf", "$Model.map", 'sdkconfig', 'version.json') {
-    [IO.Compression.ZipFileExtensions]::CreateEntryFromFile($archive, (Join-Path $work $file), $file) | Out-Null
-  }
-  $archive.Dispose()
+  try {
+    foreach ($file in "$Model.bin", "$Model.elf", "$Model.map", 'sdkconfig', 'version.json') {
+      [IO.Compression.ZipFileExtensions]::CreateEntryFromFile($archive, (Join-Path $work $file), $file) | Out-Null
+    }
+  } finally { $archive.Dispose() }
   $address = "$Url/api/pipeline/models/$Model/firmware?replace=$("$([bool]$Replace)".ToLower())"
   if ($Version) { $address += "&version=$([Uri]::EscapeDataString($Version))" }
+  $headers = @{ Authorization = "Bearer $token" }
+  # Windows PowerShell sends a build once the gateway wants it. PowerShell 7 would send on, and lose the reason of a refusal.
+  if ($PSVersionTable.PSVersion.Major -gt 5) { $headers.Expect = '100-continue' }
   try {
-    $answer = Invoke-RestMethod -Method Post -Uri $address -InFile $zip -ContentType 'application/zip' -Headers @{ Authorization = "Bearer $token" }
+    $answer = Invoke-RestMethod -Method Post -Uri $address -InFile $zip -ContentType 'application/zip' -Headers $headers
   } catch {
-    throw "nothing is pushed: $($_.Exception.Message) $($_.ErrorDetails.Message)"
+    $cause = $_.Exception
+    $status = if ($cause.Response) { [int]$cause.Response.StatusCode } else { 0 }
+    $why = "$($_.ErrorDetails)"
+    try {
+      $said = $why | ConvertFrom-Json
+      if ($said.error) { $why = $said.error }
+    } catch { }
+    if ($status) { Stop-Push "the gateway did not accept the bundle ($status): $why" }
+    while ($cause.InnerException) { $cause = $cause.InnerException }
+    $hint = if ($cause -is [Security.Authentication.AuthenticationException]) { '. The head of upload.ps1 says how its CA becomes known here' } else { '' }
+    Stop-Push "$Url was not reached: nothing is pushed: $($cause.Message.TrimEnd('.'))$hint"
   }
-  if ($answer.code -ne $Model -or -not $answer.firmware_version) { throw "$Url does not answer as a Slipway gateway does: nothing is pushed" }
+  if ($answer.code -ne $Model -or -not $answer.firmware_version) { Stop-Push "$Url answers, but not as a Slipway gateway does: nothing is pushed" }
   foreach ($warning in $answer.warnings) { Write-Warning $warning }
   if (-not $answer.changed) { "$Model $($answer.firmware_version) is there already, nothing changed" }
   elseif ($answer.published) { "$Model $($answer.firmware_version) pushed, devices are offered it now" }
   else { "$Model $($answer.firmware_version) pushed; devices are offered it once it is published" }
 } finally {
-  Remove-Item -Recurse -Force $work
+  Remove-Item -Recurse -Force -LiteralPath $work -ErrorAction SilentlyContinue # a scanner that holds a file fails no push
 }
