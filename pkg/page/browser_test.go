@@ -75,6 +75,7 @@ func TestEveryViewIsLookedAt(t *testing.T) {
 type plant struct {
 	t               *testing.T
 	url, dir        string
+	settings        string // an empty file: this machine may have one of its own
 	viewer, admin   string // tokens
 	crash, dump     string // addresses of one each
 	device, command string
@@ -101,6 +102,10 @@ func startPlant(t *testing.T) *plant {
 	if p.journal, err = os.Create(filepath.Join(dir, "journal")); err != nil {
 		t.Fatal(err)
 	}
+	p.settings = filepath.Join(dir, "slipway.yaml")
+	if err := os.WriteFile(p.settings, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	p.port = port
 	p.serve()
 	t.Cleanup(func() {
@@ -117,8 +122,8 @@ func startPlant(t *testing.T) *plant {
 // serve starts the gateway, once more after stop.
 func (p *plant) serve() {
 	p.t.Helper()
-	p.gateway = exec.Command(p.command, "serve", "--set", "state_dir="+p.dir+"/state", "--set", "socket="+filepath.Join(p.dir, "s"), "--set", "rollout.up_within=9s", "--set", "firmware.keep_versions=40",
-		"--set", "listen.https=off", "--set", "listen.http=127.0.0.1:"+p.port, "--set", "provisioning.base_url="+p.url)
+	p.gateway = exec.Command(p.command, "serve", "--config", p.settings, "--set", "state_dir="+p.dir+"/state", "--set", "socket="+filepath.Join(p.dir, "s"), "--set", "rollout.up_within=9s", "--set", "firmware.keep_versions=40",
+		"--set", "listen.https=off", "--set", "listen.http=127.0.0.1:"+p.port, "--set", "provisioning.base_url="+p.url, "--set", "webhooks.loopback=true")
 	p.gateway.Stderr, p.gateway.Stdout = p.journal, p.journal
 	if err := p.gateway.Start(); err != nil {
 		p.t.Fatal(err)
@@ -284,8 +289,8 @@ func (p *plant) get(path string) string {
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		p.t.Fatal(err)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		p.t.Fatalf("GET %s: %s %s, %v", path, resp.Status, b, err)
 	}
 	return string(b)
 }
@@ -354,10 +359,18 @@ func ask[T any](b *browser, a chromedp.Action[T]) T {
 	return found
 }
 
-// script runs in the page that is open.
+// script runs in the page that is open. One that goes away meanwhile has not answered: the next one is asked.
 func script[T any](b *browser, text string, options ...chromedp.EvaluateOption) T {
 	b.t.Helper()
-	return ask(b, chromedp.Evaluate[T](text, options...))
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	for {
+		found, err := chromedp.Run(ctx, chromedp.Evaluate[T](text, options...))
+		if err == nil || !strings.Contains(err.Error(), "Inspected target navigated or closed") {
+			b.must(err)
+			return found
+		}
+	}
 }
 
 func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {

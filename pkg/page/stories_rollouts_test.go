@@ -78,7 +78,7 @@ func tryAndTakeBack(t *testing.T, scripts bool) {
 	b.do(chromedp.SendKeys("#version", "1.1.0"))
 	b.press("Show what the plan would do")
 	b.sees("What the plan would do", "1.1.0 for 12 devices", "Nothing was started yet")
-	if said := p.get("/api/models/press/rollouts"); strings.Contains(said, `"number"`) {
+	if said := p.get("/api/rollouts?model=press"); strings.Contains(said, `"number"`) {
 		t.Errorf("what was shown only is a rollout: %s", said)
 	}
 	b.press("Start it")
