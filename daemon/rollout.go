@@ -218,6 +218,7 @@ func rolloutDevicesCommand() *cobra.Command {
 	state := cmd.Flags().String("state", "", "only those in this state: "+orList(words(fleet.MemberStates)))
 	wave := cmd.Flags().Int("wave", 0, "only those of this wave, from 1")
 	crashed := cmd.Flags().Bool("crashed", false, "only those that crashed since its start")
+	back := cmd.Flags().Bool("went-back", false, "only those that went back to the build before and run it, also where they were offered the new one once more")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		filters := map[string]string{"state": *state}
 		if cmd.Flag("wave").Changed {
@@ -225,6 +226,9 @@ func rolloutDevicesCommand() *cobra.Command {
 		}
 		if *crashed {
 			filters["crashed"] = "true"
+		}
+		if *back {
+			filters["went_back"] = "true"
 		}
 		answer, err := flags.get(cmd, rolloutPath(args[0], *number, "devices"), "devices", filters)
 		if err != nil {

@@ -182,6 +182,18 @@ func (m Member) SeenAt() time.Time {
 	return slices.MaxFunc([]time.Time{m.OfferedAt, m.FetchedAt, m.UpAt, m.JudgedAt}, time.Time.Compare)
 }
 
+// WentBack reports that it runs the build before as it went back to it, also where it was offered the new one once more since:
+// it had fetched that and was judged, and has it no more. Its first verdict may have been a good one.
+func (m Member) WentBack() bool {
+	switch m.State {
+	case MemberBack:
+		return true
+	case MemberWaiting, MemberOffered, MemberFetching, MemberOff, MemberSkipped:
+		return m.Attempts > 0 && !m.JudgedAt.IsZero() && !m.Has
+	}
+	return false
+}
+
 // Mark is what one device adds to the evidence, once in each stream. The marks in their order are the evidence.
 type Mark struct {
 	Number      uint64   `json:"n"`
@@ -332,6 +344,7 @@ type MemberFilter struct {
 	State   MemberState
 	Wave    int
 	Crashed bool
+	Back    bool // those of [Member.WentBack]
 	Seen    Span // of what was seen of them last
 	After   DeviceKey
 	Limit   int

@@ -130,7 +130,7 @@ func (p *played) Members(code fleet.ModelCode, number int, f fleet.MemberFilter)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, m := range p.members[fleet.RolloutID(code, number)] {
-		if m.Device <= f.After || f.State != "" && m.State != f.State || f.Wave != 0 && m.Wave != f.Wave || f.Crashed && m.Crash == nil || !f.Seen.Has(m.SeenAt()) {
+		if m.Device <= f.After || f.State != "" && m.State != f.State || f.Wave != 0 && m.Wave != f.Wave || f.Crashed && m.Crash == nil || f.Back && !m.WentBack() || !f.Seen.Has(m.SeenAt()) {
 			continue
 		}
 		if len(page) == f.Limit {

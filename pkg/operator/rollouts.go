@@ -43,7 +43,7 @@ func (d *door) registerRollouts(rs *endpoint.Routes) {
 	rs.Register(endpoint.Route{Method: http.MethodPost, Pattern: "/api/device-models/{code}/rollouts", Query: none}, d.needStarter, seen(d.startRollout))
 	read("/api/rollouts", d.listRollouts, listed("model", "state")...)
 	read(rolloutPath, d.showRollout)
-	read(rolloutPath+"/devices", d.listMembers, listed("state", "wave", "crashed")...)
+	read(rolloutPath+"/devices", d.listMembers, listed("state", "wave", "crashed", "went_back")...)
 	read(rolloutPath+"/explain", d.explainRollout)
 	for _, verb := range []fleet.RolloutVerb{
 		fleet.RolloutPause, fleet.RolloutResume, fleet.RolloutAdvance, fleet.RolloutExcuse, fleet.RolloutRetreat, fleet.RolloutFinish,
@@ -299,7 +299,10 @@ func (d *door) memberFilter(r *http.Request) (f fleet.MemberFilter, err error) {
 			return f, fleet.Refused("wave %q: want its number, from 1", given)
 		}
 	}
-	f.Crashed, err = truthOf(r, "crashed")
+	if f.Crashed, err = truthOf(r, "crashed"); err != nil {
+		return f, err
+	}
+	f.Back, err = truthOf(r, "went_back")
 	return f, err
 }
 

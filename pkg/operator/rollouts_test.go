@@ -33,6 +33,7 @@ func TestARolloutIsToldOfAsTheAPISays(t *testing.T) {
 		ofPump + "/7/devices?state=lost":       `{"devices":[],"next":null}`,
 		ofPump + "/7/devices?wave=2":           `{"devices":[],"next":null}`,
 		ofPump + "/7/devices?crashed=true":     `{"devices":[],"next":null}`,
+		ofPump + "/7/devices?went_back=true":   `{"devices":[],"next":null}`,
 		"/api/device-models/pump/rollout-plan": `{"name":"standard","waves":[],"unproven":0,"up_within":"0s"}`,
 	} {
 		a := d.ask(http.MethodGet, path, "", d.bearer(auth.Viewer)...)
@@ -262,6 +263,7 @@ func TestRolloutsThatThereAreNotAreNamedWithWhatThereIs(t *testing.T) {
 		ofPump + "/7/devices?state=loste":    {400, `\"lost\"`},
 		ofPump + "/7/devices?wave=0":         {400, "from 1"},
 		ofPump + "/7/devices?crashed=1":      {400, "true or false"},
+		ofPump + "/7/devices?went_back=1":    {400, "true or false"},
 		ofPump + "/7/devices?after=x":        {400, "begin without it"},
 		ofPump + "/7/devices?line=hall3":     {400, "unknown query parameter"},
 	} {

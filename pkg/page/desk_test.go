@@ -139,7 +139,7 @@ func (p *played) Members(code fleet.ModelCode, number int, f fleet.MemberFilter)
 		return p.engine.Members(code, number, f)
 	}
 	for _, m := range p.members {
-		if f.State != "" && m.State != f.State {
+		if f.State != "" && m.State != f.State || f.Back && !m.WentBack() {
 			continue
 		}
 		if len(page) == f.Limit {

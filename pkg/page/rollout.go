@@ -77,7 +77,8 @@ func (p *Page) rollout(v *visit) (shown, error) {
 		Rollout: shows, Sentence: shows.Sentence(why, p.Now()), All: shows.All(), Have: shows.Have(), Waves: wavesOf(shows), Acts: actsOn(shows),
 		Bad: one.State == fleet.RolloutHalted || one.State == fleet.RolloutRetreated, Good: one.State == fleet.RolloutFinished, Evidence: evidenceOf(shows.Evidence),
 	}
-	err = errors.Join(p.addLines(&view), p.addTrouble(&view, fleet.MemberLost, "Lost"), p.addTrouble(&view, fleet.MemberBack, "Back at the build before"))
+	err = errors.Join(p.addLines(&view), p.addTrouble(&view, fleet.MemberFilter{State: fleet.MemberLost}, "Lost", "--state lost"),
+		p.addTrouble(&view, fleet.MemberFilter{Back: true}, "Back at the build before", "--went-back"))
 	return shown{fmt.Sprintf("%s for %s", one.Version, one.Model), view}, err // no state: a title does not stay true
 }
 
@@ -155,17 +156,22 @@ func (p *Page) addLines(view *rolloutView) error {
 	return nil
 }
 
-// addTrouble has the members in a state, with what was last heard of them.
-func (p *Page) addTrouble(view *rolloutView, state fleet.MemberState, title string) error {
-	members, next, err := p.Rollouts.Members(view.Rollout.Model, view.Rollout.Number, fleet.MemberFilter{State: state, Limit: shownRows})
+// addTrouble has the members that a filter picks, with what was last heard of them; flag has the command line pick them.
+func (p *Page) addTrouble(view *rolloutView, f fleet.MemberFilter, title, flag string) error {
+	f.Limit = shownRows
+	members, next, err := p.Rollouts.Members(view.Rollout.Model, view.Rollout.Number, f)
 	if err != nil || len(members) == 0 {
 		return err
 	}
 	at := func(t time.Time) string { return t.UTC().Format("2 Jan 15:04") + " UTC" }
-	t := shownTrouble{Title: title, More: next != "", Command: fmt.Sprintf("slipway rollout devices %s --number %d --state %s", view.Rollout.Model, view.Rollout.Number, state)}
+	t := shownTrouble{Title: title, More: next != "", Command: fmt.Sprintf("slipway rollout devices %s --number %d %s", view.Rollout.Model, view.Rollout.Number, flag)}
 	for _, m := range members {
 		seen, _ := p.Sightings.Sighting(m.Device)
-		t.Members = append(t.Members, shownMember{m.Device, m.Line, api.ShowMember(m).Story(view.Rollout.Version, seen, at)})
+		story := api.ShowMember(m).Story(view.Rollout.Version, seen, at)
+		if m.WentBack() && (m.State == fleet.MemberOffered || m.State == fleet.MemberFetching) {
+			story = "went back " + at(m.JudgedAt) + ", and is offered it once more · " + story
+		}
+		t.Members = append(t.Members, shownMember{m.Device, m.Line, story})
 	}
 	view.Trouble = append(view.Trouble, t)
 	return nil

@@ -153,6 +153,36 @@ func rollingOut(t *testing.T) *desk {
 	return d
 }
 
+func TestWhoWentBackIsNamedAlsoWhereItIsOfferedTheBuildOnceMore(t *testing.T) {
+	d := rollingOut(t)
+	once, again := noon, noon.Add(time.Hour)
+	d.rollouts.members = []fleet.Member{
+		{Device: "aaaaaaaa", State: fleet.MemberOffered, Attempts: 1, OfferedAt: again, JudgedAt: once},
+		{Device: "bbbbbbbb", State: fleet.MemberFetching, Attempts: 1, OfferedAt: again, JudgedAt: once},
+		{Device: "cccccccc", State: fleet.MemberSkipped, Attempts: 2, JudgedAt: once, Why: "went back twice"},
+		{Device: "dddddddd", State: fleet.MemberUp, Attempts: 2, JudgedAt: once, Has: true}, // it stayed with it at last
+		{Device: "eeeeeeee", State: fleet.MemberWaiting, Attempts: 1},                       // it did in a rollout before
+		{Device: "ffffffff", State: fleet.MemberHealthy, Attempts: 1, JudgedAt: once, Has: true},
+		{Device: "gggggggg", State: fleet.MemberHealthy, Attempts: 1, OfferedAt: once, JudgedAt: again}, // it was taken back
+		{Device: "hhhhhhhh", State: fleet.MemberBack, Attempts: 1, JudgedAt: once},
+		{Device: "iiiiiiii", State: fleet.MemberSkipped, Why: "it is revoked"},
+	}
+	_, trouble, found := strings.Cut(d.read(pumpPage).body, "<h2>Back at the build before</h2>")
+	if !found {
+		t.Fatal("nobody is named")
+	}
+	for key, want := range map[string]string{
+		"aaaaaaaa": "went back 4 May 12:00 UTC, and is offered it once more · runs nobody knows what · offered 1.4.2 at 4 May 13:00 UTC", "bbbbbbbb": "went back 4 May 12:00 UTC, and is offered it once more",
+		"cccccccc": "skipped 4 May 12:00 UTC, went back twice", "hhhhhhhh": "went back 4 May 12:00 UTC", "dddddddd": "", "eeeeeeee": "", "ffffffff": "", "gggggggg": "", "iiiiiiii": "",
+	} {
+		_, row, named := strings.Cut(trouble, `<a href="/devices/`+key+`">`)
+		row, _, _ = strings.Cut(row, "</tr>")
+		if named != (want != "") || !strings.Contains(row, want) {
+			t.Errorf("%s is named: %v, %q, want %q", key, named, row, want)
+		}
+	}
+}
+
 func TestARolloutThatIsTakenBackSaysWhyItHasHalted(t *testing.T) {
 	d := open(t)
 	d.crashes(0, "", "")

@@ -96,7 +96,8 @@ func (rs *Rollouts) Members(code fleet.ModelCode, number int, f fleet.MemberFilt
 }
 
 func takes(f fleet.MemberFilter, m fleet.Member) bool {
-	return (f.State == "" || m.State == f.State) && (f.Wave == 0 || m.Wave == f.Wave) && (!f.Crashed || m.Crash != nil && m.Crash.New) && f.Seen.Has(m.SeenAt()) && m.Device > f.After
+	return (f.State == "" || m.State == f.State) && (f.Wave == 0 || m.Wave == f.Wave) && (!f.Crashed || m.Crash != nil && m.Crash.New) && (!f.Back || m.WentBack()) &&
+		f.Seen.Has(m.SeenAt()) && m.Device > f.After
 }
 
 // current are the members of a model's newest rollout, nil of an older one.

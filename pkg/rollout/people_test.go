@@ -147,6 +147,33 @@ func TestPagesOfMembersHaveEachOnceAndOlderRolloutsAreReadFromTheirRecords(t *te
 	}
 }
 
+func TestWhoWentBackIsNamedUntilItHasTheBuildAgain(t *testing.T) {
+	f := newFactory(40)
+	rs := f.open(t)
+	f.start(t, rs)
+	d := f.ask(t, rs, "2")[0]
+	named := func(want bool, state fleet.MemberState) {
+		t.Helper()
+		wants(t, rs, d, state)
+		page, _, err := rs.Members("pump", 1, fleet.MemberFilter{Back: true})
+		if err != nil || want != (len(page) == 1 && page[0].Device == d) || !want && len(page) > 0 {
+			t.Errorf("%s, %s: those that went back are %v, %v", d, state, page, err)
+		}
+	}
+	named(false, fleet.MemberOffered)
+	for i, after := range []fleet.MemberState{fleet.MemberBack, fleet.MemberSkipped} {
+		rs.Turn(t.Context(), fleet.Device{Key: d, Model: "pump"})
+		named(i > 0, fleet.MemberOffered) // once more
+		rs.Fetched("pump", d, "2")
+		named(false, fleet.MemberFetched)
+		rs.WentBack("pump", d, "2", fleet.ProofSaid)
+		named(true, after)
+	}
+	rs.Tick(t.Context())
+	rs = f.open(t)
+	named(true, fleet.MemberSkipped)
+}
+
 func TestPagesOfRolloutsAreByModelTheNewestFirst(t *testing.T) {
 	f := newFactory(10)
 	rs := f.open(t)
