@@ -212,6 +212,7 @@ func (p *plant) fill() {
 	p.run("", "device", "set", "press002", "--revoked")
 	p.run("", "device", "set", "press003", "--label", "hot", "--label", "corner")
 	p.fillOddly()
+	p.fillWebhooks()
 	fleet := p.start("simulate", "--gateway", p.url, "--model", "press", "--csv", p.dir+"/fleet.csv", "--dumps", p.dir+"/press/dumps", "--runs", "1.0.0",
 		"--mix", "esp-mdm=25,poller=50,ota=15,arduino=10", "--speed", "100", "--seed", "3", "--bad", "1.0.0=crash:5%", "--bad", "1.1.0=crash:20%", "--bad", "1.1.0=silent:15%")
 	if err := fleet.Start(); err != nil {
@@ -272,6 +273,20 @@ func (p *plant) fillOddly() {
 		p.t.Fatal(err)
 	}
 	p.until("the file is refused", func() bool { return strings.Contains(p.get("/api/drops"), "boiler") })
+}
+
+// fillWebhooks has two: one that takes what it is sent, and one where nobody listens.
+func (p *plant) fillWebhooks() {
+	p.t.Helper()
+	takes := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	p.t.Cleanup(takes.Close)
+	p.run("", "webhook", "add", takes.URL+"/hooks/slipway", "--name", "tickets", "--kind", "crash", "--kind", "device", "--kind", "rollout.halted")
+	p.run("", "webhook", "add", "http://127.0.0.1:"+freePort(p.t)+"/hooks/slipway", "--name", oddNames[0])
+	p.run("", "device", "set", "press003", "--line", "hall-1") // of which both are told
+	p.until("one has delivered, and one has failed", func() bool {
+		all := p.run("", "webhook", "list", "--format", "json")
+		return strings.Contains(all, `"last_failure": "`) && strings.Contains(all, `"delivered_at": "2`)
+	})
 }
 
 const longVersion = "2.0.0-rc.11+hall3.g0123456789ab" // 31 characters

@@ -66,7 +66,9 @@ func (b *browser) tab(name, keys string) {
 		const label = e.labels && e.labels.length ? e.labels[0].textContent : "";
 		const shown = e === document.body || e.matches(":focus-visible") && s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2 &&
 			r.width > 0 && r.bottom > 0 && r.top < innerHeight && r.right > 0 && r.left < innerWidth;
-		return [(e.getAttribute("aria-label") || label || e.textContent).replace(/\s+/g, " ").trim().slice(0, 60), String(shown), e.tagName];
+		const over = document.elementFromPoint((r.left + r.right) / 2, (r.top + r.bottom) / 2);
+		const covered = e !== document.body && over && !e.contains(over) && !over.contains(e);
+		return [(e.getAttribute("aria-label") || label || e.textContent).replace(/\s+/g, " ").trim().slice(0, 60), String(shown && !covered), e.tagName];
 	})()`
 	var passed []string
 	for range 200 {

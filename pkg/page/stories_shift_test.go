@@ -112,14 +112,19 @@ func (p *linePlant) device(n int, method, path string, body []byte, header ...st
 // crashes has a device upload the first of a build's dumps, and says when it was taken.
 func (p *linePlant) crashes(n int, version string) time.Time {
 	p.t.Helper()
+	p.device(n, http.MethodPost, "/api/iot/coredump?chip=esp32c3&firmware_version="+version, p.firstDump(version))
+	return time.Now()
+}
+
+// firstDump is of one crash in whatever build of the same program.
+func (p *linePlant) firstDump(version string) []byte {
 	first := ""
 	for name := range p.builds[version].Dumps {
 		if first == "" || name < first {
 			first = name
 		}
 	}
-	p.device(n, http.MethodPost, "/api/iot/coredump?chip=esp32c3&firmware_version="+version, p.builds[version].Dumps[first])
-	return time.Now()
+	return p.builds[version].Dumps[first]
 }
 
 // polls has a device ask which version there is, and say what it runs.
