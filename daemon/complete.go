@@ -32,7 +32,7 @@ var arguments = map[string][]values{
 	"device path-secret": {devices}, "device nudge": {devices}, "device adopt close": {models},
 	"firmware publish": {models, versions}, "firmware rm": {models, versions}, "firmware show": {models, versions}, "firmware note": {models, versions},
 	"dump show": {devices, dumpNames}, "dump get": {devices, dumpNames}, "dump decode": {devices, dumpNames}, "dump rm": {devices, dumpNames},
-	"crash show": {fingerprints}, "crash resolve": {fingerprints}, "crash ignore": {fingerprints}, "crash reopen": {fingerprints},
+	"crash show": {fingerprints}, "crash resolve": {fingerprints}, "crash ignore": {fingerprints}, "crash reopen": {fingerprints}, "crash decode": {fingerprints},
 	"crash merge": {fingerprints, fingerprints}, "crash split": {fingerprints, chains}, "crash note": {fingerprints},
 	"rollout start": {models, versions}, "rollout show": {models}, "rollout devices": {models}, "rollout explain": {models}, "rollout pause": {models},
 	"rollout resume": {models}, "rollout halt": {models}, "rollout advance": {models}, "rollout retreat": {models}, "rollout finish": {models},

@@ -18,10 +18,10 @@ import (
 
 // crashCommand is `slipway crash`: the groups of crashes, and what people decide about them.
 func crashCommand() *cobra.Command {
-	return group("crash", "Crashes: list and show their groups, resolve, ignore, reopen, merge and split them",
+	return group("crash", "Crashes: list and show their groups, resolve, ignore, reopen, merge and split them, decode them again",
 		crashListCommand(), crashShowCommand(), crashResolveCommand(),
 		crashIgnoreCommand(), crashReopenCommand(),
-		crashMergeCommand(), crashSplitCommand(), crashNoteCommand())
+		crashMergeCommand(), crashSplitCommand(), crashNoteCommand(), crashDecodeCommand())
 }
 
 func crashListCommand() *cobra.Command {
@@ -329,6 +329,35 @@ func crashReopenCommand() *cobra.Command {
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return decideCrash(cmd, format, args[0], "reopen", nil)
+	}
+	return cmd
+}
+
+func crashDecodeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "decode FINGERPRINT",
+		Short: "Have all core dumps of a group decoded again",
+		Long: "Have all core dumps of a group that are there decoded again, newest first: with the firmware that is here now, and by the\n" +
+			"rules of this version. The gateway notes it and does it in its turn; dump.decoded_again tells of each. No crash is counted\n" +
+			"twice, and a dump goes to another group where its report says so.",
+		Args: cobra.ExactArgs(1),
+	}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		for dumps, after := 0, ""; ; {
+			answer, err := connect(cmd).send(cmd.Context(), http.MethodPost, path("crashes", args[0], "decode")+"?"+url.Values{"after": {after}}.Encode(), nil)
+			if err != nil {
+				return err
+			}
+			asked, err := as[api.DecodedAgain](answer)
+			if err != nil {
+				return err
+			}
+			if dumps += asked.Dumps; asked.Next == nil {
+				return say(cmd, format, map[string]any{"decoded_again": dumps, "fingerprint": args[0]}, "core dumps of %s that are decoded again: %d", args[0], dumps)
+			}
+			after = *asked.Next
+		}
 	}
 	return cmd
 }

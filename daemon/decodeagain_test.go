@@ -91,5 +91,20 @@ func TestADumpIsDecodedAgainWhenSomebodyAsksAndItsCrashIsCountedOnce(t *testing.
 	if len(listed.Crashes) != 1 || listed.Crashes[0].Count != 1 || listed.Crashes[0].Devices != 1 {
 		t.Errorf("groups %+v", listed)
 	}
+
+	// All of its group, which has this one.
+	asks(operator, http.StatusAccepted)
+	tells("Ana", `"after":"reported","before":"reported"`)
+	if a := g.ask("POST", "/api/crashes/"+r.Fingerprint+"/decode", viewer, nil); a.StatusCode != http.StatusForbidden {
+		t.Errorf("%s %s", a.Status, a.body)
+	}
+	if a := g.ask("POST", "/api/crashes/"+r.Fingerprint+"/decode", operator, nil); a.StatusCode != http.StatusAccepted || string(a.body) != `{"dumps":1,"kept":1,"next":null}`+"\n" {
+		t.Errorf("%s %s", a.Status, a.body)
+	}
+	tells("Ana", `"after":"reported","before":"reported"`)
+	if out := g.cli("crash", "decode", r.Fingerprint); out != "core dumps of "+r.Fingerprint+" that are decoded again: 1\n" {
+		t.Errorf("crash decode: %s", out)
+	}
+	tells("uid:", `"after":"reported","before":"reported"`)
 	g.cli("audit", "verify")
 }

@@ -52,6 +52,7 @@ var examples = map[string]string{
 	"crash resolve":      "slipway crash resolve 3f2a9c0d11223344 --in 1.4.3",
 	"crash ignore":       "slipway crash ignore 3f2a9c0d11223344\nslipway crash ignore 3f2a9c0d11223344 --until-version 1.5.0\nslipway crash ignore 3f2a9c0d11223344 --until-crashes 100\nslipway crash ignore 3f2a9c0d11223344 --until 7d",
 	"crash reopen":       "slipway crash reopen 3f2a9c0d11223344",
+	"crash decode":       "slipway crash decode 3f2a9c0d11223344",
 	"crash merge":        "slipway crash merge 3f2a9c0d11223344 77aa9c0d11223344",
 	"crash split":        "slipway crash split 3f2a9c0d11223344 77aa9c0d11223344",
 	"crash note":         "slipway crash note 3f2a9c0d11223344 \"the sensor of hall 3\" --link https://tickets.plant/7",

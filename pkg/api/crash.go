@@ -89,3 +89,10 @@ type Merge struct {
 type Split struct {
 	Chains []string `json:"chains"`
 }
+
+// DecodedAgain is what becomes of the dumps of a group that somebody wants decoded again.
+type DecodedAgain struct {
+	Dumps int     `json:"dumps"` // that are decoded in their turn, newest first
+	Kept  int     `json:"kept"`  // dumps of the group that are there
+	Next  *string `json:"next"`  // what ?after= takes for those behind them; null: there are no more
+}

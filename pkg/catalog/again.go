@@ -2,6 +2,9 @@ package catalog
 
 import (
 	"context"
+	"slices"
+
+	"github.com/dgraph-io/badger/v4"
 
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/event"
@@ -12,19 +15,54 @@ import (
 // asked for, stays as it is.
 func (c *Catalog) AskAgain(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
 	return c.update(ctx, func(t *tx) error {
-		var one crash.Crash
-		found, err := t.get(crashKey(key, name), &one)
-		switch {
-		case err != nil:
-			return err
-		case !found:
-			return unknownDump(key, name)
-		case one.State == crash.Waiting || one.Again != nil:
-			return nil
+		found, err := t.askAgain(crash.Ref{Device: key, Name: name})
+		if err == nil && !found {
+			err = unknownDump(key, name)
 		}
-		one.Again = &crash.Asked{By: t.by.Actor, From: t.by.From, At: t.now.UTC()}
-		return t.putCrash(one)
+		return err
 	})
+}
+
+// AskGroupAgain does so for the dumps of a group that are still there: for so many, newest first, and those behind one where that is
+// named. The rest is left where there are more, and begins behind the last one.
+func (c *Catalog) AskGroupAgain(ctx context.Context, address string, after crash.Ref, limit int) (asked crash.AskedAgain, err error) {
+	var piece []crash.Ref
+	err = c.view(func(txn *badger.Txn) error {
+		piece, err = keptOf(txn, address)
+		return err
+	})
+	if asked.Kept = len(piece); after.Name != "" {
+		piece = slices.DeleteFunc(piece, func(r crash.Ref) bool { return byAge(r, after) <= 0 })
+	}
+	if len(piece) > limit {
+		piece = piece[:limit]
+		asked.Next = piece[limit-1]
+	}
+	if err != nil || len(piece) == 0 {
+		return asked, err
+	}
+	return asked, c.update(ctx, func(t *tx) error {
+		asked.Dumps = 0
+		for _, r := range piece {
+			found, err := t.askAgain(r)
+			if err != nil {
+				return err
+			}
+			if found { // else it was removed in between
+				asked.Dumps++
+			}
+		}
+		return nil
+	})
+}
+
+func (t *tx) askAgain(r crash.Ref) (found bool, err error) {
+	var one crash.Crash
+	if found, err = t.get(crashKey(r.Device, r.Name), &one); err != nil || !found || one.State == crash.Waiting || one.Again != nil {
+		return found, err
+	}
+	one.Again = &crash.Asked{By: t.by.Actor, From: t.by.From, At: t.now.UTC()}
+	return true, t.putCrash(one)
 }
 
 // AskedCrashes are the dumps that people want decoded anew, oldest upload first. One whose firmware has come meanwhile is

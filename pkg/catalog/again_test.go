@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -105,4 +106,66 @@ func TestWhatSomebodyAskedForIsKnownAfterARestartAndGoesWithItsDump(t *testing.T
 		t.Errorf("of a dump that is gone: %+v, %v", some, err)
 	}
 	checkIndexes(t, c)
+}
+
+// TestTheDumpsOfAGroupAreAskedForInPiecesTheNewestFirst has 7 of one group, 2 of another and one that waits for its turn as it is.
+func TestTheDumpsOfAGroupAreAskedForInPiecesTheNewestFirst(t *testing.T) {
+	c := withDumps(t, 10)
+	var wants []crash.Ref
+	for n := range 9 {
+		frames := "a b c"
+		if n == 2 || n == 5 {
+			frames = "x y z"
+		} else {
+			wants = append([]crash.Ref{{Device: keyOf(n % 3), Name: dumpAt(n).Name()}}, wants...)
+		}
+		record(t, c, chained(n, frames), 0)
+	}
+	address := chained(0, "a b c").Fingerprint
+	ana := event.WithActor(t.Context(), event.By{Actor: fleet.Actor{Type: fleet.Person, ID: "t1", Name: "Ana"}, From: "10.0.0.7"})
+	asks := func(after crash.Ref, limit int, want crash.AskedAgain, all int) (next crash.Ref) {
+		t.Helper()
+		got, err := c.AskGroupAgain(ana, address, after, limit)
+		if err != nil || got != want {
+			t.Errorf("behind %s: %+v, %v; want %+v", after, got, err, want)
+		}
+		some, err := c.AskedCrashes(100)
+		must(t, err)
+		asked := map[crash.Ref]bool{}
+		for _, one := range some {
+			asked[crash.Ref{Device: one.Device, Name: one.Name}] = one.Again.By.Name == "Ana" && one.Again.From == "10.0.0.7"
+		}
+		for i, r := range wants {
+			if asked[r] != (i < all) {
+				t.Errorf("behind %s: dump %d, %s, is asked for: %v", after, i, r, asked[r])
+			}
+		}
+		if len(some) != all {
+			t.Errorf("behind %s: %d are asked for, want %d", after, len(some), all)
+		}
+		return got.Next
+	}
+	next := asks(crash.Ref{}, 3, crash.AskedAgain{Dumps: 3, Kept: 7, Next: wants[2]}, 3)
+	must(t, c.RemoveDump(t.Context(), next.Device, next.Name)) // it goes on behind it all the same
+	wants = append(wants[:2:2], wants[3:]...)
+	next = asks(next, 3, crash.AskedAgain{Dumps: 3, Kept: 6, Next: wants[4]}, 5)
+	asks(next, 3, crash.AskedAgain{Dumps: 1, Kept: 6}, 6)
+	asks(crash.Ref{}, 6, crash.AskedAgain{Dumps: 6, Kept: 6}, 6) // once more: none is asked for twice
+	if told := toldBy(t, c, string(event.DumpDecodedAgain)); len(told) > 0 {
+		t.Errorf("told before it is done: %q", told)
+	}
+	some, err := c.AskedCrashes(100)
+	must(t, err)
+	for _, one := range some {
+		record(t, c, one, 0)
+	}
+	if told := toldBy(t, c, string(event.DumpDecodedAgain)); len(told) != 6 || !strings.Contains(told[0], " Ana 10.0.0.7 ") {
+		t.Errorf("told %q", told)
+	}
+	if g := groupOf(t, c, address); g.Count != 7 {
+		t.Errorf("counted as %+v", g)
+	}
+	if _, err := c.AskGroupAgain(ana, "none", crash.Ref{}, 3); !errors.Is(err, fleet.ErrUnknown) {
+		t.Errorf("of no group: %v", err)
+	}
 }

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -75,25 +76,10 @@ func (c *Catalog) Group(address string) (g crash.Group, versions []crash.Version
 func (c *Catalog) GroupDumps(address string, limit int) ([]crash.Listed, error) {
 	var dumps []crash.Listed
 	err := c.view(func(txn *badger.Txn) error {
-		g, err := viewGroup(txn, address)
+		names, err := keptOf(txn, address)
 		if err != nil {
 			return err
 		}
-		var keys []string
-		err = eachChain(txn, g.Fingerprint, func(fingerprint string) error {
-			return each(txn, chainDumpsPrefix(fingerprint), "", false, func(key string, _ *badger.Item) error {
-				keys = append(keys, key)
-				return nil
-			})
-		})
-		if err != nil {
-			return err
-		}
-		names, err := refs(keys)
-		if err != nil {
-			return err
-		}
-		slices.SortFunc(names, func(a, b crash.Ref) int { return strings.Compare(string(b.Name), string(a.Name)) })
 		if limit > 0 && len(names) > limit {
 			names = names[:limit]
 		}
@@ -110,6 +96,32 @@ func (c *Catalog) GroupDumps(address string, limit int) ([]crash.Listed, error) 
 		return nil
 	})
 	return dumps, err
+}
+
+// keptOf are the dumps of a group that are still there, in the order of [byAge].
+func keptOf(txn *badger.Txn, address string) ([]crash.Ref, error) {
+	g, err := viewGroup(txn, address)
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	err = eachChain(txn, g.Fingerprint, func(fingerprint string) error {
+		return each(txn, chainDumpsPrefix(fingerprint), "", false, func(key string, _ *badger.Item) error {
+			keys = append(keys, key)
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	names, err := refs(keys)
+	slices.SortFunc(names, byAge)
+	return names, err
+}
+
+// byAge has the newest first: a name begins with its time.
+func byAge(a, b crash.Ref) int {
+	return cmp.Or(cmp.Compare(b.Name, a.Name), cmp.Compare(a.Device, b.Device))
 }
 
 // GroupDevices are the devices that a group was seen on, in the order of their keys, behind after, with what was counted of

@@ -16,6 +16,26 @@ func (t *Triage) DecodeAgain(ctx context.Context, key fleet.DeviceKey, name flee
 	return err
 }
 
+// AskedAgain is what becomes of the dumps of a group that somebody wants decoded anew.
+type AskedAgain struct {
+	Dumps int // that are decoded in their turn
+	Kept  int // dumps of the group that are there
+	Next  Ref // the last of those, where there are more behind it
+}
+
+// mostAsked dumps of a group are asked for at once: so long nothing else is written.
+const mostAsked = 500
+
+// DecodeGroupAgain does so for the dumps of a group, newest first, in pieces: each begins behind the dump that the one before it
+// has named, the first behind none.
+func (t *Triage) DecodeGroupAgain(ctx context.Context, address string, after Ref) (AskedAgain, error) {
+	asked, err := t.options.Store.AskGroupAgain(ctx, address, after, mostAsked)
+	if err == nil {
+		t.Wake()
+	}
+	return asked, err
+}
+
 // stay leaves a dump that had a report as it is, and lets whoever asked for another know why there is none.
 func (t *Triage) stay(ctx context.Context, c Crash, why string) error {
 	if c.Again == nil {

@@ -3,6 +3,7 @@ package crash
 import (
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -142,6 +143,26 @@ type Outcome struct {
 type Ref struct {
 	Device fleet.DeviceKey
 	Name   fleet.DumpName
+}
+
+// String is the place of a dump in a list, as its answers and addresses have it; "" of none.
+func (r Ref) String() string {
+	if r.Name == "" {
+		return ""
+	}
+	return string(r.Device) + "/" + string(r.Name)
+}
+
+// ParseRef reads that.
+func ParseRef(s string) (r Ref, err error) {
+	if s == "" {
+		return r, nil
+	}
+	key, name, _ := strings.Cut(s, "/")
+	if r.Device, err = fleet.ParseDeviceKey(key); err == nil {
+		r.Name, err = fleet.ParseDumpName(name)
+	}
+	return r, err
 }
 
 // Regrouped is what became of the groups that the first rules for fingerprints made.

@@ -23,6 +23,8 @@ type store interface {
 	AskedCrashes(limit int) ([]Crash, error)
 	// AskAgain notes that whoever acts wants a dump decoded anew.
 	AskAgain(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error
+	// AskGroupAgain does so for a piece of a group's dumps.
+	AskGroupAgain(ctx context.Context, address string, after Ref, limit int) (AskedAgain, error)
 	// KeepCrash notes that such a dump was looked at and stays as it was, and why.
 	KeepCrash(ctx context.Context, c Crash, why string) error
 	// CrashesIn are those in a state that wanted picks, oldest upload first.

@@ -162,7 +162,7 @@ var Table = []Row{
 	{CrashNoted, []string{"POST /api/crashes/{fingerprint}/note", "slipway crash note", "POST /crashes/{fingerprint}/note"}},
 	{DumpRemoved, []string{"DELETE /api/coredumps/{key}/{name}", "slipway dump rm", "POST /dumps/{key}/{name}/remove"}},
 	{DumpRotated, []string{"rotation, one an hour and device with counts"}},
-	{DumpDecodedAgain, []string{"POST /api/coredumps/{key}/{name}/decode", "slipway dump decode", "POST /dumps/{key}/{name}/decode", "a dump that had a report, or had failed, and was decoded anew by a newer version or as its report was lost: one an hour and device, with counts"}},
+	{DumpDecodedAgain, []string{"POST /api/coredumps/{key}/{name}/decode", "slipway dump decode", "POST /dumps/{key}/{name}/decode", "POST /api/crashes/{fingerprint}/decode", "slipway crash decode", "POST /crashes/{fingerprint}/decode", "a dump that had a report, or had failed, and was decoded anew by a newer version or as its report was lost: one an hour and device, with counts"}},
 	{DeviceLost, []string{"a device of a rollout that was not heard after its update"}},
 	{DeviceFound, []string{"a device that was lost and is heard again"}},
 	{RolloutDrafted, []string{rollouts, "slipway rollout start", pageRollouts}},

@@ -78,6 +78,14 @@ func (d decodings) DecodeAgain(ctx context.Context, key fleet.DeviceKey, name fl
 	return d.triage.DecodeAgain(ctx, key, name)
 }
 
+// DecodeGroupAgain likewise.
+func (d decodings) DecodeGroupAgain(ctx context.Context, address string, after crash.Ref) (crash.AskedAgain, error) {
+	if _, err := d.opened(); err != nil {
+		return crash.AskedAgain{}, err
+	}
+	return d.triage.DecodeGroupAgain(ctx, address, after)
+}
+
 // reportText is a report as people read it.
 func reportText(packed []byte) (string, error) {
 	var report espcore.Report

@@ -70,6 +70,7 @@ var bodies = map[string]body{
 	"POST /api/backups":                                       {nil, api.MadeBackup{}},
 	"POST /api/catalog/rebuild":                               {nil, api.Status{}},
 	"POST /api/clock/accept":                                  {nil, api.AcceptedClock{}},
+	"POST /api/crashes/{fingerprint}/decode":                  {nil, api.DecodedAgain{}},
 	"POST /api/crashes/{fingerprint}/ignore":                  {api.Ignore{}, crash.Group{}},
 	"POST /api/crashes/{fingerprint}/merge":                   {api.Merge{}, crash.Group{}},
 	"POST /api/crashes/{fingerprint}/note":                    {api.Note{}, crash.Group{}},

@@ -20,6 +20,8 @@ type dumps interface {
 	ReadReport(fleet.DeviceKey, fleet.DumpName) ([]byte, error) // gzip of JSON
 	Remove(context.Context, fleet.DeviceKey, fleet.DumpName) error
 	DecodeAgain(context.Context, fleet.DeviceKey, fleet.DumpName) error // notes it; it is done in its turn
+	// DecodeGroupAgain likewise, a piece of a group's dumps: those behind one.
+	DecodeGroupAgain(ctx context.Context, address string, after crash.Ref) (crash.AskedAgain, error)
 }
 
 func (d *door) registerDumps(rs *endpoint.Routes) {
@@ -62,11 +64,7 @@ func (d *door) listDumps(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := api.Dumps{Dumps: showAll(listed)}
-	if next.Name != "" {
-		answer.Next = api.Optional(string(next.Device) + "/" + string(next.Name))
-	}
-	return endpoint.WriteJSON(w, http.StatusOK, answer)
+	return endpoint.WriteJSON(w, http.StatusOK, api.Dumps{Dumps: showAll(listed), Next: api.Optional(next.String())})
 }
 
 func (d *door) dumpFilter(r *http.Request) (crash.DumpFilter, error) {
@@ -93,14 +91,8 @@ func (d *door) dumpFilter(r *http.Request) (crash.DumpFilter, error) {
 	if f.Model, err = d.modelFilter(r); err != nil {
 		return f, err
 	}
-	if page.after != "" {
-		key, name, _ := strings.Cut(page.after, "/")
-		if f.After.Device, err = fleet.ParseDeviceKey(key); err == nil {
-			f.After.Name, err = fleet.ParseDumpName(name)
-		}
-		if err != nil {
-			return f, noCursor(page.after)
-		}
+	if f.After, err = crash.ParseRef(page.after); err != nil {
+		return f, noCursor(page.after)
 	}
 	return f, nil
 }

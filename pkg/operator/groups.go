@@ -19,6 +19,7 @@ func (d *door) registerGroups(rs *endpoint.Routes) {
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/note", d.noteGroup)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/merge", d.mergeGroup)
 	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/split", d.splitGroup)
+	d.handle(rs, auth.Operator, http.MethodPost, "/api/crashes/{fingerprint}/decode", d.decodeGroup, "after")
 }
 
 // resolveGroup takes {"firmware_version": "…", "force": false}: gone from that version on.
@@ -128,6 +129,20 @@ func (d *door) splitGroup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return endpoint.WriteJSON(w, http.StatusOK, api.SplitGroups[crash.Group]{Groups: []crash.Group{left, split}})
+}
+
+// decodeGroup has the dumps of a group decoded anew, those behind ?after= in pieces.
+func (d *door) decodeGroup(w http.ResponseWriter, r *http.Request) error {
+	given := r.URL.Query().Get("after")
+	after, err := crash.ParseRef(given)
+	if err != nil {
+		return noCursor(given)
+	}
+	asked, err := d.Dumps.DecodeGroupAgain(r.Context(), r.PathValue("fingerprint"), after)
+	if err != nil {
+		return err
+	}
+	return endpoint.WriteJSON(w, http.StatusAccepted, api.DecodedAgain{Dumps: asked.Dumps, Kept: asked.Kept, Next: api.Optional(asked.Next.String())})
 }
 
 // groupDevices lists all devices that a group was seen on, in the order of their keys.

@@ -58,7 +58,10 @@ func (noFiles) OpenDump(fleet.DeviceKey, fleet.DumpName) (*os.File, error) {
 func (noFiles) ReadReport(fleet.DeviceKey, fleet.DumpName) ([]byte, error) {
 	return nil, fleet.Unknown("no such report")
 }
-func (noFiles) Remove(context.Context, fleet.DeviceKey, fleet.DumpName) error      { return nil }
+func (noFiles) Remove(context.Context, fleet.DeviceKey, fleet.DumpName) error { return nil }
+func (noFiles) DecodeGroupAgain(context.Context, string, crash.Ref) (crash.AskedAgain, error) {
+	return crash.AskedAgain{}, nil
+}
 func (noFiles) DecodeAgain(context.Context, fleet.DeviceKey, fleet.DumpName) error { return nil }
 
 // calm is a gateway in which all is well.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/catalog"
+	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/depot"
 	"github.com/slipway-gateway/slipway/pkg/endpoint"
 	"github.com/slipway-gateway/slipway/pkg/event"
@@ -43,6 +44,21 @@ type recorded struct {
 
 func (r recorded) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
 	return r.store.RemoveDump(ctx, key, name)
+}
+
+// DecodeGroupAgain likewise finds what was found before.
+func (r recorded) DecodeGroupAgain(ctx context.Context, address string, after crash.Ref) (crash.AskedAgain, error) {
+	asked, err := r.store.AskGroupAgain(ctx, address, after, 500)
+	if err != nil {
+		return asked, err
+	}
+	some, err := r.store.AskedCrashes(500)
+	for _, one := range some {
+		if _, err := r.store.RecordCrash(event.ByItself(ctx), one, 0); err != nil {
+			return asked, err
+		}
+	}
+	return asked, err
 }
 
 // DecodeAgain finds what was found before.
@@ -249,6 +265,9 @@ func TestEveryChangingRouteLeavesTheEventsThatTheTableNames(t *testing.T) {
 		{"POST /api/crashes/{fingerprint}/note", crash + "/note", `{"note":"hall 3"}`, 200, "crash.noted"},
 		{"POST /api/crashes/{fingerprint}/merge", crash + "/merge", `{"fingerprint":"0000000000000001"}`, 200, "crash.merged"},
 		{"POST /api/crashes/{fingerprint}/split", crash + "/split", `{"chains":["0000000000000001"]}`, 200, "crash.split"},
+		{"POST /api/crashes/{fingerprint}/decode", crash + "/decode", "", 202, "dump.decoded_again"},
+		{"POST /api/crashes/{fingerprint}/decode", crash + "/decode?after=x", "", 400, ""},
+		{"POST /api/crashes/{fingerprint}/decode", "/api/crashes/00000000000000ff/decode", "", 404, ""},
 		{"POST /api/coredumps/{key}/{name}/decode", "/api/coredumps/aaaaaaaa/coredump_20260504T120000_000000Z.dmp/decode", "", 202, "dump.decoded_again"},
 		{"POST /api/coredumps/{key}/{name}/decode", "/api/coredumps/aaaaaaaa/coredump_20260504T120001_000000Z/decode", "", 404, ""},
 		{"POST /api/coredumps/{key}/{name}/decode", "/api/coredumps/aaaaaaaa/..%2Fx/decode", "", 404, ""},

@@ -3,11 +3,14 @@ package page
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/crash"
@@ -40,6 +43,7 @@ type crashView struct {
 	Into     []crash.Group   // it may be merged into
 	Gone     []fleet.Version // it may be resolved in, or ignored until
 	Lines    []lineCount     // where its devices stand, most first
+	Decoded  string          // the dump behind which decoding again goes on, "" for the first
 	LinesOf  int             // devices that were looked at for that; fewer than there are on a large group
 }
 
@@ -92,7 +96,7 @@ func (p *Page) crash(v *visit) (shown, error) {
 	if err != nil {
 		return shown{}, err
 	}
-	view := crashView{Group: g, Versions: versionRows(versions)}
+	view := crashView{Group: g, Versions: versionRows(versions), Decoded: q.Get("decoded")}
 	if view.Dumps, err = p.Crashes.GroupDumps(g.Fingerprint, shownRows); err != nil {
 		return shown{}, err
 	}
@@ -332,6 +336,32 @@ func (p *Page) mergeCrash(v *visit) (done, error) {
 	d := p.decided(g, "The two are one now.", "slipway crash merge "+g.Fingerprint+" "+v.r.PathValue("fingerprint"))
 	d.Said.Undo = "slipway crash split " + g.Fingerprint
 	return d, err
+}
+
+// decodeCrash has its dumps decoded anew: a piece of them, and the page that comes then has a button for the next.
+func (p *Page) decodeCrash(v *visit) (done, error) {
+	after, err := crash.ParseRef(v.r.PostFormValue("after"))
+	if err != nil {
+		return done{}, err
+	}
+	fingerprint := v.r.PathValue("fingerprint")
+	asked, err := p.Dumps.DecodeGroupAgain(v.r.Context(), fingerprint, after)
+	if err != nil {
+		return done{}, err
+	}
+	d := done{To: "/crashes/" + url.PathEscape(fingerprint), Said: said{Line: "slipway crash decode " + quoted(fingerprint)}}
+	switch {
+	case asked.Kept == 0:
+		d.Said.Text = "No dump of it is kept any more: there is nothing to decode."
+	case asked.Next.Name != "":
+		d.To += "?decoded=" + url.QueryEscape(asked.Next.String())
+		d.Said.Text = fmt.Sprintf("%s of its %s, newest first, are decoded again in their turn; there are more behind them: go on below.", humanize.Comma(int64(asked.Dumps)), plural(asked.Kept, "dump", "dumps"))
+	case after.Name != "":
+		d.Said.Text = fmt.Sprintf("The last %s of its %s are decoded again in their turn.", humanize.Comma(int64(asked.Dumps)), plural(asked.Kept, "dump", "dumps"))
+	default:
+		d.Said.Text = plural(asked.Dumps, "dump of it is", "dumps of it are") + " decoded again, one after another: below stands what comes of it. No crash is counted twice."
+	}
+	return d, nil
 }
 
 // decideCrashes does one thing to a selection of the list.

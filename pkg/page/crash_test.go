@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/auth"
 	"github.com/slipway-gateway/slipway/pkg/crash"
 	"github.com/slipway-gateway/slipway/pkg/espcore"
+	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -210,5 +211,44 @@ func TestThePlotHasALineForEachVersionThatCrashedOfLate(t *testing.T) {
 	}
 	if text, err := plotOf(counted[1:2], noon); err != nil || text != "" {
 		t.Errorf("of nothing: %s, %v", text, err)
+	}
+}
+
+func TestTheDumpsOfACrashAreDecodedAgainPieceByPiece(t *testing.T) {
+	d := open(t)
+	d.crashes(1, "abort()", "main")
+	for i := 1; i < 5; i++ { // more of the same
+		dump := fleet.Dump{Device: "aaaaaaaa", Model: "pump", FirmwareVersion: "1.0", UploadedAt: noon.Add(time.Duration(i) * time.Hour)}
+		d.must(d.store.RecordDumps(t.Context(), []fleet.Dump{dump}))
+		_, err := d.store.RecordCrash(t.Context(), crash.Crash{
+			Device: dump.Device, Model: dump.Model, Name: dump.Name(), Uploaded: dump.UploadedAt, State: crash.Reported, Version: "1.0", Fingerprint: "0000000000000000", Reason: "abort()", TopFrame: "main",
+		}, 0)
+		d.must(err)
+	}
+	const address = "/crashes/0000000000000000"
+	operator := d.signIn(auth.Operator)
+	told := 0
+	decode := func(form, want, goesOn string, pieces int) {
+		t.Helper()
+		a := d.act(operator, address+"/decode", form)
+		at := a.Header.Get("Location")
+		if a.StatusCode != http.StatusSeeOther || !strings.HasPrefix(at, address+goesOn) {
+			t.Fatalf("%s to %s\n%s", a.Status, at, a.body)
+		}
+		contains(t, "the page", d.see(operator+"; "+cookieIn(a, saidCookie), at), want, "slipway crash decode 0000000000000000<")
+		page, err := d.store.Events(event.Filter{Kinds: []string{string(event.DumpDecodedAgain)}})
+		d.must(err)
+		if told += pieces; len(page.Events) != told {
+			t.Errorf("%s: told of %d, want %d", form, len(page.Events), told)
+		}
+	}
+	decode("", "5 dumps of it are decoded again, one after another", "", 5)
+	d.piece = 3
+	decode("", "3 of its 5 dumps, newest first, are decoded again in their turn; there are more behind them: go on below.", "?decoded=aaaaaaaa%2F", 3)
+	after := "aaaaaaaa/" + string(fleet.Dump{UploadedAt: noon.Add(2 * time.Hour)}.Name())
+	contains(t, "the page", d.see(operator, address+"?decoded="+url.QueryEscape(after)), `name="after" value="`+after+`"`, "Decode the next of its dumps again")
+	decode("after="+url.QueryEscape(after), "The last 2 of its 5 dumps are decoded again in their turn.", "", 2)
+	if body := d.see(d.signIn(auth.Viewer), address); strings.Contains(body, "/decode") {
+		t.Errorf("a viewer may have them decoded again:\n%s", body)
 	}
 }

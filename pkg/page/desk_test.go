@@ -51,6 +51,7 @@ type desk struct {
 	troubles operator.Troubles
 	reports  []PolicyReport
 	packed   []byte // the report of every dump
+	piece    int    // dumps of a group that are asked for at once
 	failures event.Tally
 	held     string // why builds that come in are not published
 }
@@ -98,6 +99,21 @@ func (d *desk) ReadReport(fleet.DeviceKey, fleet.DumpName) ([]byte, error) {
 
 func (d *desk) Remove(ctx context.Context, key fleet.DeviceKey, name fleet.DumpName) error {
 	return d.store.RemoveDump(ctx, key, name)
+}
+
+// DecodeGroupAgain likewise finds what was found before.
+func (d *desk) DecodeGroupAgain(ctx context.Context, address string, after crash.Ref) (crash.AskedAgain, error) {
+	asked, err := d.store.AskGroupAgain(ctx, address, after, d.piece)
+	if err != nil {
+		return asked, err
+	}
+	some, err := d.store.AskedCrashes(500)
+	for _, one := range some {
+		if _, err := d.store.RecordCrash(event.ByItself(ctx), one, 0); err != nil {
+			return asked, err
+		}
+	}
+	return asked, err
 }
 
 // DecodeAgain finds what was found before.
@@ -190,7 +206,7 @@ func open(t *testing.T) *desk {
 // openWith has an issuer that people may sign in at.
 func openWith(t *testing.T, issuer func(now func() time.Time) *access.Issuer) *desk {
 	t.Helper()
-	d := &desk{t: t, clock: noon, tokens: map[auth.Role]string{}, rollouts: &played{}, gateway: &calm{status: api.Status{Version: "1.2.3", Healthy: true}}}
+	d := &desk{t: t, clock: noon, piece: 500, tokens: map[auth.Role]string{}, rollouts: &played{}, gateway: &calm{status: api.Status{Version: "1.2.3", Healthy: true}}}
 	now := func() time.Time { return d.clock }
 	logger := slog.New(slog.DiscardHandler)
 	var err error

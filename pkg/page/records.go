@@ -52,6 +52,8 @@ type dumps interface {
 	ReadReport(fleet.DeviceKey, fleet.DumpName) ([]byte, error) // gzip of JSON
 	Remove(context.Context, fleet.DeviceKey, fleet.DumpName) error
 	DecodeAgain(context.Context, fleet.DeviceKey, fleet.DumpName) error // notes it; it is done in its turn
+	// DecodeGroupAgain likewise, a piece of a group's dumps: those behind one.
+	DecodeGroupAgain(ctx context.Context, address string, after crash.Ref) (crash.AskedAgain, error)
 }
 
 // crashes is what the page needs of the catalog about dumps and groups.

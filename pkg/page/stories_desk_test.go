@@ -46,7 +46,8 @@ func deskWork(t *testing.T, scripts bool) {
 	d.signIn(p.plant, engineer)
 	crash, frame := d.handIn()
 	d.readAgain(frame)
-	d.ignoreUntil(crash, frame)
+	d.readAllAgain(crash, frame)
+	d.ignoreUntil(crash)
 	d.press("Sign out")
 	d.do(chromedp.WaitVisible("#token"))
 	d.signIn(p.plant, admin)
@@ -130,10 +131,7 @@ func (d atDesk) readAgain(frame string) {
 	d.press(failed.Dumps[0].Why)
 	d.sees(failed.Dumps[0].Why, "failed")
 	d.at("/dumps/press004/" + name)
-	for _, whole := range p.builds["1.0.0"].Dumps {
-		d.must(os.WriteFile(filepath.Join(p.dir, "state", "coredumps", "press004", name+".dmp"), whole, 0o600))
-		break
-	}
+	d.must(os.WriteFile(filepath.Join(p.dir, "state", "coredumps", "press004", name+".dmp"), p.firstDump("1.0.0"), 0o600))
 	d.press("Decode it again")
 	d.sees("It is decoded again", "slipway dump decode press004 "+name)
 	d.comes("reported", "Stack", frame)
@@ -146,8 +144,22 @@ func (d atDesk) readAgain(frame string) {
 	d.tellsOf(1, "dump.decoded_again", "Elif Engineer", "press004/"+name, `"after":"reported","before":"failed"`)
 }
 
+// readAllAgain has both dumps of a crash decoded again in one act.
+func (d atDesk) readAllAgain(crash, frame string) {
+	d.t.Log("all dumps of a crash are decoded again")
+	d.press("Crashes")
+	d.press(frame)
+	d.press("Decode its dumps again")
+	d.sees("2 dumps of it are decoded again", "slipway crash decode "+crash)
+	var all []fleet.Event
+	d.p.until("both are told of", func() bool { all = d.told("dump.decoded_again"); return len(all) == 3 })
+	if of := all[1].Object.ID + " " + all[2].Object.ID; !strings.Contains(of, "press003/") || !strings.Contains(of, "press004/") || all[1].Actor.Name != "Elif Engineer" || all[2].Actor.Name != "Elif Engineer" {
+		d.t.Errorf("told of %+v", all[1:])
+	}
+}
+
 // ignoreUntil ignores a crash until two more have come, until one of a build has, and until a day.
-func (d atDesk) ignoreUntil(crash, frame string) {
+func (d atDesk) ignoreUntil(crash string) {
 	d.t.Log("a crash is ignored until something")
 	p := d.p
 	var group struct {
@@ -169,8 +181,6 @@ func (d atDesk) ignoreUntil(crash, frame string) {
 			d.t.Errorf("after it was ignored it is %s", group.State)
 		}
 	}
-	d.press("Crashes")
-	d.press(frame)
 	d.at("/crashes/" + crash)
 
 	ignore("#until-crashes", "2", "until 2 more crashes: ")

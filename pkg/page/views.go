@@ -46,7 +46,7 @@ func views(p *Page) []view {
 
 		{Name: "crashes", Pattern: "/crashes", Nav: "Crashes", Query: crashQuery, Load: p.crashes},
 
-		{Name: "crash", Pattern: "/crashes/{fingerprint}", Query: []string{"dump", "after"}, Load: p.crash},
+		{Name: "crash", Pattern: "/crashes/{fingerprint}", Query: []string{"dump", "after", "decoded"}, Load: p.crash},
 
 		{Name: "dump", Pattern: "/dumps/{key}/{name}", Load: p.dump},
 
@@ -106,6 +106,8 @@ func acts(p *Page) []act {
 		{"/drop/{name}/retry", auth.Operator, p.retryDrop},
 
 		{"/gateway/backup", auth.Admin, p.backUpNow},
+
+		{"/crashes/{fingerprint}/decode", auth.Operator, p.decodeCrash},
 
 		{"/dumps/{key}/{name}/decode", auth.Operator, p.decodeDump},
 
