@@ -16,7 +16,7 @@ import (
 func TestBrowserEachKindOfActIsDoneWithKeysAlone(t *testing.T) {
 	p := startLine(t)
 	b := startBrowser(t, strings.TrimPrefix(p.url, "http://"))
-	b.screen(1280, 800, "light")
+	b.screen(1280, 420, "light")
 	b.do(chromedp.Navigate(p.url+"/login"), chromedp.WaitVisible("#token"), chromedp.KeyEvent(p.operator+"\r"), chromedp.WaitVisible("header nav"))
 
 	t.Log("past the views, by the link that is first")
