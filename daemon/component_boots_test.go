@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/slipway-gateway/slipway/testdata/lasting"
 )
 
 // componentSeed is what all of a play's luck comes from; SLIPWAY_COMPONENT_SEED plays another one.
@@ -86,7 +88,7 @@ const componentModel = "press"
 func newPlay(t *testing.T, client deviceClient, seed uint64, changes ...change) *play {
 	t.Helper()
 	program := client.program(t, changes...)
-	address := lastingAddress(t)
+	address := lasting.Address(t)
 	p := &play{
 		t: t, client: client, luck: rand.New(rand.NewPCG(seed, 2)), images: map[string][]byte{}, dumps: map[string]bool{}, stored: map[string]string{},
 		installed: map[string]int{}, asked: make(chan chan struct{}), ends: map[int]int{},

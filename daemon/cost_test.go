@@ -33,6 +33,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/systemd"
 	"github.com/slipway-gateway/slipway/testdata/described"
+	"github.com/slipway-gateway/slipway/testdata/lasting"
 )
 
 // The costs that the gateway promises, each as a benchmark that fails when it is not kept:
@@ -176,7 +177,7 @@ func serveHere(b *testing.B) (url, socket string) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { os.RemoveAll(dir) })
-	address := lastingAddress(b)
+	address := lasting.Address(b)
 	socket = filepath.Join(dir, "s")
 	settings := []string{"state_dir=" + filepath.Join(b.TempDir(), "state"), "socket=" + socket, "listen.https=off", "listen.http=" + address}
 	cfg, err := config.Load(config.Options{Sets: settings})

@@ -14,15 +14,14 @@ import (
 	"time"
 
 	"github.com/slipway-gateway/slipway/testdata/firmware"
+	"github.com/slipway-gateway/slipway/testdata/lasting"
 )
 
 // startHall starts a gateway with a listener for devices alone, at an address that survives restarts, and one device of
 // the model pump.
 func startHall(t *testing.T, settings ...string) (*running, *espMDM) {
 	t.Helper()
-	// A program built with the race detector sleeps for a second at its end, which here is each of the many commands.
-	t.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
-	address := lastingAddress(t)
+	address := lasting.Address(t)
 	g := startGateway(t, append([]string{
 		"listen.device_http=" + address,
 		`provisioning.extra={"mqtt_url":"mqtts://broker.hall","wifi_ssid":"hall","wifi_password":"pass word"}`,

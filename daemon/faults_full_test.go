@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-gateway/slipway/testdata/lasting"
 )
 
 // takeAll is another process that takes every block at once, those that ext4 keeps for root too. empty gives them back.
@@ -42,7 +44,7 @@ func newDisk(t *testing.T, kind string) *disk {
 
 func newPlantOn(t *testing.T, d *disk, program string) *plant {
 	t.Helper()
-	g := newGateway(t, d.path("state"), forLoad("listen.http="+lastingAddress(t))...)
+	g := newGateway(t, d.path("state"), forLoad("listen.http="+lasting.Address(t))...)
 	g.program = program
 	g.start()
 	p := &plant{t, d, g, newLoad(t, g)}

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/slipway-gateway/slipway/testdata/lasting"
 )
 
 // fullPipe is one that nobody reads and that takes nothing more.
@@ -97,7 +99,7 @@ func TestFaultsALogThatNobodyReadsHoldsUpNothing(t *testing.T) {
 			if journal {
 				row.needsRoot()
 			}
-			address := lastingAddress(t)
+			address := lasting.Address(t)
 			settings := forLoad("listen.http="+address, "log.format="+format)
 			g := newGateway(t, filepath.Join(t.TempDir(), "state"), forLoad("listen.http="+address)...)
 			g.start()

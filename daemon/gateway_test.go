@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -78,21 +76,6 @@ func newGateway(t testing.TB, state string, settings ...string) *running {
 		}
 	})
 	return g
-}
-
-// lastingAddress is one that a gateway may have again after a restart: below the ports that the kernel gives to whoever
-// asks for any, which would be taken by somebody else in between.
-func lastingAddress(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.N(20_000))
-		if free, err := net.Listen("tcp", address); err == nil {
-			free.Close()
-			return address
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
 }
 
 func (g *running) arguments() []string {

@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-gateway/slipway/pkg/api"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 	"github.com/slipway-gateway/slipway/pkg/simulate"
+	"github.com/slipway-gateway/slipway/testdata/lasting"
 )
 
 // hall is a gateway with presses that run 1.0.0, and both builds. The gateway has the same address after each start.
@@ -39,7 +40,7 @@ var quick = simulate.Mix{simulate.Poller: 60, simulate.OTA: 20, simulate.Arduino
 // newHall has n presses on three lines, which nobody plays yet. Settings win.
 func newHall(t *testing.T, n int, mix simulate.Mix, settings ...string) *hall {
 	t.Helper()
-	g, dumps := pressHall(t, append([]string{"firmware.publish=manual", "listen.http=" + lastingAddress(t)}, settings...)...)
+	g, dumps := pressHall(t, append([]string{"firmware.publish=manual", "listen.http=" + lasting.Address(t)}, settings...)...)
 	read, err := readDumps(dumps)
 	if err != nil {
 		t.Fatal(err)

@@ -28,6 +28,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
+	"github.com/slipway-gateway/slipway/testdata/lasting"
 )
 
 const patience = 2 * time.Minute // no test waits for it
@@ -325,7 +326,7 @@ func TestAFloodOfStrangersIsReadOnceAndHidesNobody(t *testing.T) {
 }
 
 func TestABrokerThatWasAwayIsFoundAgain(t *testing.T) {
-	address := lastingAddress(t)
+	address := lasting.Address(t)
 	now := time.Now()
 	r := listen(t, Options{URL: "mqtt://" + address})
 	until(t, "the reason", func() bool { r.Broker.mu.Lock(); defer r.Broker.mu.Unlock(); return r.told })

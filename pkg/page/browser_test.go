@@ -8,15 +8,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +27,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/slipway-gateway/slipway/testdata/firmware"
+	"github.com/slipway-gateway/slipway/testdata/lasting"
 )
 
 // `make test-page`: a real gateway with a fleet that is played, looked at in Chromium. SLIPWAY_BINARY is the program, SLIPWAY_AXE
@@ -80,7 +78,7 @@ type plant struct {
 	crash, dump     string // addresses of one each
 	device, command string
 	environment     []string
-	port            string
+	listens         string
 	journal         *os.File
 	gateway         *exec.Cmd
 }
@@ -96,8 +94,8 @@ func startPlant(t *testing.T) *plant {
 	if p.command == "" {
 		t.Fatal("SLIPWAY_BINARY is not set: make test-page")
 	}
-	port := freePort(t)
-	p.url = "http://127.0.0.1:" + port
+	p.listens = lasting.Address(t)
+	p.url = "http://" + p.listens
 	p.environment = append(os.Environ(), "SLIPWAY_SOCKET="+filepath.Join(dir, "s"))
 	if p.journal, err = os.Create(filepath.Join(dir, "journal")); err != nil {
 		t.Fatal(err)
@@ -106,7 +104,6 @@ func startPlant(t *testing.T) *plant {
 	if err := os.WriteFile(p.settings, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.port = port
 	p.serve()
 	t.Cleanup(func() {
 		p.stop()
@@ -123,7 +120,7 @@ func startPlant(t *testing.T) *plant {
 func (p *plant) serve() {
 	p.t.Helper()
 	p.gateway = exec.Command(p.command, "serve", "--config", p.settings, "--set", "state_dir="+p.dir+"/state", "--set", "socket="+filepath.Join(p.dir, "s"), "--set", "rollout.up_within=9s", "--set", "firmware.keep_versions=40",
-		"--set", "listen.https=off", "--set", "listen.http=127.0.0.1:"+p.port, "--set", "provisioning.base_url="+p.url, "--set", "webhooks.loopback=true")
+		"--set", "listen.https=off", "--set", "listen.http="+p.listens, "--set", "provisioning.base_url="+p.url, "--set", "webhooks.loopback=true")
 	p.gateway.Stderr, p.gateway.Stdout = p.journal, p.journal
 	if err := p.gateway.Start(); err != nil {
 		p.t.Fatal(err)
@@ -133,20 +130,6 @@ func (p *plant) serve() {
 func (p *plant) stop() {
 	_ = p.gateway.Process.Signal(os.Interrupt)
 	_ = p.gateway.Wait()
-}
-
-// freePort is one below those that the kernel gives to connections: the gateway opens it more than once.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		port := strconv.Itoa(10_000 + rand.N(20_000))
-		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
 }
 
 func (p *plant) until(what string, done func() bool) {
@@ -281,7 +264,7 @@ func (p *plant) fillWebhooks() {
 	takes := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	p.t.Cleanup(takes.Close)
 	p.run("", "webhook", "add", takes.URL+"/hooks/slipway", "--name", "tickets", "--kind", "crash", "--kind", "device", "--kind", "rollout.halted")
-	p.run("", "webhook", "add", "http://127.0.0.1:"+freePort(p.t)+"/hooks/slipway", "--name", oddNames[0])
+	p.run("", "webhook", "add", "http://"+lasting.Address(p.t)+"/hooks/slipway", "--name", oddNames[0])
 	p.run("", "device", "set", "press003", "--line", "hall-1") // of which both are told
 	p.until("one has delivered, and one has failed", func() bool {
 		all := p.run("", "webhook", "list", "--format", "json")
