@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -67,34 +68,41 @@ func TestAClientThatTakesSomethingIsWaitedForAndOneThatTakesNothingIsNot(t *test
 // A client with a small window that takes its time between blocks gets the whole of a file, by TLS too, where a write that
 // has once timed out can never go on.
 func TestASlowClientGetsTheWholeFile(t *testing.T) {
-	const size = 3 << 20
+	const (
+		size     = 3 << 20
+		patience = 5 * time.Second // far above what a busy machine holds the client up
+		blocks   = 20
+	)
 	identity := identityOf(t)
 	for _, secured := range []bool{false, true} {
-		g := NewGate()
-		g.patience, g.writePatience = 2*time.Second, 2*time.Second // far above what a busy machine holds the client up
-		address := served(t, g, secured, identity, shelf(t, make([]byte, size)))
-		dialer := net.Dialer{Control: receiveWindow(16 << 10)}
-		c, err := dialer.DialContext(t.Context(), "tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		if secured {
-			c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
-		}
-		if _, err := io.WriteString(c, "GET /file HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		// Slower than the gateway waits for all of it, faster than it waits for a step.
-		for range 20 {
-			if _, err := io.ReadFull(c, make([]byte, 16<<10)); err != nil {
-				t.Fatalf("TLS %v: %v", secured, err)
+		t.Run(fmt.Sprintf("TLS %v", secured), func(t *testing.T) {
+			t.Parallel() // they wait
+			g := NewGate()
+			g.patience, g.writePatience = patience, patience
+			address := served(t, g, secured, identity, shelf(t, make([]byte, size)))
+			dialer := net.Dialer{Control: receiveWindow(16 << 10)}
+			c, err := dialer.DialContext(t.Context(), "tcp", address)
+			if err != nil {
+				t.Fatal(err)
 			}
-			time.Sleep(150 * time.Millisecond)
-		}
-		if rest, err := io.Copy(io.Discard, c); err != nil || rest < size-20*16<<10 {
-			t.Errorf("TLS %v: the last %d bytes: %v", secured, rest, err)
-		}
+			defer c.Close()
+			if secured {
+				c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+			}
+			if _, err := io.WriteString(c, "GET /file HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			// Slower than the gateway waits for all of it, faster than it waits for a step.
+			for range blocks {
+				if _, err := io.ReadFull(c, make([]byte, 16<<10)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(patience * 6 / 5 / blocks)
+			}
+			if rest, err := io.Copy(io.Discard, c); err != nil || rest < size-blocks*16<<10 {
+				t.Errorf("the last %d bytes: %v", rest, err)
+			}
+		})
 	}
 }
 

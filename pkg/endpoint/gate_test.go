@@ -208,10 +208,12 @@ func TestTooManyWhoWaitAreClosedAndTheGateSaysSo(t *testing.T) {
 
 func TestAStrangerIsNotWaitedForAsLong(t *testing.T) {
 	address, g := guarded(t, func(g *gate) { g.patience = 2 * time.Second })
-	known := from(t, "127.0.0.3", address)
-	if _, err := ask(known, "/known", long); err != nil {
-		t.Fatal(err)
-	}
+	var known net.Conn
+	until(t, "one that shows credentials", func() bool { // until then it is a stranger, whom a busy machine may hold up for too long
+		known = from(t, "127.0.0.3", address)
+		_, err := ask(known, "/known", long)
+		return err == nil
+	})
 	half := from(t, "127.0.0.2", address)
 	fmt.Fprint(half, "GET /hello HTTP/1.1\r\nHost: ")
 	silent := from(t, "127.0.0.2", address)
