@@ -240,6 +240,7 @@ func TestAFloodOfStrangersIsBoundedAndSlowed(t *testing.T) {
 }
 
 func TestAnAdoptionEndsByItselfAndTellsOfIt(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t)
 	g.cli("model", "add", "pump")
 	var a api.OpenedAdoption

@@ -105,6 +105,7 @@ func passphraseIn(t *testing.T, passphrase string) string {
 
 // TestADiskDiesAndNoDeviceNotices plays the day for which backups are made.
 func TestADiskDiesAndNoDeviceNotices(t *testing.T) {
+	t.Parallel()
 	old := startGateway(t, "listen.https=127.0.0.1:0")
 	old.cli("model", "add", "pump")
 	device := old.addDevice("pump")
@@ -191,6 +192,7 @@ func TestADiskDiesAndNoDeviceNotices(t *testing.T) {
 }
 
 func TestTheSettingsOfABackupReplaceNoneThatSomebodyHasMade(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t)
 	g.stop()
 	write := func(name, text string) string {
@@ -270,6 +272,7 @@ func TestAGatewayDoesNotStartOnAHalfRestoredState(t *testing.T) {
 }
 
 func TestAPassphraseIsAskedForTwiceAndNotShown(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t)
 	for name, test := range map[string]struct {
 		first, second string

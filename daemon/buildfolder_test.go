@@ -68,6 +68,7 @@ func pushByPs1(c *ci, l buildfolder.Layout, model, folder string, env []string) 
 
 // TestTheBuildInEachFolderIsPushedOfferedFetchedAndItsDumpDecoded lays what each build system lays.
 func TestTheBuildInEachFolderIsPushedOfferedFetchedAndItsDumpDecoded(t *testing.T) {
+	t.Parallel()
 	c := startCI(t, "dumps.burst=100")
 	layouts, err := buildfolder.Layouts()
 	if err != nil || len(layouts) < 9 {
@@ -123,6 +124,7 @@ func TestTheBuildInEachFolderIsPushedOfferedFetchedAndItsDumpDecoded(t *testing.
 }
 
 func TestAFolderThatHoldsNoSingleBuildSaysWhatToDo(t *testing.T) {
+	t.Parallel()
 	c := startCI(t)
 	own, err := crash.Rebuilt("1.0.0", "", false)
 	must(t, err)

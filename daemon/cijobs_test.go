@@ -133,6 +133,7 @@ func (j ciJob) run(t *testing.T, folder string) (code int, out string) {
 }
 
 func TestTheJobsOfGitHubAndGitLabPushTheirBuildOrFail(t *testing.T) {
+	t.Parallel()
 	layouts, err := buildfolder.Layouts()
 	must(t, err)
 	for system, job := range map[string]func(*testing.T, inputs) ciJob{"GitHub": githubJob, "GitLab": gitlabJob} {

@@ -24,6 +24,7 @@ func (g *running) version(model, version string) (v operator.ModelVersion) {
 // TestWhatWasCountedOutlivesAKillARebuildAndItsDumps: a crash is counted when its dump is indexed, and device-hours and
 // refusals are stored once an hour and at a clean stop.
 func TestWhatWasCountedOutlivesAKillARebuildAndItsDumps(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t)
 	g.cli("model", "add", "pump")
 	c := g.addDevice("pump")

@@ -14,6 +14,7 @@ import (
 // TestADumpOfOurOwnFirmwareBecomesAReportAndDamagedFirmwareIsMended needs no real device: flash has forgotten a byte of
 // the stored bundle, the dump waits, and the same bundle again makes everything good.
 func TestADumpOfOurOwnFirmwareBecomesAReportAndDamagedFirmwareIsMended(t *testing.T) {
+	t.Parallel()
 	zip, err := crash.Bundle("valve")
 	if err != nil {
 		t.Fatal(err)

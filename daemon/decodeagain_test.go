@@ -13,6 +13,7 @@ import (
 // TestADumpIsDecodedAgainWhenSomebodyAsksAndItsCrashIsCountedOnce asks for one that failed, for what it is then, which waits
 // for its firmware, and for one that has its report.
 func TestADumpIsDecodedAgainWhenSomebodyAsksAndItsCrashIsCountedOnce(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "dumps.burst=100")
 	g.cli("model", "add", "pump")
 	viewer, operator := g.operatorToken("viewer"), g.operatorToken("operator", "--name", "Ana")

@@ -56,6 +56,7 @@ func TestADroppedBundleIsOfferedWithinASecond(t *testing.T) {
 }
 
 func TestWhatIsDroppedForAnotherModelIsRejectedWithAReason(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "drop.stalled_after=2s")
 	g.cli("model", "add", "demo")
 	g.drop("first.zip", bundleOf(t, "demo", "1.0.0"))
@@ -115,6 +116,7 @@ func TestABundleOfAnUnknownModelMakesItWhenTheSettingSaysSo(t *testing.T) {
 }
 
 func TestAThousandDroppedBundlesAreAllHandled(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "firmware.keep_versions=5")
 	g.cli("model", "add", "demo")
 	bundle := bundleOf(t, "demo", "1.0.0")

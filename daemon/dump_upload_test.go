@@ -201,6 +201,7 @@ func TestThirtyTwoUploadsOfOneDeviceAtOnceMakeThirtyTwoPairs(t *testing.T) {
 }
 
 func TestTheTwentyFirstDumpOfADeviceRemovesTheOldest(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "dumps.burst=100")
 	g.cli("model", "add", "pump")
 	device := g.addDevice("pump")
@@ -232,6 +233,7 @@ func TestMoreUploadsThanACrashLoopCouldMakeAreTooMany(t *testing.T) {
 }
 
 func TestDumpsAreThereAfterAKill(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t)
 	g.cli("model", "add", "pump")
 	device := g.addDevice("pump")

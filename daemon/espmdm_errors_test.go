@@ -104,6 +104,7 @@ func mishaps() map[string]http.Handler {
 }
 
 func TestESPMDMNeverLosesItsNetworkToAnyErrorOfAnyRoute(t *testing.T) {
+	t.Parallel()
 	g, d := startHall(t, "dumps.burst=1000")
 	s := newSaboteur(t, g.urls["device_http"])
 	d.flash.Provisioned["base_url"], d.flash.Provisioned["token_url"] = s.URL, s.URL+"/api/oauth/token"
@@ -172,6 +173,7 @@ func (d *espMDM) mustBootQuietly() {
 }
 
 func TestTheModelOfESPMDMCanLoseItsNetwork(t *testing.T) {
+	t.Parallel()
 	for answer, want := range map[string]string{
 		`{}`: offNetwork, `[]`: offNetwork, `{"device_key":"aaaaaaaa","client_id":"x"}`: offNetwork,
 		`{"device_key":"aaaaaaaa","details":{}}`: comesUp, `{"device_key":`: comesUp,

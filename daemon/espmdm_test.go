@@ -132,6 +132,7 @@ func TestESPMDMBootsWithADump(t *testing.T) {
 }
 
 func TestESPMDMUpdatesAndThenChecksForTheCostOfABlock(t *testing.T) {
+	t.Parallel()
 	g, d := startHall(t)
 	g.publish("1.1.0")
 	d.mustBoot(updates)
@@ -171,6 +172,7 @@ func (d *espMDM) cutAfter(n int) *string {
 }
 
 func TestESPMDMKeepsItsNetworkWhereverPowerIsLostInARotation(t *testing.T) {
+	t.Parallel()
 	_, d := startHall(t)
 	d.mustBoot(comesUp)
 	first := d.flash.Provisioned["client_secret"]

@@ -26,6 +26,7 @@ type trouble struct {
 }
 
 func TestWhatESPMDMDoesInTrouble(t *testing.T) {
+	t.Parallel()
 	configure := func(config string) func(*running, *espMDM) {
 		return func(g *running, d *espMDM) {
 			path := filepath.Join(t.TempDir(), "config.json")
@@ -78,7 +79,7 @@ func TestWhatESPMDMDoesInTrouble(t *testing.T) {
 			before: func(_ *running, d *espMDM) { d.mustBoot(comesUp); d.crash() }},
 		{name: "the disk is full", settings: []string{"coredumps_dir=" + smallDisk(t)}, end: comesUp, dump: "lost"},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.happen(t) })
+		t.Run(c.name, func(t *testing.T) { t.Parallel(); c.happen(t) })
 	}
 }
 
@@ -126,6 +127,7 @@ func (c trouble) happen(t *testing.T) {
 }
 
 func TestARefusedRotationLeavesTheDeviceAsItWas(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		settings []string
 		before   func(*running, *espMDM)

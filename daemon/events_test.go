@@ -77,6 +77,7 @@ func (g *running) events() []fleet.Event {
 }
 
 func TestAGatewaysEventsBeginWithItsStartAndGoOnOverRestarts(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t)
 	events := g.events()
 	if first := events[0]; first.Kind != event.GatewayStarted || !strings.Contains(string(first.Details), `"before":"none recorded"`) || first.Actor.Type != fleet.Itself {
@@ -121,6 +122,7 @@ func TestAGatewaysEventsBeginWithItsStartAndGoOnOverRestarts(t *testing.T) {
 }
 
 func TestADeviceThatRotatesItsSecretIsInTheEvents(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "provisioning.required=[]")
 	g.cli("model", "add", "demo")
 	token := g.deviceToken(g.addDevice("demo").Key)

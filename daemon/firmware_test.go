@@ -190,6 +190,7 @@ func TestABundleThatCannotBeTakenSaysWhy(t *testing.T) {
 }
 
 func TestTheSameVersionWithOtherBytesIsRefusedUnlessItReplaces(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t)
 	g.cli("model", "add", "pump")
 	pipeline := g.operatorToken("pipeline")
@@ -310,6 +311,7 @@ func TestADeviceDownloadsResumesAndIsToldTheTruth(t *testing.T) {
 }
 
 func TestTheFixturesAreServedByteForByte(t *testing.T) {
+	t.Parallel()
 	image := fixture(t, "esp32c3", "app.bin")
 	g := startGateway(t)
 	g.cli("model", "add", "pump")
@@ -325,6 +327,7 @@ func TestTheFixturesAreServedByteForByte(t *testing.T) {
 }
 
 func TestAResumedDownloadNeverMixesTwoBuilds(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t)
 	g.cli("model", "add", "pump")
 	device := g.addDevice("pump")

@@ -22,17 +22,18 @@ import (
 
 // running is a gateway in a process of its own, with its state in a folder that may outlive it.
 type running struct {
-	t       testing.TB
-	state   string
-	socket  string
-	sets    []string
-	config  string // settings file, "" for none
-	program string // "" for the one that is tested
-	cmd     *exec.Cmd
-	ended   chan error
-	url     string            // of the listener of all doors, without TLS
-	urls    map[string]string // of all listeners, by name
-	log     *lockedBuffer
+	t           testing.TB
+	state       string
+	socket      string
+	sets        []string
+	config      string   // settings file, "" for none
+	program     string   // "" for the one that is tested
+	environment []string // beyond the test's own
+	cmd         *exec.Cmd
+	ended       chan error
+	url         string            // of the listener of all doors, without TLS
+	urls        map[string]string // of all listeners, by name
+	log         *lockedBuffer
 }
 
 type lockedBuffer struct {
@@ -131,6 +132,7 @@ func (g *running) launch() (ready <-chan string) {
 	g.t.Helper()
 	g.cmd = exec.Command(cmp.Or(g.program, "slipway"), g.arguments()...)
 	g.cmd.Dir = g.t.TempDir()
+	g.cmd.Env = append(g.cmd.Environ(), g.environment...)
 	stderr, err := g.cmd.StderrPipe()
 	if err != nil {
 		g.t.Fatal(err)
@@ -332,14 +334,20 @@ func (g *running) exists(parts ...string) bool {
 // testPatience only bounds a hang: a busy machine takes many times as long as an idle one.
 const testPatience = 3 * time.Minute
 
-// within waits until what is to hold does. d is what an idle machine is far below; the test fails after testPatience.
+// within waits until what is to hold does. d is what an idle machine is far below; the test fails after testPatience. To look
+// takes no more than half of the machine's time, for a look may be a command, and what is waited for needs the machine too.
 func (g *running) within(d time.Duration, what string, holds func() bool) {
 	g.t.Helper()
 	d = max(d, testPatience)
-	for end := time.Now().Add(d); !holds(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(d); ; {
+		looked := time.Now()
+		if holds() {
+			return
+		}
 		if time.Now().After(end) {
 			g.t.Fatalf("not within %s: %s\n%s", d, what, g.log)
 		}
+		time.Sleep(max(5*time.Millisecond, time.Since(looked)))
 	}
 }
 

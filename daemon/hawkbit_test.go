@@ -64,6 +64,7 @@ func (d hawkbitDevice) feedback(deployment, execution, finished string) {
 }
 
 func TestAHawkbitDeviceIsUpdatedThoughTheGatewayIsKilled(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t)
 	g.cli("model", "add", "pump")
 	c := g.addDevice("pump")

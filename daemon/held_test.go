@@ -13,6 +13,7 @@ import (
 )
 
 func TestASocketThatSystemdHoldsTakesThePlaceOfASettingAndSaysSo(t *testing.T) {
+	t.Parallel()
 	held, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

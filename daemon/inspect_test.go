@@ -60,6 +60,7 @@ func runInspect(t *testing.T, content []byte, args ...string) string {
 }
 
 func TestInspectPrintsWhatEsptoolPrints(t *testing.T) {
+	t.Parallel()
 	for _, name := range realBuilds {
 		t.Run(name, func(t *testing.T) {
 			_, want, _ := strings.Cut(string(realBuild(t, name, "image_info.txt")), "\n") // without esptool's version
@@ -77,6 +78,7 @@ func TestInspectPrintsWhatEsptoolPrints(t *testing.T) {
 
 // TestInspectSaysInJSONWhatEsptoolSays looks up every line of esptool's text in the JSON.
 func TestInspectSaysInJSONWhatEsptoolSays(t *testing.T) {
+	t.Parallel()
 	for _, name := range realBuilds {
 		for kind, content := range map[string]func(*testing.T) []byte{
 			"image":  func(t *testing.T) []byte { return realBuild(t, name, "app.bin") },

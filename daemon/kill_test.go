@@ -24,6 +24,7 @@ func rounds(t *testing.T) int {
 }
 
 func TestAGatewayThatIsKilledAtRandomMomentsLosesNothingThatItAcknowledged(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, forLoad()...)
 	l := newLoad(t, g)
 	for round := range rounds(t) {

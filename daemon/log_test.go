@@ -14,6 +14,7 @@ import (
 
 // The pipe is full before the gateway logs its first line: it starts, serves and stops all the same.
 func TestAFullPipeBehindTheLogHoldsUpNoRequestAndNoStop(t *testing.T) {
+	t.Parallel()
 	dir, err := os.MkdirTemp("", "slw")
 	if err != nil {
 		t.Fatal(err)

@@ -83,6 +83,7 @@ func TestAGatewayElsewhereIsReachedWithAnAddressATokenAndItsCA(t *testing.T) {
 }
 
 func TestLoginNotesAGatewayForTheCommandsThatFollow(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "listen.https=127.0.0.1:0")
 	g.cli("model", "add", "pump")
 	operator, pipeline := g.newToken("operator"), g.newToken("pipeline", "--model", "pump")

@@ -45,6 +45,7 @@ func (g *running) refuses(what string) string {
 }
 
 func TestAGatewayWhoseCatalogOrKeysAreLostRefusesAndMakesNoNewOnes(t *testing.T) {
+	t.Parallel()
 	g, device := filled(t)
 	keys := func(name string) []string { return filesIn(t, filepath.Join(g.state, "keys"), name) }
 	signing := keys(".pem")[0]
@@ -77,6 +78,7 @@ func TestAGatewayWhoseCatalogOrKeysAreLostRefusesAndMakesNoNewOnes(t *testing.T)
 }
 
 func TestANewCatalogWithoutABackupKnowsTheDiskAndNoDevice(t *testing.T) {
+	t.Parallel()
 	g, device := filled(t)
 	ca, err := os.ReadFile(filepath.Join(g.state, "keys", "ca.crt"))
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 )
 
 func TestAPlainImageSaysEverywhereThatItsDumpsCannotBeReadAndItsELFOrBundleMendsIt(t *testing.T) {
+	t.Parallel()
 	bundle, err := crash.Bundle("valve")
 	must(t, err)
 	other, err := crash.Rebuilt("9.9.9", "", false)

@@ -18,6 +18,7 @@ import (
 // TestADumpOfWhichNothingIsDeclaredIsOfTheBuildThatItNames: as ESP-ADF and esp-crash send it. Of what the device runs it proves
 // nothing: it may have gone back.
 func TestADumpOfWhichNothingIsDeclaredIsOfTheBuildThatItNames(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t)
 	g.cli("model", "add", "pump")
 	device := g.addDevice("pump")

@@ -101,6 +101,7 @@ func (g *running) reportAt(viewer, address, state string) shownReport {
 }
 
 func TestADumpIsAReportAndAGroupAMomentLater(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "dumps.burst=100")
 	for _, code := range []string{"pump", "fan"} {
 		g.cli("model", "add", code)
@@ -205,6 +206,7 @@ func TestADumpIsAReportAndAGroupAMomentLater(t *testing.T) {
 }
 
 func TestWhatIsNoDumpFailsAloneAndTheNextIsReported(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "dumps.burst=100")
 	g.cli("model", "add", "pump")
 	viewer := g.operatorToken("viewer")
@@ -228,6 +230,7 @@ func TestWhatIsNoDumpFailsAloneAndTheNextIsReported(t *testing.T) {
 }
 
 func TestStormControlKeepsTheFirstAndTheLastDumpsOfACrash(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "dumps.burst=100", "dumps.keep_per_crash=2", "dumps.keep_per_device=100")
 	g.cli("model", "add", "pump")
 	viewer := g.operatorToken("viewer")
@@ -251,6 +254,7 @@ func TestStormControlKeepsTheFirstAndTheLastDumpsOfACrash(t *testing.T) {
 }
 
 func TestAnELFThatIsATrapCostsItsOwnDumpsAlone(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "dumps.burst=100")
 	g.cli("model", "add", "pump")
 	viewer := g.operatorToken("viewer")

@@ -13,6 +13,7 @@ import (
 // TestARestoreThatIsKilledLeavesTheOldGatewayOrTheNewOneOrSaysThatItIsNeither ends restores at random moments. What is
 // left starts as the one or the other, or refuses to start and says what to do; and done again the restore is whole.
 func TestARestoreThatIsKilledLeavesTheOldGatewayOrTheNewOneOrSaysThatItIsNeither(t *testing.T) {
+	t.Parallel()
 	const least, most = 12, 90 // rounds: until each of the three was left once
 	lost := startGateway(t)
 	lost.cli("model", "add", "pump")
@@ -35,9 +36,13 @@ func TestARestoreThatIsKilledLeavesTheOldGatewayOrTheNewOneOrSaysThatItIsNeither
 	g := startGateway(t)
 	g.stop()
 	restore := []string{"backup", "restore", file, "--key", keyFile, "--replace", "--set", "state_dir=" + g.state, "--set", "socket=" + g.socket}
-	began := time.Now()
-	g.cli(restore...)
-	whole := time.Since(began)
+	took := func() time.Duration {
+		began := time.Now()
+		g.cli(restore...)
+		return time.Since(began)
+	}
+	// The quickest of all so far: by a slow one the others would be over before they are killed.
+	whole := took()
 	seen := map[string]int{}
 	for round := 0; round < least || len(seen) < 3 && round < most; round++ {
 		// Back to a gateway of its own, as a fresh installation makes it.
@@ -85,7 +90,7 @@ func TestARestoreThatIsKilledLeavesTheOldGatewayOrTheNewOneOrSaysThatItIsNeither
 				t.Fatalf("it is neither the one nor the other:\n%s", devices)
 			}
 		}
-		g.cli(restore...)
+		whole = min(whole, took())
 		if caOf(g.state) != wanted {
 			t.Fatal("done again, it is not the gateway that was backed up")
 		}
@@ -100,7 +105,7 @@ func TestARestoreThatIsKilledLeavesTheOldGatewayOrTheNewOneOrSaysThatItIsNeither
 			t.Errorf("no kill left it %s: %v", outcome, seen)
 		}
 	}
-	t.Logf("a whole restore took %s; after the kills it was %v", whole, seen)
+	t.Logf("a whole restore took %s at least; after the kills it was %v", whole, seen)
 }
 
 // until returns when something holds, or a process has ended.

@@ -20,6 +20,7 @@ func (g *running) sighting(key string) fleet.Sighting {
 // TestWhatADeviceRunsIsKnownAfterAKill: what would be missed is on the disk a second later. A busy machine may take longer:
 // the test gives it twice the time again and again.
 func TestWhatADeviceRunsIsKnownAfterAKill(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t)
 	g.cli("model", "add", "pump")
 	c := g.addDevice("pump")
@@ -57,6 +58,7 @@ func TestWhenADeviceWasHeardIsKnownAfterACleanStop(t *testing.T) {
 }
 
 func TestALineWhosePowerIsCutIsAnEventAndAMetric(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "rollout.up_within=2s")
 	g.cli("model", "add", "pump")
 	var tokens []string

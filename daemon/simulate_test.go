@@ -146,6 +146,7 @@ func compareFleet(t *testing.T, sum simulate.Summary, seen api.Devices) {
 }
 
 func TestASimulationThatIsAnsweredOtherwiseThanPlannedFails(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t)
 	g.cli("model", "add", "press") // without firmware
 	out, err := g.tryCLI("simulate", "--gateway", g.url, "--model", "press", "--devices", "2", "--interval", "1s", "--for", "20s", "--speed", "20")
@@ -159,6 +160,7 @@ func TestASimulationThatIsAnsweredOtherwiseThanPlannedFails(t *testing.T) {
 }
 
 func TestAFleetOfACSVIsPlayed(t *testing.T) {
+	t.Parallel()
 	g, _ := pressHall(t)
 	dir := t.TempDir()
 	list, secrets := filepath.Join(dir, "fleet.csv"), filepath.Join(dir, "secrets.csv")

@@ -83,6 +83,7 @@ func TestWhatIsWrongAtTheStartIsSaidInOneLineAndDamagesNothing(t *testing.T) {
 }
 
 func TestACatalogOfANewerVersionIsRefusedAndStaysAsItIs(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t)
 	g.cli("model", "add", "demo")
 	g.stop()
@@ -104,6 +105,7 @@ func TestACatalogOfANewerVersionIsRefusedAndStaysAsItIs(t *testing.T) {
 }
 
 func TestTheCatalogIsRebuiltFromWhatLiesOnDisk(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t)
 	g.cli("model", "add", "demo")
 	device := g.addDevice("demo")
@@ -128,6 +130,7 @@ func TestTheCatalogIsRebuiltFromWhatLiesOnDisk(t *testing.T) {
 }
 
 func TestSIGTERMEndsTheGatewayWithIdleConnectionsOpen(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t)
 	for range 5 {
 		c, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))

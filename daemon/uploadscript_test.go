@@ -126,6 +126,7 @@ func (c *ci) fetchCA() {
 func (c *ci) builds() string { return c.cli("firmware", "list", "--model", "pump") }
 
 func TestTheDocumentedLinesPushWithTheCAAndFailWithoutAnythingPushed(t *testing.T) {
+	t.Parallel()
 	c := startCI(t)
 	s := c.status()
 	script := c.askAt("https", "/api/pipeline/upload.sh")
@@ -191,6 +192,7 @@ func TestTheCAThatIsFetchedHasTheFingerprintThatStatusPrints(t *testing.T) {
 }
 
 func TestTheUploadScriptEndsWithTheStatusThatItsHeadPromises(t *testing.T) {
+	t.Parallel()
 	c := startCI(t)
 	c.plain("1.0.0")
 	c.fetchCA()
@@ -300,6 +302,7 @@ func TestTheUploadScriptShowsTheTokenToNobodyAndCallsAnOldCurl(t *testing.T) {
 }
 
 func TestTheUploadScriptFindsTheBuildThatItsDescriptionNames(t *testing.T) {
+	t.Parallel()
 	c := startCI(t)
 	c.fetchCA()
 	script := c.askAt("https", "/api/pipeline/upload.sh")

@@ -94,6 +94,7 @@ func (m *mailbox) holdOn(hold chan struct{}) {
 // TestAGatewayThatIsKilledBetweenDeliveryAndAcknowledgementSendsAgainAndLosesNothing adds a webhook on the command line, has it
 // sent the events of a life with kills in it, and compares them with the stream.
 func TestAGatewayThatIsKilledBetweenDeliveryAndAcknowledgementSendsAgainAndLosesNothing(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "webhooks.loopback=true")
 	box, ca := openMailbox(t)
 	var added struct{ ID, Secret string }
