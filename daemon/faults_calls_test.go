@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -22,6 +23,9 @@ func injected(t *testing.T, dir, program, calls, errno string, n int) string {
 	path := filepath.Join(dir, "injected")
 	script := fmt.Sprintf("#!/bin/sh\nexec strace -D -f --seccomp-bpf -qqq -o /dev/null -e signal=none -e trace=%[1]s -e inject=%[1]s:error=%[2]s:when=%[3]d %[4]s \"$@\"\n",
 		calls, errno, n, program)
+	// A child that another row begins meanwhile would have the script open for writing, and the kernel runs no such file.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -133,6 +137,7 @@ func TestFaultsAnErrorOfACallThatWritesLosesNothing(t *testing.T) {
 		{"EIO", "that opens", "openat", spread(6, 200), spread(300, 300)},
 	} {
 		t.Run(of.errno+" "+of.what, func(t *testing.T) {
+			t.Parallel()
 			values, errno := of.short, of.errno
 			if long {
 				values = of.longer

@@ -81,10 +81,9 @@ type timed struct {
 func newTimed(t *testing.T, program string) *timed {
 	t.Helper()
 	c := &timed{file: filepath.Join(t.TempDir(), "clock")}
-	t.Setenv("SLIPWAY_FAULTS_CLOCK", c.file)
 	c.off(t, 0)
 	g := newGateway(t, filepath.Join(t.TempDir(), "state"), forLoad()...)
-	g.program = program
+	g.program, g.environment = program, []string{"SLIPWAY_FAULTS_CLOCK=" + c.file}
 	g.start()
 	c.plant = &plant{t: t, g: g, l: newLoad(t, g)}
 	c.device = g.addDevice(loadModel)
@@ -235,6 +234,7 @@ func TestFaultsAClockThatIsWrongLosesNothingAndLocksNobodyOut(t *testing.T) {
 		},
 	} {
 		t.Run(set.name, func(t *testing.T) {
+			t.Parallel()
 			row := newFault(t, set.name, "the wiring's clock", 1)
 			wrong, asked := set.play(t, program)
 			for _, w := range wrong {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -23,6 +24,7 @@ func without(t *testing.T, file string, changes ...string) (program string) {
 
 // shared are programs that the controls of several rows run, by what was changed in them, and sharedDir is where they lie.
 var (
+	sharing   sync.Mutex // guards both: rows may run beside each other
 	shared    = map[string]string{}
 	sharedDir string
 )
@@ -30,6 +32,8 @@ var (
 // sharedWithout is without for the controls of several rows: it builds once.
 func sharedWithout(t *testing.T, file, with, instead string) (program string) {
 	t.Helper()
+	sharing.Lock()
+	defer sharing.Unlock()
 	what := file + with
 	if program, built := shared[what]; built {
 		return program

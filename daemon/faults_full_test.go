@@ -125,6 +125,7 @@ func rotated(gone string) bool {
 func TestFaultsADiskThatIsTakenAtOnceEndsNoGateway(t *testing.T) {
 	for _, kind := range []string{"ext4", "xfs"} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			row := newFault(t, "the disk taken at once", kind, times(5, 50))
 			row.needsRoot()
 			p := newPlantOn(t, newDisk(t, kind), "")
@@ -149,7 +150,7 @@ func TestFaultsADiskThatIsTakenAtOnceEndsNoGateway(t *testing.T) {
 // endOf is how a program ends from which something was taken out, "" where it goes on.
 func endOf(t *testing.T, kind, file, with, instead string) string {
 	t.Helper()
-	p := newPlantOn(t, newDisk(t, kind), without(t, file, with, instead))
+	p := newPlantOn(t, newDisk(t, kind), sharedWithout(t, file, with, instead))
 	defer p.close()
 	for round := range 5 * mostControlCuts {
 		if ended := p.taken(round); ended != "" {
@@ -172,6 +173,7 @@ func (p *plant) endWord() string {
 func TestFaultsAStartOnAFullDiskServes(t *testing.T) {
 	for _, kind := range []string{"ext4", "xfs", "tmpfs"} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			row := newFault(t, "a start on a full disk", kind, times(2, 10))
 			row.needsRoot()
 			p := newPlantOn(t, newDisk(t, kind), "")
@@ -205,7 +207,7 @@ func TestFaultsAStartOnAFullDiskServes(t *testing.T) {
 // its ballast: a start that keeps it serves as well, from a copy that takes no changes.
 func startOf(t *testing.T, kind, file, with, instead string) string {
 	t.Helper()
-	p := newPlantOn(t, newDisk(t, kind), without(t, file, with, instead))
+	p := newPlantOn(t, newDisk(t, kind), sharedWithout(t, file, with, instead))
 	defer p.close()
 	p.g.end()
 	p.d.takeAll()

@@ -47,6 +47,7 @@ func newFewInodes(t *testing.T, kind string) *disk {
 func TestFaultsADiskWithoutInodesEndsNoGateway(t *testing.T) {
 	for _, kind := range []string{"ext4", "tmpfs"} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			running := newFault(t, "out of inodes while it runs", kind, times(2, 20))
 			running.needsRoot()
 			p := newPlantOn(t, newFewInodes(t, kind), "")
@@ -122,6 +123,7 @@ func TestFaultsADiskThatFillsSlowlyEndsNoGateway(t *testing.T) {
 	careless := sync.OnceValue(func() string { return compiledWithoutReserve(t) })
 	for _, kind := range []string{"ext4", "xfs"} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			row := newFault(t, "the disk filled slowly", kind, times(1, 20))
 			row.needsRoot()
 			p := newPlantOn(t, newDisk(t, kind), "")

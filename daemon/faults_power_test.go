@@ -17,6 +17,7 @@ const perFolder = 20
 func TestFaultsAPowerCutLosesNothingThatWasAcknowledged(t *testing.T) {
 	for _, kind := range []string{"ext4", "xfs"} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			row := newFault(t, "power cut", kind, times(5, 200))
 			row.needsRoot()
 			asked := 0
@@ -127,7 +128,7 @@ func lossOf(t *testing.T, kind, file, with, instead string) string {
 	t.Helper()
 	p := newPlant(t, kind)
 	defer p.close()
-	p.g.program = without(t, file, with, instead) // what the fleet is made of lasts
+	p.g.program = sharedWithout(t, file, with, instead) // what the fleet is made of lasts
 	p.g.restart()
 	for round := range mostControlCuts {
 		if err := p.cut(round); err != nil {

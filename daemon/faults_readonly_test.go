@@ -183,6 +183,7 @@ func (p *plant) startWithoutStandIn() string {
 func TestFaultsAStartOnAReadOnlyDiskServes(t *testing.T) {
 	for _, kind := range []string{"ext4", "xfs", "tmpfs"} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			row := newFault(t, "a start on a read-only disk", kind, times(1, 10))
 			row.needsRoot()
 			p := newPlantOn(t, newDisk(t, kind), "")
@@ -219,6 +220,7 @@ func TestFaultsAStartOnAReadOnlyDiskServes(t *testing.T) {
 func TestFaultsADiskThatBecomesReadOnlyIsReadFrom(t *testing.T) {
 	for _, kind := range []string{"ext4", "tmpfs"} {
 		t.Run(kind+" under a read-only mount", func(t *testing.T) {
+			t.Parallel()
 			row := newFault(t, "read-only while it runs: a mount over it", kind, times(2, 20))
 			row.needsRoot()
 			p := newPlantOn(t, newDisk(t, kind), "")
@@ -248,6 +250,7 @@ func TestFaultsADiskThatBecomesReadOnlyIsReadFrom(t *testing.T) {
 		})
 	}
 	t.Run("ext4 after an error", func(t *testing.T) {
+		t.Parallel()
 		row := newFault(t, "read-only while it runs: an error of the file system", "ext4", times(2, 20))
 		row.needsRoot()
 		p := newPlantOn(t, newDisk(t, "ext4"), "")

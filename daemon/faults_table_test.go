@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"text/tabwriter"
 )
@@ -23,7 +24,8 @@ func times(short, longer int) int {
 }
 
 // fault is one row of the table: what was done to the gateway, and that somebody would notice if it lost something.
-// Each TestFaults… makes its rows with newFault. Tests of this suite do not run in parallel.
+// Each TestFaults… makes its rows with newFault. Where a test has rows on several disks, those run beside each other: each has
+// its disk, its gateway and its fleet.
 type fault struct {
 	t            *testing.T
 	name, where  string
@@ -33,13 +35,18 @@ type fault struct {
 	skip, failed bool
 }
 
-var table []*fault
+var (
+	rows  sync.Mutex // guards table
+	table []*fault
+)
 
 // newFault adds a row. The test has to set both by found and noticed before it ends.
 func newFault(t *testing.T, name, where string, rounds int) *fault {
 	t.Helper()
 	f := &fault{t: t, name: name, where: where, rounds: rounds}
+	rows.Lock()
 	table = append(table, f)
+	rows.Unlock()
 	t.Cleanup(func() {
 		f.failed, f.skip = t.Failed(), t.Skipped()
 		if f.skip || f.failed {
