@@ -92,6 +92,33 @@ func TestADeviceOfAKillHasThreeOfItsRhythmsToShowWhatItHas(t *testing.T) {
 	wants(t, rs, d, fleet.MemberWaiting)
 }
 
+// What it says was saved before the kill, and its place in the rollout was not: nothing is new when it says so again. It would be
+// offered the base when its turn is over, go back to it, and the build would be blamed.
+func TestADeviceThatIsKnownToRunTheBuildIsUpAfterAKill(t *testing.T) {
+	f, rs, d := killedAfterADownload(t, false)
+	waiting := f.devices[len(f.devices)-1].Key // by cable
+	old := f.devices[len(f.devices)-2].Key
+	wants(t, rs, waiting, fleet.MemberWaiting)
+	for key, since := range map[fleet.DeviceKey]time.Time{d: f.now, waiting: f.now, old: f.now.Add(-24 * time.Hour)} {
+		f.seen[key] = fleet.Presence{State: fleet.Live, Rhythm: 5 * time.Minute, Runs: "2", RunsBy: fleet.ProofSaid, RunsSince: since}
+	}
+	rs = f.open(t)
+	if m := wants(t, rs, d, fleet.MemberUp); m.UpBy != fleet.UpSaid || !m.Has || m.Strayed {
+		t.Errorf("%+v", m)
+	}
+	if m := wants(t, rs, waiting, fleet.MemberUp); !m.Strayed {
+		t.Errorf("%+v", m)
+	}
+	wants(t, rs, old, fleet.MemberWaiting)
+	f.now = f.now.Add(31 * time.Minute)
+	rs.Tick(t.Context())
+	for _, key := range []fleet.DeviceKey{d, waiting} {
+		if v := f.offered(rs, key); v != "2" {
+			t.Errorf("%s is offered %s", key, v)
+		}
+	}
+}
+
 // The record of its download is there, and what the sightings made of it is not.
 func TestADeviceWhoseDownloadIsOnRecordIsProvenByItsPollsAfterAKill(t *testing.T) {
 	f := newFactory(50)

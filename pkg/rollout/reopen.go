@@ -103,6 +103,9 @@ func (rs *Rollouts) reopen(p *progress, r fleet.Rollout) error {
 	for _, name := range rs.options.Book.DarkLines() {
 		c.darkened(name, true, p.before)
 	}
+	if c.active() && c.forward() {
+		c.findUp(p.before)
+	}
 	stored := r.Evidence
 	c.recount()
 	if now := c.evidence.values(); stored.Total > 0 && r.State.Unfinished() && !near(stored.Total, now.Total) {
@@ -153,6 +156,18 @@ func (c *course) restore(now time.Duration) {
 	if c.Wave > 0 {
 		c.extend()
 		c.before = min(c.onInCut, c.sizeBefore())
+	}
+}
+
+// findUp finds who runs the build by what was seen of it. That was told when it became known; but a kill may have come before a
+// member's own record was saved, and not before the sighting was: nothing is new when the device says so again, and it would be
+// offered the base when its turn is over.
+func (c *course) findUp(now time.Duration) {
+	for _, m := range c.order {
+		switch m.State {
+		case fleet.MemberWaiting, fleet.MemberOff, fleet.MemberOffered, fleet.MemberFetching, fleet.MemberFetched:
+			c.foundUp(m, now)
+		}
 	}
 }
 

@@ -75,6 +75,20 @@ func (c *course) again(now time.Duration) time.Duration {
 	return now + max(c.upWithin/15, time.Millisecond)
 }
 
+// foundUp reports that a device is known to run what it is brought to, since it was offered that or since the rollout began, and
+// takes it so.
+func (c *course) foundUp(m *member, now time.Duration) bool {
+	p, since := c.sightings.Presence(m.Device), m.OfferedAt.Truncate(time.Millisecond)
+	if since.IsZero() {
+		since = c.StartedAt
+	}
+	if p.Runs != string(c.aim()) || p.RunsBy == "" || p.RunsSince.Before(since) {
+		return false
+	}
+	c.runs(m.Device, p.Runs, fleet.UpBy(p.RunsBy), now)
+	return true
+}
+
 // lookAtFetched decides on a device that had time to be up. It is lost where it was not heard, and half of its line was heard
 // after its deadline: so it is no fault of the line.
 func (c *course) lookAtFetched(m *member, now time.Duration) {
@@ -86,8 +100,7 @@ func (c *course) lookAtFetched(m *member, now time.Duration) {
 		deadline = heardAt + c.patience(m)
 	}
 	switch {
-	case p.Runs == string(c.aim()) && p.RunsBy != "" && !p.RunsSince.Before(m.OfferedAt.Truncate(time.Millisecond)):
-		c.runs(m.Device, p.Runs, fleet.UpBy(p.RunsBy), now)
+	case c.foundUp(m, now):
 	case here && (p.Rhythm == 0 || now < deadline): // what it runs will show
 		c.lookAt(m, max(deadline, c.again(now)))
 	case m.line.dark: // its time stands still; that is not written down, as a restart gives it its time again

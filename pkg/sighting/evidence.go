@@ -71,7 +71,7 @@ func (r *Record) toldBack(e evidence) bool {
 	old := r.Runs // what it ran before the download
 	if ran := old == string(v) && r.RunsSeen >= r.WholeAt; ran {
 		old = r.Before
-	} else if r.BootsSince == 0 {
+	} else if r.BootsSince == 0 || r.RunsSince > r.WholeAt { // or it came by cable, or by a download that a kill of the gateway forgot
 		return false
 	}
 	return (old == "" || old == e.version) && r.rolledBack(v, false, e.at)

@@ -120,6 +120,8 @@ func TestARollbackIsSeenInADumpAndInTheDevicesWord(t *testing.T) {
 		"whole, and not booted yet":            {[]fleet.Seen{said("1.0"), bootID("a"), whole("1.1"), said("1.0")}, "", ""},
 		"it ran the new one, and now a third":  {[]fleet.Seen{said("1.0"), whole("1.1"), said("1.1"), said("1.2")}, "", ""},
 		"the new one":                          {[]fleet.Seen{said("1.0"), bootID("a"), whole("1.1"), bootID("b"), said("1.1")}, "", ""},
+		"a third by cable, said twice":         {[]fleet.Seen{said("1.0"), bootID("a"), whole("1.1"), bootID("b"), said("1.1"), bootID("c"), said("1.2"), said("1.2")}, "", ""},
+		"a third at once, said twice":          {[]fleet.Seen{said("1.0"), bootID("a"), whole("1.1"), bootID("b"), said("1.2"), said("1.2")}, "", ""},
 		"back by a new download":               {[]fleet.Seen{said("1.0"), whole("1.1"), said("1.1"), whole("1.0"), said("1.0")}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
