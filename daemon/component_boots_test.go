@@ -225,11 +225,20 @@ func (p *play) judge(b espBoot) error {
 			return fmt.Errorf("%s is installed %d times", v, p.installed[v])
 		}
 	}
-	requests := 0
+	requests, last, notYet := 0, 0, false
 	for _, line := range b.lines {
 		switch {
 		case strings.HasPrefix(line, "http "):
-			requests++
+			at, err := strconv.Atoi(strings.Fields(line)[1]) // ms of the device's time
+			if err != nil {
+				return err
+			}
+			if notYet && at-last >= 1000 { // the gateway's time is not the device's, whose seconds of waiting may be some ms
+				requests = 0
+			}
+			requests, last, notYet = requests+1, at, false
+		case line == "status 429":
+			notYet = true
 		case strings.HasPrefix(line, "waits "):
 			requests = 0
 		case line == "status 206":

@@ -76,7 +76,7 @@ func (e *entry) transferred(t fleet.Transfer, at int64, known answers) (changed 
 	case t.NotModified:
 		e.Checked = at
 		return e.checked(t.Version, true, at, known)
-	case t.Size <= 0 || t.Arrived <= 0:
+	case t.Size <= 0 || t.Arrived <= 0, e.later(t):
 		return false
 	case t.Going:
 		if end > firstBlock {
@@ -98,14 +98,34 @@ func (e *entry) transferred(t fleet.Transfer, at int64, known answers) (changed 
 	if e.fetch.covered() {
 		e.fetch = nil
 		e.gotWhole(t.Version, at)
-		e.Download = &download{t.Version, t.Size, t.Size, at, true}
+		e.Download = &download{t.Version, t.Size, t.Size, at, true, since(t.Begun, at)}
 		return true
 	}
 	if t.Whole { // more of it will come
 		return false
 	}
-	e.Download = &download{t.Version, end, t.Size, at, false}
+	e.Download = &download{t.Version, end, t.Size, at, false, since(t.Begun, at)}
 	return true
+}
+
+// later reports that the device has asked for another version since. The end of an answer is told when it is seen, of a device that
+// restarted without a word minutes later: it says nothing of what the device has by then.
+func (e *entry) later(t fleet.Transfer) bool {
+	if t.Begun.IsZero() {
+		return false
+	}
+	if d := e.Download; d != nil && d.Version != t.Version && millis(t.Begun) < d.At-int64(d.took) {
+		return true
+	}
+	return e.fetch != nil && e.fetch.version != t.Version && t.Begun.Before(e.fetch.pieces[0].begun)
+}
+
+// since is how many milliseconds lie between a time and another in milliseconds since 1970.
+func since(begun time.Time, at int64) uint32 {
+	if begun.IsZero() {
+		return 0
+	}
+	return uint32(min(max(at-millis(begun), 0), math.MaxUint32))
 }
 
 // begin takes a piece into the download that goes on. One that begins at the image's begin is a new attempt, but for a

@@ -262,3 +262,34 @@ func TestASketchsHashTellsWhichBuildItIsWhateverVersionItPasses(t *testing.T) {
 		}
 	}
 }
+
+// What the kernel holds of an answer may be acknowledged after the next one, and of a device that restarts without a word its end
+// is seen minutes later.
+func TestADownloadWhoseEndIsSeenLateHidesNoNewerOne(t *testing.T) {
+	s, b := play(t, said("1.0"), bootID("a"))
+	begun := s.now
+	late := func(one fleet.Seen) fleet.Seen {
+		transfer := *one.Transfer
+		transfer.Begun = begun
+		one.Transfer = &transfer
+		return one
+	}
+	s.hears(b, time.Second, whole("1.2"))
+	checked := sightingOf(b, 0).CheckedAt
+	for _, one := range []fleet.Seen{whole("1.1"), sent("1.1", 0, imageSize, imageSize/2), check("1.1")} {
+		s.hears(b, time.Minute, late(one))
+		if got := sightingOf(b, 0); got.Download.Version != "1.2" || got.Download.Outcome != fleet.DownloadWhole || !got.CheckedAt.Equal(checked) {
+			t.Errorf("after a late end of 1.1: %+v, checked at %s", got.Download, got.CheckedAt)
+		}
+	}
+	s.hears(b, time.Minute, sent("1.3", 0, imageSize/2, imageSize/2))
+	s.hears(b, time.Second, late(sent("1.1", 0, imageSize/2, imageSize/2)))
+	s.hears(b, time.Second, sent("1.3", imageSize/2, imageSize, imageSize/2))
+	if got := sightingOf(b, 0).Download; got.Version != "1.3" || got.Outcome != fleet.DownloadWhole {
+		t.Errorf("between two halves of 1.3: %+v", got)
+	}
+	s.hears(b, time.Minute, whole("1.1"))
+	if got := sightingOf(b, 0).Download; got.Version != "1.1" {
+		t.Errorf("after an older version was fetched again: %+v", got)
+	}
+}

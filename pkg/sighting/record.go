@@ -67,6 +67,8 @@ type download struct {
 	Size    int64         `json:"size"`
 	At      int64         `json:"at"`
 	Whole   bool          `json:"whole,omitempty"`
+
+	took uint32 // milliseconds from its last request until At; 0 after a restart
 }
 
 // entry is a device in memory: 800 bytes at most, with its share of everything.
