@@ -65,7 +65,7 @@ var attacks = map[string]attack{
 }
 
 // TestFaultsSlowNeighboursDoNotReachAGoodDevice prints the percentiles of a good device's requests beside each attack. With
-// SLIPWAY_BEFORE naming another build's binary it prints that one's beside them. SLIPWAY_BUSY allows each answer 5 s.
+// SLIPWAY_BEFORE naming another build's binary it prints that one's beside them. SLIPWAY_BUSY allows ten times the time.
 // The control is a gateway in which one address may take every place.
 func TestFaultsSlowNeighboursDoNotReachAGoodDevice(t *testing.T) {
 	t.Logf("%-16s %-8s %-9s %10s %10s %10s", "attack", "program", "request", "p50", "p99", "failed")
@@ -172,7 +172,7 @@ func judge(seen map[string]*timings) (all string, wrong []string) {
 			most = 100 * time.Millisecond
 		}
 		if os.Getenv("SLIPWAY_BUSY") != "" { // the machine may do other things; what is attacked without the gate answers nothing at all
-			most = goodPatience
+			most = min(10*most, goodPatience)
 		}
 		p99 := of.at(99)
 		if len(of.took) == 0 || p99 > most || of.failed > 0 {

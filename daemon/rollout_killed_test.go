@@ -142,7 +142,7 @@ func (k *kills) killOnce(round int) {
 	if most := max(after.Plan.Unproven, after.Counts.Healthy); unproven > most && after.State != fleet.RolloutFinished {
 		k.say("%d devices were told of it and are not healthy, with a budget of %d", unproven, most)
 	}
-	if before.Number == after.Number && maps.Equal(k.judged, judged(records)) && k.crashes == k.counted() {
+	if before.Number == after.Number && k.judged != nil && maps.Equal(k.judged, judged(records)) && k.crashes == k.counted() {
 		k.sameEvidence(before.Evidence, after.Evidence)
 	}
 	k.kill()

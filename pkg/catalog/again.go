@@ -31,6 +31,9 @@ func (c *Catalog) AskGroupAgain(ctx context.Context, address string, after crash
 		piece, err = keptOf(txn, address)
 		return err
 	})
+	if err != nil {
+		return asked, err
+	}
 	if asked.Kept = len(piece); after.Name != "" {
 		piece = slices.DeleteFunc(piece, func(r crash.Ref) bool { return byAge(r, after) <= 0 })
 	}
@@ -38,10 +41,10 @@ func (c *Catalog) AskGroupAgain(ctx context.Context, address string, after crash
 		piece = piece[:limit]
 		asked.Next = piece[limit-1]
 	}
-	if err != nil || len(piece) == 0 {
-		return asked, err
+	if len(piece) == 0 {
+		return asked, nil
 	}
-	return asked, c.update(ctx, func(t *tx) error {
+	err = c.update(ctx, func(t *tx) error {
 		asked.Dumps = 0
 		for _, r := range piece {
 			found, err := t.askAgain(r)
@@ -54,6 +57,7 @@ func (c *Catalog) AskGroupAgain(ctx context.Context, address string, after crash
 		}
 		return nil
 	})
+	return asked, err
 }
 
 func (t *tx) askAgain(r crash.Ref) (found bool, err error) {

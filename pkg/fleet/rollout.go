@@ -169,6 +169,7 @@ type Member struct {
 
 	Since   Duration `json:"since,omitempty"`   // of the rollout's elapsed time: when it came into its state
 	Has     bool     `json:"has,omitempty"`     // it was sent the whole build: it goes on being offered it
+	Left    bool     `json:"left,omitempty"`    // it went back from the build, and was not sent it again
 	Strayed bool     `json:"strayed,omitempty"` // it fetched the build without having been offered it
 	Excused bool     `json:"excused,omitempty"` // a person has freed its slot
 	Broken  int      `json:"broken,omitempty"`  // downloads that broke
@@ -182,17 +183,8 @@ func (m Member) SeenAt() time.Time {
 	return slices.MaxFunc([]time.Time{m.OfferedAt, m.FetchedAt, m.UpAt, m.JudgedAt}, time.Time.Compare)
 }
 
-// WentBack reports that it runs the build before as it went back to it, also where it was offered the new one once more since:
-// it had fetched that and was judged, and has it no more. Its first verdict may have been a good one.
-func (m Member) WentBack() bool {
-	switch m.State {
-	case MemberBack:
-		return true
-	case MemberWaiting, MemberOffered, MemberFetching, MemberOff, MemberSkipped:
-		return m.Attempts > 0 && !m.JudgedAt.IsZero() && !m.Has
-	}
-	return false
-}
+// WentBack reports that it runs the build before as it went back to it, also where it is offered the new one once more.
+func (m Member) WentBack() bool { return m.State == MemberBack || m.Left }
 
 // Mark is what one device adds to the evidence, once in each stream. The marks in their order are the evidence.
 type Mark struct {

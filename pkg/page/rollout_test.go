@@ -157,14 +157,14 @@ func TestWhoWentBackIsNamedAlsoWhereItIsOfferedTheBuildOnceMore(t *testing.T) {
 	d := rollingOut(t)
 	once, again := noon, noon.Add(time.Hour)
 	d.rollouts.members = []fleet.Member{
-		{Device: "aaaaaaaa", State: fleet.MemberOffered, Attempts: 1, OfferedAt: again, JudgedAt: once},
-		{Device: "bbbbbbbb", State: fleet.MemberFetching, Attempts: 1, OfferedAt: again, JudgedAt: once},
-		{Device: "cccccccc", State: fleet.MemberSkipped, Attempts: 2, JudgedAt: once, Why: "went back twice"},
+		{Device: "aaaaaaaa", State: fleet.MemberOffered, Attempts: 1, OfferedAt: again, JudgedAt: once, Left: true},
+		{Device: "bbbbbbbb", State: fleet.MemberFetching, Attempts: 1, OfferedAt: again, JudgedAt: once, Left: true},
+		{Device: "cccccccc", State: fleet.MemberSkipped, Attempts: 2, JudgedAt: once, Why: "went back twice", Left: true},
 		{Device: "dddddddd", State: fleet.MemberUp, Attempts: 2, JudgedAt: once, Has: true}, // it stayed with it at last
 		{Device: "eeeeeeee", State: fleet.MemberWaiting, Attempts: 1},                       // it did in a rollout before
 		{Device: "ffffffff", State: fleet.MemberHealthy, Attempts: 1, JudgedAt: once, Has: true},
 		{Device: "gggggggg", State: fleet.MemberHealthy, Attempts: 1, OfferedAt: once, JudgedAt: again}, // it was taken back
-		{Device: "hhhhhhhh", State: fleet.MemberBack, Attempts: 1, JudgedAt: once},
+		{Device: "hhhhhhhh", State: fleet.MemberBack, Attempts: 1, JudgedAt: once, Left: true},
 		{Device: "iiiiiiii", State: fleet.MemberSkipped, Why: "it is revoked"},
 	}
 	_, trouble, found := strings.Cut(d.read(pumpPage).body, "<h2>Back at the build before</h2>")

@@ -46,7 +46,7 @@ func (c *course) runs(device fleet.DeviceKey, v string, by fleet.UpBy, now time.
 		m.Strayed = m.Strayed || byHand
 		m.UpAt, m.UpBy, m.unseen, m.Why = c.wall, by, false, ""
 		if c.forward() {
-			m.Has = true
+			m.Has, m.Left = true, false
 		}
 	})
 	c.bootOf(m)
@@ -115,7 +115,7 @@ func (c *course) wentBack(m *member, why string, now time.Duration) {
 	}
 	c.mark(m, ofEnd, fleet.Mark{Bad: true, Back: true, New: true}, now)
 	c.step(m, fleet.MemberBack, now, func() {
-		m.JudgedAt, m.Why, m.Has, m.unseen = c.wall, why, false, false
+		m.JudgedAt, m.Why, m.Has, m.Left, m.unseen = c.wall, why, false, true, false
 		if m.Attempts >= mostAttempts {
 			m.State, m.Why = fleet.MemberSkipped, wentBackTwice
 		}

@@ -24,7 +24,7 @@ func (c *course) heldBack(device fleet.DeviceKey, why string, now time.Duration)
 	case m.State != fleet.MemberSkipped:
 	case c.keeps(m):
 		c.step(m, fleet.MemberHealthy, now, func() {
-			m.Why, m.Has, m.Strayed, m.UpAt = "", true, m.Strayed || m.Wave == 0, c.wall
+			m.Why, m.Has, m.Left, m.Strayed, m.UpAt = "", true, false, m.Strayed || m.Wave == 0, c.wall
 			m.UpBy = fleet.UpBy(c.sightings.Presence(device).RunsBy)
 		})
 	default:

@@ -67,7 +67,7 @@ func (c *course) fetched(device fleet.DeviceKey, v fleet.Version, now time.Durat
 		m.FetchedAt = c.wall
 		m.Attempts++
 		if c.forward() {
-			m.Has = true
+			m.Has, m.Left = true, false
 		}
 	})
 	c.lookAt(m, now+c.patience(m))

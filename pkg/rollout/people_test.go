@@ -174,6 +174,25 @@ func TestWhoWentBackIsNamedUntilItHasTheBuildAgain(t *testing.T) {
 	named(true, fleet.MemberSkipped)
 }
 
+// A device that was healthy with the build and was pinned to another for a while has not gone back.
+func TestWhoWasTakenFromABuildDidNotGoBack(t *testing.T) {
+	f := newFloor(nil, 10)
+	got := f.turns()
+	for _, d := range got {
+		f.up(d)
+	}
+	f.wall = time.Date(2026, 5, 4, 8, 0, 0, 0, time.UTC)
+	f.wait(time.Hour)
+	f.want(t, got[0], fleet.MemberHealthy)
+	for _, why := range []string{"it is pinned", "", "it is pinned"} {
+		f.heldBack(got[0], why, f.now)
+		f.seen[got[0]] = fleet.Presence{State: fleet.Live, Runs: "1", RunsBy: fleet.ProofSaid} // it takes what it is pinned to
+		if m := f.members[got[0]]; m.WentBack() {
+			t.Errorf("held back by %q: %+v", why, m.Member)
+		}
+	}
+}
+
 func TestPagesOfRolloutsAreByModelTheNewestFirst(t *testing.T) {
 	f := newFactory(10)
 	rs := f.open(t)
