@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -99,9 +100,8 @@ func TestFaultsSlowNeighboursDoNotReachAGoodDevice(t *testing.T) {
 // attacked is what a good device sees of a program beside an attack.
 func attacked(t *testing.T, program, name, label string) map[string]*timings {
 	a := attacks[name]
-	g := startGateway(t, "listen.https=127.0.0.1:0", "dumps.per_minute=1000000", "dumps.burst=1000000")
-	g.stop()
-	g.program = program
+	g := newGateway(t, filepath.Join(t.TempDir(), "state"), "listen.https=127.0.0.1:0", "dumps.per_minute=1000000", "dumps.burst=1000000")
+	g.program = program // from the begin: an older one reads no newer catalog
 	g.start()
 	g.cli("model", "add", "pump")
 	device := g.addDevice("pump")
