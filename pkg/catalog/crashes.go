@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
@@ -102,70 +101,6 @@ func (c *Catalog) eachCrashBelow(prefix string, yield func(crash.Crash) error) e
 			return yield(one)
 		})
 	})
-}
-
-// RecordCrash stores what became of a dump. A reported one is counted into its group, once, and the dumps that storm
-// control may remove are named: of one fingerprint and version the first and the last keep stay; 0 keeps all. A dump
-// that was removed meanwhile is ErrUnknown. Whoever had asked for it when it was begun, see [Catalog.AskAgain], has got it.
-//
-// Storm control goes by chain and not by group: each chain keeps dumps of its own, so that a group that should not be one
-// can be split, and what its chains are can be seen.
-func (c *Catalog) RecordCrash(ctx context.Context, one crash.Crash, keep int) (crash.Outcome, error) {
-	var out crash.Outcome
-	err := c.update(ctx, func(t *tx) error {
-		var before crash.Crash
-		found, err := t.get(crashKey(one.Device, one.Name), &before)
-		if err != nil {
-			return err
-		}
-		if !found {
-			return unknownDump(one.Device, one.Name)
-		}
-		if one.Again != nil {
-			one.Again = nil
-		} else {
-			one.Again = before.Again // they asked since it was begun
-		}
-		if err := errors.Join(t.countElsewhere(before, one), t.tellAgain(before, one)); err != nil {
-			return err
-		}
-		if !grouped(one) {
-			return t.putCrash(one)
-		}
-		switch {
-		case !grouped(before):
-			one.News, err = t.countCrash(one)
-			out.News = one.News
-		case before.Fingerprint != one.Fingerprint: // decoded again, by rules or with symbols that have changed
-			one.News, err = before.News, t.moveCrash(before, one)
-		default:
-			one.News = before.News
-		}
-		if err != nil {
-			return err
-		}
-		if out.Group, _, err = t.group(one.Fingerprint); err != nil {
-			return err
-		}
-		t.tellNews(out.Group, one, out.News)
-		if err := t.putCrash(one); err != nil {
-			return err
-		}
-		if keep > 0 {
-			out.Surplus, err = t.surplus(one, keep)
-		}
-		return err
-	})
-	return out, err
-}
-
-// surplus names what lies between the first and the last keep dumps of a chain and version.
-func (t *tx) surplus(c crash.Crash, keep int) ([]crash.Ref, error) {
-	keys, err := t.keys(versionDumpsPrefix(c.Fingerprint, c.Version))
-	if err != nil || len(keys) <= 2*keep {
-		return nil, err
-	}
-	return refs(keys[keep : len(keys)-keep])
 }
 
 func refs(keys []string) ([]crash.Ref, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/slipway-gateway/slipway/pkg/espcore"
@@ -33,28 +34,36 @@ func (t *Triage) report(ctx context.Context, j *job, c Crash, r *espcore.Report)
 	return nil
 }
 
-// record stores the summary of a report, tells the journal and lets storm control remove what is too much.
-func (t *Triage) record(ctx context.Context, c Crash) error {
-	outcome, err := t.options.Store.RecordCrash(ctx, c, t.options.KeepPerCrash)
-	if gone(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	t.tell(c, outcome)
-	if outcome.News != "" {
-		t.show(c)
-	}
-	if t.options.Came != nil && outcome.News != "" {
-		t.options.Came(c, outcome)
-	}
-	for _, ref := range outcome.Surplus {
+// record stores the summaries of reports, tells the journal and lets storm control remove what is too much.
+func (t *Triage) record(ctx context.Context, some []Crash) error {
+	var failed error
+	var surplus []Ref // each names those before it again: nothing was removed in between
+	t.options.Store.RecordCrashes(ctx, some, t.options.KeepPerCrash, func(c Crash, outcome Outcome, err error) {
+		if err != nil {
+			if !gone(err) { // else it was rotated away while it was decoded
+				failed = errors.Join(failed, err)
+			}
+			return
+		}
+		t.tell(c, outcome)
+		if outcome.News != "" {
+			t.show(c)
+		}
+		if t.options.Came != nil && outcome.News != "" {
+			t.options.Came(c, outcome)
+		}
+		for _, ref := range outcome.Surplus {
+			if !slices.Contains(surplus, ref) {
+				surplus = append(surplus, ref)
+			}
+		}
+	})
+	for _, ref := range surplus {
 		if err := t.options.Files.Remove(ctx, ref.Device, ref.Name); err != nil && !gone(err) {
-			return err
+			return errors.Join(failed, err)
 		}
 	}
-	return nil
+	return failed
 }
 
 // show hands on what a dump shows about its device: which build it was made of, and which version declared it.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/slipway-gateway/slipway/pkg/espcore"
@@ -94,10 +95,15 @@ func clip(s string, most int) string {
 	return s
 }
 
+// packers are kept for the next report of a burst: a new one takes 800 KB, and more time than it packs.
+var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
 // pack is a report as it lies beside its dump.
 func pack(r *espcore.Report) ([]byte, error) {
 	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
+	z := packers.Get().(*gzip.Writer)
+	defer packers.Put(z)
+	z.Reset(&b)
 	if err := json.NewEncoder(z).Encode(r); err != nil {
 		return nil, err
 	}

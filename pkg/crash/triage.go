@@ -36,6 +36,8 @@ type store interface {
 	// transaction. Who asked for it has got it. keep is how many first and how many last dumps of one fingerprint and version
 	// stay; 0 keeps all.
 	RecordCrash(ctx context.Context, c Crash, keep int) (Outcome, error)
+	// RecordCrashes does so for many, in their order, and calls done for each once it is stored, or was refused.
+	RecordCrashes(ctx context.Context, some []Crash, keep int, done func(Crash, Outcome, error))
 	// OldCrashes are the reported dumps whose groups older rules made, oldest upload first, until EndRegrouping.
 	OldCrashes() ([]Ref, error)
 	// KeepOld notes of those that could not be decoded again that they stay where they are.
@@ -246,10 +248,7 @@ func (t *Triage) work(ctx context.Context, waiting []Crash) error {
 	}
 	// Which chain is the first of its group, and which group takes the next one, goes by time: a rebuild makes the same.
 	slices.SortFunc(t.decoded, func(a, b Crash) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Device, b.Device)) })
-	for _, c := range t.decoded {
-		failed = errors.Join(failed, t.record(ctx, c))
-	}
-	return failed
+	return errors.Join(failed, t.record(ctx, t.decoded))
 }
 
 func assign(jobs []*job, b fleet.Build, g Grade, c Crash) []*job {

@@ -102,14 +102,25 @@ func (p *plant) Build(code fleet.ModelCode, v fleet.Version) (fleet.Build, error
 func (p *plant) RecordCrash(_ context.Context, c Crash, _ int) (Outcome, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	before, found := p.crashes[c.Name]
+	if !found {
+		return Outcome{}, fleet.Unknown("no dump %s of %s", c.Name, c.Device)
+	}
 	if c.Again != nil {
 		c.Again = nil
 	} else {
-		c.Again = p.crashes[c.Name].Again
+		c.Again = before.Again
 	}
 	p.crashes[c.Name] = c
 	p.order = append(p.order, c.Name)
 	return Outcome{News: New}, nil
+}
+
+func (p *plant) RecordCrashes(ctx context.Context, some []Crash, keep int, done func(Crash, Outcome, error)) {
+	for _, c := range some {
+		outcome, err := p.RecordCrash(ctx, c, keep)
+		done(c, outcome, err)
+	}
 }
 
 func (p *plant) AskAgain(_ context.Context, key fleet.DeviceKey, name fleet.DumpName) error {

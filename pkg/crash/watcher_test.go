@@ -24,6 +24,13 @@ func (c *counted) RecordCrash(ctx context.Context, one Crash, keep int) (Outcome
 	return outcome, err
 }
 
+func (c *counted) RecordCrashes(ctx context.Context, some []Crash, keep int, done func(Crash, Outcome, error)) {
+	for _, one := range some {
+		outcome, err := c.RecordCrash(ctx, one, keep)
+		done(one, outcome, err)
+	}
+}
+
 func (c *counted) Seen(s fleet.Seen) { c.seen = append(c.seen, s) }
 
 func TestAnIdentifiedDumpIsShownToTheWatcherOnce(t *testing.T) {
@@ -46,8 +53,9 @@ func TestAnIdentifiedDumpIsShownToTheWatcherOnce(t *testing.T) {
 		triage := NewTriage(Options{Store: p, Files: p, Watcher: p, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
 		one := base
 		c.change(&one)
+		p.crashes[one.Name] = Crash{Device: one.Device, Name: one.Name, State: Waiting}
 		for range 2 {
-			if err := triage.record(t.Context(), one); err != nil {
+			if err := triage.record(t.Context(), []Crash{one}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -2,6 +2,9 @@ package contract
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/slipway-gateway/slipway/pkg/crash"
@@ -17,6 +20,7 @@ type CrashStore interface {
 	BuildsByELF(prefix string) ([]fleet.Build, error)
 	Build(fleet.ModelCode, fleet.Version) (fleet.Build, error)
 	RecordCrash(ctx context.Context, c crash.Crash, keep int) (crash.Outcome, error)
+	RecordCrashes(ctx context.Context, some []crash.Crash, keep int, done func(crash.Crash, crash.Outcome, error))
 	WakeCrashes(ctx context.Context, b fleet.Build) (int, error)
 	Dump(fleet.DeviceKey, fleet.DumpName) (crash.Listed, error)
 	AskedCrashes(limit int) ([]crash.Crash, error)
@@ -63,6 +67,24 @@ func Crashes(t *testing.T, open func(t *testing.T) CrashStore) {
 		names(t, some, err, laid[:2]...)
 		some, err = s.WaitingCrashes(10)
 		names(t, some, err, laid...)
+	})
+	t.Run("many are recorded at once, and one that is gone keeps no other from it", func(t *testing.T) {
+		s := open(t)
+		var some []crash.Crash
+		for _, d := range append(lay(t, s, 3), dump("gone", 9)) {
+			some = append(some, crash.Crash{Device: d.Device, Model: d.Model, Name: d.Name(), Uploaded: d.UploadedAt, State: crash.Reported})
+		}
+		some[1], some[3] = some[3], some[1]
+		var told []string
+		s.RecordCrashes(t.Context(), some, 0, func(c crash.Crash, _ crash.Outcome, err error) {
+			told = append(told, fmt.Sprint(c.Device, " ", errors.Is(err, fleet.ErrUnknown)))
+		})
+		if want := []string{"aaaaaaaa false", "gone true", "aaaaaaaa false", "aaaaaaaa false"}; !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
+		}
+		if left, err := s.WaitingCrashes(10); err != nil || len(left) != 0 {
+			t.Errorf("waiting still: %+v, %v", left, err)
+		}
 	})
 	t.Run("what was looked at waits no more", func(t *testing.T) {
 		s := open(t)
