@@ -68,8 +68,7 @@ func TestABurstOfCrashesTakesAFewCommits(t *testing.T) {
 func TestACrashThatCannotBeRecordedKeepsNoOtherFromIt(t *testing.T) {
 	c := withDumps(t, 9)
 	must(t, c.update(t.Context(), func(x *tx) error {
-		x.set(crashKey(dumpAt(4).Device, dumpAt(4).Name()), []byte("{"))
-		return nil
+		return x.set(crashKey(dumpAt(4).Device, dumpAt(4).Name()), []byte("{"))
 	}))
 	var failed []fleet.DumpName
 	c.RecordCrashes(t.Context(), manyCrashes(9), 0, func(one crash.Crash, _ crash.Outcome, err error) {
