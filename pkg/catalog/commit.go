@@ -243,6 +243,12 @@ func (c *Catalog) commitBatch(b *batch) error {
 	}
 	c.store.commits.Store(true)
 	err := b.txn.Commit()
+	if err == nil {
+		err = c.store.trusted() // else it may have been taken away while it kept the commit
+	}
+	if err == nil {
+		err = c.ahead.kept()
+	}
 	c.store.commits.Store(false)
 	return c.endBatch(b, err)
 }
