@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,17 +69,24 @@ func (d *disk) mountAgain() {
 
 func (d *disk) unmount() {
 	d.t.Helper()
-	for try := 0; ; try++ { // who was killed may hold a file for a moment more
-		out, err := exec.Command("umount", d.dir).CombinedOutput()
+	d.once("umount", d.dir)
+	d.mounted = false
+}
+
+// once runs a command that wants the disk for itself: who was killed may hold a file for a moment more, and so does whoever the
+// tests beside this one start just then.
+func (d *disk) once(name string, args ...string) {
+	d.t.Helper()
+	for try := 0; ; try++ {
+		out, err := exec.Command(name, args...).CombinedOutput()
 		if err == nil {
-			break
+			return
 		}
 		if try == 200 {
-			d.t.Fatalf("umount %s: %v\n%s", d.dir, err, out)
+			d.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	d.mounted = false
 }
 
 // path is one on it.

@@ -22,7 +22,7 @@ import (
 // keeps it from that.
 func (d *disk) readOnly(yes bool) {
 	d.t.Helper()
-	tell(d.t, "mount", "-o", "remount,"+map[bool]string{true: "ro", false: "rw"}[yes], d.dir)
+	d.once("mount", "-o", "remount,"+map[bool]string{true: "ro", false: "rw"}[yes], d.dir)
 }
 
 // cover lays a mount over a folder through which nothing can be written; what is open stays as it is. uncover takes it away.
