@@ -103,13 +103,6 @@ func (a *ahead) taken() (bool, error) {
 	return stat.Size > 0 || stat.Nlink == 0, nil
 }
 
-// kept reports that the file system still keeps what it says that it does, asked of it behind the sync of a log. On ext4 the
-// write of blocks that were allocated beforehand ends with a note in its journal that they are written. Where it finds an
-// error in itself while a sync waits for them, that note is lost and the sync succeeds all the same (seen with Linux 6.18, at
-// three of a hundred such errors): the log's end is zeros after the next mount. Whatever takes a place in its journal fails from that
-// moment on, and this does, though all that it asks for is there.
-func (a *ahead) kept() error { return allocate(a.next, 1) }
-
 // drop takes the empty log away again, when Badger is given nothing more.
 func (a *ahead) drop() error {
 	if a.next == nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -247,7 +248,7 @@ func (c *Catalog) commitBatch(b *batch) error {
 		err = c.store.trusted() // else it may have been taken away while it kept the commit
 	}
 	if err == nil {
-		err = c.ahead.kept()
+		err = durable.Kept(c.options.Dir)
 	}
 	c.store.commits.Store(false)
 	return c.endBatch(b, err)

@@ -3,8 +3,11 @@ package catalog
 import (
 	"os"
 	"path/filepath"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
+	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/durable/powercut"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -33,19 +36,27 @@ func TestTheSchemaFileOutlivesAPowerCut(t *testing.T) {
 	})
 }
 
-// TestACommitIsNotAcknowledgedOnceTheFileSystemHasFailedBehindItsSync has a sync that succeeds, and a file system that takes no
-// more notes: ext4 loses the end of a log then.
+// failing is a disk that takes no place in its journal any more; its syncs succeed all the same.
+type failing struct {
+	durable.Kernel
+	over atomic.Bool
+}
+
+func (d *failing) Kept(dir string) error {
+	if d.over.Load() {
+		return syscall.EROFS
+	}
+	return d.Kernel.Kept(dir)
+}
+
 func TestACommitIsNotAcknowledgedOnceTheFileSystemHasFailedBehindItsSync(t *testing.T) {
+	disk := &failing{}
+	t.Cleanup(durable.Use(disk))
 	c := open(t, t.TempDir())
 	must(t, c.AddModel(t.Context(), fleet.Model{Code: "pump"}))
-	c.store.writing.Lock()
-	next := c.ahead.next
-	refuses, err := os.Open(next.Name()) // no blocks for a file that is open for reading
-	must(t, err)
-	c.ahead.next = refuses
-	c.store.writing.Unlock()
+	disk.over.Store(true)
 	want(t, c.AddModel(t.Context(), fleet.Model{Code: "fan"}), fleet.ErrFull)
-	must(t, next.Close())
+	disk.over.Store(false)
 	until(t, "changes again", func() bool { return c.Fault() == "" })
 	must(t, c.AddModel(t.Context(), fleet.Model{Code: "valve"}))
 }

@@ -24,6 +24,30 @@ func TestTheKernelIsReallyAskedToSync(t *testing.T) {
 	}
 }
 
+// failed is a disk whose journal is given up; a sync succeeds all the same.
+type failed struct{ Kernel }
+
+func (failed) Kept(string) error { return syscall.EROFS }
+
+func TestNamesAreNotDurableOnAFileSystemThatHasFailed(t *testing.T) {
+	defer Use(failed{})()
+	var sync *SyncError
+	if err := SyncDir(t.TempDir()); !errors.As(err, &sync) || !errors.Is(err, syscall.EROFS) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAFileSystemThatWorksKeepsWhatItSays(t *testing.T) {
+	for _, dir := range []string{t.TempDir(), "/proc"} { // the latter has no flags
+		if err := (Kernel{}).Kept(dir); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := (Kernel{}).Kept(t.TempDir() + "/nowhere"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a folder that is not there: %v", err)
+	}
+}
+
 func TestARenameToANameThatIsTakenReplacesNothing(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"from", "to"} {
