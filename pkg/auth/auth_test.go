@@ -285,6 +285,36 @@ func TestARotatedSecretWorksAtOnceAndTheOldOneUntilTheNewIsUsed(t *testing.T) {
 	}
 }
 
+func TestASecretThatWasUsedOnAFullDiskIsNotReplacedByTheNextOne(t *testing.T) {
+	o := open(t, EdDSA, pump)
+	grant := func(secret string) error {
+		_, err := o.issuer.Grant(t.Context(), pump.ClientID(), secret)
+		return err
+	}
+	used, err := o.issuer.RotateSecret(t.Context(), pump.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.store.full = true
+	if err := grant(used); err != nil {
+		t.Errorf("on a full disk: %v", err)
+	}
+	o.store.full = false
+	lost, err := o.issuer.RotateSecret(t.Context(), pump.Key) // whose answer the device does not get
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := grant(used); err != nil {
+		t.Errorf("what the device has: %v", err)
+	}
+	if err := grant(lost); err != nil {
+		t.Errorf("what it was given: %v", err)
+	}
+	if err := grant(used); !errors.Is(err, ErrInvalidClient) {
+		t.Errorf("the one before, once the new one was used: %v", err)
+	}
+}
+
 func TestTheSecretItselfIsAsGoodAsAToken(t *testing.T) {
 	o := open(t, EdDSA, pump)
 	check := func(what, id, secret string, want error) {

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -33,6 +34,9 @@ type Issuer struct {
 	// says less is wrong, and a token minted by it would be too.
 	Earliest func() time.Time
 	Now      func() time.Time
+
+	mu       sync.Mutex               // guards unstored
+	unstored map[fleet.DeviceKey]Hash // secrets that were used for the first time while the disk took nothing
 }
 
 // Token is a minted access token.
@@ -101,9 +105,11 @@ func (i *Issuer) checkSecret(ctx context.Context, device fleet.Device, secret st
 	switch {
 	case secrets.Current.Matches(secret):
 	case secrets.Next.Matches(secret):
-		if err := i.promote(ctx, device.Key, secret); err != nil && !fleet.Told(err) {
+		err := i.promote(ctx, device.Key, secret)
+		if err != nil && !fleet.Told(err) {
 			return fleet.Device{}, err
 		}
+		i.noteUse(device.Key, secrets.Next, err)
 	default:
 		return fleet.Device{}, fmt.Errorf("%w: wrong secret", ErrInvalidClient)
 	}
@@ -120,6 +126,27 @@ func (i *Issuer) promote(ctx context.Context, key fleet.DeviceKey, secret string
 		}
 		return nil
 	})
+}
+
+// noteUse remembers the first use of a secret that could not be stored, and forgets it once it was.
+func (i *Issuer) noteUse(key fleet.DeviceKey, h Hash, failed error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if failed == nil {
+		delete(i.unstored, key)
+		return
+	}
+	if i.unstored == nil {
+		i.unstored = map[fleet.DeviceKey]Hash{}
+	}
+	i.unstored[key] = h
+}
+
+// wasUsed reports that h was used for the first time, and that this is not on record.
+func (i *Issuer) wasUsed(key fleet.DeviceKey, h Hash) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return h != "" && i.unstored[key] == h
 }
 
 // Mint makes a token for a device, whoever asks: the caller has checked that.
@@ -149,9 +176,15 @@ func (i *Issuer) Mint(d fleet.Device) (Token, error) {
 func (i *Issuer) RotateSecret(ctx context.Context, key fleet.DeviceKey) (secret string, err error) {
 	secret = NewSecret()
 	err = i.Devices.UpdateDeviceSecrets(ctx, key, func(s *DeviceSecrets) error {
+		if i.wasUsed(key, s.Next) { // it is all that the device has
+			s.Current = s.Next
+		}
 		s.Next, s.ChangedAt = HashSecret(secret), i.Now().UTC()
 		return nil
 	})
+	if err == nil {
+		i.noteUse(key, "", nil)
+	}
 	return secret, err
 }
 

@@ -245,9 +245,6 @@ func (c *Catalog) commitBatch(b *batch) error {
 	c.store.commits.Store(true)
 	err := b.txn.Commit()
 	if err == nil {
-		err = c.store.trusted() // else it may have been taken away while it kept the commit
-	}
-	if err == nil {
 		err = durable.Kept(c.options.Dir)
 	}
 	c.store.commits.Store(false)

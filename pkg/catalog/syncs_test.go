@@ -49,7 +49,7 @@ func (d *failing) Kept(dir string) error {
 	return d.Kernel.Kept(dir)
 }
 
-func TestACommitIsNotAcknowledgedOnceTheFileSystemHasFailedBehindItsSync(t *testing.T) {
+func TestACommitThatTheFileSystemHasNotKeptIsRefused(t *testing.T) {
 	disk := &failing{}
 	t.Cleanup(durable.Use(disk))
 	c := open(t, t.TempDir())

@@ -29,7 +29,7 @@ type failed struct{ Kernel }
 
 func (failed) Kept(string) error { return syscall.EROFS }
 
-func TestNamesAreNotDurableOnAFileSystemThatHasFailed(t *testing.T) {
+func TestNamesThatTheFileSystemHasNotKeptAreNotDurable(t *testing.T) {
 	defer Use(failed{})()
 	var sync *SyncError
 	if err := SyncDir(t.TempDir()); !errors.As(err, &sync) || !errors.Is(err, syscall.EROFS) {
