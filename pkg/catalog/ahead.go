@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
 
@@ -101,6 +102,14 @@ func (a *ahead) taken() (bool, error) {
 		return false, &os.PathError{Op: "fstat", Path: a.next.Name(), Err: err}
 	}
 	return stat.Size > 0 || stat.Nlink == 0, nil
+}
+
+// kept reports that the file system keeps what a sync of the log before told it, see [durable.Kept].
+func (a *ahead) kept() error {
+	if a.next == nil { // then nothing was written
+		return nil
+	}
+	return durable.Kept(a.next)
 }
 
 // drop takes the empty log away again, when Badger is given nothing more.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
-	"github.com/slipway-gateway/slipway/pkg/durable"
 	"github.com/slipway-gateway/slipway/pkg/event"
 	"github.com/slipway-gateway/slipway/pkg/fleet"
 )
@@ -244,8 +243,8 @@ func (c *Catalog) commitBatch(b *batch) error {
 	}
 	c.store.commits.Store(true)
 	err := b.txn.Commit()
-	if err == nil {
-		err = durable.Kept(c.options.Dir)
+	if err == nil && c.store.trusted() == nil { // else it may have been taken away while it kept the commit
+		err = c.ahead.kept()
 	}
 	c.store.commits.Store(false)
 	return c.endBatch(b, err)

@@ -42,11 +42,11 @@ type failing struct {
 	over atomic.Bool
 }
 
-func (d *failing) Kept(dir string) error {
+func (d *failing) Kept(f *os.File) error {
 	if d.over.Load() {
 		return syscall.EROFS
 	}
-	return d.Kernel.Kept(dir)
+	return d.Kernel.Kept(f)
 }
 
 func TestACommitThatTheFileSystemHasNotKeptIsRefused(t *testing.T) {

@@ -18,7 +18,7 @@ type Disk interface {
 	Remove(path string) error
 	MakeDir(dir string, mode os.FileMode) error
 	SyncDir(dir string) error
-	Kept(dir string) error // what dir's file system was told before, see [Kept]
+	Kept(f *os.File) error // what the file's file system was told before, see [Kept]
 }
 
 // disk is the kernel, but in tests that call Use.
@@ -75,14 +75,9 @@ func (Kernel) SyncDir(dir string) error {
 	return f.Sync()
 }
 
-// Kept sets the directory's flags to what they are: that takes a place in the journal and changes nothing. A file system
-// without such flags, and a directory that is another user's, are not asked.
-func (Kernel) Kept(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
+// Kept sets the file's flags to what they are: that takes a place in the journal and changes nothing. A file system without such
+// flags, and a file that is another user's, are not asked.
+func (Kernel) Kept(f *os.File) error {
 	flags, err := unix.IoctlGetUint32(int(f.Fd()), unix.FS_IOC_GETFLAGS)
 	if err == nil {
 		err = unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, int(flags))
@@ -91,5 +86,5 @@ func (Kernel) Kept(dir string) error {
 	case err == nil, errors.Is(err, errors.ErrUnsupported), errors.Is(err, unix.ENOTTY), errors.Is(err, unix.EINVAL), errors.Is(err, os.ErrPermission):
 		return nil
 	}
-	return &os.PathError{Op: "set flags", Path: dir, Err: err}
+	return &os.PathError{Op: "set flags", Path: f.Name(), Err: err}
 }

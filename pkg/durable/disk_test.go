@@ -27,7 +27,7 @@ func TestTheKernelIsReallyAskedToSync(t *testing.T) {
 // failed is a disk whose journal is given up; a sync succeeds all the same.
 type failed struct{ Kernel }
 
-func (failed) Kept(string) error { return syscall.EROFS }
+func (failed) Kept(*os.File) error { return syscall.EROFS }
 
 func TestNamesThatTheFileSystemHasNotKeptAreNotDurable(t *testing.T) {
 	defer Use(failed{})()
@@ -38,13 +38,18 @@ func TestNamesThatTheFileSystemHasNotKeptAreNotDurable(t *testing.T) {
 }
 
 func TestAFileSystemThatWorksKeepsWhatItSays(t *testing.T) {
-	for _, dir := range []string{t.TempDir(), "/proc"} { // the latter has no flags
-		if err := (Kernel{}).Kept(dir); err != nil {
+	for _, path := range []string{t.TempDir(), "/proc"} { // the latter has no flags
+		f, err := os.Open(path)
+		if err == nil {
+			err = (Kernel{}).Kept(f)
+		}
+		if err != nil {
 			t.Error(err)
 		}
-	}
-	if err := (Kernel{}).Kept(t.TempDir() + "/nowhere"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a folder that is not there: %v", err)
+		f.Close()
+		if err := (Kernel{}).Kept(f); err == nil {
+			t.Error("a file that is closed is kept")
+		}
 	}
 }
 

@@ -34,15 +34,20 @@ func SyncDir(dir string) error {
 	if err := disk.SyncDir(dir); err != nil {
 		return &SyncError{err}
 	}
-	return Kept(dir)
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return Kept(f)
 }
 
-// Kept asks dir's file system, behind a sync, whether it keeps what it says that it does. Where ext4 finds an error in itself
+// Kept asks a file's file system, behind a sync, whether it keeps what it says that it does. Where ext4 finds an error in itself
 // while a sync waits, what its journal held is lost and the sync succeeds all the same. With Linux 6.18 three of a hundred such
 // errors lost the end of a log whose blocks were allocated beforehand, and one the name of a file, of many that landed at once.
 // Whatever takes a place in the journal fails from that moment on. The error is a *SyncError.
-func Kept(dir string) error {
-	if err := disk.Kept(dir); err != nil {
+func Kept(f *os.File) error {
+	if err := disk.Kept(f); err != nil {
 		return &SyncError{err}
 	}
 	return nil
