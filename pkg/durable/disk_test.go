@@ -5,6 +5,7 @@ import (
 	"os"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // The kernel refuses to sync what has nothing to sync: a call that is left out, or of which nobody looks at the error, would
@@ -50,6 +51,29 @@ func TestAFileSystemThatWorksKeepsWhatItSays(t *testing.T) {
 		if err := (Kernel{}).Kept(f); err == nil {
 			t.Error("a file that is closed is kept")
 		}
+	}
+}
+
+// Setting a file's flags changes when it was changed: a question that takes no place in the journal does not.
+func TestTheKernelIsReallyAskedWhatItHasNotKept(t *testing.T) {
+	f, err := os.Create(t.TempDir() + "/file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	changed := func() syscall.Timespec {
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Sys().(*syscall.Stat_t).Ctim
+	}
+	before := changed()
+	for try := 0; changed() == before; try++ { // a kernel's times may be some milliseconds coarse
+		if err := (Kernel{}).Kept(f); err != nil || try == 100 {
+			t.Fatalf("the file is as it was: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 

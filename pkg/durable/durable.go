@@ -36,7 +36,7 @@ func SyncDir(dir string) error {
 	}
 	f, err := os.Open(dir)
 	if err != nil {
-		return err
+		return &SyncError{err}
 	}
 	defer f.Close()
 	return Kept(f)

@@ -43,6 +43,7 @@ var cuts = []cut{
 	{"the settings that a restore writes", "pkg/backup/stage.go", "durable.WriteFile(path, content, mode)", "os.WriteFile(path, content, mode)", "./pkg/backup"},
 	{"that a restore is over", "pkg/backup/restore.go", "err = errors.Join(err, durable.SyncDir(s.place.StateDir))", "_ = s", "./pkg/backup"},
 	{"each transaction of the catalog", "pkg/catalog/badger.go", "WithSyncWrites(true)", "WithSyncWrites(false)", "./pkg/catalog"},
+	{"the kernel is asked what it has not kept", "pkg/durable/disk.go", "err = unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, int(flags))", "_ = flags", "./pkg/durable"},
 	{"that ext4 keeps what the catalog has synced", "pkg/catalog/commit.go", "err = c.ahead.kept()", "err = nil", "./pkg/catalog"},
 	{"that ext4 keeps the names that were synced", "pkg/durable/durable.go", "return Kept(f)", "return nil", "./pkg/durable"},
 }
