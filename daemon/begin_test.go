@@ -5,9 +5,12 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // Each batch of dumps has a worker of its own, and each line of a script a command: all are this program, and pay for what its
@@ -34,8 +37,47 @@ func TestNoPackageMakesMuchBeforeMain(t *testing.T) {
 
 // The tree of commands is made for each of them, and for each worker. The values that a shell completes once cost 5 ms there.
 func TestTheTreeOfCommandsIsCheaplyMade(t *testing.T) {
-	const most = 4000 // allocations; 2,600 of 120 commands and their flags
-	if n := testing.AllocsPerRun(5, func() { newRoot() }); n > most {
-		t.Errorf("%.0f allocations, %d at most", n, most)
+	for _, c := range []struct {
+		line []string
+		most float64 // allocations
+	}{
+		{nil, 4000},                       // 2,600 of 120 commands and their flags
+		{[]string{"--format=json"}, 4000}, // and of what could be any of them
+		{[]string{"worker"}, 100},
+		{[]string{"decode", "core.dmp"}, 100},
+	} {
+		if n := testing.AllocsPerRun(5, func() { newRoot(c.line...) }); n > c.most {
+			t.Errorf("%q: %.0f allocations, %.0f at most", c.line, n, c.most)
+		} else {
+			t.Logf("%q: %.0f", c.line, n)
+		}
+	}
+}
+
+// A command that is made alone is what it is among all others.
+func TestACommandOfALineIsTheOneOfTheWholeTree(t *testing.T) {
+	whole, _ := newRoot()
+	for _, c := range commands() {
+		alone, _ := newRoot(c.name, "--help")
+		if subs := alone.Commands(); len(subs) != 1 || subs[0].Name() != c.name {
+			t.Errorf("a line that begins with %q has %d commands", c.name, len(subs))
+			continue
+		}
+		var want, got []string
+		describe := func(all *[]string) func(*cobra.Command) {
+			return func(cmd *cobra.Command) {
+				cmd.InheritedFlags()
+				*all = append(*all, cmd.CommandPath()+cmd.Long+cmd.Example+cmd.UsageString())
+			}
+		}
+		among, _, err := whole.Find([]string{c.name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		walk(among, describe(&want))
+		walk(alone.Commands()[0], describe(&got))
+		if !slices.Equal(got, want) {
+			t.Errorf("%s alone is\n%s\namong all others\n%s", c.name, got, want)
+		}
 	}
 }

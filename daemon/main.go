@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -25,35 +26,40 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// commands is the table: all that slipway can be asked to do.
-func commands() []*cobra.Command {
-	return []*cobra.Command{
-		serveCommand(),
-		statusCommand(),
-		modelCommand(),
-		deviceCommand(),
-		firmwareCommand(),
-		rolloutCommand(),
-		dumpCommand(),
-		dropCommand(),
-		wantedCommand(),
-		troubleCommand(),
-		crashCommand(),
-		decodeCommand(),
-		simulateCommand(),
-		tokenCommand(),
-		loginCommand(),
-		logoutCommand(),
-		clockCommand(),
-		eventsCommand(),
-		webhookCommand(),
-		auditCommand(),
-		catalogCommand(),
-		backupCommand(),
-		configCommand(),
-		versionCommand(),
-		workerCommand(),
+// commands is the table: all that slipway can be asked to do, by the names of the commands.
+func commands() []command {
+	return []command{
+		{"serve", serveCommand},
+		{"status", statusCommand},
+		{"model", modelCommand},
+		{"device", deviceCommand},
+		{"firmware", firmwareCommand},
+		{"rollout", rolloutCommand},
+		{"dump", dumpCommand},
+		{"drop", dropCommand},
+		{"wanted", wantedCommand},
+		{"trouble", troubleCommand},
+		{"crash", crashCommand},
+		{"decode", decodeCommand},
+		{"simulate", simulateCommand},
+		{"token", tokenCommand},
+		{"login", loginCommand},
+		{"logout", logoutCommand},
+		{"clock", clockCommand},
+		{"events", eventsCommand},
+		{"webhook", webhookCommand},
+		{"audit", auditCommand},
+		{"catalog", catalogCommand},
+		{"backup", backupCommand},
+		{"config", configCommand},
+		{"version", versionCommand},
+		{"worker", workerCommand},
 	}
+}
+
+type command struct {
+	name string
+	make func() *cobra.Command
 }
 
 // The exit codes, which scripts rely on.
@@ -68,7 +74,7 @@ const (
 
 // run is one call of the program, from its arguments to its exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	root, started := newRoot()
+	root, started := newRoot(args...)
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
@@ -91,8 +97,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	return exitCode(err)
 }
 
-// newRoot makes the command tree; started becomes true once the command line was found right and its command runs.
-func newRoot() (root *cobra.Command, started *bool) {
+// newRoot makes the command tree; started becomes true once the command line was found right and its command runs. Of a
+// line that begins with a command the others are not made: most calls are a script's, or the gateway's of its workers.
+func newRoot(line ...string) (root *cobra.Command, started *bool) {
 	root = &cobra.Command{
 		Use:   "slipway",
 		Short: "A gateway for fleets of ESP32 devices",
@@ -107,7 +114,13 @@ func newRoot() (root *cobra.Command, started *bool) {
 	}
 	addReachFlags(root)
 	plainFlags(root)
-	root.AddCommand(commands()...)
+	all := commands()
+	if i := slices.IndexFunc(all, func(c command) bool { return len(line) > 0 && c.name == line[0] }); i >= 0 {
+		all = all[i : i+1]
+	}
+	for _, c := range all {
+		root.AddCommand(c.make())
+	}
 	plainUsage(root)
 	addExamples(root)
 	addCompletion(root)

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -32,15 +30,14 @@ func openSymbols(path string) (*symbols, error) {
 		}
 		defer os.Remove(path) // the mapping outlives the name
 	}
-	elf, err := decoding.MapFile(path)
+	elf, sum, err := decoding.MapSummed(path)
 	if err != nil {
 		return nil, err
 	}
+	s.sha256 = sum
 	if s.index, err = symbol.Open(elf, elf.Size()); err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(elf.Bytes())
-	s.sha256 = hex.EncodeToString(sum[:])
 	return s, nil
 }
 

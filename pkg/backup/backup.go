@@ -23,7 +23,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"sync"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/catalog"
@@ -58,9 +57,9 @@ const (
 )
 
 // keyNames are the files of the keys' folder that belong into a backup.
-var keyNames = sync.OnceValue(func() *regexp.Regexp {
+func keyNames() *regexp.Regexp {
 	return regexp.MustCompile(`^(ca\.crt|ca\.key|backup\.key|signing-[0-9]{1,12}-[A-Za-z0-9_-]{8}\.pem)$`)
-})
+}
 
 // ErrDamaged is a backup that is not whole, or no backup at all. Nothing of it can be used.
 var ErrDamaged = errors.New("the file is damaged, or is not a backup of a gateway")

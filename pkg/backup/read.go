@@ -120,11 +120,11 @@ func (in *reader) settings(to Taker) error {
 }
 
 func (in *reader) keys(to Taker) error {
-	last := ""
+	last, names := "", keyNames()
 	for n := 0; !in.ended && strings.HasPrefix(in.header.Name, keysPrefix); n++ {
 		name := strings.TrimPrefix(in.header.Name, keysPrefix)
 		switch {
-		case !keyNames().MatchString(name):
+		case !names.MatchString(name):
 			return damaged("it has a key %q", name)
 		case name <= last:
 			return damaged("its key %q is not in its place", name)

@@ -74,8 +74,9 @@ func (s *Source) writeKeys(out *writer) error {
 	if err != nil {
 		return err
 	}
+	names := keyNames()
 	for _, e := range entries {
-		if !keyNames().MatchString(e.Name()) {
+		if !names.MatchString(e.Name()) {
 			continue // the TLS leaf, and what people leave
 		}
 		key, err := os.ReadFile(filepath.Join(s.KeysDir, e.Name()))

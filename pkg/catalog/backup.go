@@ -32,9 +32,13 @@ const backupHead = "slipway catalog "
 
 const mostKey = 255
 
-// neverBackedUp are records of this store and this run.
-var neverBackedUp = map[string]bool{
-	keySchema: true, keyStopped: true, keyNew: true, keyRestoring: true, keyFilesKey: true, keyRestored: true, keyCounts: true, keyStock: true,
+// neverBackedUp reports that a key's record is of this store and this run.
+func neverBackedUp(key string) bool {
+	switch key {
+	case keySchema, keyStopped, keyNew, keyRestoring, keyFilesKey, keyRestored, keyCounts, keyStock:
+		return true
+	}
+	return false
 }
 
 // Backup writes the catalog as it is at this moment; changes go on meanwhile. It holds hashes of secrets.
@@ -50,7 +54,7 @@ func (c *Catalog) Backup(w io.Writer) error {
 			if err := c.store.trusted(); err != nil && !c.fromCopy.Load() {
 				return err // whoever takes it may be slow, and the store waits for its readers before it is opened again
 			}
-			if neverBackedUp[key] || strings.HasPrefix(key, sessionPrefix) || strings.HasPrefix(key, adoptionPrefix) || strings.HasPrefix(key, adoptingPrefix) { // what was ended meanwhile must not come back
+			if neverBackedUp(key) || strings.HasPrefix(key, sessionPrefix) || strings.HasPrefix(key, adoptionPrefix) || strings.HasPrefix(key, adoptingPrefix) { // what was ended meanwhile must not come back
 				return nil
 			}
 			return item.Value(func(value []byte) error {

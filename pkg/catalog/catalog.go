@@ -203,7 +203,7 @@ func (c *Catalog) Close() error {
 	if err == nil {
 		err = c.store.trusted() // it may have failed since, and be closed already
 	}
-	if errors.Is(err, fleet.ErrFull) || errors.Is(err, errAway) {
+	if errors.Is(err, fleet.ErrFull) || errors.Is(err, fleet.ErrAway) {
 		c.options.Logger.Warn("catalog not closed", "reason", err)
 		return nil
 	}

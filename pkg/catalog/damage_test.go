@@ -79,7 +79,7 @@ func contents(t *testing.T, c *Catalog) (sum [sha256.Size]byte) {
 	hash := sha256.New()
 	must(t, c.view(func(txn *badger.Txn) error {
 		return each(txn, "", "", false, func(key string, item *badger.Item) error {
-			if neverBackedUp[key] {
+			if neverBackedUp(key) {
 				return nil
 			}
 			return item.Value(func(b []byte) error {

@@ -3,7 +3,6 @@ package catalog
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"maps"
 	"os"
@@ -168,6 +167,6 @@ func listEntry(set *pb.ManifestChangeSet) ([]byte, error) {
 		return nil, err
 	}
 	entry := binary.BigEndian.AppendUint32(nil, uint32(len(packed)))
-	entry = binary.BigEndian.AppendUint32(entry, crc32.Checksum(packed, crc32.MakeTable(crc32.Castagnoli)))
+	entry = binary.BigEndian.AppendUint32(entry, castagnoli(packed))
 	return append(entry, packed...), nil
 }

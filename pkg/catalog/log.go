@@ -71,7 +71,7 @@ func entryAt(b []byte) (e logEntry, whole bool) {
 		return e, false
 	}
 	e.version = ^binary.BigEndian.Uint64(b[key+int(lengths[0])-8:])
-	return e, crc32.Checksum(b[:end], castagnoli) == binary.BigEndian.Uint32(b[end:])
+	return e, castagnoli(b[:end]) == binary.BigEndian.Uint32(b[end:])
 }
 
 // readLog returns the largest version of the transactions that are whole in a log, and whether something behind them was

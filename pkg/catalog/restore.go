@@ -86,7 +86,7 @@ func (c *Catalog) fill(ctx context.Context, backup io.Reader) (records, schema i
 	}
 	schema, err = readBackup(backup, func(key, value []byte) error {
 		records++
-		if neverBackedUp[string(key)] {
+		if neverBackedUp(string(key)) {
 			return fmt.Errorf("%w: it has a record %q", errBackup, key)
 		}
 		pending = append(pending, record{string(key), bytes.Clone(value)})

@@ -63,7 +63,7 @@ func (s *store) trusted() error {
 }
 
 // errAway is what a read gets between the old store and the new one, where that takes longer than readAfter.
-var errAway = fleet.Away("the catalog is being opened again")
+func errAway() error { return fleet.Away("the catalog is being opened again") }
 
 const readAfter = 2 * time.Second
 
@@ -83,7 +83,7 @@ func (s *store) borrow() (*badger.DB, error) {
 		select {
 		case <-back:
 		case <-late:
-			return nil, errAway
+			return nil, errAway()
 		}
 	}
 }
@@ -156,7 +156,7 @@ func (s *store) takeIdle() bool {
 	if s.fault != nil {
 		return false
 	}
-	s.fault, s.over = errAway, make(chan struct{})
+	s.fault, s.over = errAway(), make(chan struct{})
 	s.db, s.back = nil, make(chan struct{})
 	return true
 }
@@ -217,7 +217,7 @@ func (c *Catalog) view(read func(*badger.Txn) error) error {
 
 // Fault says that the catalog takes no changes and why, "" when it does, or will in a moment.
 func (c *Catalog) Fault() string {
-	if err := c.store.trusted(); err != nil && !errors.Is(err, errAway) {
+	if err := c.store.trusted(); err != nil && !errors.Is(err, fleet.ErrAway) {
 		return err.Error()
 	}
 	return ""

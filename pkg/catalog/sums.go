@@ -30,7 +30,8 @@ import (
 // Whatever Badger does with a table that is damaged loses something without a word or ends the process, so that it is read
 // here, as a file, before Badger maps it. Numbers are big endian.
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// castagnoli sums with the polynomial of the iSCSI protocol, for which processors have an instruction.
+func castagnoli(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
 var errSum = errors.New("a checksum in it is wrong")
 
@@ -61,7 +62,7 @@ func trailing(b []byte) error {
 	if err != nil {
 		return err
 	}
-	if uint64(crc32.Checksum(b[:at], castagnoli)) != want {
+	if uint64(castagnoli(b[:at])) != want {
 		return errSum
 	}
 	return nil
@@ -94,7 +95,7 @@ func tableIndex(f io.ReaderAt, size int64) (*fb.TableIndex, error) {
 	if _, err := f.ReadAt(index, size-8-sumLength-length); err != nil {
 		return nil, err
 	}
-	if uint64(crc32.Checksum(index, castagnoli)) != want {
+	if uint64(castagnoli(index)) != want {
 		return nil, errSum
 	}
 	return fb.GetRootAsTableIndex(index, 0), nil

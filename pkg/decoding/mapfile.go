@@ -1,6 +1,8 @@
 package decoding
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"math"
@@ -20,22 +22,49 @@ func MapFile(path string) (*Mapped, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return mapped(f)
+}
+
+// MapSummed maps a regular file for reading, and has its SHA-256 in hex. For that it is read: through the mapping, each of its
+// pages would stay in the process.
+func MapSummed(path string) (m *Mapped, sum string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, "", err
+	}
+	defer f.Close()
+	if m, err = mapped(f); err != nil {
+		return nil, "", err
+	}
+	const block = 32 << 10
+	hash := sha256.New()
+	n, err := io.CopyBuffer(hash, io.NewSectionReader(f, 0, m.Size()), make([]byte, block))
+	if err == nil && n < m.Size() {
+		err = io.ErrUnexpectedEOF // and the mapping has less than it did
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("read %s: %w", path, err)
+	}
+	return m, hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+func mapped(f *os.File) (*Mapped, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
+		return nil, fmt.Errorf("%s is not a regular file", f.Name())
 	}
 	if info.Size() == 0 {
 		return &Mapped{}, nil
 	}
 	if info.Size() > math.MaxInt32 { // ELF32 has no more, and a 32-bit gateway no more addresses
-		return nil, fmt.Errorf("%s is larger than 2 GiB", path)
+		return nil, fmt.Errorf("%s is larger than 2 GiB", f.Name())
 	}
 	data, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_PRIVATE)
 	if err != nil {
-		return nil, fmt.Errorf("map %s: %w", path, err)
+		return nil, fmt.Errorf("map %s: %w", f.Name(), err)
 	}
 	return &Mapped{data: data}, nil
 }

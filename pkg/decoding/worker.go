@@ -3,8 +3,6 @@ package decoding
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -57,12 +55,11 @@ type worker struct {
 }
 
 func (w *worker) openELF() error {
-	elf, err := MapFile(w.ELF)
+	elf, sum, err := MapSummed(w.ELF)
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(elf.Bytes())
-	w.elfSHA256 = hex.EncodeToString(sum[:])
+	w.elfSHA256 = sum
 	w.index, err = symbol.Open(elf, elf.Size())
 	return err
 }

@@ -209,13 +209,15 @@ func refusal(err error) error {
 
 // The challenges. esp_http_client repeats what was refused up to ten times where it is asked for Basic, so that only who
 // has shown nothing is asked for it.
-var (
-	askForCredentials  = http.Header{"Www-Authenticate": {`Basic realm="slipway"`}}
-	refusedCredentials = http.Header{"Www-Authenticate": {"Bearer"}}
+const (
+	askForCredentials  = `Basic realm="slipway"`
+	refusedCredentials = "Bearer"
 )
 
-func unauthorized(code, message string, challenge http.Header, cause error) error {
+func challenge(with string) http.Header { return http.Header{"Www-Authenticate": {with}} }
+
+func unauthorized(code, message, with string, cause error) error {
 	e := endpoint.Errorf(http.StatusUnauthorized, code, "%s", message).Because(cause)
-	e.Header = challenge
+	e.Header = challenge(with)
 	return e
 }

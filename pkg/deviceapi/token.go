@@ -50,7 +50,7 @@ func (d *Door) token(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case errors.Is(err, auth.ErrInvalidClient):
 		e := oauthError(http.StatusUnauthorized, "invalid_client", "client id and secret do not match").Because(err)
-		e.Header = refusedCredentials
+		e.Header = challenge(refusedCredentials)
 		return e
 	case errors.Is(err, auth.ErrClock):
 		return oauthError(http.StatusServiceUnavailable, "temporarily_unavailable", "the gateway's clock is wrong").Because(err)

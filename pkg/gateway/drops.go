@@ -15,7 +15,7 @@ type drops struct {
 	store  *catalog.Catalog
 }
 
-var errNoFolder = fleet.Unknown("there is no drop folder: it is off in the settings")
+func errNoFolder() error { return fleet.Unknown("there is no drop folder: it is off in the settings") }
 
 func (d *drops) Rejected() ([]fleet.Drop, error) {
 	if d.folder == nil {
@@ -26,14 +26,14 @@ func (d *drops) Rejected() ([]fleet.Drop, error) {
 
 func (d *drops) Retry(ctx context.Context, name string) error {
 	if d.folder == nil {
-		return errNoFolder
+		return errNoFolder()
 	}
 	return d.folder.Retry(name, d.told(ctx, event.DropRetried))
 }
 
 func (d *drops) Dismiss(ctx context.Context, name string) error {
 	if d.folder == nil {
-		return errNoFolder
+		return errNoFolder()
 	}
 	return d.folder.Dismiss(name, d.told(ctx, event.DropDismissed))
 }

@@ -124,7 +124,7 @@ func (g *Gateway) assemble() (err error) {
 		dumps: g.dumps, book: g.book, lostKey: g.lostKey, identity: g.identity, folder: g.folder, backups: g.backups, source: source, doors: g.doors, gate: g.gate,
 		storage: g.storage, broker: g.broker, rollouts: g.rollouts, webhooks: g.webhooks,
 	}
-	g.metrics.registry.MustRegister(&stock{whole, g.logger}, &rolloutStock{whole, g.logger})
+	g.metrics.registry.MustRegister(newStock(whole, g.logger), newRolloutStock(whole, g.logger))
 	g.whole = whole
 	g.makeDoors(whole)
 	return nil

@@ -65,7 +65,7 @@ func listen(cfg config.Config) (*ways, error) {
 		for _, address := range way.addresses {
 			var l net.Listener
 			err := patiently(func() (err error) {
-				l, err = plainTCP.Listen(context.Background(), "tcp", address)
+				l, err = plainTCP().Listen(context.Background(), "tcp", address)
 				return err
 			})
 			if err != nil {
@@ -118,11 +118,11 @@ func (w *ways) warnIfOther(cfg config.Config, name string, configured config.Add
 
 // plainTCP listens without Multipath TCP, which Go takes by itself: its connections do not inherit TCP_NOTSENT_LOWAT, and
 // megabytes were queued for a device that reads 1 KiB.
-var plainTCP = func() net.ListenConfig {
+func plainTCP() *net.ListenConfig {
 	var c net.ListenConfig
 	c.SetMultipathTCP(false)
-	return c
-}()
+	return &c
+}
 
 // page is the address under which people reach all doors, host being who we are where the listener does not say it.
 func (w *ways) page(host func() string) string {

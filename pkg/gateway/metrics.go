@@ -129,31 +129,44 @@ func (m *metrics) decoded(seconds float64, dumps int) {
 type stock struct {
 	*overview
 	logger *slog.Logger
+	descs  stockDescs
 }
 
-var (
-	dumpBytes  = prometheus.NewDesc("slipway_coredumps_bytes", "Bytes that core dumps take on disk.", nil, nil)
-	assetBytes = prometheus.NewDesc("slipway_assets_bytes", "Bytes that firmware takes on disk.", nil, nil)
-	deviceNum  = prometheus.NewDesc("slipway_devices", "Devices that are known, by model, the version that they run (empty: not known) and their state.", []string{"model", "version", "state"}, nil)
-	lineDark   = prometheus.NewDesc("slipway_line_dark", "1 for a line whose devices fell silent together, 0 for every other one.", []string{"line"}, nil)
-	dumpNum    = prometheus.NewDesc("slipway_coredumps", "Core dumps that are kept, by how far they have come.", []string{"state"}, nil)
-	waitingNum = prometheus.NewDesc("slipway_decode_queue_length", "Core dumps that nobody has looked at yet.", nil, nil)
-	groupNum   = prometheus.NewDesc("slipway_crash_groups_open", "Groups of crashes that are open.", nil, nil)
-	crowdNum   = prometheus.NewDesc("slipway_connections_without_credentials", "Connections that have shown no good credentials, by whether they are served or wait for their turn.", []string{"state"}, nil)
-	crowdCut   = prometheus.NewDesc("slipway_connections_closed_total", "Connections without good credentials that were closed because there were too many.", nil, nil)
-	troubleNum = prometheus.NewDesc("slipway_trouble", "What is wrong and wants somebody, by kind, as slipway status says it; 0 where nothing is.", []string{"kind"}, nil)
-	freeOnDisk = prometheus.NewDesc("slipway_disk_free_bytes", "Bytes that are free where the gateway writes.", []string{"folder"}, nil)
-	backupAge  = prometheus.NewDesc("slipway_backup_age_seconds", "Age of the newest daily backup; missing where there is none.", nil, nil)
-	hookWaits  = prometheus.NewDesc("slipway_webhook_waiting_events", "Events behind the last one that a webhook's receiver has acknowledged.", []string{"webhook"}, nil)
-	hookFails  = prometheus.NewDesc("slipway_webhook_failing_seconds", "Time since a webhook's receiver has acknowledged nothing of what it was sent; 0 where it does.", []string{"webhook"}, nil)
-	hookActive = prometheus.NewDesc("slipway_webhook_active", "1 for a webhook that events are sent to, 0 for one that is off or was disabled.", []string{"webhook"}, nil)
-	certEnd    = prometheus.NewDesc("slipway_certificate_end_timestamp_seconds", "When the certificate that is served ends, in seconds since 1970.", nil, nil)
-	buildInfo  = prometheus.NewDesc("slipway_build_info", "Always 1; the labels say what runs.", []string{"version", "commit"}, nil)
-)
+// stockDescs say what a stock has.
+type stockDescs struct {
+	dumpBytes, assetBytes, deviceNum, lineDark, dumpNum, waitingNum, groupNum, crowdNum,
+	crowdCut, troubleNum, freeOnDisk, backupAge, hookWaits, hookFails, hookActive, certEnd, buildInfo *prometheus.Desc
+}
+
+func newStock(whole *overview, logger *slog.Logger) *stock {
+	return &stock{whole, logger, stockDescs{
+		dumpBytes:  prometheus.NewDesc("slipway_coredumps_bytes", "Bytes that core dumps take on disk.", nil, nil),
+		assetBytes: prometheus.NewDesc("slipway_assets_bytes", "Bytes that firmware takes on disk.", nil, nil),
+		deviceNum:  prometheus.NewDesc("slipway_devices", "Devices that are known, by model, the version that they run (empty: not known) and their state.", []string{"model", "version", "state"}, nil),
+		lineDark:   prometheus.NewDesc("slipway_line_dark", "1 for a line whose devices fell silent together, 0 for every other one.", []string{"line"}, nil),
+		dumpNum:    prometheus.NewDesc("slipway_coredumps", "Core dumps that are kept, by how far they have come.", []string{"state"}, nil),
+		waitingNum: prometheus.NewDesc("slipway_decode_queue_length", "Core dumps that nobody has looked at yet.", nil, nil),
+		groupNum:   prometheus.NewDesc("slipway_crash_groups_open", "Groups of crashes that are open.", nil, nil),
+		crowdNum:   prometheus.NewDesc("slipway_connections_without_credentials", "Connections that have shown no good credentials, by whether they are served or wait for their turn.", []string{"state"}, nil),
+		crowdCut:   prometheus.NewDesc("slipway_connections_closed_total", "Connections without good credentials that were closed because there were too many.", nil, nil),
+		troubleNum: prometheus.NewDesc("slipway_trouble", "What is wrong and wants somebody, by kind, as slipway status says it; 0 where nothing is.", []string{"kind"}, nil),
+		freeOnDisk: prometheus.NewDesc("slipway_disk_free_bytes", "Bytes that are free where the gateway writes.", []string{"folder"}, nil),
+		backupAge:  prometheus.NewDesc("slipway_backup_age_seconds", "Age of the newest daily backup; missing where there is none.", nil, nil),
+		hookWaits:  prometheus.NewDesc("slipway_webhook_waiting_events", "Events behind the last one that a webhook's receiver has acknowledged.", []string{"webhook"}, nil),
+		hookFails:  prometheus.NewDesc("slipway_webhook_failing_seconds", "Time since a webhook's receiver has acknowledged nothing of what it was sent; 0 where it does.", []string{"webhook"}, nil),
+		hookActive: prometheus.NewDesc("slipway_webhook_active", "1 for a webhook that events are sent to, 0 for one that is off or was disabled.", []string{"webhook"}, nil),
+		certEnd:    prometheus.NewDesc("slipway_certificate_end_timestamp_seconds", "When the certificate that is served ends, in seconds since 1970.", nil, nil),
+		buildInfo:  prometheus.NewDesc("slipway_build_info", "Always 1; the labels say what runs.", []string{"version", "commit"}, nil),
+	}}
+}
 
 // Describe is prometheus.Collector.
 func (s *stock) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{dumpBytes, assetBytes, deviceNum, lineDark, dumpNum, waitingNum, groupNum, crowdNum, crowdCut, troubleNum, freeOnDisk, backupAge, certEnd, buildInfo, hookWaits, hookFails, hookActive} {
+	is := s.descs
+	for _, d := range []*prometheus.Desc{
+		is.dumpBytes, is.assetBytes, is.deviceNum, is.lineDark, is.dumpNum, is.waitingNum, is.groupNum, is.crowdNum,
+		is.crowdCut, is.troubleNum, is.freeOnDisk, is.backupAge, is.hookWaits, is.hookFails, is.hookActive, is.certEnd, is.buildInfo,
+	} {
 		out <- d
 	}
 }
@@ -163,13 +176,13 @@ func (s *stock) Collect(out chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	gauge(buildInfo, 1, s.binary.Version, s.binary.Commit)
+	gauge(s.descs.buildInfo, 1, s.binary.Version, s.binary.Commit)
 	crowd := s.gate.Crowd()
-	gauge(crowdNum, float64(crowd.Strangers), "served")
-	gauge(crowdNum, float64(crowd.Waiting), "waiting")
-	out <- prometheus.MustNewConstMetric(crowdCut, prometheus.CounterValue, float64(crowd.Closed))
+	gauge(s.descs.crowdNum, float64(crowd.Strangers), "served")
+	gauge(s.descs.crowdNum, float64(crowd.Waiting), "waiting")
+	out <- prometheus.MustNewConstMetric(s.descs.crowdCut, prometheus.CounterValue, float64(crowd.Closed))
 	if bytes, ok := s.dumps.Usage(); ok {
-		gauge(dumpBytes, float64(bytes))
+		gauge(s.descs.dumpBytes, float64(bytes))
 	}
 	counted := func(d *prometheus.Desc, n int64, err error, labels ...string) {
 		if err != nil {
@@ -179,24 +192,24 @@ func (s *stock) Collect(out chan<- prometheus.Metric) {
 		gauge(d, float64(n), labels...)
 	}
 	bytes, err := s.depot.Usage()
-	counted(assetBytes, bytes, err)
+	counted(s.descs.assetBytes, bytes, err)
 	for share, n := range s.book.Count() {
-		gauge(deviceNum, float64(n), string(share.Model), share.Version, string(share.State))
+		gauge(s.descs.deviceNum, float64(n), string(share.Model), share.Version, string(share.State))
 	}
 	for line, since := range s.book.Lines() {
 		dark := 0.0
 		if !since.IsZero() {
 			dark = 1
 		}
-		gauge(lineDark, dark, line)
+		gauge(s.descs.lineDark, dark, line)
 	}
 	s.collectCare(gauge)
 	inStock, err := s.store.Stock()
 	for _, state := range crash.States {
-		counted(dumpNum, int64(inStock.Dumps[state]), err, string(state))
+		counted(s.descs.dumpNum, int64(inStock.Dumps[state]), err, string(state))
 	}
-	counted(waitingNum, int64(inStock.Dumps[crash.Waiting]), err)
-	counted(groupNum, int64(inStock.Open), err)
+	counted(s.descs.waitingNum, int64(inStock.Dumps[crash.Waiting]), err)
+	counted(s.descs.groupNum, int64(inStock.Open), err)
 }
 
 // collectCare has what somebody should look after before it is too late.
@@ -206,21 +219,21 @@ func (s *stock) collectCare(gauge func(d *prometheus.Desc, v float64, labels ...
 		wrong[one.kind]++
 	}
 	for _, kind := range troubleKinds {
-		gauge(troubleNum, float64(wrong[kind]), kind)
+		gauge(s.descs.troubleNum, float64(wrong[kind]), kind)
 	}
 	for name, dir := range map[string]string{"state": s.cfg.StateDir, "catalog": s.cfg.CatalogDir, "assets": s.cfg.AssetsDir, "coredumps": s.cfg.CoredumpsDir} {
 		if dir == "" {
 			continue
 		}
 		if free, _, err := SpaceOf(dir)(); err == nil { // else it is trouble of the disk
-			gauge(freeOnDisk, float64(free), name)
+			gauge(s.descs.freeOnDisk, float64(free), name)
 		}
 	}
 	if at, err := backup.NewestAt(s.cfg.BackupDir()); err == nil && !at.IsZero() {
-		gauge(backupAge, max(time.Since(at).Seconds(), 0))
+		gauge(s.descs.backupAge, max(time.Since(at).Seconds(), 0))
 	}
 	s.collectWebhooks(gauge)
-	gauge(certEnd, float64(s.identity.NotAfter().Unix()))
+	gauge(s.descs.certEnd, float64(s.identity.NotAfter().Unix()))
 }
 
 // collectWebhooks has who is sent events elsewhere: twenty at most.
@@ -238,8 +251,8 @@ func (s *stock) collectWebhooks(gauge func(d *prometheus.Desc, v float64, labels
 		if !w.Delivery.FailingSince.IsZero() {
 			failing = max(time.Since(w.Delivery.FailingSince).Seconds(), 0)
 		}
-		gauge(hookActive, active, w.ID)
-		gauge(hookWaits, float64(w.Waiting), w.ID)
-		gauge(hookFails, failing, w.ID)
+		gauge(s.descs.hookActive, active, w.ID)
+		gauge(s.descs.hookWaits, float64(w.Waiting), w.ID)
+		gauge(s.descs.hookFails, failing, w.ID)
 	}
 }

@@ -18,20 +18,25 @@ type rolloutList interface {
 type rolloutStock struct {
 	*overview
 	logger *slog.Logger
+
+	devices, evidence, state *prometheus.Desc
 }
 
 // mostMeasured models have their rollouts in the metrics: each is 25 series.
 const mostMeasured = 100
 
-var (
-	rolloutDevices  = prometheus.NewDesc("slipway_rollout_devices", "Devices of the newest rollout of a model, by their state in it; crashed is a mark beside the state.", []string{"model", "state"}, nil)
-	rolloutEvidence = prometheus.NewDesc("slipway_rollout_evidence", "How many times better \"it is worse\" explains what was seen of the newest rollout than \"it is not\"; it halts by the total.", []string{"model", "stream"}, nil)
-	rolloutState    = prometheus.NewDesc("slipway_rollout_state", "1 for the state of the newest rollout of a model, 0 for every other one.", []string{"model", "state"}, nil)
-)
+func newRolloutStock(whole *overview, logger *slog.Logger) *rolloutStock {
+	return &rolloutStock{
+		overview: whole, logger: logger,
+		devices:  prometheus.NewDesc("slipway_rollout_devices", "Devices of the newest rollout of a model, by their state in it; crashed is a mark beside the state.", []string{"model", "state"}, nil),
+		evidence: prometheus.NewDesc("slipway_rollout_evidence", "How many times better \"it is worse\" explains what was seen of the newest rollout than \"it is not\"; it halts by the total.", []string{"model", "stream"}, nil),
+		state:    prometheus.NewDesc("slipway_rollout_state", "1 for the state of the newest rollout of a model, 0 for every other one.", []string{"model", "state"}, nil),
+	}
+}
 
 // Describe is prometheus.Collector.
 func (s *rolloutStock) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{rolloutDevices, rolloutEvidence, rolloutState} {
+	for _, d := range []*prometheus.Desc{s.devices, s.evidence, s.state} {
 		out <- d
 	}
 }
@@ -40,7 +45,7 @@ func (s *rolloutStock) Describe(out chan<- *prometheus.Desc) {
 func (s *rolloutStock) Collect(out chan<- prometheus.Metric) {
 	newest, err := s.newest()
 	if err != nil {
-		s.logger.Error("metric not counted", "metric", rolloutState.String(), "error", err)
+		s.logger.Error("metric not counted", "metric", s.state.String(), "error", err)
 		return
 	}
 	for _, r := range newest {
@@ -52,15 +57,15 @@ func (s *rolloutStock) Collect(out chan<- prometheus.Metric) {
 			if r.State == state {
 				v = 1
 			}
-			gauge(rolloutState, v, string(state))
+			gauge(s.state, v, string(state))
 		}
 		for _, state := range append(slices.Clone(fleet.MemberStates), fleet.MarkCrashed) {
-			gauge(rolloutDevices, float64(r.Counts.Of(state)), string(state))
+			gauge(s.devices, float64(r.Counts.Of(state)), string(state))
 		}
 		for stream, v := range map[string]float64{
 			"total": r.Evidence.Total, "loss": r.Evidence.Loss, "crash": r.Evidence.Crash, "silence": r.Evidence.Silence, "signature": r.Evidence.Signature,
 		} {
-			gauge(rolloutEvidence, v, stream)
+			gauge(s.evidence, v, stream)
 		}
 	}
 }

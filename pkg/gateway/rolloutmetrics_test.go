@@ -31,7 +31,7 @@ func (l listed) List(f fleet.RolloutFilter) (page []fleet.Rollout, next string, 
 func collected(t *testing.T, list rolloutList) map[string]float64 {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(&rolloutStock{&overview{rollouts: list}, slog.New(slog.DiscardHandler)})
+	reg.MustRegister(newRolloutStock(&overview{rollouts: list}, slog.New(slog.DiscardHandler)))
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -28,11 +28,11 @@ var templateFiles embed.FS
 
 // templates are the views', each with the layout around it, read when it is first shown: the decode worker and the commands
 // are the same program, and show none.
-var templates = struct {
+var templates struct {
 	sync.Mutex
 	layout *template.Template
 	views  map[string]*template.Template
-}{views: map[string]*template.Template{}}
+}
 
 // templateOf is a view's, by its name.
 func templateOf(name string) (*template.Template, error) {
@@ -43,11 +43,11 @@ func templateOf(name string) (*template.Template, error) {
 	}
 	if templates.layout == nil {
 		// A name with _ is a part of several views.
-		layout, err := template.New("").Option("missingkey=error").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/_*.html")
+		layout, err := template.New("").Option("missingkey=error").Funcs(functions()).ParseFS(templateFiles, "templates/layout.html", "templates/_*.html")
 		if err != nil {
 			return nil, err
 		}
-		templates.layout = layout
+		templates.layout, templates.views = layout, map[string]*template.Template{}
 	}
 	t, err := templates.layout.Clone()
 	if err != nil {
@@ -60,15 +60,17 @@ func templateOf(name string) (*template.Template, error) {
 	return t, nil
 }
 
-var functions = template.FuncMap{
-	"when":    when,
-	"age":     age,
-	"bytes":   func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) },
-	"comma":   func(n int) string { return humanize.Comma(int64(n)) },
-	"comma64": func(n uint64) string { return humanize.Comma(int64(n)) },
-	"asset":   asset,
-	"plural":  plural,
-	"word":    stateWord,
+func functions() template.FuncMap {
+	return template.FuncMap{
+		"when":    when,
+		"age":     age,
+		"bytes":   func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) },
+		"comma":   func(n int) string { return humanize.Comma(int64(n)) },
+		"comma64": func(n uint64) string { return humanize.Comma(int64(n)) },
+		"asset":   asset,
+		"plural":  plural,
+		"word":    stateWord,
+	}
 }
 
 func stateWord(s fleet.DeviceState) string { return strings.ReplaceAll(string(s), "_", " ") }

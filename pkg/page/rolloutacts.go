@@ -37,21 +37,23 @@ type shownAct struct {
 // deed is what is said of an act that is done, and of how it is undone.
 type deed struct{ done, undo string }
 
-var deeds = map[fleet.RolloutVerb]deed{
-	fleet.RolloutPause:   {"It is paused: nobody else is offered it for now.", "go on with it."},
-	fleet.RolloutResume:  {"It goes on.", "pause it, or halt it."},
-	fleet.RolloutHalt:    {"It is halted: nobody else is offered it, and who has it keeps it.", "go on with it, with a reason, while no other version is published."},
-	fleet.RolloutAdvance: {"The rest of this wave and what it waits for are skipped.", "pause it; a wave that has opened stays open."},
-	fleet.RolloutExcuse:  {"Their slots are free for others.", ""},
-	fleet.RolloutRetreat: {"It is taken back, in waves.", "halt it: then nobody else is taken back."},
-	fleet.RolloutFinish:  {"It is over.", "start a rollout of the other version."},
+func deedOf(verb fleet.RolloutVerb) deed {
+	return map[fleet.RolloutVerb]deed{
+		fleet.RolloutPause:   {"It is paused: nobody else is offered it for now.", "go on with it."},
+		fleet.RolloutResume:  {"It goes on.", "pause it, or halt it."},
+		fleet.RolloutHalt:    {"It is halted: nobody else is offered it, and who has it keeps it.", "go on with it, with a reason, while no other version is published."},
+		fleet.RolloutAdvance: {"The rest of this wave and what it waits for are skipped.", "pause it; a wave that has opened stays open."},
+		fleet.RolloutExcuse:  {"Their slots are free for others.", ""},
+		fleet.RolloutRetreat: {"It is taken back, in waves.", "halt it: then nobody else is taken back."},
+		fleet.RolloutFinish:  {"It is over.", "start a rollout of the other version."},
+	}[verb]
 }
 
 // actsOn are what a person may do with a rollout now, the quick ones first.
 func actsOn(r api.Rollout) (acts []shownAct) {
 	add := func(one shownAct) {
 		one.Asks = api.NeedsReason(one.Verb, r.State) && one.Verb != fleet.RolloutHalt
-		one.Undo = deeds[one.Verb].undo
+		one.Undo = deedOf(one.Verb).undo
 		one.Line = commandOf(r, one.Verb)
 		acts = append(acts, one)
 	}
@@ -158,7 +160,8 @@ func (p *Page) actOnRollout(verb fleet.RolloutVerb) func(*visit) (done, error) {
 		if _, err := p.Rolling.Act(v.r.Context(), one, verb, in, false); err != nil {
 			return done{}, err
 		}
-		return done{To: rolloutAddress(one), Said: said{deeds[verb].done, deeds[verb].undo, line}}, nil
+		deed := deedOf(verb)
+		return done{To: rolloutAddress(one), Said: said{deed.done, deed.undo, line}}, nil
 	}
 }
 

@@ -27,7 +27,15 @@ type static struct {
 }
 
 // statics are read and packed when they are first asked for: the decode worker and the commands are the same program.
-var statics = sync.OnceValue(readStatics)
+var statics struct {
+	once sync.Once
+	all  map[string]static
+}
+
+func staticsRead() map[string]static {
+	statics.once.Do(func() { statics.all = readStatics() })
+	return statics.all
+}
 
 func readStatics() map[string]static {
 	entries, err := staticFiles.ReadDir("static")
@@ -93,7 +101,7 @@ func packFast(body []byte) []byte {
 }
 
 // asset is the address of a file, another one for each content: browsers keep it.
-func asset(name string) string { return "/static/" + name + "?v=" + statics()[name].hash[:8] }
+func asset(name string) string { return "/static/" + name + "?v=" + staticsRead()[name].hash[:8] }
 
 func (p *Page) registerStatic(rs *endpoint.Routes) {
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
@@ -107,7 +115,7 @@ func (p *Page) registerStatic(rs *endpoint.Routes) {
 }
 
 func sendStatic(w http.ResponseWriter, r *http.Request, name string) error {
-	s, known := statics()[name]
+	s, known := staticsRead()[name]
 	if !known {
 		return endpoint.Errorf(http.StatusNotFound, "unknown_path", "there is nothing at this address")
 	}

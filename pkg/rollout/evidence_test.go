@@ -113,7 +113,7 @@ func TestTheSameMarksGiveTheSameEvidenceInWhateverOrderTheirRecordsAreRead(t *te
 		members := randomMarks(r, 300)
 		var before fleet.RolloutEvidence
 		for round := range 5 {
-			c := newCourse(fleet.Rollout{Model: "pump", Number: 1, Tolerated: 0.01, Rate: 0.002, Plan: plans["standard"]}, product, nil)
+			c := newCourse(fleet.Rollout{Model: "pump", Number: 1, Tolerated: 0.01, Rate: 0.002, Plan: plans()["standard"]}, product, nil)
 			for _, m := range members {
 				c.add(m)
 			}

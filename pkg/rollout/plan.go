@@ -5,7 +5,6 @@ import (
 	"math"
 	"regexp"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/slipway-gateway/slipway/pkg/fleet"
@@ -20,29 +19,30 @@ const (
 const leastUnproven = 3
 
 // plans are those that come with the gateway.
-var plans = map[string]fleet.Plan{
-	"standard": {Name: "standard", Unproven: leastUnproven, Waves: []fleet.Wave{
-		{Devices: 3, Rest: 30 * minutes}, {Devices: 10, Rest: 2 * hours}, {Devices: 40, Rest: 12 * hours, BootCrash: 0.05},
-		{Share: 0.05, Rest: 24 * hours, Daily: 0.005}, {Share: 0.25, Rest: 12 * hours}, {Share: 1},
-	}},
-	"urgent": {Name: "urgent", Unproven: leastUnproven, Waves: []fleet.Wave{
-		{Devices: 3, Rest: 30 * minutes}, {Devices: 10, Rest: 30 * minutes}, {Devices: 40, Rest: 30 * minutes}, {Share: 1},
-	}},
-	"small": {Name: "small", Unproven: leastUnproven, Waves: []fleet.Wave{
-		{Devices: 1, Rest: 30 * minutes}, {Devices: 3, Rest: 2 * hours}, {Devices: 10, Rest: 12 * hours}, {Share: 1},
-	}},
+func plans() map[string]fleet.Plan {
+	return map[string]fleet.Plan{
+		"standard": {Name: "standard", Unproven: leastUnproven, Waves: []fleet.Wave{
+			{Devices: 3, Rest: 30 * minutes}, {Devices: 10, Rest: 2 * hours}, {Devices: 40, Rest: 12 * hours, BootCrash: 0.05},
+			{Share: 0.05, Rest: 24 * hours, Daily: 0.005}, {Share: 0.25, Rest: 12 * hours}, {Share: 1},
+		}},
+		"urgent": {Name: "urgent", Unproven: leastUnproven, Waves: []fleet.Wave{
+			{Devices: 3, Rest: 30 * minutes}, {Devices: 10, Rest: 30 * minutes}, {Devices: 40, Rest: 30 * minutes}, {Share: 1},
+		}},
+		"small": {Name: "small", Unproven: leastUnproven, Waves: []fleet.Wave{
+			{Devices: 1, Rest: 30 * minutes}, {Devices: 3, Rest: 2 * hours}, {Devices: 10, Rest: 12 * hours}, {Share: 1},
+		}},
+	}
 }
 
 // PlanNames are the plans that come with the gateway.
-func PlanNames() []string { return slices.Sorted(maps.Keys(plans)) }
+func PlanNames() []string { return slices.Sorted(maps.Keys(plans())) }
 
 // NamedPlan finds one of them.
 func NamedPlan(name string) (fleet.Plan, error) {
-	p, ok := plans[name]
+	p, ok := plans()[name]
 	if !ok {
 		return p, fleet.Refused("there is no plan %q: want %s, or a plan's waves", name, wordsOf(PlanNames()))
 	}
-	p.Waves = slices.Clone(p.Waves)
 	return p, nil
 }
 
@@ -54,11 +54,11 @@ const (
 )
 
 // planName is how a plan may be called: it stands in addresses, on the page and in the journal.
-var planName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9_.-]{1,32}$`) })
+func planName() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9_.-]{1,32}$`) }
 
 // differs reports that a plan has the name of one that comes with the gateway, and other waves.
 func differs(p fleet.Plan) bool {
-	named, is := plans[p.Name]
+	named, is := plans()[p.Name]
 	return is && !slices.Equal(named.Waves, p.Waves)
 }
 

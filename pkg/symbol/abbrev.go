@@ -82,6 +82,27 @@ func (t *abbrevTable) read(data []byte, first uint64) {
 	}
 }
 
+// roomFor makes an empty table that reading data fills: one that grew to it took twice the memory.
+func roomFor(data []byte) *abbrevTable {
+	c, shapes, specs := cursor{data: data}, 0, 0
+	for shapes+specs < maxAbbrevSpecs && c.uleb() != 0 && !c.bad {
+		c.uleb() // tag
+		c.u8()
+		for shapes+specs < maxAbbrevSpecs && !c.bad {
+			attr, form := c.uleb(), c.uleb()
+			if attr == 0 && form == 0 {
+				break
+			}
+			if form == formImplicit {
+				c.sleb()
+			}
+			specs++
+		}
+		shapes++
+	}
+	return &abbrevTable{dense: make([]abbrev, 0, shapes), all: make([]spec, 0, specs)}
+}
+
 // narrow keeps a number that a real file would have small; others become one that nothing knows.
 func narrow(v uint64) uint16 {
 	if v > 0xfffe {
@@ -100,7 +121,7 @@ func (u *unit) abbrevTable() *abbrevTable {
 	if u.abbrevOff >= uint64(len(data)) {
 		return &abbrevTable{}
 	}
-	t := &abbrevTable{}
+	t := roomFor(data[u.abbrevOff:])
 	t.read(data[u.abbrevOff:], 0)
 	x.spend(t.specs * 24) // a spec takes 16 bytes, an abbreviation 48
 	if x.abbrevs == nil {

@@ -51,6 +51,7 @@ func (x *Index) symbolTable() []entry {
 	x.symbols.read = true
 	names := x.strtab.all()
 	c := cursor{data: x.symtab.all()}
+	x.symbols.entries = make([]entry, 0, min(c.left()/symbolSize, maxSymbols))
 	for c.left() >= symbolSize && len(x.symbols.entries) < maxSymbols {
 		e := entry{name: c.u32(), addr: c.u32(), size: c.u32()}
 		info := c.u8()
