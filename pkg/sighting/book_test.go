@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -152,6 +153,12 @@ func (s *shelf) open(t testing.TB) *Book {
 	if err != nil {
 		t.Fatal(err)
 	}
+	unheard := *b.unheard
+	t.Cleanup(func() {
+		if !reflect.DeepEqual(*b.unheard, unheard) {
+			t.Errorf("what is shared by those of whom nothing was seen was written to: %+v", *b.unheard)
+		}
+	})
 	return b
 }
 

@@ -37,23 +37,44 @@ func full(t testing.TB, n int) (*shelf, *Book) {
 	return s, b
 }
 
-func TestTenThousandDevicesTakeEightMegabytes(t *testing.T) {
-	const n, most = 10_000, 8_000_000
+// memoryOf makes a book, and measures what it takes in bytes.
+func memoryOf(made func() (*shelf, *Book)) (s *shelf, b *Book, took int64) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	s, b := full(t, n)
+	s, b = made()
 	s.devices = nil // the catalog's, not the book's
 	b.dirty = nil   // they are saved
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	took := int64(after.HeapAlloc) - int64(before.HeapAlloc)
+	return s, b, int64(after.HeapAlloc) - int64(before.HeapAlloc)
+}
+
+func TestTenThousandDevicesTakeEightMegabytes(t *testing.T) {
+	const n, most = 10_000, 8_000_000
+	s, b, took := memoryOf(func() (*shelf, *Book) { return full(t, n) })
 	t.Logf("%d devices take %d bytes, %d each", n, took, took/n)
 	if took > most {
 		t.Errorf("%d bytes, promised are %d", took, most)
 	}
 	if got := sightingOf(b, n-1); got.Rhythm != 300 || got.Download == nil || got.WentBack == nil || got.RunsELF == "" || got.Reset != "panic" || got.OTAState != "valid" {
 		t.Errorf("not all is known: %+v", got)
+	}
+	runtime.KeepAlive(s)
+}
+
+func TestADeviceThatWasNeverHeardTakesAFifthOfOneThatIs(t *testing.T) {
+	const n, most = 10_000, 2_000_000
+	s, b, took := memoryOf(func() (*shelf, *Book) {
+		s := shelfOf(n, "hall-1.press-line-1")
+		return s, s.open(t)
+	})
+	t.Logf("%d devices take %d bytes, %d each", n, took, took/n)
+	if took > most {
+		t.Errorf("%d bytes, promised are %d", took, most)
+	}
+	if got := sightingOf(b, n-1); got.State != fleet.Never {
+		t.Errorf("it is %+v", got)
 	}
 	runtime.KeepAlive(s)
 }

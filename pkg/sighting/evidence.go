@@ -23,7 +23,7 @@ func strength(p fleet.Proof) int {
 // believe weighs a sign against what is known, and reports that something else is known then. Newer evidence replaces what
 // is equal or weaker. Weaker evidence replaces what is stronger only where the two contradict each other and the device has
 // fetched that other version whole since the stronger was shown last.
-func (r *Record) believe(e evidence) (changed bool) {
+func (r *Shown) believe(e evidence) (changed bool) {
 	same := e.version == r.Runs
 	switch {
 	case e.at < r.RunsSeen:
@@ -48,7 +48,7 @@ func (r *Record) believe(e evidence) (changed bool) {
 }
 
 // rolledBack notes that the device has left version v.
-func (r *Record) rolledBack(v fleet.Version, byDump bool, at int64) bool {
+func (r *Shown) rolledBack(v fleet.Version, byDump bool, at int64) bool {
 	if r.Back != nil && r.Back.At >= at {
 		return false
 	}
@@ -57,13 +57,13 @@ func (r *Record) rolledBack(v fleet.Version, byDump bool, at int64) bool {
 }
 
 // leftSince reports that the device was found to have left v since it fetched that.
-func (r *Record) leftSince(v fleet.Version) bool {
+func (r *Shown) leftSince(v fleet.Version) bool {
 	return r.Back != nil && r.Back.Version == v && r.Back.At >= r.WholeAt
 }
 
 // toldBack finds a rollback in the device's own word: it had the whole of another version and booted, or said that it ran
 // that, and now runs what it ran before. A version that it did not run before came by cable.
-func (r *Record) toldBack(e evidence) bool {
+func (r *Shown) toldBack(e evidence) bool {
 	v := r.Whole
 	if v == "" || e.version == "" || e.version == string(v) || e.at < r.WholeAt || r.leftSince(v) {
 		return false
@@ -78,7 +78,7 @@ func (r *Record) toldBack(e evidence) bool {
 }
 
 // dumped weighs a dump. One of a build's ELF that is declared by another version was uploaded after a rollback.
-func (r *Record) dumped(d fleet.SeenDump, at int64) (changed bool) {
+func (r *Shown) dumped(d fleet.SeenDump, at int64) (changed bool) {
 	switch {
 	case d.Build == "" || d.Declared == "":
 		return false
@@ -95,7 +95,7 @@ func (r *Record) dumped(d fleet.SeenDump, at int64) (changed bool) {
 // Of some clients no boot can be seen: they tell of none, and fetch no token that they would fetch anew. One that has fetched
 // all of v, and wants no more than a block of it later, runs it, as what it ran before would fetch all of it once more; unless
 // that remembers what it went back from.
-func (r *Record) checked(v fleet.Version, held bool, at int64, known answers) (changed bool) {
+func (r *Shown) checked(v fleet.Version, held bool, at int64, known answers) (changed bool) {
 	switch {
 	case r.Whole != v, at < r.WholeAt, r.leftSince(v),
 		r.BootsSince == 0 && (held || !r.bootsUnseen()),
@@ -106,7 +106,7 @@ func (r *Record) checked(v fleet.Version, held bool, at int64, known answers) (c
 }
 
 // gotWhole weighs a download that arrived whole. The same version twice in a row: the first did not take.
-func (r *Record) gotWhole(v fleet.Version, at int64) {
+func (r *Shown) gotWhole(v fleet.Version, at int64) {
 	if r.Whole == v && r.RunsBy == fleet.ProofBehaved && r.Runs == string(v) {
 		r.Runs, r.RunsBy, r.ELF, r.RunsSince = "", "", "", 0
 	}

@@ -45,7 +45,7 @@ func (b *Book) Facets(f fleet.DeviceFilter) fleet.DeviceFacets {
 		count(ofVersion, cmp.Or(e.Runs, fleet.UnknownVersion))
 		count(ofState, string(state))
 		count(ofLine, e.place)
-		for _, label := range e.labels {
+		for _, label := range e.labelled() {
 			count(ofLabel, label)
 		}
 		if e.barred == revoked {

@@ -60,7 +60,7 @@ func (f want) misses(e *entry, state fleet.DeviceState) (n, in int) {
 	miss(ofVersion, f.Version != "" && e.Runs != f.Version && (e.Runs != "" || f.Version != fleet.UnknownVersion))
 	miss(ofState, f.State != "" && state != f.State)
 	miss(ofLine, f.Line != "" && e.place != f.Line)
-	miss(ofLabel, f.Label != "" && !slices.Contains(e.labels, f.Label))
+	miss(ofLabel, f.Label != "" && !slices.Contains(e.labelled(), f.Label))
 	miss(ofRevoked, f.Revoked && e.barred != revoked)
 	miss(facets, !f.Heard.Has(timeOf(e.Heard)))
 	miss(facets, f.Search != "" && !strings.Contains(string(e.Device), f.Search) && !strings.Contains(strings.ToLower(e.names), f.Search))
@@ -91,7 +91,7 @@ func (b *Book) Known() (versions, lines, labels []string) {
 	v, l, n := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, e := range b.devices {
 		v[e.Runs], l[e.place] = true, true
-		for _, label := range e.labels {
+		for _, label := range e.labelled() {
 			n[label] = true
 		}
 	}

@@ -81,7 +81,7 @@ func (b *Book) flush(ctx context.Context) error {
 		e.unsaved, e.moved = false, false
 		if !e.gone {
 			e.Saved = saved
-			records = append(records, e.Record)
+			records = append(records, Record{e.Device, e.Shown})
 		}
 	}
 	b.mu.Unlock()

@@ -27,6 +27,7 @@ func (b *Book) Seen(s fleet.Seen) {
 
 // take takes in what was seen of a device. The caller holds mu.
 func (b *Book) take(e *entry, s fleet.Seen, known answers) {
+	b.own(e)
 	at, wall := b.moment(s.At), millis(s.At)
 	if s.Dump != nil { // it was uploaded a while ago: that was a contact then
 		if e.dumped(*s.Dump, wall) {
@@ -109,16 +110,16 @@ func (b *Book) ask(s fleet.Seen) (a answers) {
 	return a
 }
 
-// asksRollback reports that it matters whether the device's bootloader goes back: see [Record.checked].
-func (r *Record) asksRollback() bool {
+// asksRollback reports that it matters whether the device's bootloader goes back: see [Shown.checked].
+func (r *Shown) asksRollback() bool {
 	return r.Whole != "" && (r.BootsSince > 1 || r.BootsSince == 0 && r.bootsUnseen())
 }
 
 // bootsUnseen reports that no boot of the device was ever seen.
-func (r *Record) bootsUnseen() bool { return r.Boots == 0 && r.BootID == 0 }
+func (r *Shown) bootsUnseen() bool { return r.Boots == 0 && r.BootID == 0 }
 
 // knows reports that what a device says of its ELF was found out before.
-func (r *Record) knows(said fleet.Said) bool {
+func (r *Shown) knows(said fleet.Said) bool {
 	return shortELF(said.ELFSHA256) == r.ELF && r.RunsBy == fleet.ProofSaid && r.Runs != "" && (said.Version == "" || said.Version == r.Runs)
 }
 

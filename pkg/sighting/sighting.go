@@ -74,10 +74,11 @@ type Book struct {
 	mu      sync.Mutex // guards what follows
 	unread  error      // why it could not be read
 	devices map[fleet.DeviceKey]*entry
+	unheard *trail   // what is known of those of whom nothing was seen; nobody writes to it
 	order   []*entry // by key once sorted; may hold entries that are gone
 	sorted  bool
-	words   map[string]string   // texts that many devices have
-	sets    map[string][]string // labels that many have together
+	words   map[string]string    // texts that many devices have
+	sets    map[string]*[]string // labels that many have together
 	dirty   []*entry
 	dark    map[string]*darkLine
 	changed []lineChanged         // lines that wait to be stored
@@ -103,8 +104,8 @@ func (b *Book) now() moment { return b.moment(b.options.Now()) }
 func Open(o Options) *Book {
 	b := &Book{
 		options: o, floors: floors{o.UpWithin}, epoch: o.Now(), wake: make(chan struct{}, 1),
-		devices: map[fleet.DeviceKey]*entry{}, words: map[string]string{}, sets: map[string][]string{}, dark: map[string]*darkLine{},
-		hours: map[hourKey]hourCount{}, lit: map[string]moment{},
+		devices: map[fleet.DeviceKey]*entry{}, words: map[string]string{}, sets: map[string]*[]string{}, dark: map[string]*darkLine{},
+		hours: map[hourKey]hourCount{}, lit: map[string]moment{}, unheard: &trail{token: longAgo, boot: longAgo},
 	}
 	b.mu.Lock()
 	go func() {
@@ -137,8 +138,9 @@ func (b *Book) read() error {
 	}
 	err = o.Store.EachSighting(func(r Record) error {
 		if e := b.devices[r.Device]; e != nil {
-			r.Restored = r.Restored || r.Saved < millis(o.Restored)
-			e.Record = r
+			b.own(e)
+			e.Shown = r.Shown
+			e.Restored = r.Restored || r.Saved < millis(o.Restored)
 		}
 		return nil
 	})
@@ -152,6 +154,7 @@ func (b *Book) read() error {
 	for _, pack := range packs {
 		for c := range unpack(pack) {
 			if e := b.devices[c.device]; e != nil && c.heard+1000 > added[c.device] { // else of one that was removed
+				b.own(e)
 				e.resume(c)
 			}
 		}
@@ -169,7 +172,11 @@ func (b *Book) placeInTime() {
 	for _, e := range b.devices {
 		stopped = max(stopped, e.Heard)
 	}
+	b.unheard.last = moment(-stopped)
 	for _, e := range b.devices {
+		if e.trail == b.unheard {
+			continue
+		}
 		e.last = moment(e.Heard - stopped)
 		e.token, e.boot = longAgo, longAgo
 		b.settle(e)
@@ -214,7 +221,7 @@ func (b *Book) DeviceRemoved(key fleet.DeviceKey) {
 func (b *Book) put(d fleet.Device) {
 	e := b.devices[d.Key]
 	if e == nil {
-		e = &entry{Record: Record{Device: d.Key}, token: longAgo, boot: longAgo}
+		e = &entry{Device: d.Key, trail: b.unheard}
 		b.devices[d.Key] = e
 		b.order, b.sorted = append(b.order, e), false
 	}
@@ -226,9 +233,19 @@ func (b *Book) put(d fleet.Device) {
 	b.settle(e)
 }
 
+// own gives an entry a place of its own for what it shows: many devices are added long before they are first heard.
+func (b *Book) own(e *entry) {
+	if e.trail == b.unheard {
+		t := *b.unheard
+		e.trail = &t
+	}
+}
+
 // settle has an entry share its texts with others, and finds the line that it stands on.
 func (b *Book) settle(e *entry) {
-	e.Agent, e.Runs = b.word(e.Agent), b.word(e.Runs)
+	if e.trail != b.unheard {
+		e.Agent, e.Runs = b.word(e.Agent), b.word(e.Runs)
+	}
 	if !e.named {
 		e.place = b.word(network(e.Address))
 	}
@@ -253,17 +270,26 @@ func (b *Book) word(s string) string {
 }
 
 // labelSet are labels as others have them.
-func (b *Book) labelSet(labels []string) []string {
+func (b *Book) labelSet(labels []string) *[]string {
 	if len(labels) == 0 {
 		return nil
 	}
 	name := strings.Join(labels, " ")
 	set, known := b.sets[name]
 	if !known {
-		set = slices.Clone(labels)
+		all := slices.Clone(labels)
+		set = &all
 		if len(b.sets) < mostWords {
 			b.sets[name] = set
 		}
 	}
 	return set
+}
+
+// labelled are its labels; they are others', too.
+func (e *entry) labelled() []string {
+	if e.labels == nil {
+		return nil
+	}
+	return *e.labels
 }

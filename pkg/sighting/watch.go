@@ -276,7 +276,7 @@ func (b *Book) EachDevice(model fleet.ModelCode, yield func(fleet.Placed)) {
 }
 
 func (b *Book) placed(e *entry, now moment) fleet.Placed {
-	d := fleet.Placed{Key: e.Device, Line: e.place, Labels: e.labels, Barred: e.barred.String(), State: e.state(now, b.floors), Runs: e.Runs, RunsBy: e.RunsBy}
+	d := fleet.Placed{Key: e.Device, Line: e.place, Labels: e.labelled(), Barred: e.barred.String(), State: e.state(now, b.floors), Runs: e.Runs, RunsBy: e.RunsBy}
 	d.Missed = e.told || b.dark[e.place] != nil && b.due(e, now)
 	if e.Booted > 0 && e.boot > longAgo {
 		d.Booted = time.Duration(now-e.boot) * time.Millisecond
