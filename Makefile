@@ -24,7 +24,7 @@ NFPM_VERSION     := v2.45.0
 SBOM_VERSION     := v1.10.0
 
 # testdata is passed over by ./..., so its packages are named.
-PACKAGES := ./... ./testdata/firmware/... ./testdata/crash/... ./testdata/buildfolder ./testdata/gotest/... ./testdata/syncs ./testdata/contract ./testdata/described ./testdata/lasting ./testdata/clients ./testdata/tryout/...
+PACKAGES := ./... ./testdata/firmware/... ./testdata/crash/... ./testdata/buildfolder ./testdata/gotest/... ./testdata/syncs ./testdata/contract ./testdata/described ./testdata/lasting ./testdata/peak ./testdata/clients ./testdata/tryout/...
 
 # The race detector needs a C compiler; the product itself is built without one. It does not look into scrypt, which is made to
 # take long and takes several times as long under it: it starts no goroutine, and its memory is nobody else's.

@@ -118,15 +118,25 @@ func anonymous(b *testing.B, pid int) int64 {
 	return 0
 }
 
+// build makes a program as it is released, and says where.
+func build(b *testing.B, folder string) (path string) {
+	b.Helper()
+	path = filepath.Join(b.TempDir(), "program")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, folder)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
 // asInstalled has a benchmark measure the program that people install: the tests' own is larger, and looks at each answer.
 func asInstalled(b *testing.B) {
 	b.Helper()
 	described.Unwatched(b)
 	dir := b.TempDir()
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, "slipway"), ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
+	if err := os.Rename(build(b, "."), filepath.Join(dir, "slipway")); err != nil {
+		b.Fatal(err)
 	}
 	b.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,24 +27,10 @@ func fixturePath(b *testing.B, chip, name string) string {
 	return path
 }
 
-// peak is a program for the benchmark: it runs another and prints how long that took and how many bytes it had at most.
-// The kernel counts what a child's parent had before the child became another program, and a benchmark is large.
-func peak() {
-	cmd := exec.Command(os.Args[1], os.Args[2:]...)
-	cmd.Stderr = os.Stderr
-	start := time.Now()
-	if err := cmd.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	took := time.Since(start)
-	usage, _ := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	fmt.Println(took.Nanoseconds(), int64(usage.Maxrss)<<10) //nolint:unconvert // 32 bits wide on ARM
-}
-
 // BenchmarkDecodeCold is the command as a whole process, on the worst of ten runs: the machine is shared.
 func BenchmarkDecodeCold(b *testing.B) {
 	asInstalled(b)
+	peak := build(b, "../testdata/peak")
 	for _, chip := range realBuilds {
 		b.Run(chip, func(b *testing.B) {
 			core, elf := fixturePath(b, chip, "core.b64"), fixturePath(b, chip, "app.elf")
@@ -53,7 +38,7 @@ func BenchmarkDecodeCold(b *testing.B) {
 				var took []time.Duration
 				var most int64
 				for range 10 {
-					out, err := exec.Command("peak", "slipway", "decode", core, elf).Output()
+					out, err := exec.Command(peak, "slipway", "decode", core, elf).Output()
 					var one time.Duration
 					var size int64
 					if _, scanned := fmt.Sscan(string(out), &one, &size); err != nil || scanned != nil {

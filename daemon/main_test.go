@@ -15,7 +15,7 @@ func TestMain(m *testing.M) {
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
 		panic(err)
 	}
-	testscript.Main(tests{m}, map[string]func(){"slipway": func() { described.Watch(); main() }, "peak": peak})
+	testscript.Main(tests{m}, map[string]func(){"slipway": func() { described.Watch(); main() }})
 }
 
 // tests are all tests of the package; conclude sees their exit code and gives the one that counts.
