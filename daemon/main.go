@@ -37,8 +37,8 @@ func growStack() byte {
 }
 
 // commands is the table: all that slipway can be asked to do, by the names of the commands.
-func commands() []command {
-	return []command{
+func commands() []maker {
+	return []maker{
 		{"serve", serveCommand},
 		{"status", statusCommand},
 		{"model", modelCommand},
@@ -67,7 +67,7 @@ func commands() []command {
 	}
 }
 
-type command struct {
+type maker struct {
 	name string
 	make func() *cobra.Command
 }
@@ -125,7 +125,7 @@ func newRoot(line ...string) (root *cobra.Command, started *bool) {
 	addReachFlags(root)
 	plainFlags(root)
 	all := commands()
-	if i := slices.IndexFunc(all, func(c command) bool { return len(line) > 0 && c.name == line[0] }); i >= 0 {
+	if i := slices.IndexFunc(all, func(c maker) bool { return len(line) > 0 && c.name == line[0] }); i >= 0 {
 		all = all[i : i+1]
 	}
 	for _, c := range all {
