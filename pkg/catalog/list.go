@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,12 +36,13 @@ func tablesOf(db *badger.DB) map[uint64]bool {
 // tableList is what the file says.
 type tableList struct {
 	tables map[uint64]*pb.ManifestChange // those that there are to be
-	undone bool                          // a merge that did not take place is in the file
+	undone bool                          // a merge or a table that was not made is in the file
 }
 
 // readList reads the list, and leaves out merges that did not take place: where an entry could not be synced Badger deletes
 // the tables that it has made, goes on with those that it made them of, and leaves the entry in the file. By it the old
-// tables would be nobody's, and be deleted at the next start.
+// tables would be nobody's, and be deleted at the next start. A table of a log for which it could not be synced is deleted
+// likewise, and made again: see [tableList.passesOver].
 func readList(dir string) (l tableList, err error) {
 	f, err := os.Open(filepath.Join(dir, manifestFile))
 	if err != nil {
@@ -92,7 +94,53 @@ func readList(dir string) (l tableList, err error) {
 			}
 		}
 	}
+	for id := range l.tables {
+		if tableGone(dir, id) && l.passesOver(dir, id) {
+			delete(l.tables, id)
+			l.undone = true
+		}
+	}
 	return l, nil
+}
+
+// passesOver reports that a table which is gone held nothing that is not in what there is. Transactions have numbers without
+// gaps, and tables of logs follow each other in these: where those behind it begin with the number after the last one before
+// it, there is none for it.
+//
+// It is gone for good where nothing is behind it, and where anything of that cannot be read.
+func (l tableList) passesOver(dir string, id uint64) bool {
+	if l.tables[id].Level != 0 {
+		return false
+	}
+	last, next := uint64(0), uint64(math.MaxUint64)
+	for other, t := range l.tables {
+		if tableGone(dir, other) {
+			continue
+		}
+		first, version, err := versionsOf(table.NewFilename(other, dir))
+		if err != nil {
+			return false
+		}
+		if t.Level == 0 && other > id {
+			next = min(next, first)
+		} else {
+			last = max(last, version)
+		}
+	}
+	logs, err := filepath.Glob(filepath.Join(dir, "*"+logSuffix))
+	if err != nil {
+		return false
+	}
+	for _, path := range logs {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return false
+		}
+		if first := firstOfLog(b); first > 0 {
+			next = min(next, first)
+		}
+	}
+	return next != math.MaxUint64 && next <= last+1
 }
 
 // neverDone reports that a merge has left none of its tables, and all of those that it was made of.
@@ -133,7 +181,7 @@ func renewList(dir string, had map[uint64]bool) error {
 	return l.write(dir)
 }
 
-// mendList writes the list anew where a merge is in it that did not take place.
+// mendList writes the list anew where a merge or a table is in it that was not made.
 func mendList(dir string) error {
 	l, err := readList(dir)
 	if os.IsNotExist(err) || err == nil && !l.undone {

@@ -92,6 +92,21 @@ func readLog(b []byte) (version uint64, rotten bool) {
 	return version, changed(b, begun, at)
 }
 
+// firstOfLog is the version of the first transaction that is whole in a log, 0 for none.
+func firstOfLog(b []byte) uint64 {
+	for at := min(logHeader, len(b)); at < len(b); {
+		e, whole := entryAt(b[at:])
+		if !whole {
+			break
+		}
+		if e.meta&endOfTransaction != 0 || e.meta&inTransaction == 0 {
+			return e.version
+		}
+		at += e.length
+	}
+	return 0
+}
+
 // changed reports that what is behind the last whole transaction is not one that was torn. Its entries up to bad are whole.
 func changed(b []byte, begun, bad int) bool {
 	tail := bytes.TrimRight(b[begun:], "\x00")

@@ -9,8 +9,10 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/dgraph-io/badger/v4/fb"
@@ -103,6 +105,11 @@ func tableIndex(f io.ReaderAt, size int64) (*fb.TableIndex, error) {
 
 // verifyTable reads a table whole, pausing as pace says after each block, and returns the largest version in it.
 func verifyTable(path string, pace func(bytes int) error) (version uint64, err error) {
+	return eachBlock(path, func(b []byte) error { return pace(len(b)) })
+}
+
+// eachBlock has yield look at each block of a table, once its checksum is right, and returns the largest version in it.
+func eachBlock(path string, yield func([]byte) error) (version uint64, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, err
@@ -135,11 +142,69 @@ func verifyTable(path string, pace func(bytes int) error) (version uint64, err e
 		if err := trailing(b); err != nil {
 			return 0, err
 		}
-		if err := pace(len(b)); err != nil {
+		if err := yield(b); err != nil {
 			return 0, err
 		}
 	}
 	return index.MaxVersion(), nil
+}
+
+// versionsOf are the smallest and the largest version in a table.
+func versionsOf(path string) (first, last uint64, err error) {
+	first = math.MaxUint64
+	last, err = eachBlock(path, func(b []byte) error {
+		smallest, err := firstOfBlock(b)
+		first = min(first, smallest)
+		return err
+	})
+	return first, last, err
+}
+
+// firstOfBlock is the smallest version in a block:
+//
+//	record …   2 bytes of how much of its key is the first one's, 2 of how long the rest of the key is, that, and the value
+//	offset …   4 bytes of where each record begins
+//	4 bytes    how many there are, big endian; all other numbers are little endian
+//	checksum   and its length in 4 bytes, big endian
+//
+// The last 8 bytes of a key are the inverted version.
+func firstOfBlock(b []byte) (uint64, error) {
+	const number, head, version = 4, 4, 8
+	end := len(b) - 2*number
+	if end < 0 {
+		return 0, errSum
+	}
+	sums := binary.BigEndian.Uint32(b[end+number:]) // the checksum's length
+	if int64(sums) > int64(end) {
+		return 0, errSum
+	}
+	end -= int(sums)
+	records := binary.BigEndian.Uint32(b[end:])
+	if records == 0 || int64(records) > int64(end/number) {
+		return 0, errSum
+	}
+	count := int(records)
+	smallest, base := uint64(math.MaxUint64), []byte(nil)
+	for offsets := b[end-count*number : end]; len(offsets) > 0; offsets = offsets[number:] {
+		offset := binary.LittleEndian.Uint32(offsets)
+		if int64(offset) > int64(end-head) {
+			return 0, errSum
+		}
+		at := int(offset)
+		shared, rest := int(binary.LittleEndian.Uint16(b[at:])), int(binary.LittleEndian.Uint16(b[at+2:]))
+		if at += head; rest > end-at || shared > len(base) {
+			return 0, errSum
+		}
+		key := slices.Concat(base[:shared], b[at:at+rest])
+		if len(key) < version {
+			return 0, errSum
+		}
+		if base == nil {
+			base = key
+		}
+		smallest = min(smallest, ^binary.BigEndian.Uint64(key[len(key)-version:]))
+	}
+	return smallest, nil
 }
 
 // forget drops a file from the kernel's memory where it can, so that it is read from the disk.
