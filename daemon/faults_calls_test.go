@@ -124,7 +124,7 @@ func TestFaultsAListOfTablesThatIsNotSyncedLosesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	row := newFault(t, "ENOSPC from a sync of the list of tables, then a stop or a kill", "ext4", times(8, 60))
+	row := newFault(t, "ENOSPC from a sync of the list of tables, then a stop or a kill", "ext4", times(4, 60))
 	row.needsRoot()
 	p := newPlantOn(t, newDisk(t, "ext4"), "")
 	p.l.begin(0)
